@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+# For people. The kernel's build reads Kbuild instead.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+ENTER := scripts/setup && scripts/enter
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@echo
+	@echo 'Variables:'
+	@echo '  KVER=7.2           another kernel (default 7.3)'
+	@echo '  KDIR=DIR           your own kernel tree and your own tools; DIR is edited'
+	@echo '  BOOT=NAME          one boot of the table in scripts/harness/machines.py'
+	@echo '  ONLY=PATTERN       only the steps of make test whose names match'
+	@echo '  JOBS=N             parallel compiler runs (default: all CPUs)'
+	@echo '  XEN_PVMMU_MIRROR   Debian mirror (default: the one apt uses here)'
+	@echo '  XEN_PVMMU_CACHE    downloads and build root (default ~/.cache/xen-pvmmu)'
+	@echo '  XEN_PVMMU_BUILD    results (default ./build)'
+
+setup: ## Fetch and make what the others need; they do it themselves
+	@scripts/setup
+
+build: ## Build the kernel with the Rust backend
+	@$(ENTER) scripts/build rust
+
+boot: ## Boot it as dom0: a shell on a terminal, a demonstration otherwise
+	@$(ENTER) scripts/boot $(BOOT)
+
+test: ## Build, boot and check everything (under an hour on two CPUs)
+	@$(ENTER) scripts/test $(ONLY)
+
+check: ## Linters and formatters only
+	@$(ENTER) scripts/check
+
+fmt: ## Format the Rust code
+	@$(ENTER) scripts/check --fix
+
+enter: ## A shell with the project's tool chain
+	@$(ENTER) bash
+
+clean: ## Remove the results
+	rm -rf $(or $(XEN_PVMMU_BUILD),build)
+
+distclean: clean ## Remove the cache as well
+	rm -rf $(or $(XEN_PVMMU_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xen-pvmmu)
+
+.PHONY: help setup build boot test check fmt enter clean distclean

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Addresses: virtual, pseudo-physical and machine, as three types.
+//!
+//! There is no arithmetic across the types. Turning one into another always names the map that is
+//! consulted: [`crate::platform`] for virtual to pseudo-physical, [`crate::p2m`] for
+//! pseudo-physical to machine.
+
+use crate::frame::{
+    Mfn,
+    Pfn, //
+};
+use crate::level::Level;
+
+/// Number of bits in the offset part of an address.
+pub(crate) const PAGE_SHIFT: u32 = 12;
+
+/// Size of a page in bytes.
+pub(crate) const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
+
+/// Number of entries in a page table of any level.
+pub(crate) const ENTRIES: usize = 512;
+
+/// Number of pages that hold `bytes` bytes.
+pub(crate) const fn pages_for(bytes: usize) -> usize {
+    bytes.div_ceil(PAGE_SIZE)
+}
+
+/// A virtual address of the kernel or of a process, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(transparent)]
+pub(crate) struct Vaddr(usize);
+
+impl Vaddr {
+    /// Wraps a virtual address.
+    pub(crate) const fn new(address: usize) -> Self {
+        Self(address)
+    }
+
+    /// Returns the address as a number.
+    pub(crate) const fn raw(self) -> usize {
+        self.0
+    }
+
+    /// Returns the start of the page that holds the address.
+    pub(crate) const fn page_start(self) -> Self {
+        Self(self.0 & !(PAGE_SIZE - 1))
+    }
+
+    /// Returns the offset within the page, in bytes.
+    pub(crate) const fn page_offset(self) -> usize {
+        self.0 & (PAGE_SIZE - 1)
+    }
+
+    /// Returns the address `bytes` further on.
+    pub(crate) const fn add(self, bytes: usize) -> Self {
+        Self(self.0.wrapping_add(bytes))
+    }
+
+    /// Returns the index of the entry that translates the address in a table of `level`.
+    pub(crate) const fn index(self, level: Level) -> usize {
+        (self.0 >> level.shift()) & (ENTRIES - 1)
+    }
+
+    /// Rounds down to a multiple of what an entry of `level` maps.
+    pub(crate) const fn round_down(self, level: Level) -> Self {
+        Self(self.0 & !(level.span() - 1))
+    }
+}
+
+/// A pseudo-physical address: what the rest of Linux calls a physical address, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(transparent)]
+pub(crate) struct Paddr(usize);
+
+impl Paddr {
+    /// Wraps a pseudo-physical address.
+    pub(crate) const fn new(address: usize) -> Self {
+        Self(address)
+    }
+
+    /// Returns the address as a number.
+    pub(crate) const fn raw(self) -> usize {
+        self.0
+    }
+
+    /// Returns the frame that holds the address.
+    pub(crate) const fn pfn(self) -> Pfn {
+        Pfn::new(self.0 >> PAGE_SHIFT)
+    }
+
+    /// Returns the offset within the frame, in bytes.
+    pub(crate) const fn offset(self) -> usize {
+        self.0 & (PAGE_SIZE - 1)
+    }
+}
+
+/// A machine address: what the CPU's page tables and devices use, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub(crate) struct Maddr(usize);
+
+impl Maddr {
+    /// Wraps a machine address.
+    pub(crate) const fn new(address: usize) -> Self {
+        Self(address)
+    }
+
+    /// Returns the address of byte `offset` in the frame `mfn`.
+    pub(crate) const fn in_frame(mfn: Mfn, offset: usize) -> Self {
+        Self((mfn.raw() << PAGE_SHIFT) | offset)
+    }
+
+    /// Returns the address as a number.
+    pub(crate) const fn raw(self) -> usize {
+        self.0
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pages that become page tables and cease to be.
+//!
+//! A table that is hooked into a tree Xen knows has to be read-only everywhere before. Tables of
+//! level 1 are pinned as well where they have locks of their own, so that their entries can be set
+//! before they are hooked up.
+
+use crate::addr::Vaddr;
+use crate::convert;
+use crate::entry::{
+    bits,
+    PseudoEntry, //
+};
+use crate::frame::{
+    Mfn,
+    Pfn, //
+};
+use crate::level::Level;
+use crate::multicall::{
+    Batch,
+    Issue, //
+};
+use crate::p2m;
+use crate::platform::{
+    die,
+    direct_of,
+    is_table_pinned,
+    kernel_ro,
+    kernel_rw,
+    mmuext_op,
+    phys,
+    trace,
+    user_vsyscall_table,
+    Caller,
+    ExtOp,
+    Mm,
+    OwnedPage,
+    TablePage,
+    VaFlush,
+    SPLIT_PTE_LOCKS,
+    VSYSCALL, //
+};
+use crate::protect;
+
+/// Returns the machine frame of a page that holds a table.
+pub(crate) fn mfn_of_table(pfn: Pfn) -> Mfn {
+    // A page of RAM that is in use has one; if not, Xen refuses the frame of all ones.
+    p2m::mfn_of(pfn).unwrap_or(Mfn::new(usize::MAX))
+}
+
+/// Queues to make a page of the direct map read-only or writable.
+pub(crate) fn protect_page(batch: &mut Batch, pfn: Pfn, writable: bool, flush: VaFlush) {
+    let protection = if writable { kernel_rw() } else { kernel_ro() };
+    let entry = convert::to_machine(PseudoEntry::new(pfn, protection));
+    batch.update_va(direct_of(pfn), entry, flush);
+}
+
+/// Whether tables of `level` are pinned by themselves.
+fn is_pinned_alone(level: Level) -> bool {
+    SPLIT_PTE_LOCKS && level == Level::L1
+}
+
+/// Makes `pfn` a table of `level` that is about to be hooked into the tree of `mm`.
+///
+/// Does nothing if Xen knows the table already: generic code moves whole tables from one place to
+/// another. May wait in the queue in lazy MMU mode, like the hooking up.
+///
+/// Context: any.
+pub(crate) fn table(mm: Mm, pfn: Pfn, level: Level, caller: Caller) {
+    prepare(mm, pfn, level, Issue::LazyMmu, caller);
+}
+
+/// As [`table`], but effective on return.
+pub(crate) fn table_now(mm: Mm, pfn: Pfn, level: Level, caller: Caller) {
+    prepare(mm, pfn, level, Issue::Now, caller);
+}
+
+fn prepare(mm: Mm, pfn: Pfn, level: Level, issue: Issue, caller: Caller) {
+    let pinned = is_table_pinned(mm.root());
+    trace::alloc_ptpage(mm, pfn, level, pinned);
+    if !pinned {
+        return;
+    }
+    if TablePage::of(pfn).is_some_and(TablePage::test_set_pinned) {
+        return;
+    }
+    let mut batch = Batch::open(issue, caller);
+    protect_page(&mut batch, pfn, false, VaFlush::None);
+    if is_pinned_alone(level) {
+        batch.ext(ExtOp::pin(Level::L1, mfn_of_table(pfn)));
+    }
+}
+
+/// Makes `pfn`, a table of `level` that is hooked nowhere any more, an ordinary page.
+///
+/// Effective on return: the page may be written to at once.
+///
+/// Context: any.
+pub(crate) fn release_table(pfn: Pfn, level: Level, caller: Caller) {
+    let pinned = TablePage::of(pfn).is_none_or(TablePage::test_clear_pinned);
+    trace::release_ptpage(pfn, level, pinned);
+    if !pinned {
+        return;
+    }
+    let mut batch = Batch::open(Issue::Now, caller);
+    if is_pinned_alone(level) {
+        batch.ext(ExtOp::unpin(mfn_of_table(pfn)));
+    }
+    protect_page(&mut batch, pfn, true, VaFlush::None);
+}
+
+/// Pins `pfn` as a table of `level`, or stops the boot.
+///
+/// Context: start of day.
+pub(crate) fn pin_early(level: Level, pfn: Pfn) {
+    if mmuext_op(ExtOp::pin(level, mfn_of_table(pfn))).is_err() {
+        die(c"Xen refused to pin a page table");
+    }
+}
+
+/// Drops the pin of `pfn`, or stops the boot.
+///
+/// Context: start of day.
+pub(crate) fn unpin_early(pfn: Pfn) {
+    if mmuext_op(ExtOp::unpin(mfn_of_table(pfn))).is_err() {
+        die(c"Xen refused to unpin a page table");
+    }
+}
+
+/// Makes `pfn` a table of `level` while all tables are the kernel's own.
+///
+/// Context: start of day.
+pub(crate) fn table_early(pfn: Pfn, level: Level) {
+    protect::read_only(direct_of(pfn));
+    if level == Level::L1 {
+        pin_early(level, pfn);
+    }
+}
+
+/// Makes `pfn` an ordinary page while all tables are the kernel's own.
+///
+/// Context: start of day.
+pub(crate) fn release_table_early(pfn: Pfn, level: Level) {
+    if level == Level::L1 {
+        unpin_early(pfn);
+    }
+    protect::writable(direct_of(pfn));
+}
+
+/// There is no memory for a user root.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct NoMemory;
+
+/// Gives the new root table of `mm` a user root.
+///
+/// The kernel and its processes both run unprivileged under Xen: user mode gets a tree without
+/// the kernel's mappings. It has the vsyscall page, which lies among those.
+///
+/// Context: may sleep.
+pub(crate) fn create_user_root(mm: Mm) -> Result<(), NoMemory> {
+    let Some(page) = TablePage::at(mm.root()) else {
+        return Err(NoMemory);
+    };
+    let user_root = OwnedPage::zeroed().ok_or(NoMemory)?;
+
+    if let Some(table) = user_vsyscall_table() {
+        let entry = PseudoEntry::from_raw(phys(table).raw() | bits::USER_TABLE);
+        user_root
+            .slot(VSYSCALL.index(Level::L4))
+            .store(convert::to_machine(entry));
+    }
+    page.set_user_root(Some(user_root.leak()));
+    Ok(())
+}
+
+/// Frees the user root that goes with the root table at `root`, if there is one.
+///
+/// Context: the tree is not used by any vCPU and not pinned.
+pub(crate) fn free_user_root(root: Vaddr) {
+    let Some(page) = TablePage::at(root) else {
+        return;
+    };
+    if let Some(user_root) = page.user_root() {
+        page.set_user_root(None);
+        // SAFETY: It was leaked in `create_user_root()`, and nobody can find it any more.
+        drop(unsafe { OwnedPage::from_leaked(user_root) });
+    }
+}

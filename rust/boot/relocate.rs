@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Moves the p2m list out of the way when it lies where the machine has no RAM.
+//!
+//! The new list is mapped at a root entry that nothing else uses, and copied. Its frames and those
+//! of the tables that map it are contiguous in pseudo-physical memory: first the tables, from
+//! level 3 down, then the list.
+
+use crate::addr::{
+    pages_for,
+    Paddr,
+    Vaddr,
+    ENTRIES,
+    PAGE_SHIFT, //
+};
+use crate::alloc::pin_early;
+use crate::convert;
+use crate::entry::{
+    bits,
+    MachineEntry,
+    PseudoEntry, //
+};
+use crate::frame::Pfn;
+use crate::level::Level;
+use crate::p2m;
+use crate::platform::{
+    copy_words,
+    die,
+    direct_of,
+    find_free_area,
+    kernel_rw,
+    kernel_root,
+    memblock_free,
+    raw_console,
+    read_phys_early,
+    xen_cr3,
+    xen_p2m_addr,
+    Caller,
+    EarlyMapping,
+    Slot,
+    StartInfo,
+    KERNEL_MAP, //
+};
+use crate::{
+    protect,
+    set, //
+};
+
+/// Where the relocated list is mapped: Xen puts the first one at root entry 1 or into the kernel
+/// map, so that 2 is free in either case.
+const NEW_LIST: Vaddr = Vaddr::new(2 << Level::L4.shift());
+
+/// How many frames of each kind a list takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Layout {
+    /// Pages of the list.
+    pub(crate) list: usize,
+    /// Tables of level 1, 2 and 3.
+    pub(crate) tables: [usize; 3],
+}
+
+impl Layout {
+    /// Returns the layout for a list of `bytes` bytes.
+    pub(crate) const fn new(bytes: usize) -> Self {
+        let list = pages_for(bytes);
+        let level1 = list.div_ceil(ENTRIES);
+        let level2 = level1.div_ceil(ENTRIES);
+        let level3 = level2.div_ceil(ENTRIES);
+        Self {
+            list,
+            tables: [level1, level2, level3],
+        }
+    }
+
+    /// Returns the number of all frames.
+    pub(crate) const fn frames(&self) -> usize {
+        self.list + self.tables[0] + self.tables[1] + self.tables[2]
+    }
+
+    /// Returns the first of the tables of a level, counted from the start of the area.
+    const fn first_table(&self, level: Level) -> usize {
+        match level {
+            Level::L1 => self.tables[2] + self.tables[1],
+            Level::L2 => self.tables[2],
+            _ => 0,
+        }
+    }
+
+    /// Returns the first page of the list, counted from the start of the area.
+    const fn first_list_page(&self) -> usize {
+        self.tables[2] + self.tables[1] + self.tables[0]
+    }
+}
+
+/// Fills table `number` of `level` and hands it to Xen; the tables below it are done.
+fn make_table(area: Pfn, layout: &Layout, level: Level, number: usize) {
+    let below = match level {
+        Level::L1 => layout.first_list_page()..layout.frames(),
+        Level::L2 => {
+            let first = layout.first_table(Level::L1);
+            first..first + layout.tables[0]
+        }
+        _ => {
+            let first = layout.first_table(Level::L2);
+            first..first + layout.tables[1]
+        }
+    };
+    let table = area.add(layout.first_table(level) + number);
+
+    {
+        // SAFETY: The area was free, and is ours now.
+        let mapping = unsafe { EarlyMapping::zeroed(table.paddr()) };
+        for (index, page) in below.skip(number * ENTRIES).take(ENTRIES).enumerate() {
+            let pfn = area.add(page);
+            let entry = match level {
+                Level::L1 => PseudoEntry::new(pfn, kernel_rw()),
+                _ => PseudoEntry::from_raw(pfn.paddr().raw() | bits::USER_TABLE),
+            };
+            mapping.slot(index).store(convert::to_machine(entry));
+        }
+    }
+    // The direct map may or may not cover the area yet: where it does not, it will be made with
+    // these frames read-only, as `start_info` says that they belong to the list.
+    protect::read_only(direct_of(table));
+    pin_early(level, table);
+}
+
+/// Translates an address by the page tables as they are in memory.
+///
+/// Large pages need not be aligned in pseudo-physical memory.
+fn translate(vaddr: Vaddr) -> Option<Paddr> {
+    let mut table = Paddr::new(xen_cr3.read());
+    let mut level = Level::L4;
+
+    loop {
+        let at = Paddr::new(table.raw() + vaddr.index(level) * size_of::<usize>());
+        let entry = MachineEntry::from_raw(read_phys_early(at));
+        if !entry.is_present() {
+            return None;
+        }
+        let target = p2m::pfn_of(entry.mfn())?.paddr();
+        match level.below() {
+            Some(below) if !entry.is_huge() => {
+                table = target;
+                level = below;
+            }
+            _ => return Some(Paddr::new(target.raw() + vaddr.raw() % level.span())),
+        }
+    }
+}
+
+fn root_slot(vaddr: Vaddr) -> Slot {
+    // SAFETY: The kernel's root table is a static.
+    unsafe { Slot::in_table(kernel_root(), vaddr.index(Level::L4)) }
+}
+
+/// Moves the p2m list to memory that is RAM on this machine (`xen_relocate_p2m()`).
+///
+/// Context: start of day, before all memory is mapped.
+pub(crate) fn relocate() {
+    let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) << PAGE_SHIFT;
+    let layout = Layout::new(bytes);
+    let Some(new_area) = find_free_area(layout.frames() << PAGE_SHIFT) else {
+        raw_console(c"Can't find new memory area for p2m needed due to E820 map conflict\n");
+        die(c"no free memory to move the p2m list to");
+    };
+    let area = new_area.pfn();
+
+    for (level, count) in [Level::L1, Level::L2, Level::L3]
+        .into_iter()
+        .zip(layout.tables)
+    {
+        for number in 0..count {
+            make_table(area, &layout, level, number);
+        }
+    }
+    for number in 0..layout.tables[2] {
+        let entry =
+            PseudoEntry::from_raw(area.add(number).paddr().raw() | bits::USER_TABLE);
+        let slot = root_slot(NEW_LIST.add(number << Level::L4.shift()));
+        set::root_early(slot, convert::to_machine(entry), Caller::here());
+    }
+
+    let old_list = Vaddr::new(StartInfo::mfn_list());
+    let Some(old_area) = translate(old_list) else {
+        die(c"the p2m list is not mapped");
+    };
+    // SAFETY: Both lists are mapped; the new one is ours and does not overlap the old one.
+    unsafe {
+        copy_words(
+            Vaddr::new(xen_p2m_addr.get()),
+            NEW_LIST,
+            bytes / size_of::<usize>(),
+        )
+    };
+    xen_p2m_addr.set(NEW_LIST.raw());
+
+    release(old_list, old_area.pfn(), pages_for(bytes));
+    StartInfo::set_mfn_list(NEW_LIST.raw());
+    StartInfo::set_first_p2m_pfn(area.raw());
+    StartInfo::set_nr_p2m_frames(layout.frames());
+}
+
+/// Frees the old list, `list_pages` from `list_start` on, and the tables that mapped it.
+fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize) {
+    let is_separate = old_list < KERNEL_MAP;
+    let (start, end) = if is_separate {
+        let start = StartInfo::first_p2m_pfn();
+        let slot = root_slot(old_list);
+        set::root_early(slot, MachineEntry::EMPTY, Caller::here());
+        (start, start + StartInfo::nr_p2m_frames())
+    } else {
+        (list_start.raw(), list_start.raw() + list_pages)
+    };
+    let list = list_start.raw()..list_start.raw() + list_pages;
+
+    memblock_free(
+        Pfn::new(start).paddr(),
+        (end - start) << PAGE_SHIFT,
+    );
+    // The pages of the list are writable as they are; what else there is were tables.
+    for pfn in (start..end).filter(|pfn| !list.contains(pfn)) {
+        protect::writable(direct_of(Pfn::new(pfn)));
+    }
+}

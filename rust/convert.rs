@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Converts page-table entries between machine and pseudo-physical frames.
+//!
+//! Only present entries are converted. Those that are not may hold anything, swap entries and the
+//! inverted frames of PROT_NONE mappings among it; they never hold a machine frame, so that they
+//! survive a move to another host and are safe from L1TF.
+
+use crate::entry::{
+    bits,
+    MachineEntry,
+    PseudoEntry, //
+};
+use crate::p2m;
+
+/// Returns the entry to be written into a page table for `entry`.
+///
+/// A frame without machine frame makes the entry empty, so that nothing is mapped.
+///
+/// Context: any.
+#[inline(always)]
+pub(crate) fn to_machine(entry: PseudoEntry) -> MachineEntry {
+    if !entry.is_present() {
+        return MachineEntry::from_raw(entry.raw());
+    }
+    match p2m::mfn_of(entry.pfn()) {
+        Some(mfn) => MachineEntry::new(mfn, entry.protection()),
+        None => MachineEntry::EMPTY,
+    }
+}
+
+/// Returns what generic code gets to see of `entry`.
+///
+/// An entry that maps another domain's frame is shown as not present.
+///
+/// Context: any.
+#[inline(always)]
+pub(crate) fn to_pseudo(entry: MachineEntry) -> PseudoEntry {
+    if !entry.is_present() {
+        return PseudoEntry::from_raw(entry.raw());
+    }
+    match p2m::pfn_of(entry.mfn()) {
+        Some(pfn) => PseudoEntry::new(pfn, entry.protection()),
+        None => PseudoEntry::from_raw(entry.protection().raw() & !bits::PRESENT),
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page-table entries: with machine frames, as the CPU and Xen see them, and with pseudo-physical
+//! frames, as the rest of Linux sees them.
+//!
+//! The bits are those of Intel SDM volume 3, section 5.5; which of them Xen accepts at which level
+//! is in its `mm.c`, `l1_disallow_mask()` and `L2_DISALLOW_MASK` to `L4_DISALLOW_MASK`.
+
+use crate::addr::PAGE_SHIFT;
+use crate::frame::{
+    Mfn,
+    Pfn, //
+};
+
+/// Names of the bits of an entry.
+pub(crate) mod bits {
+    /// The entry is used for translation.
+    pub(crate) const PRESENT: usize = 1 << 0;
+    /// Writes are allowed.
+    pub(crate) const RW: usize = 1 << 1;
+    /// User mode may use the mapping; Xen sets it in every entry of a 64-bit guest.
+    pub(crate) const USER: usize = 1 << 2;
+    /// Set by the CPU when the entry is used.
+    pub(crate) const ACCESSED: usize = 1 << 5;
+    /// Set by the CPU when the page is written through the entry.
+    pub(crate) const DIRTY: usize = 1 << 6;
+    /// Above level 1: the entry maps a large page. Xen refuses it.
+    pub(crate) const HUGE: usize = 1 << 7;
+    /// Software bit of level 1: the frame has no `struct page` (`_PAGE_SPECIAL`).
+    pub(crate) const SPECIAL: usize = 1 << 9;
+    /// Instructions may not be fetched.
+    pub(crate) const NX: usize = 1 << 63;
+    /// The bits that hold the frame number.
+    pub(crate) const FRAME: usize = ((1 << 52) - 1) & !((1 << 12) - 1);
+    /// What a kernel entry that points to another table carries.
+    pub(crate) const KERNEL_TABLE: usize = PRESENT | RW | ACCESSED | DIRTY;
+    /// What an entry that points to another table carries below a user address.
+    pub(crate) const USER_TABLE: usize = KERNEL_TABLE | USER;
+}
+
+/// An entry as it stands in a page table: the frame is a machine frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub(crate) struct MachineEntry(usize);
+
+/// An entry as generic code sees it: the frame of a present entry is a pseudo-physical frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub(crate) struct PseudoEntry(usize);
+
+/// The protection part of an entry: everything but the frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub(crate) struct Protection(usize);
+
+impl Protection {
+    /// Wraps the flag bits of an entry; frame bits are dropped.
+    pub(crate) const fn from_raw(flags: usize) -> Self {
+        Self(flags & !bits::FRAME)
+    }
+
+    /// Returns the flag bits.
+    pub(crate) const fn raw(self) -> usize {
+        self.0
+    }
+}
+
+macro_rules! entry_common {
+    ($name:ident, $frame:ident, $frame_of:ident) => {
+        impl $name {
+            /// The entry that maps nothing.
+            pub(crate) const EMPTY: Self = Self(0);
+
+            /// Wraps an entry word.
+            pub(crate) const fn from_raw(word: usize) -> Self {
+                Self(word)
+            }
+
+            /// Returns the entry word.
+            pub(crate) const fn raw(self) -> usize {
+                self.0
+            }
+
+            /// Returns the entry that maps `frame` with `protection`.
+            pub(crate) const fn new(frame: $frame, protection: Protection) -> Self {
+                Self(((frame.raw() << PAGE_SHIFT) & bits::FRAME) | protection.0)
+            }
+
+            /// Returns the frame field; meaningful for a present entry only.
+            pub(crate) const fn $frame_of(self) -> $frame {
+                $frame::new((self.0 & bits::FRAME) >> PAGE_SHIFT)
+            }
+
+            /// Returns everything but the frame.
+            pub(crate) const fn protection(self) -> Protection {
+                Protection(self.0 & !bits::FRAME)
+            }
+
+            /// Whether the entry is used for translation.
+            pub(crate) const fn is_present(self) -> bool {
+                self.0 & bits::PRESENT != 0
+            }
+
+            /// Whether the entry, above level 1, maps a large page.
+            pub(crate) const fn is_huge(self) -> bool {
+                self.0 & (bits::PRESENT | bits::HUGE) == bits::PRESENT | bits::HUGE
+            }
+
+            /// Whether nothing is there; accessed and dirty bits may be left over.
+            pub(crate) const fn is_none(self) -> bool {
+                self.0 & !(bits::ACCESSED | bits::DIRTY) == 0
+            }
+
+            /// Returns the entry with `flags` set.
+            pub(crate) const fn with(self, flags: usize) -> Self {
+                Self(self.0 | flags)
+            }
+
+            /// Returns the entry with `flags` cleared.
+            pub(crate) const fn without(self, flags: usize) -> Self {
+                Self(self.0 & !flags)
+            }
+        }
+    };
+}
+
+entry_common!(MachineEntry, Mfn, mfn);
+entry_common!(PseudoEntry, Pfn, pfn);

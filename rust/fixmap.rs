@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Fixed mappings.
+//!
+//! What the address given for a fixed mapping means depends on the index: most are of hardware and
+//! so name a machine frame, while the early and the vsyscall mappings name memory of the domain.
+//! The local APIC and the IO-APICs are not mapped at all, since they are used through hypercalls:
+//! whoever looks finds a page of ones.
+
+use crate::addr::Paddr;
+use crate::convert;
+use crate::entry::{
+    MachineEntry,
+    Protection,
+    PseudoEntry, //
+};
+use crate::frame::Mfn;
+use crate::platform::{
+    die,
+    dummy_page,
+    fixed,
+    fixmap_kind,
+    kernel_rw,
+    massage,
+    phys,
+    refused,
+    set_user_vsyscall,
+    update_va_mapping,
+    Caller,
+    FixmapKind,
+    VaFlush, //
+};
+
+/// Maps `address`, pseudo-physical or machine as said above, at fixed mapping `index`.
+///
+/// Context: any but interrupts.
+pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Caller) {
+    let kind = fixmap_kind(index);
+    let entry = match kind {
+        FixmapKind::Memory | FixmapKind::Vsyscall => convert::to_machine(PseudoEntry::new(
+            Paddr::new(address).pfn(),
+            massage(protection),
+        )),
+        FixmapKind::Apic => {
+            convert::to_machine(PseudoEntry::new(phys(dummy_page()).pfn(), kernel_rw()))
+        }
+        FixmapKind::Machine => MachineEntry::new(
+            Mfn::new(address >> crate::addr::PAGE_SHIFT),
+            massage(protection),
+        ),
+    };
+    let page = fixed(index);
+
+    if let Err(error) = update_va_mapping(page, entry, VaFlush::PageLocal) {
+        refused(
+            c"fixed mapping",
+            page.raw(),
+            entry.raw(),
+            error.errno(),
+            caller,
+        );
+        die(c"Xen refused a fixed mapping");
+    }
+    if kind == FixmapKind::Vsyscall {
+        // User mode has tables of its own for this page.
+        set_user_vsyscall(page, entry);
+    }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Frame numbers and the words of the p2m list.
+//!
+//! [`Pfn`] and [`Mfn`] never convert into each other here: that takes the p2m list or Xen's m2p
+//! table. A [`P2mWord`] carries tag bits and can only be turned into an [`Mfn`] by stripping them.
+
+use crate::addr::{
+    Paddr,
+    PAGE_SHIFT, //
+};
+
+/// A pseudo-physical frame number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(transparent)]
+pub(crate) struct Pfn(usize);
+
+impl Pfn {
+    /// Wraps a pseudo-physical frame number.
+    pub(crate) const fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    pub(crate) const fn raw(self) -> usize {
+        self.0
+    }
+
+    /// Returns the frame `frames` further on.
+    pub(crate) const fn add(self, frames: usize) -> Self {
+        Self(self.0.wrapping_add(frames))
+    }
+
+    /// Returns the pseudo-physical address of the frame.
+    pub(crate) const fn paddr(self) -> Paddr {
+        Paddr::new(self.0 << PAGE_SHIFT)
+    }
+}
+
+/// A machine frame number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(transparent)]
+pub(crate) struct Mfn(usize);
+
+impl Mfn {
+    /// Wraps a machine frame number.
+    pub(crate) const fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    pub(crate) const fn raw(self) -> usize {
+        self.0
+    }
+
+    /// Returns the frame `frames` further on in machine memory.
+    pub(crate) const fn add(self, frames: usize) -> Self {
+        Self(self.0.wrapping_add(frames))
+    }
+}
+
+/// What the p2m list says about a [`Pfn`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum P2mEntry {
+    /// The frame is backed by this machine frame of the domain.
+    Local(Mfn),
+    /// The frame is backed by a machine frame of another domain, mapped through a grant.
+    Foreign(Mfn),
+    /// The frame stands for the machine frame of the same number: device memory and the like.
+    Identity,
+    /// There is no machine frame, for example because it was given back to Xen.
+    Missing,
+}
+
+/// A word of the p2m list as it stands in memory, read by Xen's toolstack as well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub(crate) struct P2mWord(usize);
+
+impl P2mWord {
+    /// `INVALID_P2M_ENTRY`: there is no machine frame.
+    pub(crate) const MISSING: Self = Self(usize::MAX);
+
+    const FOREIGN_BIT: usize = 1 << 63;
+    const IDENTITY_BIT: usize = 1 << 62;
+
+    /// Wraps a word read from the list or handed over by C.
+    pub(crate) const fn from_raw(word: usize) -> Self {
+        Self(word)
+    }
+
+    /// Returns the word as it is stored.
+    pub(crate) const fn raw(self) -> usize {
+        self.0
+    }
+
+    /// Returns the word that says `entry` of `pfn`.
+    pub(crate) const fn encode(pfn: Pfn, entry: P2mEntry) -> Self {
+        match entry {
+            P2mEntry::Local(mfn) => Self(mfn.raw()),
+            P2mEntry::Foreign(mfn) => Self(mfn.raw() | Self::FOREIGN_BIT),
+            P2mEntry::Identity => Self::identity(pfn),
+            P2mEntry::Missing => Self::MISSING,
+        }
+    }
+
+    /// Returns the word of an identity frame.
+    pub(crate) const fn identity(pfn: Pfn) -> Self {
+        Self(pfn.raw() | Self::IDENTITY_BIT)
+    }
+
+    /// Returns what the word says.
+    pub(crate) const fn decode(self) -> P2mEntry {
+        if self.0 == Self::MISSING.0 {
+            P2mEntry::Missing
+        } else if self.0 & Self::FOREIGN_BIT != 0 {
+            P2mEntry::Foreign(Mfn::new(self.0 & !Self::FOREIGN_BIT))
+        } else if self.0 & Self::IDENTITY_BIT != 0 {
+            P2mEntry::Identity
+        } else {
+            P2mEntry::Local(Mfn::new(self.0))
+        }
+    }
+
+    /// Returns the machine frame without its tags, if there is one.
+    ///
+    /// For an identity frame this is the number that the word carries.
+    pub(crate) const fn mfn(self) -> Option<Mfn> {
+        if self.0 == Self::MISSING.0 {
+            None
+        } else {
+            Some(Mfn::new(self.0 & !(Self::FOREIGN_BIT | Self::IDENTITY_BIT)))
+        }
+    }
+
+    /// Whether the word says "no machine frame".
+    pub(crate) const fn is_missing(self) -> bool {
+        self.0 == Self::MISSING.0
+    }
+
+    /// Whether the word is tagged as an identity frame.
+    pub(crate) const fn is_identity(self) -> bool {
+        matches!(self.decode(), P2mEntry::Identity)
+    }
+
+    /// Whether the word is that of a local frame `mfn`: no tag, same number.
+    pub(crate) const fn is_local(self, mfn: Mfn) -> bool {
+        self.0 == mfn.raw()
+    }
+}

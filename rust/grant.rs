@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Keeps the p2m list in step when frames of other domains are mapped and unmapped.
+//!
+//! Such a frame stands behind a page of ours that has no machine frame of its own. While it is
+//! mapped the p2m entry of the page names it, marked as foreign. Each slot of a request has its
+//! own status: one that fails neither hides nor stops the others.
+
+use crate::frame::{
+    P2mEntry,
+    P2mWord, //
+};
+use crate::p2m;
+use crate::platform::{
+    direct_of,
+    map_grants,
+    mapped_frame,
+    maps_for_device,
+    unmap_grants,
+    GrantPages,
+    MapGrant,
+    Slot,
+    UnmapGrant,
+    GRANT_GENERAL_ERROR,
+    GRANT_OKAY,
+    INVALID_GRANT_HANDLE, //
+};
+
+const EINVAL: i32 = 22;
+
+/// Notes the frames that `map_ops` have mapped, and carries out `kernel_ops`
+/// (`set_foreign_p2m_mapping()`).
+///
+/// `kernel_ops`, if given, map the same grants for the kernel. A slot for which the p2m list cannot
+/// be changed is unmapped again and gets an error as its status.
+///
+/// Returns 0, or the negative errno with which Xen refused `kernel_ops` as a whole.
+///
+/// Context: may sleep if the p2m list has to grow.
+pub(crate) fn map(
+    map_ops: &mut [MapGrant],
+    mut kernel_ops: Option<&mut [MapGrant]>,
+    pages: &GrantPages<'_>,
+) -> i32 {
+    if let Some(ops) = &mut kernel_ops {
+        let ret = map_grants(ops);
+        if ret != 0 {
+            return ret;
+        }
+    }
+    for (index, op) in map_ops.iter_mut().enumerate().take(pages.len()) {
+        let mut kernel_op = kernel_ops.as_mut().and_then(|ops| ops.get_mut(index));
+        let is_mapped =
+            op.status == GRANT_OKAY && kernel_op.as_ref().is_none_or(|op| op.status == GRANT_OKAY);
+        if !is_mapped {
+            continue;
+        }
+        let pfn = pages.pfn(index);
+        if !p2m::word(pfn).is_missing() {
+            kernel::pr_warn!(
+                "frame {:#x} gets a foreign frame but has one of its own\n",
+                pfn.raw()
+            );
+        }
+        let is_noted = mapped_frame(op, |mfn, offset| {
+            let table = direct_of(p2m::pfn_of(mfn)?);
+            // SAFETY: The entry is one that Xen has just set, in a table that is in use.
+            Some(unsafe { Slot::in_table(table, offset / size_of::<usize>()) })
+        })
+        .is_some_and(|mfn| p2m::set(pfn, P2mWord::encode(pfn, P2mEntry::Foreign(mfn))));
+        if !is_noted {
+            undo(op, kernel_op.as_deref_mut());
+        }
+    }
+    0
+}
+
+/// Returns the operation that unmaps what `op` has mapped, and marks `op` as failed.
+fn fail(op: &mut MapGrant) -> UnmapGrant {
+    let unmap = UnmapGrant {
+        host_addr: op.host_addr,
+        dev_bus_addr: if maps_for_device(op) {
+            op.dev_bus_addr
+        } else {
+            0
+        },
+        handle: op.handle,
+        status: GRANT_GENERAL_ERROR,
+    };
+    op.status = GRANT_GENERAL_ERROR;
+    op.handle = INVALID_GRANT_HANDLE;
+    unmap
+}
+
+/// Unmaps a slot whose frame could not be noted.
+#[cold]
+fn undo(op: &mut MapGrant, kernel_op: Option<&mut MapGrant>) {
+    let first = fail(op);
+    let mut both = [first, first];
+    let unmaps = match kernel_op {
+        Some(kernel_op) => {
+            both[1] = fail(kernel_op);
+            &mut both[..]
+        }
+        None => &mut both[..1],
+    };
+    let ret = unmap_grants(unmaps);
+    if ret != 0 || unmaps.iter().any(|op| op.status != GRANT_OKAY) {
+        kernel::pr_err!(
+            "a grant stays mapped: unmap returned {}, status {:?}\n",
+            ret,
+            unmaps.first().map(|op| op.status)
+        );
+    }
+}
+
+/// Forgets the foreign frames behind `pages`, and carries out `kernel_ops`
+/// (`clear_foreign_p2m_mapping()`).
+///
+/// Returns 0; `-EINVAL` if one of the pages has no foreign frame; or the negative errno with which
+/// Xen refused `kernel_ops` as a whole. All slots are handled in any case.
+///
+/// Context: any.
+pub(crate) fn unmap(kernel_ops: Option<&mut [UnmapGrant]>, pages: &GrantPages<'_>) -> i32 {
+    let mut ret = 0;
+
+    for index in 0..pages.len() {
+        let pfn = pages.pfn(index);
+        match p2m::word(pfn).decode() {
+            P2mEntry::Foreign(_) => {
+                // The word lies in a page of the list that was made writable for it.
+                p2m::try_set(pfn, P2mWord::MISSING);
+            }
+            _ => ret = -EINVAL,
+        }
+    }
+    match kernel_ops.map(unmap_grants) {
+        None | Some(0) => ret,
+        Some(error) => error,
+    }
+}

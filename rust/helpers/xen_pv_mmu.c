@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inline functions and macros of the kernel that the Rust PV MMU backend
+ * needs. Included by the kernel's helpers.c when CONFIG_XEN_PV_MMU_RUST=y.
+ */
+#include <linux/cpumask.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/page_table_check.h>
+#include <linux/percpu.h>
+#include <linux/pgtable.h>
+#include <linux/ratelimit.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+
+#include <asm/fixmap.h>
+#include <asm/pgtable.h>
+#include <asm/tlbflush.h>
+#include <asm/xen/page.h>
+
+#include <xen/xen-ops.h>
+
+/* The crate is always built in, and some of this is not there for modules. */
+#ifndef MODULE
+
+/* Context */
+
+__rust_helper bool rust_helper_is_lazy_mmu_mode_active(void)
+{
+	return is_lazy_mmu_mode_active();
+}
+
+__rust_helper bool rust_helper_xen_pv_mmu_preemptible(void)
+{
+	return preemptible();
+}
+
+__rust_helper unsigned long rust_helper_xen_pv_mmu_irq_save(void)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	return flags;
+}
+
+__rust_helper void rust_helper_xen_pv_mmu_irq_restore(unsigned long flags)
+{
+	local_irq_restore(flags);
+}
+
+__rust_helper void rust_helper_xen_pv_mmu_preempt_disable(void)
+{
+	preempt_disable();
+}
+
+__rust_helper void rust_helper_xen_pv_mmu_preempt_enable(void)
+{
+	preempt_enable();
+}
+
+__rust_helper unsigned long rust_helper_xen_pv_mmu_return_address(void)
+{
+	return (unsigned long)__builtin_return_address(0);
+}
+
+__rust_helper void rust_helper_xen_pv_mmu_wmb(void)
+{
+	wmb();
+}
+
+__rust_helper void rust_helper_cond_resched(void)
+{
+	cond_resched();
+}
+
+/* Per-CPU data */
+
+__rust_helper void *rust_helper_xen_pv_mmu_this_cpu_ptr(void *ptr)
+{
+	return this_cpu_ptr((char __percpu __force *)ptr);
+}
+
+__rust_helper void *rust_helper_xen_pv_mmu_raw_cpu_ptr(void *ptr)
+{
+	return raw_cpu_ptr((char __percpu __force *)ptr);
+}
+
+__rust_helper void *rust_helper_xen_pv_mmu_per_cpu_ptr(void *ptr,
+						       unsigned int cpu)
+{
+	return per_cpu_ptr((char __percpu __force *)ptr, cpu);
+}
+
+__rust_helper struct vcpu_info *rust_helper_xen_pv_mmu_this_vcpu(void)
+{
+	return this_cpu_read(xen_vcpu);
+}
+
+__rust_helper struct mm_struct *rust_helper_xen_pv_mmu_loaded_mm(void)
+{
+	return this_cpu_read(cpu_tlbstate.loaded_mm);
+}
+
+/* Locks */
+
+__rust_helper unsigned long rust_helper_xen_pv_mmu_lock_irqsave(spinlock_t *lock)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(lock, flags);
+	return flags;
+}
+
+__rust_helper void rust_helper_xen_pv_mmu_unlock_irqrestore(spinlock_t *lock,
+							    unsigned long flags)
+{
+	spin_unlock_irqrestore(lock, flags);
+}
+
+__rust_helper spinlock_t *rust_helper_xen_pv_mmu_lock_pte_table(struct page *page,
+								struct mm_struct *mm)
+{
+#ifdef CONFIG_SPLIT_PTE_PTLOCKS
+	spinlock_t *ptl = ptlock_ptr(page_ptdesc(page));
+
+	spin_lock_nest_lock(ptl, &mm->page_table_lock);
+	return ptl;
+#else
+	return NULL;
+#endif
+}
+
+/* Addresses */
+
+__rust_helper unsigned long rust_helper_xen_pv_mmu_pa(const void *vaddr)
+{
+	return __pa(vaddr);
+}
+
+__rust_helper void *rust_helper_xen_pv_mmu_va(unsigned long paddr)
+{
+	return __va(paddr);
+}
+
+__rust_helper unsigned long rust_helper_xen_pv_mmu_page_offset_l4(void)
+{
+	return __PAGE_OFFSET_BASE_L4;
+}
+
+__rust_helper bool rust_helper_pgtable_l5_enabled(void)
+{
+	return pgtable_l5_enabled();
+}
+
+__rust_helper unsigned long rust_helper_xen_pv_mmu_task_size_max(void)
+{
+	return TASK_SIZE_MAX;
+}
+
+__rust_helper unsigned long rust_helper_xen_pv_mmu_vmalloc_bytes(void)
+{
+	return VMALLOC_END - VMALLOC_START;
+}
+
+__rust_helper unsigned long rust_helper_xen_pv_mmu_fix_to_virt(unsigned int idx)
+{
+	return __fix_to_virt(idx);
+}
+
+__rust_helper bool rust_helper_xen_pv_mmu_is_early_ioremap_ptep(pte_t *ptep)
+{
+	return is_early_ioremap_ptep(ptep);
+}
+
+/* Memory that may fault */
+
+__rust_helper int rust_helper_xen_safe_read_ulong(const unsigned long *addr,
+						  unsigned long *val)
+{
+	return xen_safe_read_ulong(addr, val);
+}
+
+__rust_helper int rust_helper_xen_safe_write_ulong(unsigned long *addr,
+						   unsigned long val)
+{
+	return xen_safe_write_ulong(addr, val);
+}
+
+/* Protections */
+
+__rust_helper unsigned long rust_helper_xen_pv_mmu_page_kernel(void)
+{
+	return pgprot_val(PAGE_KERNEL);
+}
+
+__rust_helper unsigned long rust_helper_xen_pv_mmu_page_kernel_ro(void)
+{
+	return pgprot_val(PAGE_KERNEL_RO);
+}
+
+__rust_helper unsigned long rust_helper_xen_pv_mmu_massage_pgprot(pgprot_t prot)
+{
+	return massage_pgprot(prot);
+}
+
+__rust_helper bool rust_helper_xen_pv_mmu_nx_supported(void)
+{
+	return __supported_pte_mask & _PAGE_NX;
+}
+
+/* struct page */
+
+__rust_helper struct page *rust_helper_xen_pv_mmu_virt_to_page(const void *vaddr)
+{
+	return virt_to_page(vaddr);
+}
+
+__rust_helper struct page *rust_helper_xen_pv_mmu_pfn_to_page(unsigned long pfn)
+{
+	return pfn_to_page(pfn);
+}
+
+__rust_helper unsigned long rust_helper_xen_pv_mmu_page_to_pfn(const struct page *page)
+{
+	return page_to_pfn(page);
+}
+
+__rust_helper bool rust_helper_PagePinned(struct page *page)
+{
+	return PagePinned(page);
+}
+
+__rust_helper bool rust_helper_TestSetPagePinned(struct page *page)
+{
+	return TestSetPagePinned(page);
+}
+
+__rust_helper bool rust_helper_TestClearPagePinned(struct page *page)
+{
+	return TestClearPagePinned(page);
+}
+
+__rust_helper bool rust_helper_PageSavePinned(struct page *page)
+{
+	return PageSavePinned(page);
+}
+
+__rust_helper void rust_helper_SetPageSavePinned(struct page *page)
+{
+	SetPageSavePinned(page);
+}
+
+__rust_helper void rust_helper_ClearPageSavePinned(struct page *page)
+{
+	ClearPageSavePinned(page);
+}
+
+/*
+ * The word of a PGD's descriptor that is free for the backend: ptdesc->ptl
+ * (page->private) is taken when spinlocks do not fit a word.
+ */
+__rust_helper unsigned long *rust_helper_xen_pv_mmu_pgd_word(struct page *page)
+{
+	return &page_ptdesc(page)->__page_mapping;
+}
+
+/* Early memory */
+
+__rust_helper void *rust_helper_xen_pv_mmu_memblock_alloc_page(void)
+{
+	return memblock_alloc_or_panic(PAGE_SIZE, PAGE_SIZE);
+}
+
+__rust_helper bool rust_helper_slab_is_available(void)
+{
+	return slab_is_available();
+}
+
+__rust_helper int rust_helper_xen_pv_mmu_memblock_reserve(phys_addr_t base,
+							  phys_addr_t size)
+{
+	return memblock_reserve(base, size);
+}
+
+__rust_helper struct page *rust_helper_xen_pv_mmu_alloc_pages(gfp_t gfp,
+							      unsigned int order)
+{
+	return alloc_pages(gfp, order);
+}
+
+/* Page table check */
+
+__rust_helper void
+rust_helper_page_table_check_ptes_set(struct mm_struct *mm, unsigned long addr,
+				      pte_t *ptep, pte_t pte, unsigned int nr)
+{
+	page_table_check_ptes_set(mm, addr, ptep, pte, nr);
+}
+
+__rust_helper bool rust_helper_xen_pv_mmu_is_io_pfnmap(struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & (VM_PFNMAP | VM_IO)) == (VM_PFNMAP | VM_IO);
+}
+
+/* Reports */
+
+__rust_helper bool rust_helper_xen_pv_mmu_may_report(void)
+{
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL,
+				      DEFAULT_RATELIMIT_BURST);
+
+	return __ratelimit(&limit);
+}
+
+#endif /* MODULE */

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Levels of a page table and how many of them there are.
+
+use crate::addr::PAGE_SHIFT;
+
+/// The level of a page table; an entry of level 1 maps a page.
+///
+/// There is no order on purpose: "above" and "below" are asked for by name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Level {
+    /// PTEs.
+    L1,
+    /// PMDs.
+    L2,
+    /// PUDs.
+    L3,
+    /// P4Ds; the root of a tree of four levels, as every Xen PV guest has it.
+    L4,
+    /// PGDs of a tree of five levels.
+    L5,
+}
+
+impl Level {
+    /// Returns 1 for the tables of PTEs up to 5.
+    pub(crate) const fn number(self) -> u32 {
+        match self {
+            Level::L1 => 1,
+            Level::L2 => 2,
+            Level::L3 => 3,
+            Level::L4 => 4,
+            Level::L5 => 5,
+        }
+    }
+
+    /// Returns the number of the lowest address bit that selects an entry.
+    pub(crate) const fn shift(self) -> u32 {
+        PAGE_SHIFT + 9 * (self.number() - 1)
+    }
+
+    /// Returns how many bytes an entry maps.
+    pub(crate) const fn span(self) -> usize {
+        1 << self.shift()
+    }
+
+    /// Returns the level that the entries of this one point to.
+    pub(crate) const fn below(self) -> Option<Level> {
+        match self {
+            Level::L1 => None,
+            Level::L2 => Some(Level::L1),
+            Level::L3 => Some(Level::L2),
+            Level::L4 => Some(Level::L3),
+            Level::L5 => Some(Level::L4),
+        }
+    }
+
+    /// Returns the number that trace events of the C backend use for the level.
+    pub(crate) const fn trace_id(self) -> u32 {
+        5 - self.number()
+    }
+}
+
+/// How many levels the page tables have, decided when the machine boots.
+///
+/// A Xen PV guest always has four, even on a CPU that can do five.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Depth {
+    /// Four levels: 48 bits of virtual address.
+    Four,
+    /// Five levels: 57 bits of virtual address.
+    Five,
+}
+
+impl Depth {
+    /// The most levels there can be.
+    pub(crate) const MAX: usize = 5;
+
+    /// Returns the level of the root table.
+    pub(crate) const fn root(self) -> Level {
+        match self {
+            Depth::Four => Level::L4,
+            Depth::Five => Level::L5,
+        }
+    }
+
+    /// Returns how many bits of a virtual address are translated.
+    pub(crate) const fn address_bits(self) -> u32 {
+        self.root().shift() + 9
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The boot parameter `xen_mc_debug`: when Xen refuses a call, show the whole batch it was in.
+
+use crate::multicall::queue::Record;
+use crate::platform::{
+    early_param,
+    number,
+    Call,
+    ReadMostly, //
+};
+
+static ACTIVE: ReadMostly = ReadMostly::new(0);
+
+early_param!(XEN_MC_DEBUG, c"xen_mc_debug", |_value| {
+    ACTIVE.set(1);
+    kernel::pr_info!("xen_mc_debug active\n");
+});
+
+/// Whether the parameter was given.
+pub(super) fn is_active() -> bool {
+    ACTIVE.get() != 0
+}
+
+/// How many words of arguments are shown of a call.
+const MAX_WORDS: usize = 8;
+
+/// Shows a call of a batch in which one was refused; `word` reads its arguments.
+#[cold]
+pub(super) fn report(
+    index: usize,
+    call: &Call,
+    record: &Record,
+    word: impl Fn(usize) -> Option<usize>,
+) {
+    let is_array = matches!(record.op, number::MMU_UPDATE | number::MMUEXT_OP);
+
+    kernel::pr_err!(
+        "  call {}: op {} result {} caller {:#x} target {:#x} value {:#x} done {}\n",
+        index + 1,
+        record.op,
+        call.result,
+        record.caller.0,
+        record.target,
+        record.value,
+        record.done,
+    );
+    if is_array {
+        for argument in 0..MAX_WORDS {
+            if let Some(value) = word(argument) {
+                kernel::pr_err!("    argument {}: {:#x}\n", argument, value);
+            }
+        }
+    }
+}

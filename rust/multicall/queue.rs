@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The memory of the queue, how operations get into it, and how it is flushed.
+
+use crate::addr::Vaddr;
+use crate::entry::MachineEntry;
+use crate::multicall::recover;
+use crate::platform::{
+    define_per_cpu,
+    multicall,
+    number,
+    single_call,
+    trace,
+    Call,
+    Caller,
+    ExtOp,
+    ExtendResult,
+    FlushReason,
+    IrqsOff,
+    MmuUpdate,
+    TableLock,
+    VaFlush,
+    XenError,
+    DOMID_SELF,
+    LOADED_CR3, //
+};
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
+use core::ops::Range;
+use core::ptr::NonNull;
+
+/// How many calls fit the queue.
+pub(crate) const MAX_CALLS: usize = 64;
+
+/// How many bytes of arguments fit the queue.
+///
+/// Enough for 128 updates: beyond that the cost of the trap is small against that of the updates,
+/// and interrupts stay off for longer.
+pub(crate) const MAX_ARG_BYTES: usize = 128 * size_of::<MmuUpdate>();
+
+/// How many deferred pieces of work fit the queue.
+pub(crate) const MAX_DEFERRED: usize = 32;
+
+/// A function that C code wants called after a flush.
+pub(crate) type Callback = unsafe extern "C" fn(*mut c_void);
+
+/// Work that has to wait until Xen has seen what is queued.
+///
+/// It may not queue anything itself.
+pub(crate) enum Deferred {
+    /// Unlock a table that has been pinned or unpinned.
+    Unlock(TableLock),
+    /// Note the root table that Xen now uses for this CPU.
+    RootLoaded(usize),
+    /// Call back into C.
+    Call(Callback, *mut c_void),
+}
+
+impl Deferred {
+    fn run(self) {
+        match self {
+            Deferred::Unlock(lock) => lock.unlock(),
+            Deferred::RootLoaded(root) => LOADED_CR3.write(root),
+            // SAFETY: Whoever queued the callback promised that it may be called with its data,
+            // with interrupts off, after the flush.
+            Deferred::Call(function, data) => unsafe { function(data) },
+        }
+    }
+}
+
+/// What a queued call is to do. Kept apart from the call itself, which Xen may scribble on.
+#[derive(Clone, Copy)]
+pub(super) struct Record {
+    /// Number of the hypercall; 0 if C code fills in the call.
+    pub(super) op: usize,
+    /// Who asked for it first.
+    pub(super) caller: Caller,
+    /// Address of its array, or the address whose entry is changed.
+    pub(super) target: usize,
+    /// Number of elements of the array, or the new entry.
+    pub(super) value: usize,
+    /// For an array: how many elements were carried out, as told by Xen.
+    pub(super) done: u32,
+}
+
+/// The queue of a CPU.
+///
+/// # Invariants
+///
+/// - `issued <= nr_calls <= MAX_CALLS`, `arg_bytes <= MAX_ARG_BYTES`,
+///   `nr_deferred <= MAX_DEFERRED`.
+/// - The first `nr_deferred` elements of `deferred` are initialised.
+/// - Only its own CPU touches it, with interrupts off.
+pub(super) struct Queue {
+    nr_calls: u32,
+    /// Calls below this number are being issued or were; only their reports are left to do.
+    issued: u32,
+    arg_bytes: u32,
+    nr_deferred: u32,
+    calls: [Call; MAX_CALLS],
+    records: [Record; MAX_CALLS],
+    args: [u64; MAX_ARG_BYTES / 8],
+    deferred: [MaybeUninit<Deferred>; MAX_DEFERRED],
+}
+
+define_per_cpu! {
+    static QUEUE: Queue = Queue {
+        nr_calls: 0,
+        issued: 0,
+        arg_bytes: 0,
+        nr_deferred: 0,
+        calls: [Call::NONE; MAX_CALLS],
+        records: [Record {
+            op: 0,
+            caller: Caller(0),
+            target: 0,
+            value: 0,
+            done: 0,
+        }; MAX_CALLS],
+        args: [0; MAX_ARG_BYTES / 8],
+        deferred: [const { MaybeUninit::uninit() }; MAX_DEFERRED],
+    };
+}
+
+/// Whether nothing is queued on this CPU.
+///
+/// Context: any. The answer holds for a task that may move to another CPU as well, because the
+/// queue is empty whenever tasks are switched.
+#[inline(always)]
+pub(crate) fn is_queue_empty() -> bool {
+    // SAFETY: A single load of a word that is always valid.
+    unsafe { (&raw const (*QUEUE.any_cpu()).nr_calls).read_volatile() == 0 }
+}
+
+/// A place in the queue that C code fills in.
+pub(crate) struct Space {
+    /// The call.
+    pub(crate) call: *mut Call,
+    /// Its argument space.
+    pub(crate) args: *mut c_void,
+}
+
+/// The queue of the CPU this runs on, with interrupts off.
+pub(super) struct LocalQueue {
+    queue: NonNull<Queue>,
+    irqs: IrqsOff,
+}
+
+impl LocalQueue {
+    /// Gets hold of the queue.
+    #[inline(always)]
+    pub(super) fn new(irqs: IrqsOff) -> Self {
+        Self {
+            // SAFETY: The address of a per-CPU variable is not null.
+            queue: unsafe { NonNull::new_unchecked(QUEUE.this_cpu()) },
+            irqs,
+        }
+    }
+
+    /// Returns the interrupt state to be put back.
+    #[inline(always)]
+    pub(super) fn irq_flags(&self) -> usize {
+        self.irqs.flags()
+    }
+
+    #[inline(always)]
+    fn queue(&mut self) -> &mut Queue {
+        // SAFETY: Interrupts are off, so that this CPU, the only one that uses the queue, does
+        // nothing else with it while the reference lives: no caller keeps it across a call.
+        unsafe { self.queue.as_mut() }
+    }
+
+    /// Flushes the queue if a call with `bytes` of arguments does not fit.
+    #[inline(always)]
+    fn make_room(&mut self, bytes: usize) {
+        trace::mc_entry_alloc(bytes);
+        if let Err(reason) = self.queue().check_room(bytes) {
+            trace::mc_flush_reason(reason);
+            self.flush();
+        }
+    }
+
+    /// Adds `arg` to the array of the last call if that is `op`, or queues a new call of `op`.
+    #[inline(always)]
+    fn push_array<T: Copy>(&mut self, op: usize, arg: T, caller: Caller) {
+        let extended = self.queue().extend(op, arg);
+        trace::mc_extend(op, size_of::<T>(), extended);
+        if extended != ExtendResult::Extended {
+            self.push_new_array(op, arg, caller);
+        }
+    }
+
+    fn push_new_array<T: Copy>(&mut self, op: usize, arg: T, caller: Caller) {
+        self.make_room(size_of::<T>());
+        let call = self.queue().add_array(op, arg, caller);
+        trace::mc_entry(call, 4);
+    }
+
+    #[inline(always)]
+    pub(super) fn push_update(&mut self, update: MmuUpdate, caller: Caller) {
+        self.push_array(number::MMU_UPDATE, update, caller);
+    }
+
+    #[inline(always)]
+    pub(super) fn push_ext(&mut self, op: ExtOp, caller: Caller) {
+        self.push_array(number::MMUEXT_OP, op, caller);
+    }
+
+    pub(super) fn push_ext_on_vcpus(
+        &mut self,
+        op: ExtOp,
+        bitmap: impl ExactSizeIterator<Item = usize>,
+        caller: Caller,
+    ) {
+        let bytes = bitmap.len() * size_of::<usize>();
+
+        self.make_room(bytes + size_of::<ExtOp>());
+        // The bitmap goes before the operation, so that more elements can follow the latter.
+        let place = self.queue().reserve(bytes).cast::<usize>();
+        for (index, word) in bitmap.enumerate() {
+            // SAFETY: The words were reserved above.
+            unsafe { place.add(index).write(word) };
+        }
+        let op = op.with_vcpus(place);
+        let call = self.queue().add_array(number::MMUEXT_OP, op, caller);
+        trace::mc_entry(call, 4);
+    }
+
+    pub(super) fn push_va(
+        &mut self,
+        page: Vaddr,
+        entry: MachineEntry,
+        flush: VaFlush,
+        caller: Caller,
+    ) {
+        self.make_room(0);
+        let call = self.queue().add_call(Record {
+            op: number::UPDATE_VA_MAPPING,
+            caller,
+            target: page.raw(),
+            value: entry.raw(),
+            done: 0,
+        });
+        call.op = number::UPDATE_VA_MAPPING;
+        call.args = [page.raw(), entry.raw(), flush.bits(), 0, 0, 0];
+        trace::mc_entry(call, 3);
+    }
+
+    pub(super) fn take_space(&mut self, bytes: usize, caller: Caller) -> Option<Space> {
+        if bytes > MAX_ARG_BYTES {
+            return None;
+        }
+        self.make_room(bytes);
+        let queue = self.queue();
+        let args = queue.reserve(bytes).cast();
+        let call = queue.add_call(Record {
+            op: 0,
+            caller,
+            target: 0,
+            value: 0,
+            done: 0,
+        });
+        Some(Space { call, args })
+    }
+
+    pub(super) fn extend_space(&mut self, op: usize, bytes: usize) -> Option<Space> {
+        let (result, space) = match self.queue().extend_raw(op, bytes) {
+            Ok((index, args)) => {
+                let call = &raw mut self.queue().calls[index];
+                let args = args.cast();
+                (ExtendResult::Extended, Some(Space { call, args }))
+            }
+            Err(result) => (result, None),
+        };
+        trace::mc_extend(op, bytes, result);
+        space
+    }
+
+    /// Asks for `work` once what is queued so far has taken effect.
+    pub(super) fn defer(&mut self, work: Deferred) {
+        if let Deferred::Call(function, data) = &work {
+            trace::mc_callback(Some(*function), *data);
+        }
+        let queue = self.queue();
+        if let Some(place) = queue.deferred.get_mut(queue.nr_deferred as usize) {
+            // INVARIANT: The element is initialised before it is counted.
+            place.write(work);
+            queue.nr_deferred += 1;
+        } else {
+            // What the work waits for is flushed along with the rest, so that it can run at once.
+            trace::mc_flush_reason(FlushReason::Callback);
+            self.flush();
+            work.run();
+        }
+    }
+
+    /// Makes everything that is queued take effect.
+    #[inline(always)]
+    pub(super) fn flush(&mut self) {
+        let queue = self.queue();
+        let (nr_calls, arg_bytes, nr_deferred) =
+            (queue.nr_calls, queue.arg_bytes, queue.nr_deferred);
+
+        trace::mc_flush(nr_calls, arg_bytes, nr_deferred);
+        if nr_calls != 0 {
+            self.issue();
+        }
+        if nr_deferred != 0 {
+            self.run_deferred();
+        }
+    }
+
+    fn issue(&mut self) {
+        let queue = self.queue();
+        // INVARIANT: `issued` is at most `nr_calls`. Should a report below queue calls of its own,
+        // they are issued without the ones at work here.
+        let range = queue.issued as usize..queue.nr_calls as usize;
+        queue.issued = queue.nr_calls;
+
+        let calls = &mut queue.calls[range.clone()];
+        let whole = match calls {
+            [] => return,
+            // A call alone is cheaper without the wrapper.
+            [call] => {
+                single_call(call);
+                Ok(())
+            }
+            calls => multicall(calls),
+        };
+        if whole.is_err() || calls.iter().any(|call| call.result < 0) {
+            self.recover(range, whole);
+        }
+
+        let queue = self.queue();
+        if queue.issued == queue.nr_calls {
+            queue.issued = 0;
+            queue.nr_calls = 0;
+            queue.arg_bytes = 0;
+        }
+    }
+
+    #[cold]
+    fn recover(&mut self, range: Range<usize>, whole: Result<(), XenError>) {
+        if let Err(error) = whole {
+            recover::unreadable(range.len(), error);
+        }
+        if super::debug::is_active() {
+            for index in range.clone() {
+                let queue = self.queue();
+                let (call, record) = (queue.calls[index], queue.records[index]);
+                super::debug::report(index - range.start, &call, &record, |word| {
+                    queue.read_arg(record.target, word)
+                });
+            }
+        }
+        for index in range {
+            let queue = self.queue();
+            let (call, record) = (queue.calls[index], queue.records[index]);
+            if call.result >= 0 {
+                continue;
+            }
+            match record.op {
+                number::MMU_UPDATE => {
+                    recover::retry_updates(&record, call.result, |element| {
+                        self.queue().read_arg(record.target, element)
+                    });
+                }
+                number::MMUEXT_OP => {
+                    let op = queue.read_arg(record.target, record.done as usize);
+                    recover::ext_op(&record, call.result, op);
+                }
+                _ => recover::other(&record, &call),
+            }
+        }
+    }
+
+    fn run_deferred(&mut self) {
+        let nr_deferred = self.queue().nr_deferred as usize;
+
+        for index in 0..nr_deferred {
+            // SAFETY: Initialised, as it is below `nr_deferred`, and taken out only once.
+            let work = unsafe { self.queue().deferred[index].assume_init_read() };
+            work.run();
+        }
+        // INVARIANT: Nothing was added: deferred work may not queue anything.
+        self.queue().nr_deferred = 0;
+    }
+}
+
+impl Queue {
+    /// Whether another call with `bytes` of arguments fits, or why not.
+    #[inline(always)]
+    fn check_room(&self, bytes: usize) -> Result<(), FlushReason> {
+        if self.nr_calls as usize == MAX_CALLS {
+            Err(FlushReason::Batch)
+        } else if self.arg_start() + bytes > MAX_ARG_BYTES {
+            Err(FlushReason::Args)
+        } else {
+            Ok(())
+        }
+    }
+
+    #[inline(always)]
+    fn arg_start(&self) -> usize {
+        (self.arg_bytes as usize).next_multiple_of(8)
+    }
+
+    /// Takes `bytes` of argument space, for which there is room, aligned to 8.
+    #[inline(always)]
+    fn reserve(&mut self, bytes: usize) -> *mut u8 {
+        let start = self.arg_start();
+        // INVARIANT: The caller has checked that there is room.
+        self.arg_bytes = (start + bytes) as u32;
+        self.args.as_mut_ptr().cast::<u8>().wrapping_add(start)
+    }
+
+    /// Takes a call, for which there is room, and returns it to be filled in.
+    #[inline(always)]
+    fn add_call(&mut self, record: Record) -> &mut Call {
+        let index = self.nr_calls as usize;
+        self.records[index] = record;
+        // INVARIANT: The caller has checked that there is room.
+        self.nr_calls += 1;
+        &mut self.calls[index]
+    }
+
+    /// Queues a call of `op` with an array of one element, for which there is room.
+    #[inline(always)]
+    fn add_array<T: Copy>(&mut self, op: usize, arg: T, caller: Caller) -> &mut Call {
+        const {
+            assert!(align_of::<T>() <= 8 && size_of::<T>() % 8 == 0);
+        }
+        let place = self.reserve(size_of::<T>()).cast::<T>();
+        // SAFETY: The space was reserved for the element, and is aligned to 8.
+        unsafe { place.write(arg) };
+
+        let done = &raw mut self.records[self.nr_calls as usize].done as usize;
+        let call = self.add_call(Record {
+            op,
+            caller,
+            target: place as usize,
+            value: 1,
+            done: 0,
+        });
+        call.op = op;
+        call.args = [place as usize, 1, done, DOMID_SELF, 0, 0];
+        call
+    }
+
+    /// Adds `arg` to the array of the last call if that is `op` and not on its way to Xen.
+    #[inline(always)]
+    fn extend<T: Copy>(&mut self, op: usize, arg: T) -> ExtendResult {
+        match self.extend_raw(op, size_of::<T>()) {
+            Ok((index, place)) => {
+                // SAFETY: The space was taken for the element; elements are multiples of 8 bytes.
+                unsafe { place.cast::<T>().write(arg) };
+                self.calls[index].args[1] += 1;
+                self.records[index].value += 1;
+                ExtendResult::Extended
+            }
+            Err(result) => result,
+        }
+    }
+
+    #[inline(always)]
+    fn extend_raw(&mut self, op: usize, bytes: usize) -> Result<(usize, *mut u8), ExtendResult> {
+        if self.nr_calls == self.issued {
+            return Err(ExtendResult::OtherCall);
+        }
+        let last = self.nr_calls as usize - 1;
+        if self.calls[last].op != op {
+            return Err(ExtendResult::OtherCall);
+        }
+        let start = self.arg_bytes as usize;
+        if start + bytes > MAX_ARG_BYTES {
+            return Err(ExtendResult::NoSpace);
+        }
+        // INVARIANT: Checked above.
+        self.arg_bytes = (start + bytes) as u32;
+        Ok((last, self.args.as_mut_ptr().cast::<u8>().wrapping_add(start)))
+    }
+
+    /// Reads element `index` of the array at `array`, if it is in the argument space.
+    fn read_arg<T: Copy>(&self, array: usize, index: usize) -> Option<T> {
+        let area = self.args.as_ptr() as usize;
+        let start = array.checked_sub(area)?;
+        let at = start.checked_add(index.checked_mul(size_of::<T>())?)?;
+        if at.checked_add(size_of::<T>())? > MAX_ARG_BYTES {
+            return None;
+        }
+        // SAFETY: The element lies in the argument space; `T` is one of the ABI's structures of
+        // plain words, for which any contents are valid.
+        Some(unsafe { ((area + at) as *const T).read_unaligned() })
+    }
+}

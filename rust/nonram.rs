@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Ranges that are not RAM and had to move in pseudo-physical memory.
+//!
+//! When such a range, of ACPI tables for example, lies where Xen put the kernel, setup.c makes it
+//! appear elsewhere. ACPI still knows it by its machine address: that is translated when ACPI maps
+//! memory.
+
+use crate::addr::{
+    pages_for,
+    PAGE_SIZE, //
+};
+use crate::frame::{
+    P2mWord,
+    Pfn, //
+};
+use crate::p2m;
+use crate::platform::{
+    die,
+    hook_acpi_mappings,
+    raw_console,
+    BootCell, //
+};
+
+/// How many ranges can move.
+pub(crate) const MAX_REMAPS: usize = 4;
+
+/// A range that moved. All members are in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Remap {
+    /// Machine address, by which ACPI knows the range.
+    pub(crate) machine: usize,
+    /// Pseudo-physical address, where it is found.
+    pub(crate) pseudo: usize,
+    /// Size.
+    pub(crate) bytes: usize,
+}
+
+impl Remap {
+    /// Translates the start of the `bytes` bytes at machine address `start`, if they overlap the
+    /// range; also says whether they lie within it.
+    pub(crate) fn translate(&self, start: usize, bytes: usize) -> Option<(usize, bool)> {
+        let end = start.checked_add(bytes)?;
+        let own_end = self.machine.checked_add(self.bytes)?;
+        if end <= self.machine || start >= own_end {
+            return None;
+        }
+        let is_within = start >= self.machine && end <= own_end;
+        let moved = start.wrapping_sub(self.machine).wrapping_add(self.pseudo);
+        Some((moved, is_within))
+    }
+
+    /// Returns the frames of the range: first pseudo-physical frame, first machine frame, count.
+    pub(crate) fn frames(&self) -> (usize, usize, usize) {
+        let offset = self.pseudo % PAGE_SIZE;
+        (
+            self.pseudo / PAGE_SIZE,
+            self.machine / PAGE_SIZE,
+            pages_for(offset + self.bytes),
+        )
+    }
+}
+
+/// The ranges that moved.
+#[derive(Clone, Copy)]
+struct Remaps {
+    ranges: [Remap; MAX_REMAPS],
+    len: usize,
+}
+
+static REMAPS: BootCell<Remaps> = BootCell::new(Remaps {
+    ranges: [Remap {
+        machine: 0,
+        pseudo: 0,
+        bytes: 0,
+    }; MAX_REMAPS],
+    len: 0,
+});
+
+/// Notes that a range moves (`xen_add_remap_nonram()`).
+///
+/// Context: start of day.
+pub(crate) fn add(remap: Remap) {
+    let mut remaps = REMAPS.get();
+
+    if remap.machine % PAGE_SIZE != remap.pseudo % PAGE_SIZE {
+        die(c"a range that is not RAM moves by a part of a page");
+    }
+    let Some(place) = remaps.ranges.get_mut(remaps.len) else {
+        raw_console(c"Number of required E820 entry remapping actions exceed maximum value\n");
+        die(c"too many ranges that are not RAM lie where Xen put the kernel");
+    };
+    *place = remap;
+    if remaps.len == 0 {
+        hook_acpi_mappings();
+    }
+    remaps.len += 1;
+    REMAPS.set(remaps);
+}
+
+/// Enters the ranges that moved into the p2m list (`xen_do_remap_nonram()`).
+///
+/// Context: start of day, with the p2m list in the vmalloc area.
+pub(crate) fn apply() {
+    let remaps = REMAPS.get();
+    let mut pages = 0;
+
+    for remap in &remaps.ranges[..remaps.len] {
+        let (pfn, mfn, count) = remap.frames();
+        for frame in 0..count {
+            if !p2m::set(Pfn::new(pfn + frame), P2mWord::from_raw(mfn + frame)) {
+                kernel::pr_emerg!("no p2m entry for frame {:#x}\n", pfn + frame);
+                die(c"a range that is not RAM could not be remapped");
+            }
+        }
+        pages += count;
+    }
+    if pages != 0 {
+        kernel::pr_info!("Remapped {} non-RAM page(s)\n", pages);
+    }
+}
+
+/// Translates the start of a range that ACPI wants to map.
+///
+/// Context: any.
+pub(crate) fn translate(start: usize, bytes: usize) -> usize {
+    let remaps = REMAPS.get();
+
+    for remap in &remaps.ranges[..remaps.len] {
+        if let Some((moved, is_within)) = remap.translate(start, bytes) {
+            if !is_within {
+                kernel::pr_warn!(
+                    "ACPI maps {:#x} bytes at {:#x} across the border of a range that moved\n",
+                    bytes,
+                    start
+                );
+            }
+            return moved;
+        }
+    }
+    start
+}

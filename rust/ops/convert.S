@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The conversions of page-table entries, which paravirt call sites expect to
+ * change no register but %rax.
+ *
+ * They are the most frequent operation of all, so the common case is done here
+ * with as few registers as possible. Whatever is unusual goes to Rust, with all
+ * caller-saved registers kept: see convert.rs for what is done there.
+ *
+ * An entry is in %rdi. Bits 12 to 51 hold the frame: shifting left and right by
+ * 12 and 24 bits extracts it.
+ */
+#include <linux/linkage.h>
+#include <linux/objtool.h>
+
+#include <asm/asm.h>
+#include <asm/frame.h>
+#include <asm/nospec-branch.h>
+
+.macro CALL_RUST name
+	FRAME_BEGIN
+	push %rcx
+	push %rdx
+	push %rsi
+	push %rdi
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	call \name
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rdi
+	pop %rsi
+	pop %rdx
+	pop %rcx
+	FRAME_END
+	RET
+.endm
+
+/* Machine frame to pseudo-physical frame: one read of Xen's m2p table, which may
+ * fault, and one of the p2m list, which has to agree.
+ */
+.macro VAL_FUNC name
+SYM_FUNC_START(__raw_callee_save_\name)
+	ENDBR
+	mov %rdi, %rax
+	test $1, %dil
+	jz .Lasis_\name
+	push %rcx
+	push %rdx
+	mov %rdi, %rcx
+	shl $12, %rcx
+	shr $24, %rcx
+	cmp machine_to_phys_nr(%rip), %rcx
+	jae .Lrust_\name
+	mov machine_to_phys_mapping(%rip), %rax
+.Lread_\name:
+	mov (%rax,%rcx,8), %rax
+	cmp xen_p2m_size(%rip), %rax
+	jae .Lrust_\name
+	mov xen_p2m_addr(%rip), %rdx
+	cmp (%rdx,%rax,8), %rcx
+	jne .Lrust_\name
+	shl $12, %rax
+	shl $12, %rcx
+	xor %rdi, %rcx
+	or %rcx, %rax
+	pop %rdx
+	pop %rcx
+.Lasis_\name:
+	RET
+.Lrust_\name:
+	pop %rdx
+	pop %rcx
+	CALL_RUST \name
+	_ASM_EXTABLE(.Lread_\name, .Lrust_\name)
+SYM_FUNC_END(__raw_callee_save_\name)
+.endm
+
+/* Pseudo-physical frame to machine frame: one read of the p2m list. */
+.macro MAKE_FUNC name
+SYM_FUNC_START(__raw_callee_save_\name)
+	ENDBR
+	mov %rdi, %rax
+	test $1, %dil
+	jz .Lasis_\name
+	push %rcx
+	mov %rdi, %rcx
+	shl $12, %rcx
+	shr $24, %rcx
+	cmp xen_p2m_size(%rip), %rcx
+	jae .Lrust_\name
+	mov xen_p2m_addr(%rip), %rax
+	mov (%rax,%rcx,8), %rax
+	cmp $-1, %rax
+	je .Lrust_\name
+	/* Both shifts together drop the tags of the p2m word. */
+	shl $24, %rax
+	shr $12, %rax
+	shl $12, %rcx
+	xor %rdi, %rcx
+	or %rcx, %rax
+	pop %rcx
+.Lasis_\name:
+	RET
+.Lrust_\name:
+	pop %rcx
+	CALL_RUST \name
+SYM_FUNC_END(__raw_callee_save_\name)
+.endm
+
+	.text
+
+VAL_FUNC xen_pte_val
+VAL_FUNC xen_pmd_val
+VAL_FUNC xen_pud_val
+VAL_FUNC xen_p4d_val
+VAL_FUNC xen_pgd_val
+
+MAKE_FUNC xen_make_pte
+MAKE_FUNC xen_make_pmd
+MAKE_FUNC xen_make_pud
+MAKE_FUNC xen_make_p4d
+MAKE_FUNC xen_make_pgd
+
+/* While all memory is being mapped: never on a hot path. */
+SYM_FUNC_START(__raw_callee_save_xen_make_pte_init)
+	ENDBR
+	CALL_RUST xen_make_pte_init
+SYM_FUNC_END(__raw_callee_save_xen_make_pte_init)

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The functions that the rest of the kernel calls by name.
+//!
+//! `unsafe` is what `#[export]` asks for; unless said otherwise, any caller in the right context
+//! may call them.
+
+use crate::addr::{
+    Paddr,
+    Vaddr, //
+};
+use crate::entry::Protection;
+use crate::frame::{
+    Mfn,
+    P2mWord,
+    Pfn, //
+};
+use crate::ops::vtable;
+use crate::platform::{
+    is_pv_domain,
+    Caller,
+    Command,
+    GrantPages,
+    Vma, //
+};
+use crate::remap::{
+    FrameList,
+    Frames,
+    Mapping, //
+};
+use crate::{
+    boot,
+    contiguous,
+    grant,
+    nonram,
+    p2m,
+    pin,
+    protect,
+    remap, //
+};
+use core::ffi::c_void;
+use kernel::bindings;
+use kernel::prelude::*;
+
+/// Defines exported functions.
+macro_rules! exports {
+    ($($(#[$attr:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {$(
+        $(#[$attr])*
+        ///
+        /// # Safety
+        ///
+        /// As said for the module.
+        #[export]
+        unsafe extern "C" fn $name($($arg: $type),*) $(-> $ret)? $body
+    )*};
+}
+
+// Start of day.
+exports! {
+    /// Registers the backend.
+    #[link_section = ".init.text"]
+    fn xen_init_mmu_ops() {
+        vtable::init();
+    }
+
+    /// Learns where Xen's m2p table is.
+    #[link_section = ".init.text"]
+    fn xen_setup_machphys_mapping() {
+        boot::find_m2p();
+    }
+
+    /// Starts to use the p2m list that Xen made.
+    #[link_section = ".init.text"]
+    fn xen_build_dynamic_phys_to_machine() {
+        p2m::build::use_initial_list();
+    }
+
+    /// Makes and loads the kernel's page tables out of the ones at `pgd`, which Xen made.
+    #[link_section = ".init.text"]
+    fn xen_setup_kernel_pagetable(pgd: *mut bindings::pgd_t, _max_pfn: usize) {
+        boot::graft::graft(Vaddr::new(pgd as usize));
+    }
+
+    /// Keeps the pages that the domain shares with others from being handed out.
+    #[link_section = ".init.text"]
+    fn xen_reserve_special_pages() {
+        boot::reserve_special_pages();
+    }
+
+    /// Stops the boot if Xen's page tables lie where the machine has no RAM.
+    #[link_section = ".init.text"]
+    fn xen_pt_check_e820() {
+        boot::graft::check_e820();
+    }
+
+    /// Moves the p2m list out of the way of the E820 map.
+    #[link_section = ".init.text"]
+    fn xen_relocate_p2m() {
+        boot::relocate::relocate();
+    }
+
+    /// Moves the p2m list to the vmalloc area.
+    #[link_section = ".init.text"]
+    fn xen_vmalloc_p2m_tree() {
+        p2m::build::move_to_vmalloc();
+        crate::platform::invalidate_extra_memory();
+    }
+
+    /// Makes frames identity frames; returns of how many the list says so.
+    #[link_section = ".init.text"]
+    fn set_phys_range_identity(pfn_s: usize, pfn_e: usize) -> usize {
+        p2m::set_range_identity(Pfn::new(pfn_s), Pfn::new(pfn_e))
+    }
+
+    /// Notes that a range which is not RAM is found elsewhere.
+    #[link_section = ".init.text"]
+    fn xen_add_remap_nonram(
+        maddr: bindings::phys_addr_t,
+        paddr: bindings::phys_addr_t,
+        size: usize,
+    ) {
+        nonram::add(nonram::Remap {
+            machine: maddr as usize,
+            pseudo: paddr as usize,
+            bytes: size,
+        });
+    }
+
+    /// Enters the ranges that are found elsewhere into the p2m list.
+    #[link_section = ".init.text"]
+    fn xen_do_remap_nonram() {
+        nonram::apply();
+    }
+
+    /// Maps machine frame `mfn` at `vaddr`.
+    #[link_section = ".init.text"]
+    fn set_pte_mfn(vaddr: usize, mfn: usize, flags: bindings::pgprot_t) {
+        protect::map_machine_early(
+            Vaddr::new(vaddr),
+            Mfn::new(mfn),
+            Protection::from_raw(flags.pgprot),
+        );
+    }
+}
+
+// The toolstack's view and suspend.
+exports! {
+    /// Builds the tree of frame lists or fills in the machine frames of this host.
+    fn xen_build_mfn_list_list() {
+        p2m::tree::build();
+    }
+
+    /// Publishes the p2m list and the tree to the toolstack.
+    fn xen_setup_mfn_list_list() {
+        p2m::tree::publish();
+    }
+
+    /// Pins all page tables.
+    fn xen_mm_pin_all() {
+        pin::pin_all();
+    }
+
+    /// Undoes `xen_mm_pin_all()`.
+    fn xen_mm_unpin_all() {
+        pin::unpin_all();
+    }
+}
+
+// The p2m list.
+exports! {
+    /// Returns the p2m word of a frame without a local machine frame.
+    fn get_phys_to_machine(pfn: usize) -> usize {
+        p2m::special_word(Pfn::new(pfn)).raw()
+    }
+
+    /// Makes sure that the p2m word of a frame can be written; 0 or a negative errno.
+    fn xen_alloc_p2m_entry(pfn: usize) -> i32 {
+        match p2m::grow::grow(Pfn::new(pfn)) {
+            Ok(()) => 0,
+            Err(p2m::grow::CannotGrow) => ENOMEM.to_errno(),
+        }
+    }
+
+    /// Stores a p2m word without growing the list.
+    fn __set_phys_to_machine(pfn: usize, mfn: usize) -> bool {
+        p2m::try_set(Pfn::new(pfn), P2mWord::from_raw(mfn))
+    }
+
+    /// Stores a p2m word.
+    fn set_phys_to_machine(pfn: usize, mfn: usize) -> bool {
+        p2m::set(Pfn::new(pfn), P2mWord::from_raw(mfn))
+    }
+}
+
+/// Makes a slice out of an array of C that may be missing.
+///
+/// # Safety
+///
+/// `array` is null or points to `count` elements that nobody else uses during the call.
+unsafe fn slice_mut<'a, T>(array: *mut T, count: u32) -> Option<&'a mut [T]> {
+    if array.is_null() {
+        return None;
+    }
+    // SAFETY: By the contract of this function.
+    Some(unsafe { core::slice::from_raw_parts_mut(array, count as usize) })
+}
+
+exports! {
+    /// Notes the foreign frames that grant operations have mapped behind pages of ours.
+    fn set_foreign_p2m_mapping(
+        map_ops: *mut bindings::gnttab_map_grant_ref,
+        kmap_ops: *mut bindings::gnttab_map_grant_ref,
+        pages: *mut *mut bindings::page,
+        count: u32,
+    ) -> i32 {
+        if !is_pv_domain() {
+            return 0;
+        }
+        // SAFETY: The arrays have `count` elements and belong to the caller.
+        let (map_ops, kernel_ops, pages) = unsafe {
+            (
+                slice_mut(map_ops, count),
+                slice_mut(kmap_ops, count),
+                GrantPages::new(pages, count as usize),
+            )
+        };
+        grant::map(map_ops.unwrap_or_default(), kernel_ops, &pages)
+    }
+
+    /// Forgets the foreign frames behind pages of ours.
+    fn clear_foreign_p2m_mapping(
+        _unmap_ops: *mut bindings::gnttab_unmap_grant_ref,
+        kunmap_ops: *mut bindings::gnttab_unmap_grant_ref,
+        pages: *mut *mut bindings::page,
+        count: u32,
+    ) -> i32 {
+        if !is_pv_domain() {
+            return 0;
+        }
+        // SAFETY: The arrays have `count` elements and belong to the caller.
+        let (kernel_ops, pages) = unsafe {
+            (
+                slice_mut(kunmap_ops, count),
+                GrantPages::new(pages, count as usize),
+            )
+        };
+        grant::unmap(kernel_ops, &pages)
+    }
+}
+
+// Single pages and regions.
+exports! {
+    /// Makes a page of the direct map read-only.
+    fn make_lowmem_page_readonly(vaddr: *mut c_void) {
+        protect::read_only(Vaddr::new(vaddr as usize));
+    }
+
+    /// Makes a page of the direct map writable.
+    fn make_lowmem_page_readwrite(vaddr: *mut c_void) {
+        protect::writable(Vaddr::new(vaddr as usize));
+    }
+
+    /// Makes a region contiguous in machine memory; 0 or a negative errno.
+    fn xen_create_contiguous_region(
+        pstart: bindings::phys_addr_t,
+        order: u32,
+        address_bits: u32,
+        dma_handle: *mut bindings::dma_addr_t,
+    ) -> i32 {
+        let start = Paddr::new(pstart as usize);
+        match contiguous::create(start, order, address_bits, Caller::here()) {
+            Ok(mfn) => {
+                // SAFETY: The caller wants to know the address of the region.
+                unsafe { dma_handle.write((mfn.raw() << crate::addr::PAGE_SHIFT) as u64) };
+                0
+            }
+            Err(contiguous::NotExchanged) => ENOMEM.to_errno(),
+        }
+    }
+
+    /// Gives the contiguous machine memory of a region back.
+    fn xen_destroy_contiguous_region(pstart: bindings::phys_addr_t, order: u32) {
+        contiguous::destroy(Paddr::new(pstart as usize), order, Caller::here());
+    }
+
+    /// Maps frames of another domain into a process.
+    ///
+    /// Without `err_ptr` the frames follow `*pfn`; with it, `pfn` and `err_ptr` are arrays of `nr`
+    /// elements and may be the same memory. Returns how many frames were mapped, or a negative
+    /// errno.
+    fn xen_remap_pfn(
+        vma: *mut bindings::vm_area_struct,
+        addr: usize,
+        pfn: *mut bindings::xen_pfn_t,
+        nr: i32,
+        err_ptr: *mut i32,
+        prot: bindings::pgprot_t,
+        domid: u32,
+        no_translate: bool,
+    ) -> i32 {
+        let count = usize::try_from(nr).unwrap_or(0);
+        // SAFETY: The mapping's address space is locked during the call.
+        let vma = unsafe { Vma::from_raw(vma) };
+        if !vma.is_io_pfnmap() {
+            kernel::pr_err!("xen_remap_pfn: the mapping is not one of frames of others\n");
+            return EINVAL.to_errno();
+        }
+        let list;
+        let frames = if err_ptr.is_null() {
+            // SAFETY: The caller names the first frame.
+            Frames::Contiguous(Mfn::new(unsafe { pfn.read() }))
+        } else {
+            // SAFETY: Both arrays have `nr` elements.
+            list = unsafe { FrameList::new(pfn, err_ptr, count) };
+            Frames::Listed(&list)
+        };
+        let mapping = Mapping {
+            protection: Protection::from_raw(prot.pgprot),
+            domid: domid as usize,
+            command: if no_translate {
+                Command::NoTranslate
+            } else {
+                Command::Normal
+            },
+        };
+        match remap::map(vma, Vaddr::new(addr), count, &frames, mapping, Caller::here()) {
+            Ok(mapped) => mapped as i32,
+            Err(error) => error.errno(),
+        }
+    }
+}
+
+/// Returns the machine address of the note that tells crash tools about the kernel.
+///
+/// # Safety
+///
+/// As said for the module.
+#[cfg(CONFIG_VMCORE_INFO)]
+#[export]
+unsafe extern "C" fn paddr_vmcoreinfo_note() -> bindings::phys_addr_t {
+    // SAFETY: Only reads the address of the note.
+    let note = Vaddr::new(unsafe { bindings::vmcoreinfo_note } as usize);
+    if is_pv_domain() {
+        p2m::machine_address(note).raw() as u64
+    } else {
+        crate::platform::phys(note).raw() as u64
+    }
+}

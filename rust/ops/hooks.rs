@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The functions of the tables of paravirt operations.
+
+use crate::addr::{
+    Paddr,
+    Vaddr, //
+};
+use crate::entry::{
+    MachineEntry,
+    Protection,
+    PseudoEntry, //
+};
+use crate::frame::Pfn;
+use crate::level::Level;
+use crate::platform::{
+    flush_request,
+    is_initial_p2m_frame,
+    online_words,
+    set_vcpu_cr2,
+    trace,
+    Caller,
+    FlushRequest,
+    Mm,
+    PreemptOff,
+    Slot,
+    Vma, //
+};
+use crate::{
+    alloc,
+    convert,
+    cr3,
+    fixmap,
+    multicall,
+    pin,
+    set,
+    tlb, //
+};
+use kernel::bindings;
+use kernel::prelude::*;
+
+/// Defines functions of the tables. They take over what C passes, which its paravirt interface
+/// defines (`struct pv_mmu_ops`): entries are in tables that stay mapped during the call.
+macro_rules! hooks {
+    ($($(#[$attr:meta])* fn $name:ident($($arg:ident: $type:ty),*) $(-> $ret:ty)? $body:block)*) => {$(
+        $(#[$attr])*
+        ///
+        /// # Safety
+        ///
+        /// The arguments are right, as said by the paravirt interface.
+        #[no_mangle]
+        pub(super) unsafe extern "C" fn $name($($arg: $type),*) $(-> $ret)? $body
+    )*};
+}
+
+/// Takes over a pointer to an entry.
+macro_rules! slot {
+    ($pointer:ident) => {
+        // SAFETY: The entry is in a table that stays mapped during the call.
+        unsafe { Slot::from_raw($pointer) }
+    };
+}
+
+/// Takes over a pointer to an address space.
+macro_rules! mm {
+    ($pointer:ident) => {
+        // SAFETY: The address space exists during the call.
+        unsafe { Mm::from_raw($pointer) }
+    };
+}
+
+hooks! {
+    /// Sets an entry of level 1 (`set_pte`).
+    fn xen_set_pte(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
+        let (slot, entry) = (slot!(ptep), MachineEntry::from_raw(pte.pte));
+        trace::set_pte(slot, entry);
+        set::pte(slot, entry, Caller::here());
+    }
+
+    /// Sets an entry of level 2 (`set_pmd`).
+    fn xen_set_pmd(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
+        let (slot, entry) = (slot!(pmdp), MachineEntry::from_raw(pmd.pmd));
+        trace::set_pmd(slot, entry);
+        set::upper(slot, entry, Level::L2, Caller::here());
+    }
+
+    /// Sets an entry of level 3 (`set_pud`).
+    fn xen_set_pud(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
+        let (slot, entry) = (slot!(pudp), MachineEntry::from_raw(pud.pud));
+        trace::set_pud(slot, entry);
+        set::upper(slot, entry, Level::L3, Caller::here());
+    }
+
+    /// Sets an entry of the root (`set_p4d`).
+    fn xen_set_p4d(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
+        set::root(slot!(p4dp), MachineEntry::from_raw(p4d.p4d), Caller::here());
+    }
+
+    /// Returns the entry whose protection is about to change (`ptep_modify_prot_start`).
+    ///
+    /// It stays in place, as the bits that the CPU sets meanwhile are kept by the commit.
+    fn xen_ptep_modify_prot_start(
+        vma: *mut bindings::vm_area_struct,
+        addr: usize,
+        ptep: *mut bindings::pte_t
+    ) -> bindings::pte_t {
+        let slot = slot!(ptep);
+        let entry = slot.read();
+        // SAFETY: The mapping's address space is locked during the call.
+        let mm = unsafe { Vma::from_raw(vma) }.mm();
+        trace::modify_prot_start(mm, Vaddr::new(addr), slot, entry);
+        bindings::pte_t { pte: entry.raw() }
+    }
+
+    /// Changes the protection of an entry (`ptep_modify_prot_commit`).
+    fn xen_ptep_modify_prot_commit(
+        vma: *mut bindings::vm_area_struct,
+        addr: usize,
+        ptep: *mut bindings::pte_t,
+        pte: bindings::pte_t
+    ) {
+        let (slot, entry) = (slot!(ptep), MachineEntry::from_raw(pte.pte));
+        // SAFETY: The mapping's address space is locked during the call.
+        let mm = unsafe { Vma::from_raw(vma) }.mm();
+        trace::modify_prot_commit(mm, Vaddr::new(addr), slot, entry);
+        set::modify_protection(mm, Vaddr::new(addr), slot, entry, Caller::here());
+    }
+
+    /// Makes a page a table of level 1 (`alloc_pte`).
+    fn xen_alloc_pte(mm: *mut bindings::mm_struct, pfn: usize) {
+        alloc::table(mm!(mm), Pfn::new(pfn), Level::L1, Caller::here());
+    }
+
+    /// Makes a page a table of level 2 (`alloc_pmd`).
+    fn xen_alloc_pmd(mm: *mut bindings::mm_struct, pfn: usize) {
+        alloc::table(mm!(mm), Pfn::new(pfn), Level::L2, Caller::here());
+    }
+
+    /// Makes a page a table of level 3 (`alloc_pud`).
+    fn xen_alloc_pud(mm: *mut bindings::mm_struct, pfn: usize) {
+        alloc::table(mm!(mm), Pfn::new(pfn), Level::L3, Caller::here());
+    }
+
+    /// Makes a table of level 1 an ordinary page (`release_pte`).
+    fn xen_release_pte(pfn: usize) {
+        alloc::release_table(Pfn::new(pfn), Level::L1, Caller::here());
+    }
+
+    /// Makes a table of level 2 an ordinary page (`release_pmd`).
+    fn xen_release_pmd(pfn: usize) {
+        alloc::release_table(Pfn::new(pfn), Level::L2, Caller::here());
+    }
+
+    /// Makes a table of level 3 an ordinary page (`release_pud`).
+    fn xen_release_pud(pfn: usize) {
+        alloc::release_table(Pfn::new(pfn), Level::L3, Caller::here());
+    }
+
+    /// Gives a new address space its user root (`pgd_alloc`).
+    fn xen_pgd_alloc(mm: *mut bindings::mm_struct) -> i32 {
+        match alloc::create_user_root(mm!(mm)) {
+            Ok(()) => 0,
+            Err(alloc::NoMemory) => ENOMEM.to_errno(),
+        }
+    }
+
+    /// Frees the user root of an address space (`pgd_free`).
+    fn xen_pgd_free(_mm: *mut bindings::mm_struct, pgd: *mut bindings::pgd_t) {
+        alloc::free_user_root(Vaddr::new(pgd as usize));
+    }
+
+    /// Pins the tree of an address space (`enter_mmap`).
+    fn xen_enter_mmap(mm: *mut bindings::mm_struct) {
+        pin::enter(mm!(mm), Caller::here());
+    }
+
+    /// Unpins the tree of an address space (`exit_mmap`).
+    fn xen_exit_mmap(mm: *mut bindings::mm_struct) {
+        pin::exit(mm!(mm), Caller::here());
+    }
+
+    /// Returns the root that was loaded last (`read_cr3`).
+    fn xen_read_cr3() -> usize {
+        cr3::read()
+    }
+
+    /// Loads a root (`write_cr3`).
+    fn xen_write_cr3(cr3: usize) {
+        cr3::write(Paddr::new(cr3), Caller::here());
+    }
+
+    /// Flushes the TLB of this CPU (`flush_tlb_user`, `flush_tlb_kernel`).
+    fn xen_flush_tlb() {
+        tlb::flush_local(Caller::here());
+    }
+
+    /// Flushes one page from the TLB of this CPU (`flush_tlb_one_user`).
+    fn xen_flush_tlb_one_user(addr: usize) {
+        trace::flush_tlb_one_user(Vaddr::new(addr));
+        tlb::flush_page_local(Vaddr::new(addr), Caller::here());
+    }
+
+    /// Flushes the TLBs of several CPUs (`flush_tlb_multi`).
+    fn xen_flush_tlb_multi(
+        cpus: *const bindings::cpumask,
+        info: *const bindings::flush_tlb_info
+    ) {
+        // SAFETY: Both exist during the call.
+        let FlushRequest { mm, start, end, range } = unsafe { flush_request(info) };
+        trace::flush_tlb_multi(cpus, mm, start, end);
+        // SAFETY: As above.
+        let words = unsafe { online_words(cpus) };
+        if let Some(words) = words {
+            tlb::flush_vcpus(words, range, Caller::here());
+        }
+    }
+
+    /// Makes all waiting updates take effect (`lazy_mode_flush`).
+    fn xen_flush_lazy_mmu() {
+        let _preempt = PreemptOff::new();
+        if !multicall::is_queue_empty() {
+            multicall::flush();
+        }
+    }
+
+    /// Sets a fixed mapping (`set_fixmap`).
+    fn xen_set_fixmap(idx: u32, phys: bindings::phys_addr_t, prot: bindings::pgprot_t) {
+        fixmap::set(
+            idx,
+            phys as usize,
+            Protection::from_raw(prot.pgprot),
+            Caller::here(),
+        );
+    }
+}
+
+/// Sets the fault address that the next read of CR2 returns (`write_cr2`).
+///
+/// # Safety
+///
+/// None; `unsafe` because C calls it. Nothing in it may be instrumented: it runs in the midst of
+/// exceptions.
+#[no_mangle]
+#[link_section = ".noinstr.text"]
+pub(super) unsafe extern "C" fn xen_write_cr2(cr2: usize) {
+    set_vcpu_cr2(cr2);
+}
+
+/// The functions of the early table, which go away after boot.
+macro_rules! early_hooks {
+    ($($(#[$attr:meta])* fn $name:ident($($arg:ident: $type:ty),*) $body:block)*) => {
+        hooks! {$(
+            $(#[$attr])*
+            #[link_section = ".init.text"]
+            fn $name($($arg: $type),*) $body
+        )*}
+    };
+}
+
+early_hooks! {
+    /// Sets an entry of level 1 while the first tables are made (`set_pte`).
+    fn xen_set_pte_init(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
+        let entry = MachineEntry::from_raw(pte.pte);
+        set::pte_early(slot!(ptep), entry, Caller::here());
+    }
+
+    /// Sets an entry of level 2 while all tables are the kernel's (`set_pmd`).
+    fn xen_set_pmd_hyper(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
+        let entry = MachineEntry::from_raw(pmd.pmd);
+        set::upper_by_hypercall(slot!(pmdp), entry, Level::L2, Caller::here());
+    }
+
+    /// Sets an entry of level 3 while all tables are the kernel's (`set_pud`).
+    fn xen_set_pud_hyper(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
+        let entry = MachineEntry::from_raw(pud.pud);
+        set::upper_by_hypercall(slot!(pudp), entry, Level::L3, Caller::here());
+    }
+
+    /// Sets an entry of the kernel's root (`set_p4d`).
+    fn xen_set_p4d_hyper(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
+        set::root_early(slot!(p4dp), MachineEntry::from_raw(p4d.p4d), Caller::here());
+    }
+
+    /// Makes a page a table of level 1 (`alloc_pte`).
+    fn xen_alloc_pte_init(_mm: *mut bindings::mm_struct, pfn: usize) {
+        alloc::table_early(Pfn::new(pfn), Level::L1);
+    }
+
+    /// Makes a page a table of level 2 or 3 (`alloc_pmd`, `alloc_pud`).
+    fn xen_alloc_pmd_init(_mm: *mut bindings::mm_struct, pfn: usize) {
+        alloc::table_early(Pfn::new(pfn), Level::L2);
+    }
+
+    /// Makes a table of level 1 an ordinary page (`release_pte`).
+    fn xen_release_pte_init(pfn: usize) {
+        alloc::release_table_early(Pfn::new(pfn), Level::L1);
+    }
+
+    /// Makes a table of level 2 or 3 an ordinary page (`release_pmd`, `release_pud`).
+    fn xen_release_pmd_init(pfn: usize) {
+        alloc::release_table_early(Pfn::new(pfn), Level::L2);
+    }
+
+    /// Loads a root while there is no user mode (`write_cr3`).
+    fn xen_write_cr3_init(cr3: usize) {
+        cr3::write_early(Paddr::new(cr3), Caller::here());
+    }
+}
+
+/// Defines the conversions of one level; the thunks in `convert.S` call them.
+macro_rules! conversions {
+    ($($val:ident, $make:ident: $type:ident, $field:ident;)*) => {$(
+        /// Returns what generic code gets to see of an entry.
+        ///
+        /// # Safety
+        ///
+        /// None; `unsafe` because C declares it.
+        #[export]
+        unsafe extern "C" fn $val(entry: bindings::$type) -> usize {
+            convert::to_pseudo(MachineEntry::from_raw(entry.$field)).raw()
+        }
+
+        /// Returns the entry to be written to a table.
+        ///
+        /// # Safety
+        ///
+        /// None; `unsafe` because C declares it.
+        #[export]
+        unsafe extern "C" fn $make(value: usize) -> bindings::$type {
+            let entry = convert::to_machine(PseudoEntry::from_raw(value));
+            bindings::$type { $field: entry.raw() }
+        }
+    )*};
+}
+
+conversions! {
+    xen_pte_val, xen_make_pte: pte_t, pte;
+    xen_pmd_val, xen_make_pmd: pmd_t, pmd;
+    xen_pud_val, xen_make_pud: pud_t, pud;
+    xen_p4d_val, xen_make_p4d: p4d_t, p4d;
+    xen_pgd_val, xen_make_pgd: pgd_t, pgd;
+}
+
+/// Returns the entry to be written to a table while all memory is being mapped.
+///
+/// The pages of Xen's p2m list and the tables that map it are mapped read-only.
+///
+/// # Safety
+///
+/// None; `unsafe` because C declares it.
+#[export]
+unsafe extern "C" fn xen_make_pte_init(value: usize) -> bindings::pte_t {
+    let mut entry = PseudoEntry::from_raw(value);
+    if is_initial_p2m_frame(entry.pfn()) {
+        entry = entry.without(crate::entry::bits::RW);
+    }
+    bindings::pte_t {
+        pte: convert::to_machine(entry).raw(),
+    }
+}

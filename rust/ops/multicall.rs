@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The multicall interface of the Xen port's C code (`arch/x86/xen/xen-ops.h`).
+
+use crate::multicall;
+use crate::platform::{
+    die,
+    Caller, //
+};
+use core::ffi::c_void;
+use kernel::bindings;
+use kernel::prelude::*;
+
+fn to_c(space: Option<multicall::Space>) -> bindings::multicall_space {
+    match space {
+        Some(space) => bindings::multicall_space {
+            mc: space.call.cast(),
+            args: space.args,
+        },
+        None => bindings::multicall_space {
+            mc: core::ptr::null_mut(),
+            args: core::ptr::null_mut(),
+        },
+    }
+}
+
+/// Makes everything that is queued on this CPU take effect.
+///
+/// # Safety
+///
+/// Preemption is off.
+#[export]
+unsafe extern "C" fn xen_mc_flush() {
+    multicall::flush();
+}
+
+/// Takes a place for a call with `args` bytes of argument space.
+///
+/// # Safety
+///
+/// The call is filled in before interrupts are turned on again.
+#[export]
+unsafe extern "C" fn __xen_mc_entry(args: usize) -> bindings::multicall_space {
+    match multicall::take_space(args, Caller::here()) {
+        None => die(c"a multicall needs more argument space than there is"),
+        space => to_c(space),
+    }
+}
+
+/// Adds `size` bytes of argument space to the last call, if it is `op` and there is space.
+///
+/// # Safety
+///
+/// The space is filled in, and the call told so, before interrupts are turned on again.
+#[export]
+unsafe extern "C" fn xen_mc_extend_args(op: usize, size: usize) -> bindings::multicall_space {
+    to_c(multicall::extend_space(op, size))
+}
+
+/// Has `callback` called with `data` after the next flush.
+///
+/// # Safety
+///
+/// `callback` may be called with `data`, with interrupts off, until then.
+#[export]
+unsafe extern "C" fn xen_mc_callback(
+    callback: Option<unsafe extern "C" fn(*mut c_void)>,
+    data: *mut c_void,
+) {
+    if let Some(callback) = callback {
+        // SAFETY: By the contract of this function.
+        unsafe { multicall::call_after(callback, data) };
+    }
+}

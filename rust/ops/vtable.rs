@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The two tables of paravirt operations, early and run-time.
+
+use crate::ops::hooks::*;
+use crate::platform::{
+    announce,
+    init_dummy_page, //
+};
+use crate::{
+    boot,
+    contiguous,
+    p2m,
+    pin,
+    platform, //
+};
+use kernel::bindings;
+use kernel::bindings::paravirt_callee_save;
+
+extern "C" {
+    // rust/ops/convert.S
+    fn __raw_callee_save_xen_pte_val();
+    fn __raw_callee_save_xen_pgd_val();
+    fn __raw_callee_save_xen_pmd_val();
+    fn __raw_callee_save_xen_pud_val();
+    fn __raw_callee_save_xen_p4d_val();
+    fn __raw_callee_save_xen_make_pte();
+    fn __raw_callee_save_xen_make_pgd();
+    fn __raw_callee_save_xen_make_pmd();
+    fn __raw_callee_save_xen_make_pud();
+    fn __raw_callee_save_xen_make_p4d();
+    fn __raw_callee_save_xen_make_pte_init();
+    // xen-asm.S
+    fn xen_read_cr2();
+}
+
+/// Returns the slot value of a function that keeps all registers but its result.
+fn saves(function: unsafe extern "C" fn()) -> paravirt_callee_save {
+    paravirt_callee_save {
+        func: function as *mut core::ffi::c_void,
+    }
+}
+
+/// Sets slots of `pv_ops.mmu`.
+macro_rules! set_slots {
+    ($($slot:ident: $value:expr,)*) => {{
+        let mmu = &raw mut bindings::pv_ops.mmu;
+        // SAFETY: Only the boot CPU runs, and no call site is patched yet.
+        unsafe {
+            $((*mmu).$slot = $value;)*
+        }
+    }};
+}
+
+/// Puts the early table in place.
+#[link_section = ".init.text"]
+fn install_early() {
+    set_slots! {
+        read_cr2: saves(xen_read_cr2),
+        write_cr2: Some(xen_write_cr2),
+        read_cr3: Some(xen_read_cr3),
+        write_cr3: Some(xen_write_cr3_init),
+        flush_tlb_user: Some(xen_flush_tlb),
+        flush_tlb_kernel: Some(xen_flush_tlb),
+        flush_tlb_one_user: Some(xen_flush_tlb_one_user),
+        flush_tlb_multi: Some(xen_flush_tlb_multi),
+        pgd_alloc: Some(xen_pgd_alloc),
+        pgd_free: Some(xen_pgd_free),
+        alloc_pte: Some(xen_alloc_pte_init),
+        alloc_pmd: Some(xen_alloc_pmd_init),
+        alloc_pud: Some(xen_alloc_pmd_init),
+        release_pte: Some(xen_release_pte_init),
+        release_pmd: Some(xen_release_pmd_init),
+        release_pud: Some(xen_release_pmd_init),
+        set_pte: Some(xen_set_pte_init),
+        set_pmd: Some(xen_set_pmd_hyper),
+        set_pud: Some(xen_set_pud_hyper),
+        set_p4d: Some(xen_set_p4d_hyper),
+        ptep_modify_prot_start: Some(xen_ptep_modify_prot_start),
+        ptep_modify_prot_commit: Some(xen_ptep_modify_prot_commit),
+        pte_val: saves(__raw_callee_save_xen_pte_val),
+        pmd_val: saves(__raw_callee_save_xen_pmd_val),
+        pud_val: saves(__raw_callee_save_xen_pud_val),
+        p4d_val: saves(__raw_callee_save_xen_p4d_val),
+        pgd_val: saves(__raw_callee_save_xen_pgd_val),
+        make_pte: saves(__raw_callee_save_xen_make_pte_init),
+        make_pmd: saves(__raw_callee_save_xen_make_pmd),
+        make_pud: saves(__raw_callee_save_xen_make_pud),
+        make_p4d: saves(__raw_callee_save_xen_make_p4d),
+        make_pgd: saves(__raw_callee_save_xen_make_pgd),
+        enter_mmap: Some(xen_enter_mmap),
+        exit_mmap: Some(xen_exit_mmap),
+        lazy_mode_flush: Some(xen_flush_lazy_mmu),
+        set_fixmap: Some(xen_set_fixmap),
+    }
+}
+
+/// Puts the run-time table in place: the slots in which it differs from the early one.
+#[link_section = ".init.text"]
+fn install_run_time() {
+    set_slots! {
+        write_cr3: Some(xen_write_cr3),
+        alloc_pte: Some(xen_alloc_pte),
+        alloc_pmd: Some(xen_alloc_pmd),
+        alloc_pud: Some(xen_alloc_pud),
+        release_pte: Some(xen_release_pte),
+        release_pmd: Some(xen_release_pmd),
+        release_pud: Some(xen_release_pud),
+        set_pte: Some(xen_set_pte),
+        set_pmd: Some(xen_set_pmd),
+        set_pud: Some(xen_set_pud),
+        set_p4d: Some(xen_set_p4d),
+        make_pte: saves(__raw_callee_save_xen_make_pte),
+    }
+}
+
+/// Registers the backend.
+///
+/// Context: start of day, before the first page-table entry is set.
+#[link_section = ".init.text"]
+pub(super) fn init() {
+    // SAFETY: Only the boot CPU runs.
+    unsafe {
+        bindings::x86_init.paging.pagetable_init = Some(xen_pagetable_init);
+        bindings::x86_init.hyper.init_after_bootmem = Some(xen_after_bootmem);
+    }
+    install_early();
+    init_dummy_page();
+}
+
+/// Maps all memory, switches to the run-time table, and moves the p2m list to its final place.
+#[link_section = ".init.text"]
+unsafe extern "C" fn xen_pagetable_init() {
+    announce();
+    // SAFETY: Called once, before anything changes the mapping of the list.
+    unsafe { p2m::grow::init() };
+    // Most tables that are written to from here on are known to Xen.
+    set_slots! {
+        set_pte: Some(xen_set_pte),
+    }
+    platform::build_kernel_mappings();
+    install_run_time();
+
+    p2m::build::move_to_vmalloc();
+    platform::invalidate_extra_memory();
+    boot::cleanup::clean_up();
+    p2m::tree::build();
+    platform::remap_released_memory();
+    p2m::tree::publish();
+}
+
+/// Marks the kernel's page tables now that there are `struct page`s.
+#[link_section = ".init.text"]
+unsafe extern "C" fn xen_after_bootmem() {
+    platform::set_struct_pages_ready();
+    pin::mark_kernel_tables();
+    // SAFETY: Called once, before there are drivers.
+    unsafe { contiguous::init() };
+}

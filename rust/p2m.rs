@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The p2m list: which machine frame backs each pseudo-physical frame.
+//!
+//! The list is an array of words in the vmalloc area, one for each [`Pfn`], read with a single
+//! load. Parts of it that say the same everywhere share their memory:
+//!
+//! ```text
+//!   entry of level 2 ──► own table of level 1 ──► own page of 512 words, writable
+//!                   │                        ├──► the "missing" page, read-only
+//!                   │                        └──► the "identity" page, read-only
+//!                   ├──► the "missing" table: 512 times the "missing" page
+//!                   └──► the "identity" table: 512 times the "identity" page
+//! ```
+//!
+//! Both shared pages hold `INVALID_P2M_ENTRY` everywhere, since that is all that Xen's toolstack
+//! understands; which of the two a word lies in tells identity from missing. A write into a shared
+//! page faults, and the list grows pages of its own there ([`grow`]).
+//!
+//! The toolstack finds the list through `shared_info`, by its address or by the tree of frame
+//! lists ([`tree`]). Entries change at any time by single stores; changes of the list's mapping
+//! are made under one lock, between two changes of the generation ([`grow::Update`]).
+
+pub(crate) mod build;
+pub(crate) mod grow;
+pub(crate) mod layout;
+pub(crate) mod tree;
+
+use crate::addr::{
+    Maddr,
+    Vaddr, //
+};
+use crate::frame::{
+    Mfn,
+    P2mWord,
+    Pfn, //
+};
+use crate::platform::{
+    check_extra_memory,
+    lookup,
+    m2p_load,
+    p2m_load,
+    p2m_try_store,
+    p2m_word_address,
+    phys,
+    xen_max_p2m_pfn,
+    Slot, //
+};
+use build::Shared;
+
+/// Returns what the list says about `pfn`; frames beyond the list are identity frames.
+///
+/// Context: any.
+#[inline(always)]
+pub(crate) fn word(pfn: Pfn) -> P2mWord {
+    match p2m_load(pfn) {
+        Some(word) if !word.is_missing() => word,
+        _ => special_word(pfn),
+    }
+}
+
+/// The part of [`word`] for frames without a local machine frame (`get_phys_to_machine()`).
+#[cold]
+pub(crate) fn special_word(pfn: Pfn) -> P2mWord {
+    let Some(word) = p2m_load(pfn) else {
+        return if pfn.raw() < xen_max_p2m_pfn.get() {
+            check_extra_memory(pfn)
+        } else {
+            P2mWord::identity(pfn)
+        };
+    };
+    // "Missing" and "identity" look the same in the list; the page they are in tells them apart.
+    match leaf_slot(pfn) {
+        Some(slot) if Shared::of_leaf(slot) == Some(Shared::Identity) => P2mWord::identity(pfn),
+        _ => word,
+    }
+}
+
+/// Returns the entry of level 1 that maps the word of `pfn`.
+fn leaf_slot(pfn: Pfn) -> Option<Slot> {
+    match lookup(p2m_word_address(pfn)) {
+        Some((slot, true)) => Some(slot),
+        _ => None,
+    }
+}
+
+/// Returns the machine frame of `pfn`, if there is one.
+///
+/// Context: any.
+#[inline(always)]
+pub(crate) fn mfn_of(pfn: Pfn) -> Option<Mfn> {
+    word(pfn).mfn()
+}
+
+/// Returns the pseudo-physical frame that `mfn` stands for in this domain.
+///
+/// Frames of other domains have none, even if they are mapped.
+///
+/// Context: any.
+#[inline(always)]
+pub(crate) fn pfn_of(mfn: Mfn) -> Option<Pfn> {
+    if let Some(pfn) = m2p_load(mfn) {
+        // The m2p table speaks of all domains: the frame is ours if our list agrees.
+        if word(pfn).is_local(mfn) {
+            return Some(pfn);
+        }
+    }
+    identity_pfn_of(mfn)
+}
+
+#[cold]
+fn identity_pfn_of(mfn: Mfn) -> Option<Pfn> {
+    let pfn = Pfn::new(mfn.raw());
+    (word(pfn) == P2mWord::identity(pfn)).then_some(pfn)
+}
+
+/// Returns the machine address behind an address of the direct map or the kernel image.
+///
+/// For an address without a machine frame the result lies in the frame of all ones, which Xen
+/// refuses wherever it is used.
+#[inline(always)]
+pub(crate) fn machine_address(vaddr: Vaddr) -> Maddr {
+    let paddr = phys(vaddr);
+    let mfn = mfn_of(paddr.pfn()).unwrap_or(Mfn::new(usize::MAX >> crate::addr::PAGE_SHIFT));
+    Maddr::in_frame(mfn, paddr.offset())
+}
+
+/// Stores `word` for `pfn` without growing the list (`__set_phys_to_machine()`).
+///
+/// Returns whether the list says so afterwards.
+///
+/// Context: any.
+pub(crate) fn try_set(pfn: Pfn, word: P2mWord) -> bool {
+    if p2m_load(pfn).is_none() {
+        // There is nothing to store to; what the list says there is known.
+        return word.is_missing();
+    }
+    if p2m_try_store(pfn, word) {
+        return true;
+    }
+    match leaf_slot(pfn).and_then(Shared::of_leaf) {
+        Some(Shared::Missing) => word.is_missing(),
+        Some(Shared::Identity) => word == P2mWord::identity(pfn),
+        None => false,
+    }
+}
+
+/// Stores `word` for `pfn`; the list grows if it has to (`set_phys_to_machine()`).
+///
+/// Returns whether that was possible; if not, memory is short or the frame is beyond the list.
+///
+/// Context: may sleep if the list has to grow.
+pub(crate) fn set(pfn: Pfn, word: P2mWord) -> bool {
+    try_set(pfn, word) || (grow::grow(pfn).is_ok() && try_set(pfn, word))
+}
+
+/// Makes the frames from `start` up to `end`, exclusive, identity frames.
+///
+/// Returns how many frames the list says so of; frames beyond the list are identity frames anyway.
+///
+/// Context: start of day, while the whole list is writable.
+pub(crate) fn set_range_identity(start: Pfn, end: Pfn) -> usize {
+    let mut count = 0;
+
+    while start.add(count) < end {
+        let pfn = start.add(count);
+        if !p2m_try_store(pfn, P2mWord::identity(pfn)) {
+            break;
+        }
+        count += 1;
+    }
+    count
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Gives the p2m list pages of its own where it shared some so far.
+//!
+//! Memory is allocated without any lock; what it is for is checked again under the lock of the
+//! list, and whoever comes too late gets the page back. So two CPUs may grow the same part at
+//! once. All that the toolstack may look at is changed under this one lock.
+
+use crate::addr::{
+    Vaddr,
+    ENTRIES, //
+};
+use crate::convert;
+use crate::entry::{
+    bits,
+    PseudoEntry, //
+};
+use crate::frame::{
+    P2mWord,
+    Pfn, //
+};
+use crate::level::Level;
+use crate::multicall::{
+    Batch,
+    Issue, //
+};
+use crate::p2m::build::Shared;
+use crate::p2m::tree::{
+    self,
+    Tree, //
+};
+use crate::p2m::{
+    layout,
+    leaf_slot,
+    machine_address,
+    mfn_of, //
+};
+use crate::platform::{
+    kernel_rw,
+    lookup_level2,
+    p2m_load,
+    p2m_word_address,
+    Caller,
+    Command,
+    ExtOp,
+    IrqLock,
+    Mm,
+    OwnedPage,
+    SharedP2m,
+    Slot, //
+};
+use crate::alloc;
+
+/// Memory is short, or the frame is beyond the list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct CannotGrow;
+
+/// What the lock of the list protects.
+pub(crate) struct List {
+    /// The tree of frame lists, unless the toolstack does without.
+    pub(crate) tree: Option<Tree>,
+    /// Number of frames up to the last one that the list has a page of its own for.
+    pub(crate) last_frame: usize,
+}
+
+// SAFETY: `init()` is called from `pagetable_init`, before anything here is.
+static LIST: IrqLock<List> = unsafe {
+    IrqLock::new(List {
+        tree: None,
+        last_frame: 0,
+    })
+};
+
+/// Initialises the lock of the list.
+///
+/// # Safety
+///
+/// Called once, before any other function of this module.
+pub(crate) unsafe fn init() {
+    // SAFETY: By the contract of this function.
+    unsafe { LIST.init(c"xen_p2m_list", kernel::static_lock_class!()) }
+}
+
+/// Runs `section` with the lock of the list held and interrupts off.
+pub(crate) fn with_list<R>(section: impl FnOnce(&mut List) -> R) -> R {
+    LIST.with(section)
+}
+
+/// Sets the number of frames that the list has pages of its own for.
+pub(crate) fn set_last_frame(frames: usize) {
+    with_list(|list| list.last_frame = frames);
+}
+
+/// A change of how the list is mapped: the generation is odd while this exists.
+///
+/// # Invariants
+///
+/// The lock of the list is held.
+struct Update<'list> {
+    _list: &'list mut List,
+}
+
+impl<'list> Update<'list> {
+    fn begin(list: &'list mut List) -> Self {
+        SharedP2m::next_generation();
+        // INVARIANT: A `List` is only reached with its lock held.
+        Self { _list: list }
+    }
+
+    /// Sets an entry of a table that maps the list, and forgets what TLBs know of `page`.
+    fn set(&mut self, slot: Slot, entry: PseudoEntry, page: Vaddr) {
+        let mut batch = Batch::open(Issue::Now, Caller::here());
+        batch.update(
+            Command::Normal,
+            machine_address(slot.vaddr()),
+            convert::to_machine(entry),
+        );
+        // A CPU that still reads the shared page would miss the words stored from now on.
+        batch.ext(ExtOp::flush_page_all(page));
+    }
+}
+
+impl Drop for Update<'_> {
+    fn drop(&mut self) {
+        SharedP2m::next_generation();
+    }
+}
+
+/// Makes sure that the word for `pfn` can be written (`xen_alloc_p2m_entry()`).
+///
+/// Context: may sleep.
+pub(crate) fn grow(pfn: Pfn) -> Result<(), CannotGrow> {
+    if p2m_load(pfn).is_none() {
+        return Err(CannotGrow);
+    }
+    own_table(pfn)?;
+    own_middle(pfn)?;
+    own_leaf(pfn)?;
+    with_list(|list| {
+        if pfn.raw() >= list.last_frame {
+            list.last_frame = layout::round_to_leaves(pfn.raw() + 1);
+            SharedP2m::set_nr_frames(list.last_frame);
+        }
+    });
+    Ok(())
+}
+
+/// Makes sure that the table of level 1 above the word for `pfn` is not a shared one.
+fn own_table(pfn: Pfn) -> Result<(), CannotGrow> {
+    let page = p2m_word_address(pfn).page_start();
+    let slot = leaf_slot(pfn).ok_or(CannotGrow)?;
+    let Some(shared) = Shared::of_table(slot.table()) else {
+        return Ok(());
+    };
+    let mut table = OwnedPage::new().ok_or(CannotGrow)?;
+    table.copy_from(shared.table());
+    let above = lookup_level2(page).ok_or(CannotGrow)?;
+    let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | bits::KERNEL_TABLE);
+
+    // Xen has to know the table before it is hooked up.
+    alloc::table_now(Mm::kernel(), table.pfn(), Level::L1, Caller::here());
+    let taken = with_list(|list| {
+        let current = leaf_slot(pfn).map(Slot::table);
+        if current != Some(shared.table()) {
+            return false;
+        }
+        Update::begin(list).set(above, entry, page);
+        true
+    });
+    if taken {
+        table.leak();
+    } else {
+        alloc::release_table(table.pfn(), Level::L1, Caller::here());
+    }
+    Ok(())
+}
+
+/// Makes sure that the tree has a middle page for `pfn`, as far as it reaches.
+fn own_middle(pfn: Pfn) -> Result<(), CannotGrow> {
+    let lacks_middle = with_list(|list| {
+        list.tree
+            .as_ref()
+            .is_some_and(|tree| tree.lacks_middle(pfn))
+    });
+    if !lacks_middle {
+        return Ok(());
+    }
+    let mut page = Some(tree::new_middle().ok_or(CannotGrow)?);
+    with_list(|list| {
+        if let Some(tree) = &mut list.tree {
+            tree.install_middle(pfn, &mut page);
+        }
+    });
+    Ok(())
+}
+
+/// Makes sure that the page of the list with the word for `pfn` is not a shared one.
+fn own_leaf(pfn: Pfn) -> Result<(), CannotGrow> {
+    let slot = leaf_slot(pfn).ok_or(CannotGrow)?;
+    let Some(shared) = Shared::of_leaf(slot) else {
+        return Ok(());
+    };
+    let start = layout::leaf_start(pfn);
+    let mut page = OwnedPage::new().ok_or(CannotGrow)?;
+    page.fill(|offset| match shared {
+        Shared::Missing => P2mWord::MISSING.raw(),
+        Shared::Identity => P2mWord::identity(start.add(offset)).raw(),
+    });
+    let leaf = mfn_of(page.pfn()).ok_or(CannotGrow)?;
+    let entry = PseudoEntry::new(page.pfn(), kernel_rw());
+
+    with_list(|list| {
+        if Shared::of_leaf(slot) != Some(shared) {
+            return;
+        }
+        Update::begin(list).set(slot, entry, p2m_word_address(pfn).page_start());
+        if let Some(tree) = &mut list.tree {
+            tree.set_leaf(pfn, leaf);
+        }
+        page.leak();
+    });
+    Ok(())
+}
+
+const _: () = assert!(layout::FRAMES_PER_LEAF == ENTRIES);

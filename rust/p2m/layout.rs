@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Numbers of the p2m list and of the tree of frame lists, without side effects.
+//!
+//! The tree has three levels of pages with 512 words (Xen `public/arch-x86/xen.h`,
+//! `pfn_to_mfn_frame_list_list`). A middle page describes as many frames as a table of level 1
+//! maps words of the list: 1 GiB of memory.
+
+use crate::addr::ENTRIES;
+use crate::frame::Pfn;
+use crate::level::Level;
+
+/// Number of frames that a page of the list describes.
+pub(crate) const FRAMES_PER_LEAF: usize = ENTRIES;
+
+/// Number of frames that a middle page of the tree, or a table of level 1, describes.
+pub(crate) const FRAMES_PER_MIDDLE: usize = FRAMES_PER_LEAF * ENTRIES;
+
+/// Number of frames that the tree can describe.
+pub(crate) const FRAMES_IN_TREE: usize = FRAMES_PER_MIDDLE * ENTRIES;
+
+/// Returns the index of the middle page for `pfn` in the top page, if the tree reaches that far.
+pub(crate) const fn top_index(pfn: Pfn) -> Option<usize> {
+    if pfn.raw() < FRAMES_IN_TREE {
+        Some(pfn.raw() / FRAMES_PER_MIDDLE)
+    } else {
+        None
+    }
+}
+
+/// Returns the index of the leaf page for `pfn` in its middle page.
+pub(crate) const fn middle_index(pfn: Pfn) -> usize {
+    pfn.raw() / FRAMES_PER_LEAF % ENTRIES
+}
+
+/// Returns the first frame described by the leaf page that describes `pfn`.
+pub(crate) const fn leaf_start(pfn: Pfn) -> Pfn {
+    Pfn::new(pfn.raw() - pfn.raw() % FRAMES_PER_LEAF)
+}
+
+/// Returns the number of frames that whole leaf pages describe, for `frames` frames at least.
+pub(crate) const fn round_to_leaves(frames: usize) -> usize {
+    frames.next_multiple_of(FRAMES_PER_LEAF)
+}
+
+/// Returns the size of the virtual area for a list that describes `frames` frames, in bytes.
+///
+/// It consists of whole tables of level 1, so that they can be shared.
+pub(crate) const fn area_bytes(frames: usize) -> usize {
+    (frames * size_of::<usize>()).next_multiple_of(Level::L2.span())
+}
+
+/// Returns how many frames `gibibytes` of memory have.
+pub(crate) const fn frames_in(gibibytes: usize) -> usize {
+    gibibytes * (1 << 30) / crate::addr::PAGE_SIZE
+}
+
+/// What all words of a part of the list say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// There is no machine frame.
+    Missing,
+    /// Identity frames.
+    Identity,
+    /// Anything else.
+    Mixed,
+}
+
+/// Returns what all of the `count` words from `start` on say; `kind_of` tells it of one.
+pub(crate) fn kind_of_range(start: Pfn, count: usize, kind_of: impl Fn(Pfn) -> Kind) -> Kind {
+    let kind = kind_of(start);
+
+    if kind == Kind::Mixed || (1..count).any(|offset| kind_of(start.add(offset)) != kind) {
+        Kind::Mixed
+    } else {
+        kind
+    }
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Hands whole trees of page tables over to Xen and takes them back.
+//!
+//! A tree that a vCPU is to use is made read-only and pinned, so that Xen keeps its types and need
+//! not check it again at every switch. When the process ends the tree is unpinned first, so that
+//! tearing it down is plain memory writes.
+//!
+//! Locks: `mm->page_table_lock` is held throughout. Where tables of level 1 have locks of their
+//! own, each is held from the moment its pinned flag changes until Xen has seen the change: other
+//! users of the table look at the flag under that lock. A [`Group`] bounds how many such locks are
+//! held at once, since each counts as a level of `preempt_disable()`, of which there are 255; it
+//! also bounds for how long interrupts are off.
+//!
+//! Within a group all tables are made read-only before the first is pinned, and all are unpinned
+//! before the first is made writable: Xen then flushes TLBs once for a group and not once for each
+//! table, because flushes that happen after a frame lost its type are good for all such frames
+//! (Xen `asm/flushtlb.h`, `NEED_FLUSH()`).
+
+use crate::addr::Vaddr;
+use crate::alloc::{
+    mfn_of_table,
+    protect_page, //
+};
+use crate::entry::MachineEntry;
+use crate::frame::Pfn;
+use crate::level::Level;
+use crate::multicall::{
+    Batch,
+    Deferred,
+    Issue, //
+};
+use crate::p2m;
+use crate::platform::{
+    depth,
+    direct_of,
+    for_each_root,
+    is_table_pinned,
+    kernel_root,
+    leave_if_loaded,
+    phys,
+    run_where_loaded,
+    trace,
+    user_end,
+    user_vsyscall_table,
+    Caller,
+    ExtOp,
+    Mm,
+    PreemptOff,
+    Slot,
+    TableLock,
+    TablePage,
+    VaFlush,
+    FIXED_END,
+    LOADED_CR3, //
+};
+use crate::walk::{
+    walk,
+    Geometry,
+    TableFrame,
+    Tables, //
+};
+
+/// The page tables in memory.
+pub(crate) struct LiveTables;
+
+impl Tables for LiveTables {
+    fn entry(&self, table: Pfn, _level: Level, index: usize) -> MachineEntry {
+        // SAFETY: Tables that the walk has found stay allocated while the tree is locked.
+        unsafe { Slot::in_table(direct_of(table), index) }.read()
+    }
+
+    fn target(&self, entry: MachineEntry) -> Option<Pfn> {
+        p2m::pfn_of(entry.mfn())
+    }
+}
+
+/// How many tables are handed over at once.
+const GROUP: usize = 24;
+
+/// What is done to a tree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Direction {
+    Pin,
+    Unpin,
+}
+
+/// Tables that are handed over to Xen, or taken back, together.
+struct Group {
+    direction: Direction,
+    mm: Mm,
+    caller: Caller,
+    tables: [Option<(TablePage, Level)>; GROUP],
+    len: usize,
+}
+
+impl Group {
+    fn new(direction: Direction, mm: Mm, caller: Caller) -> Self {
+        Self {
+            direction,
+            mm,
+            caller,
+            tables: [None; GROUP],
+            len: 0,
+        }
+    }
+
+    fn add(&mut self, pfn: Pfn, level: Level) {
+        let Some(page) = TablePage::of(pfn) else {
+            return;
+        };
+        self.tables[self.len] = Some((page, level));
+        self.len += 1;
+        if self.len == GROUP {
+            self.commit();
+        }
+    }
+
+    /// Carries out what was gathered.
+    fn commit(&mut self) {
+        let mut locks: [Option<TableLock>; GROUP] = [const { None }; GROUP];
+        let mut batch = Batch::open(Issue::Now, self.caller);
+        let tables = &mut self.tables[..self.len];
+
+        for (table, lock) in tables.iter_mut().zip(&mut locks) {
+            let Some((page, level)) = *table else {
+                continue;
+            };
+            if level == Level::L1 {
+                *lock = TableLock::lock(page, self.mm);
+            }
+            let was_pinned = match self.direction {
+                Direction::Pin => page.test_set_pinned(),
+                Direction::Unpin => page.test_clear_pinned(),
+            };
+            if was_pinned == (self.direction == Direction::Pin) {
+                // It is as it should be already.
+                *table = None;
+                if let Some(lock) = lock.take() {
+                    lock.unlock();
+                }
+            }
+        }
+        match self.direction {
+            Direction::Pin => {
+                Self::protect(&mut batch, tables, false);
+                Self::retype(&mut batch, tables, &locks, |mfn| ExtOp::pin(Level::L1, mfn));
+            }
+            Direction::Unpin => {
+                Self::retype(&mut batch, tables, &locks, ExtOp::unpin);
+                Self::protect(&mut batch, tables, true);
+            }
+        }
+        for lock in locks.into_iter().flatten() {
+            batch.after(Deferred::Unlock(lock));
+        }
+        self.len = 0;
+    }
+
+    fn protect(batch: &mut Batch, tables: &[Option<(TablePage, Level)>], writable: bool) {
+        for (page, _) in tables.iter().flatten() {
+            protect_page(batch, page.pfn(), writable, VaFlush::None);
+        }
+    }
+
+    /// Pins or unpins the tables that have locks of their own; the root does it for the others.
+    fn retype(
+        batch: &mut Batch,
+        tables: &[Option<(TablePage, Level)>],
+        locks: &[Option<TableLock>],
+        op: impl Fn(crate::frame::Mfn) -> ExtOp,
+    ) {
+        for (table, lock) in tables.iter().zip(locks) {
+            if let (Some((page, _)), Some(_)) = (table, lock) {
+                batch.ext(op(mfn_of_table(page.pfn())));
+            }
+        }
+    }
+}
+
+fn user_geometry() -> Geometry {
+    Geometry::below(depth(), user_end())
+}
+
+fn for_each_table(root: Vaddr, geometry: &Geometry, visit: impl FnMut(TableFrame)) {
+    walk(&LiveTables, phys(root).pfn(), geometry, visit);
+}
+
+fn user_root_of(root: Vaddr) -> Option<Vaddr> {
+    TablePage::at(root)?.user_root()
+}
+
+/// Pins the tree with the root table at `root`, and its user root.
+///
+/// Context: preemption is off and `mm`'s page-table lock is held; no PTE lock is.
+fn pin_tree(mm: Mm, root: Vaddr, caller: Caller) {
+    let user_root = user_root_of(root).map(|user_root| phys(user_root).pfn());
+    let root_pfn = phys(root).pfn();
+    trace::pgd_pin(mm, root);
+
+    let mut group = Group::new(Direction::Pin, mm, caller);
+    for_each_table(root, &user_geometry(), |table| {
+        group.add(table.pfn, table.level)
+    });
+    if let Some(user_root) = user_root {
+        group.add(user_root, Level::L4);
+    }
+    group.commit();
+
+    let mut batch = Batch::open(Issue::Now, caller);
+    for pfn in [Some(root_pfn), user_root].into_iter().flatten() {
+        batch.ext(ExtOp::pin(Level::L4, mfn_of_table(pfn)));
+    }
+}
+
+/// Unpins the tree with the root table at `root`, and its user root.
+///
+/// Context: as [`pin_tree`]; no vCPU uses the tree.
+fn unpin_tree(mm: Mm, root: Vaddr, caller: Caller) {
+    let user_root = user_root_of(root).map(|user_root| phys(user_root).pfn());
+    let root_pfn = phys(root).pfn();
+    trace::pgd_unpin(mm, root);
+
+    {
+        let mut batch = Batch::open(Issue::Now, caller);
+        for pfn in [Some(root_pfn), user_root].into_iter().flatten() {
+            batch.ext(ExtOp::unpin(mfn_of_table(pfn)));
+        }
+    }
+    let mut group = Group::new(Direction::Unpin, mm, caller);
+    if let Some(user_root) = user_root {
+        group.add(user_root, Level::L4);
+    }
+    for_each_table(root, &user_geometry(), |table| {
+        group.add(table.pfn, table.level)
+    });
+    group.commit();
+
+    // The walk has filled the TLB with the read-only mappings of the tables.
+    Batch::open(Issue::Now, caller).ext(ExtOp::flush_local());
+}
+
+/// Pins the tree of an address space that is about to be used (`enter_mmap`).
+///
+/// Context: may not hold `mm`'s page-table lock.
+pub(crate) fn enter(mm: Mm, caller: Caller) {
+    mm.with_page_table_lock(|| pin_tree(mm, mm.root(), caller));
+}
+
+/// Unpins the tree of an address space that ends (`exit_mmap`).
+///
+/// Other CPUs may still have its root loaded because kernel threads borrowed it; they are switched
+/// away first.
+///
+/// Context: interrupts are on; may not hold `mm`'s page-table lock.
+pub(crate) fn exit(mm: Mm, caller: Caller) {
+    {
+        let _preempt = PreemptOff::new();
+        drop_from_this_cpu(mm);
+        run_where_loaded(mm, drop_from_this_cpu);
+    }
+    mm.with_page_table_lock(|| {
+        // Not so if exec failed before the tree was used.
+        if is_table_pinned(mm.root()) {
+            unpin_tree(mm, mm.root(), caller);
+        }
+    });
+}
+
+/// Makes this CPU stop using the root of `mm`, in fact and not only in the queue.
+fn drop_from_this_cpu(mm: Mm) {
+    leave_if_loaded(mm);
+    // The switch away may be waiting in the queue.
+    if LOADED_CR3.read() == phys(mm.root()).raw() {
+        crate::multicall::flush();
+    }
+}
+
+/// Pins all trees, so that the toolstack finds and translates their machine frames.
+///
+/// Trees under construction or on their way out are not pinned otherwise.
+///
+/// Context: alone on the machine, on the way into a suspend.
+pub(crate) fn pin_all() {
+    for_each_root(|root| {
+        if !root.is_pinned() {
+            pin_tree(Mm::kernel(), root.vaddr(), Caller::here());
+            root.set_save_pinned(true);
+        }
+    });
+}
+
+/// Undoes [`pin_all`].
+///
+/// Context: alone on the machine, on the way out of a suspend.
+pub(crate) fn unpin_all() {
+    for_each_root(|root| {
+        if root.is_save_pinned() {
+            unpin_tree(Mm::kernel(), root.vaddr(), Caller::here());
+            root.set_save_pinned(false);
+        }
+    });
+}
+
+/// Marks the kernel's own tables, which Xen has known from the start, now that there are
+/// `struct page`s to hold the mark.
+///
+/// Context: start of day, once `struct page`s are ready.
+pub(crate) fn mark_kernel_tables() {
+    if let Some(page) = user_vsyscall_table().and_then(TablePage::at) {
+        page.test_set_pinned();
+    }
+    let everything = Geometry::below(depth(), FIXED_END);
+    for_each_table(kernel_root(), &everything, |table| {
+        if let Some(page) = TablePage::of(table.pfn) {
+            page.test_set_pinned();
+        }
+    });
+}

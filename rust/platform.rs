@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The only door to the hardware, to the rest of the kernel, and to Xen.
+//!
+//! Nothing above this module names `bindings`. What it offers is safe to call from anywhere in the
+//! crate as far as Rust's rules on memory go; what a wrong call can break is what the architecture
+//! protects: a page table that stays writable behind Xen's back, a stale translation, a frame that
+//! is leaked. The modules above rule that out, each for its part.
+
+mod address;
+mod context;
+mod grants;
+mod hypercall;
+mod kernel_data;
+mod lock;
+mod machine_map;
+mod mm;
+mod pages;
+mod percpu;
+mod report;
+mod slot;
+mod start_of_day;
+mod trace;
+
+pub(crate) use address::*;
+pub(crate) use context::*;
+pub(crate) use grants::*;
+pub(crate) use hypercall::*;
+pub(crate) use kernel_data::*;
+pub(crate) use lock::*;
+pub(crate) use machine_map::*;
+pub(crate) use mm::*;
+pub(crate) use pages::*;
+pub(crate) use percpu::*;
+pub(crate) use report::*;
+pub(crate) use slot::*;
+pub(crate) use start_of_day::*;
+pub(crate) use trace::*;

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where things are in the kernel's address space.
+
+use crate::addr::{
+    Paddr,
+    Vaddr, //
+};
+use crate::entry::Protection;
+use crate::frame::Pfn;
+use crate::level::{
+    Depth,
+    Level, //
+};
+use kernel::bindings;
+
+/// Start of the mapping of the kernel image.
+pub(crate) const KERNEL_MAP: Vaddr = Vaddr::new(0xffff_ffff_8000_0000);
+
+/// Address of the vsyscall page.
+pub(crate) const VSYSCALL: Vaddr = Vaddr::new(0xffff_ffff_ff60_0000);
+
+/// End of the fixed mappings, exclusive: `FIXADDR_TOP` with the page that begins there.
+pub(crate) const FIXED_END: Vaddr = Vaddr::new(0xffff_ffff_ff80_0000);
+
+/// Returns the pseudo-physical address of a part of the direct map or the kernel image.
+#[inline(always)]
+pub(crate) fn phys(vaddr: Vaddr) -> Paddr {
+    // SAFETY: Computes on the address only; debug builds check that it is in range.
+    Paddr::new(unsafe { bindings::xen_pv_mmu_pa(vaddr.raw() as *const _) })
+}
+
+/// Returns the address of `paddr` in the direct map.
+#[inline(always)]
+pub(crate) fn direct(paddr: Paddr) -> Vaddr {
+    // SAFETY: Computes on the address only.
+    Vaddr::new(unsafe { bindings::xen_pv_mmu_va(paddr.raw()) } as usize)
+}
+
+/// Returns the address of `pfn` in the direct map.
+#[inline(always)]
+pub(crate) fn direct_of(pfn: Pfn) -> Vaddr {
+    direct(pfn.paddr())
+}
+
+/// Returns where the direct map begins in a kernel with four levels.
+pub(crate) fn direct_map_start() -> Vaddr {
+    // SAFETY: Reads a constant or a variable set at start of day.
+    Vaddr::new(unsafe { bindings::xen_pv_mmu_page_offset_l4() })
+}
+
+/// Returns how many levels the kernel's page tables have.
+pub(crate) fn depth() -> Depth {
+    // SAFETY: Only reads what was decided at boot.
+    if unsafe { bindings::pgtable_l5_enabled() } {
+        Depth::Five
+    } else {
+        Depth::Four
+    }
+}
+
+/// Returns the end of the part of an address space that belongs to the process, exclusive.
+///
+/// It is a multiple of what an entry of the root maps.
+pub(crate) fn user_end() -> Vaddr {
+    // SAFETY: Only reads what was decided at boot.
+    let top = unsafe { bindings::xen_pv_mmu_task_size_max() };
+    let span = depth().root().span();
+    Vaddr::new((top + span - 1) & !(span - 1))
+}
+
+/// Returns the address of the page for fixed mapping `index`.
+pub(crate) fn fixed(index: u32) -> Vaddr {
+    // SAFETY: Computes on the index only.
+    Vaddr::new(unsafe { bindings::xen_pv_mmu_fix_to_virt(index) })
+}
+
+/// Returns the protection of kernel data: readable and writable.
+#[inline(always)]
+pub(crate) fn kernel_rw() -> Protection {
+    // SAFETY: Reads masks that are set at boot.
+    massage(Protection::from_raw(unsafe {
+        bindings::xen_pv_mmu_page_kernel()
+    }))
+}
+
+/// Returns the protection of read-only kernel data.
+#[inline(always)]
+pub(crate) fn kernel_ro() -> Protection {
+    // SAFETY: Reads masks that are set at boot.
+    massage(Protection::from_raw(unsafe {
+        bindings::xen_pv_mmu_page_kernel_ro()
+    }))
+}
+
+/// Returns `protection` without the bits that the CPU or the hypervisor does not support.
+#[inline(always)]
+pub(crate) fn massage(protection: Protection) -> Protection {
+    let prot = bindings::pgprot {
+        pgprot: protection.raw(),
+    };
+    // SAFETY: Reads masks that are set at boot.
+    Protection::from_raw(unsafe { bindings::xen_pv_mmu_massage_pgprot(prot) })
+}
+
+/// Whether the CPU can forbid to execute a page.
+pub(crate) fn is_nx_supported() -> bool {
+    // SAFETY: Reads a mask that is set at boot.
+    unsafe { bindings::xen_pv_mmu_nx_supported() }
+}
+
+/// Returns the address of the kernel's own root table.
+pub(crate) fn kernel_root() -> Vaddr {
+    Vaddr::new((&raw const bindings::init_top_pgt).cast::<u8>() as usize)
+}
+
+/// Returns which root entry translates `vaddr`, in a tree of four levels.
+pub(crate) const fn root_index(vaddr: Vaddr) -> usize {
+    vaddr.index(Level::L4)
+}

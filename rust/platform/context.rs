@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the CPU is doing right now: interrupts, preemption, lazy MMU mode.
+
+use kernel::bindings;
+use kernel::types::NotThreadSafe;
+
+/// Interrupts of this CPU are off; what they were before comes back when this is dropped.
+///
+/// The saved flags are held by value, so that sections may nest in any way.
+#[must_use = "interrupts come back on when this is dropped"]
+pub(crate) struct IrqsOff {
+    flags: usize,
+    _cpu: NotThreadSafe,
+}
+
+impl IrqsOff {
+    /// Turns interrupts off.
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self {
+            // SAFETY: Saving the flags and disabling interrupts has no precondition.
+            flags: unsafe { bindings::xen_pv_mmu_irq_save() },
+            _cpu: NotThreadSafe,
+        }
+    }
+
+    /// Returns what the interrupt state was before.
+    #[inline(always)]
+    pub(crate) fn flags(&self) -> usize {
+        self.flags
+    }
+}
+
+impl Drop for IrqsOff {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: The flags were saved on this CPU by `new()`, and `Self` is not `Send`.
+        unsafe { bindings::xen_pv_mmu_irq_restore(self.flags) }
+    }
+}
+
+/// Preemption is off until this is dropped.
+#[must_use = "preemption comes back on when this is dropped"]
+pub(crate) struct PreemptOff {
+    _cpu: NotThreadSafe,
+}
+
+impl PreemptOff {
+    /// Turns preemption off.
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        // SAFETY: Disabling preemption has no precondition; `drop()` is the other half.
+        unsafe { bindings::xen_pv_mmu_preempt_disable() };
+        Self {
+            _cpu: NotThreadSafe,
+        }
+    }
+}
+
+impl Drop for PreemptOff {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: `new()` disabled preemption for this task.
+        unsafe { bindings::xen_pv_mmu_preempt_enable() }
+    }
+}
+
+/// Whether the current task could be moved to another CPU.
+#[inline(always)]
+pub(crate) fn is_preemptible() -> bool {
+    // SAFETY: Only reads per-CPU state.
+    unsafe { bindings::xen_pv_mmu_preemptible() }
+}
+
+/// Whether page-table updates of the current task may wait in the queue.
+///
+/// Never so in interrupt context.
+#[inline(always)]
+pub(crate) fn is_lazy_mmu_mode_active() -> bool {
+    // SAFETY: Only reads state of the current task.
+    unsafe { bindings::is_lazy_mmu_mode_active() }
+}
+
+/// Whether CPU state changes may wait in the queue: so between the two hooks of a context switch.
+#[inline(always)]
+pub(crate) fn is_lazy_cpu_mode_active() -> bool {
+    // SAFETY: Only reads per-CPU state.
+    unsafe { bindings::xen_is_cpu_lazy_mode() }
+}
+
+/// Where an operation was asked for: a return address, for diagnostics only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Caller(pub(crate) usize);
+
+impl Caller {
+    /// Returns the caller of the function this is inlined into.
+    #[inline(always)]
+    pub(crate) fn here() -> Self {
+        // SAFETY: Level 0 of the return address always exists.
+        Self(unsafe { bindings::xen_pv_mmu_return_address() })
+    }
+}
+
+/// Lets other tasks run if that is due.
+///
+/// Context: may sleep.
+pub(crate) fn cond_resched() {
+    // SAFETY: Callers are in a context that may sleep, which the kernel checks in debug builds.
+    unsafe { bindings::cond_resched() }
+}

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Hypercalls, issued through the kernel's `xen_hypercall` static call.
+//!
+//! Semantics and errors of each are in Xen's `public/xen.h` and `xen/arch/x86/mm.c`.
+
+use crate::addr::{
+    Maddr,
+    Vaddr, //
+};
+use crate::entry::MachineEntry;
+use crate::frame::Mfn;
+use core::ffi::c_void;
+use kernel::bindings;
+
+/// Numbers of the hypercalls used (`public/xen.h`, `__HYPERVISOR_*`).
+pub(crate) mod number {
+    use kernel::bindings;
+
+    pub(crate) const MMU_UPDATE: usize = bindings::__HYPERVISOR_mmu_update as usize;
+    pub(crate) const MEMORY_OP: usize = bindings::__HYPERVISOR_memory_op as usize;
+    pub(crate) const MULTICALL: usize = bindings::__HYPERVISOR_multicall as usize;
+    pub(crate) const UPDATE_VA_MAPPING: usize = bindings::__HYPERVISOR_update_va_mapping as usize;
+    pub(crate) const GRANT_TABLE_OP: usize = bindings::__HYPERVISOR_grant_table_op as usize;
+    pub(crate) const MMUEXT_OP: usize = bindings::__HYPERVISOR_mmuext_op as usize;
+}
+
+/// `DOMID_SELF`: the calling domain.
+pub(crate) const DOMID_SELF: usize = bindings::DOMID_SELF as usize;
+
+/// A negative errno as returned by Xen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct XenError(isize);
+
+impl XenError {
+    /// Returns `Err` for a negative return value of a hypercall, the value otherwise.
+    #[inline(always)]
+    pub(crate) fn check(ret: isize) -> Result<usize, Self> {
+        if ret < 0 {
+            Err(Self(ret))
+        } else {
+            Ok(ret as usize)
+        }
+    }
+
+    /// Returns the negative errno.
+    pub(crate) const fn errno(self) -> isize {
+        self.0
+    }
+}
+
+/// How an element of `mmu_update` changes its entry; the value goes to the low bits of the address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Command {
+    /// Store the entry.
+    Normal,
+    /// Store the entry and keep the accessed and dirty bits that are set at that moment.
+    PreserveAd,
+    /// As `Normal`, but do not translate the frame of an auto-translated foreign domain.
+    NoTranslate,
+}
+
+impl Command {
+    const fn bits(self) -> usize {
+        match self {
+            Command::Normal => bindings::MMU_NORMAL_PT_UPDATE as usize,
+            Command::PreserveAd => bindings::MMU_PT_UPDATE_PRESERVE_AD as usize,
+            Command::NoTranslate => bindings::MMU_PT_UPDATE_NO_TRANSLATE as usize,
+        }
+    }
+}
+
+/// An element of an `mmu_update` array.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct MmuUpdate {
+    ptr: usize,
+    val: usize,
+}
+
+const _: () = assert!(size_of::<MmuUpdate>() == size_of::<bindings::mmu_update>());
+
+impl MmuUpdate {
+    /// An element that does nothing; for filling arrays.
+    pub(crate) const NONE: Self = Self { ptr: 0, val: 0 };
+
+    /// Returns the element that sets the entry at machine address `at` to `entry`.
+    #[inline(always)]
+    pub(crate) fn new(command: Command, at: Maddr, entry: MachineEntry) -> Self {
+        Self {
+            ptr: at.raw() | command.bits(),
+            val: entry.raw(),
+        }
+    }
+
+    /// Returns address and command, and the new entry, as Xen gets them.
+    pub(crate) fn raw(&self) -> (usize, usize) {
+        (self.ptr, self.val)
+    }
+}
+
+/// An element of an `mmuext_op` array.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct ExtOp {
+    cmd: u32,
+    arg1: usize,
+    arg2: usize,
+}
+
+const _: () = assert!(size_of::<ExtOp>() == size_of::<bindings::mmuext_op>());
+
+impl ExtOp {
+    const fn new(cmd: u32, arg1: usize) -> Self {
+        Self { cmd, arg1, arg2: 0 }
+    }
+
+    /// Pins the frame as a table of level 1 to 4.
+    pub(crate) const fn pin(level: crate::level::Level, mfn: Mfn) -> Self {
+        Self::new(
+            bindings::MMUEXT_PIN_L1_TABLE + (level.number() - 1),
+            mfn.raw(),
+        )
+    }
+
+    /// Drops the pin of a table.
+    pub(crate) const fn unpin(mfn: Mfn) -> Self {
+        Self::new(bindings::MMUEXT_UNPIN_TABLE, mfn.raw())
+    }
+
+    /// Loads the root used in kernel mode.
+    pub(crate) const fn new_kernel_root(mfn: Mfn) -> Self {
+        Self::new(bindings::MMUEXT_NEW_BASEPTR, mfn.raw())
+    }
+
+    /// Sets the root used in user mode; `None` takes it away.
+    pub(crate) const fn new_user_root(mfn: Option<Mfn>) -> Self {
+        let mfn = match mfn {
+            Some(mfn) => mfn.raw(),
+            None => 0,
+        };
+        Self::new(bindings::MMUEXT_NEW_USER_BASEPTR, mfn)
+    }
+
+    /// Flushes the TLB of this vCPU.
+    pub(crate) const fn flush_local() -> Self {
+        Self::new(bindings::MMUEXT_TLB_FLUSH_LOCAL, 0)
+    }
+
+    /// Flushes the TLBs of all vCPUs.
+    pub(crate) const fn flush_all() -> Self {
+        Self::new(bindings::MMUEXT_TLB_FLUSH_ALL, 0)
+    }
+
+    /// Flushes one page from the TLB of this vCPU.
+    pub(crate) const fn flush_page_local(page: Vaddr) -> Self {
+        Self::new(bindings::MMUEXT_INVLPG_LOCAL, page.raw())
+    }
+
+    /// Flushes one page from the TLBs of all vCPUs.
+    pub(crate) const fn flush_page_all(page: Vaddr) -> Self {
+        Self::new(bindings::MMUEXT_INVLPG_ALL, page.raw())
+    }
+
+    /// Flushes the TLBs of the vCPUs in a bitmap that is filled in with [`Self::with_vcpus`].
+    pub(crate) const fn flush_multi() -> Self {
+        Self::new(bindings::MMUEXT_TLB_FLUSH_MULTI, 0)
+    }
+
+    /// Flushes one page from the TLBs of the vCPUs in a bitmap, see [`Self::flush_multi`].
+    pub(crate) const fn flush_page_multi(page: Vaddr) -> Self {
+        Self::new(bindings::MMUEXT_INVLPG_MULTI, page.raw())
+    }
+
+    /// Returns the operation with the address of its vCPU bitmap.
+    pub(crate) fn with_vcpus(mut self, bitmap: *const usize) -> Self {
+        self.arg2 = bitmap as usize;
+        self
+    }
+
+    /// Returns command and first argument, as Xen gets them.
+    pub(crate) fn raw(&self) -> (u32, usize) {
+        (self.cmd, self.arg1)
+    }
+}
+
+/// Which TLBs `update_va_mapping` flushes after the change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum VaFlush {
+    /// None.
+    None,
+    /// The page, on this vCPU.
+    PageLocal,
+    /// Everything, on this vCPU.
+    Local,
+    /// The page, on all vCPUs.
+    PageAll,
+    /// Everything, on all vCPUs.
+    All,
+}
+
+impl VaFlush {
+    /// Returns the flags as Xen gets them.
+    pub(crate) const fn bits(self) -> usize {
+        match self {
+            VaFlush::None => bindings::UVMF_NONE as usize,
+            VaFlush::PageLocal => bindings::UVMF_INVLPG as usize,
+            VaFlush::Local => bindings::UVMF_TLB_FLUSH as usize,
+            VaFlush::PageAll => (bindings::UVMF_INVLPG | bindings::UVMF_ALL) as usize,
+            VaFlush::All => (bindings::UVMF_TLB_FLUSH | bindings::UVMF_ALL) as usize,
+        }
+    }
+}
+
+/// An entry of a multicall, shared with C callers that fill it in.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Call {
+    /// Number of the hypercall.
+    pub(crate) op: usize,
+    /// What it returned.
+    pub(crate) result: isize,
+    /// Its arguments; Xen may change them.
+    pub(crate) args: [usize; 6],
+}
+
+const _: () = assert!(size_of::<Call>() == size_of::<bindings::multicall_entry>());
+
+impl Call {
+    /// An entry that is not filled in.
+    pub(crate) const NONE: Self = Self {
+        op: 0,
+        result: 0,
+        args: [0; 6],
+    };
+}
+
+/// Issues hypercall `op`.
+///
+/// # Safety
+///
+/// The arguments are right for `op`: pointers among them point to memory that is laid out as the
+/// hypercall wants it, stays in place, and that it may read or write; what the hypercall changes
+/// does not take memory away from under a reference.
+#[inline(always)]
+unsafe fn hypercall5(op: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize) -> isize {
+    let ret: isize;
+
+    // SAFETY: The trampoline leads to the entry that suits the guest type and keeps all registers
+    // but those below; the rest is up to the caller. Not `nostack`: it is a call. The name of the
+    // key has to be in the symbol table of the object for objtool to make this a static call site.
+    unsafe {
+        core::arch::asm!(
+            ".globl {key}",
+            "call {tramp}",
+            key = sym bindings::__SCK__xen_hypercall,
+            tramp = sym bindings::__SCT__xen_hypercall,
+            inlateout("rax") op => ret,
+            inlateout("rdi") a1 => _,
+            inlateout("rsi") a2 => _,
+            inlateout("rdx") a3 => _,
+            inlateout("r10") a4 => _,
+            inlateout("r8") a5 => _,
+            options(att_syntax),
+        );
+    }
+    ret
+}
+
+/// Applies `updates` in order until one fails; `domid` owns the frames that are mapped.
+///
+/// Returns the error and how many elements were applied before it.
+#[inline]
+pub(crate) fn mmu_update(updates: &mut [MmuUpdate], domid: usize) -> Result<(), (XenError, usize)> {
+    let mut done: u32 = 0;
+
+    // SAFETY: The array and `done` are valid for the time of the call. Page-table changes are
+    // architecture-level effects, which the modules above answer for.
+    let ret = unsafe {
+        hypercall5(
+            number::MMU_UPDATE,
+            updates.as_mut_ptr() as usize,
+            updates.len(),
+            &raw mut done as usize,
+            domid,
+            0,
+        )
+    };
+    match XenError::check(ret) {
+        Ok(_) => Ok(()),
+        Err(error) => Err((error, done as usize)),
+    }
+}
+
+/// Applies a single update to an own table.
+#[inline(always)]
+pub(crate) fn mmu_update_one(update: MmuUpdate) -> Result<(), XenError> {
+    let mut update = update;
+
+    // SAFETY: As in `mmu_update()`; a null pointer for `done` is allowed.
+    let ret = unsafe {
+        hypercall5(
+            number::MMU_UPDATE,
+            &raw mut update as usize,
+            1,
+            0,
+            DOMID_SELF,
+            0,
+        )
+    };
+    XenError::check(ret).map(|_| ())
+}
+
+/// Applies a single extended operation.
+pub(crate) fn mmuext_op(op: ExtOp) -> Result<(), XenError> {
+    let mut op = op;
+
+    // SAFETY: As in `mmu_update()`.
+    let ret = unsafe {
+        hypercall5(
+            number::MMUEXT_OP,
+            &raw mut op as usize,
+            1,
+            0,
+            DOMID_SELF,
+            0,
+        )
+    };
+    XenError::check(ret).map(|_| ())
+}
+
+/// Sets the entry of level 1 that maps `page` in the current address space.
+pub(crate) fn update_va_mapping(
+    page: Vaddr,
+    entry: MachineEntry,
+    flush: VaFlush,
+) -> Result<(), XenError> {
+    // SAFETY: No pointers are passed; for the change see `mmu_update()`.
+    let ret = unsafe {
+        hypercall5(
+            number::UPDATE_VA_MAPPING,
+            page.raw(),
+            entry.raw(),
+            flush.bits(),
+            0,
+            0,
+        )
+    };
+    XenError::check(ret).map(|_| ())
+}
+
+/// Issues `calls` in one go; their results are in them afterwards.
+pub(crate) fn multicall(calls: &mut [Call]) -> Result<(), XenError> {
+    // SAFETY: The array is valid for the time of the call; each call in it was set up by this
+    // crate or by a C caller of the multicall interface that answers for its arguments.
+    let ret = unsafe {
+        hypercall5(
+            number::MULTICALL,
+            calls.as_mut_ptr() as usize,
+            calls.len(),
+            0,
+            0,
+            0,
+        )
+    };
+    XenError::check(ret).map(|_| ())
+}
+
+/// Issues a single queued call directly, which is cheaper than a multicall of one.
+pub(crate) fn single_call(call: &mut Call) {
+    let [a1, a2, a3, a4, a5, _] = call.args;
+    // SAFETY: As in `multicall()`.
+    call.result = unsafe { hypercall5(call.op, a1, a2, a3, a4, a5) };
+}
+
+/// Returns Xen's m2p table: its address and how many frames it covers.
+pub(crate) fn machphys_mapping() -> Result<(usize, usize), XenError> {
+    let mut mapping = bindings::xen_machphys_mapping::default();
+
+    // SAFETY: `mapping` is what `XENMEM_machphys_mapping` fills in.
+    let ret = unsafe {
+        hypercall5(
+            number::MEMORY_OP,
+            bindings::XENMEM_machphys_mapping as usize,
+            &raw mut mapping as usize,
+            0,
+            0,
+            0,
+        )
+    };
+    XenError::check(ret).map(|_| (mapping.v_start, mapping.max_mfn + 1))
+}
+
+/// Exchanges frames with Xen (`XENMEM_exchange`), all of them or none.
+///
+/// `frames_in` holds the machine frames given, as extents of `1 << order_in` frames. `frames_out`
+/// holds the pseudo-physical frames where the new memory goes, as extents of `1 << order_out`
+/// frames; their words are replaced by machine frames. Both cover the same number of frames. The
+/// new memory is below `1 << address_bits` bytes, if that is not 0.
+///
+/// Returns whether the exchange took place, or `None` if Xen broke its word: it is neither all
+/// done nor untouched.
+pub(crate) fn exchange(
+    frames_in: &mut [usize],
+    order_in: u32,
+    frames_out: &mut [usize],
+    order_out: u32,
+    address_bits: u32,
+) -> Option<bool> {
+    if frames_in.len() << order_in != frames_out.len() << order_out {
+        return Some(false);
+    }
+    let extents = frames_in.len();
+    let mut exchange = bindings::xen_memory_exchange {
+        in_: bindings::xen_memory_reservation {
+            extent_start: frames_in.as_mut_ptr(),
+            nr_extents: extents,
+            extent_order: order_in,
+            address_bits: 0,
+            domid: DOMID_SELF as u16,
+        },
+        out: bindings::xen_memory_reservation {
+            extent_start: frames_out.as_mut_ptr(),
+            nr_extents: frames_out.len(),
+            extent_order: order_out,
+            address_bits,
+            domid: DOMID_SELF as u16,
+        },
+        nr_exchanged: 0,
+    };
+
+    // SAFETY: `exchange` is what `XENMEM_exchange` takes, and its arrays are valid.
+    let ret = unsafe {
+        hypercall5(
+            number::MEMORY_OP,
+            bindings::XENMEM_exchange as usize,
+            &raw mut exchange as usize,
+            0,
+            0,
+            0,
+        )
+    };
+    match (ret == 0, exchange.nr_exchanged) {
+        (true, n) if n == extents => Some(true),
+        (false, 0) => Some(false),
+        _ => None,
+    }
+}
+
+/// Maps or unmaps grants: `GNTTABOP_*` with `count` operations.
+///
+/// # Safety
+///
+/// `ops` points to `count` operations of the kind that `command` takes, and they are right: what
+/// they map and unmap is the caller's to map and unmap.
+pub(crate) unsafe fn grant_table_op(command: u32, ops: *mut c_void, count: u32) -> isize {
+    // SAFETY: By the contract of this function.
+    unsafe {
+        hypercall5(
+            number::GRANT_TABLE_OP,
+            command as usize,
+            ops as usize,
+            count as usize,
+            0,
+            0,
+        )
+    }
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Data of the kernel and of this crate that has a fixed place, and what the configuration says.
+
+use crate::addr::{
+    Maddr,
+    Vaddr,
+    ENTRIES,
+    PAGE_SIZE, //
+};
+use crate::entry::MachineEntry;
+use crate::platform::{
+    Mm,
+    Slot, //
+};
+use core::cell::UnsafeCell;
+use kernel::bindings;
+
+/// Whether tables of level 1 have locks of their own.
+pub(crate) const SPLIT_PTE_LOCKS: bool = cfg!(CONFIG_SPLIT_PTE_PTLOCKS);
+
+/// Up to how much memory, in GiB, the domain is to be able to grow by hotplug.
+pub(crate) const HOTPLUG_LIMIT_GIB: usize = hotplug_limit();
+
+const fn hotplug_limit() -> usize {
+    #[cfg(CONFIG_XEN_BALLOON_MEMORY_HOTPLUG)]
+    {
+        bindings::CONFIG_XEN_MEMORY_HOTPLUG_LIMIT as usize
+    }
+    #[cfg(not(CONFIG_XEN_BALLOON_MEMORY_HOTPLUG))]
+    {
+        0
+    }
+}
+
+/// A page of the kernel image that is, or is to be, a page table.
+#[repr(C, align(4096))]
+pub(crate) struct StaticTable(UnsafeCell<[usize; ENTRIES]>);
+
+const _: () = assert!(size_of::<StaticTable>() == PAGE_SIZE);
+
+// SAFETY: Entries are only accessed through `Slot`, which copies them.
+unsafe impl Sync for StaticTable {}
+
+impl StaticTable {
+    /// Returns a table without entries.
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new([0; ENTRIES]))
+    }
+
+    /// Returns the address of the table in the kernel image.
+    pub(crate) fn vaddr(&'static self) -> Vaddr {
+        Vaddr::new(self.0.get() as usize)
+    }
+}
+
+/// Tables of the kernel image that C code defines, made at build time.
+pub(crate) mod tables {
+    use super::*;
+
+    macro_rules! tables {
+        ($($(#[$attr:meta])* fn $name:ident = $symbol:ident;)*) => {$(
+            $(#[$attr])*
+            pub(crate) fn $name() -> Vaddr {
+                Vaddr::new((&raw const bindings::$symbol).cast::<u8>() as usize)
+            }
+        )*};
+    }
+
+    tables! {
+        /// The root.
+        fn root = init_top_pgt;
+        /// Level 3 above the kernel image.
+        fn kernel_level3 = level3_kernel_pgt;
+        /// Level 2 above the kernel image.
+        fn kernel_level2 = level2_kernel_pgt;
+        /// Level 2 above the fixed mappings.
+        fn fixmap_level2 = level2_fixmap_pgt;
+        /// The first of the tables of level 1 of the fixed mappings.
+        fn fixmap_level1 = level1_fixmap_pgt;
+    }
+
+    /// Number of tables of level 1 of the fixed mappings.
+    pub(crate) const FIXMAP_LEVEL1: usize = bindings::FIXMAP_PMD_NUM as usize;
+}
+
+/// What lies at the places of the IO-APICs: a page of ones.
+static DUMMY_PAGE: StaticTable = StaticTable::new();
+
+/// Fills the page that stands in for hardware which is not mapped.
+///
+/// Context: start of day.
+pub(crate) fn init_dummy_page() {
+    for index in 0..ENTRIES {
+        // SAFETY: The page is a static.
+        unsafe { Slot::in_table(DUMMY_PAGE.vaddr(), index) }
+            .store(MachineEntry::from_raw(usize::MAX));
+    }
+}
+
+/// Returns the page that stands in for hardware which is not mapped.
+pub(crate) fn dummy_page() -> Vaddr {
+    DUMMY_PAGE.vaddr()
+}
+
+/// Level 3 above the vsyscall page in user roots, which all of them share.
+#[cfg(CONFIG_X86_VSYSCALL_EMULATION)]
+static USER_VSYSCALL_LEVEL3: StaticTable = StaticTable::new();
+
+/// Returns the table of level 3 above the vsyscall page that user roots share, if there is one.
+pub(crate) fn user_vsyscall_table() -> Option<Vaddr> {
+    #[cfg(CONFIG_X86_VSYSCALL_EMULATION)]
+    {
+        Some(USER_VSYSCALL_LEVEL3.vaddr())
+    }
+    #[cfg(not(CONFIG_X86_VSYSCALL_EMULATION))]
+    {
+        None
+    }
+}
+
+/// Sets the entry of the vsyscall page in the tables of user mode.
+pub(crate) fn set_user_vsyscall(page: Vaddr, entry: MachineEntry) {
+    if let Some(table) = user_vsyscall_table() {
+        // SAFETY: The table is a static; the kernel makes the tables below it.
+        unsafe {
+            bindings::set_pte_vaddr_pud(
+                table.raw() as *mut _,
+                page.raw(),
+                bindings::pte_t { pte: entry.raw() },
+            )
+        }
+    }
+}
+
+/// What the address given for a fixed mapping means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FixmapKind {
+    /// A pseudo-physical address.
+    Memory,
+    /// A pseudo-physical address, mapped for user mode as well.
+    Vsyscall,
+    /// Nothing: the hardware is not mapped.
+    Apic,
+    /// A machine address.
+    Machine,
+}
+
+/// Returns what the address given for fixed mapping `index` means.
+pub(crate) fn fixmap_kind(index: u32) -> FixmapKind {
+    use bindings::*;
+
+    #[cfg(CONFIG_X86_VSYSCALL_EMULATION)]
+    if index == fixed_addresses_VSYSCALL_PAGE {
+        return FixmapKind::Vsyscall;
+    }
+    #[cfg(CONFIG_X86_LOCAL_APIC)]
+    if index == fixed_addresses_FIX_APIC_BASE {
+        return FixmapKind::Apic;
+    }
+    #[cfg(CONFIG_X86_IO_APIC)]
+    if (fixed_addresses_FIX_IO_APIC_BASE_0..=fixed_addresses_FIX_IO_APIC_BASE_END).contains(&index)
+    {
+        return FixmapKind::Apic;
+    }
+    if (fixed_addresses_FIX_BTMAP_END..=fixed_addresses_FIX_BTMAP_BEGIN).contains(&index) {
+        return FixmapKind::Memory;
+    }
+    FixmapKind::Machine
+}
+
+/// Returns the machine address behind any mapped address of the kernel.
+///
+/// This walks the page tables for addresses outside of the direct map.
+pub(crate) fn arbitrary_machine_address(vaddr: Vaddr) -> Maddr {
+    // SAFETY: Callers name a mapped address.
+    let machine = unsafe { bindings::arbitrary_virt_to_machine(vaddr.raw() as *mut _) };
+    Maddr::new(machine.maddr as usize)
+}
+
+/// Tells the page table checker that `entry` takes the place of what is in `slot`.
+#[inline(always)]
+pub(crate) fn check_page_table_set(mm: Mm, address: Vaddr, slot: Slot, entry: MachineEntry) {
+    #[cfg(CONFIG_PAGE_TABLE_CHECK)]
+    // SAFETY: The arguments are those that a hook got for this entry.
+    unsafe {
+        bindings::page_table_check_ptes_set(
+            mm.as_ptr(),
+            address.raw(),
+            slot.as_ptr(),
+            bindings::pte_t { pte: entry.raw() },
+            1,
+        )
+    };
+    #[cfg(not(CONFIG_PAGE_TABLE_CHECK))]
+    let _ = (mm, address, slot, entry);
+}
+
+/// Returns the size of the vmalloc area in bytes.
+pub(crate) fn vmalloc_bytes() -> usize {
+    // SAFETY: Reads what was decided at boot.
+    unsafe { bindings::xen_pv_mmu_vmalloc_bytes() }
+}
+
+/// The vmalloc area's record of the place that the p2m list takes.
+struct P2mArea(UnsafeCell<core::mem::MaybeUninit<bindings::vm_struct>>);
+
+// SAFETY: Only the boot CPU touches it, once, before it is handed to the vmalloc code.
+unsafe impl Sync for P2mArea {}
+
+static P2M_AREA: P2mArea = P2mArea(UnsafeCell::new(core::mem::MaybeUninit::zeroed()));
+
+/// Takes `bytes` of the vmalloc area for the p2m list and returns where.
+///
+/// Context: start of day, once.
+pub(crate) fn register_p2m_area(bytes: usize) -> Vaddr {
+    let area = P2M_AREA.0.get().cast::<bindings::vm_struct>();
+
+    // SAFETY: The record is a static, of which all zeroes is a valid value; nobody else has it.
+    unsafe {
+        (*area).flags = bindings::VM_ALLOC as usize;
+        (*area).size = bytes;
+        bindings::vm_area_register_early(area, crate::level::Level::L2.span());
+        Vaddr::new((*area).__bindgen_anon_1.addr as usize)
+    }
+}
+
+/// Logs where the p2m list is, in the words that users search for.
+pub(crate) fn announce_p2m_area(area: Vaddr, bytes: usize) {
+    // SAFETY: The format fits the arguments.
+    unsafe {
+        bindings::_printk(
+            c"\x015p2m virtual area at %p, size is %lx\n".as_ptr(),
+            area.raw() as *const u8,
+            bytes,
+        )
+    };
+}
+
+/// An early boot parameter, laid out as the kernel's `struct obs_kernel_param`.
+#[repr(transparent)]
+pub(crate) struct EarlyParam(pub(crate) bindings::obs_kernel_param);
+
+// SAFETY: Read-only.
+unsafe impl Sync for EarlyParam {}
+
+/// Defines an early boot parameter; the closure runs when it is given.
+macro_rules! early_param {
+    ($name:ident, $string:literal, $setup:expr) => {
+        #[used]
+        #[link_section = ".init.setup"]
+        static $name: $crate::platform::EarlyParam = {
+            #[link_section = ".init.text"]
+            unsafe extern "C" fn setup(value: *mut u8) -> i32 {
+                let setup: fn(*mut u8) = $setup;
+                setup(value);
+                0
+            }
+
+            $crate::platform::EarlyParam(::kernel::bindings::obs_kernel_param {
+                str_: $string.as_ptr(),
+                setup_func: Some(setup),
+                early: 1,
+            })
+        };
+    };
+}
+pub(crate) use early_param;
+
+/// Whether this is a Xen PV domain.
+pub(crate) fn is_pv_domain() -> bool {
+    // SAFETY: Set once, before any of this runs.
+    unsafe { bindings::xen_domain_type == bindings::xen_domain_type_XEN_PV_DOMAIN }
+}
+
+/// Whether `pfn` holds a part of Xen's p2m list, or a table that maps it, if those are mapped
+/// separately.
+pub(crate) fn is_initial_p2m_frame(pfn: crate::frame::Pfn) -> bool {
+    use crate::platform::{
+        StartInfo,
+        KERNEL_MAP, //
+    };
+
+    let first = StartInfo::first_p2m_pfn();
+    StartInfo::mfn_list() < KERNEL_MAP.raw()
+        && (first..first + StartInfo::nr_p2m_frames()).contains(&pfn.raw())
+}
+
+/// Logs that the backend takes over.
+pub(crate) fn announce() {
+    kernel::pr_info!(
+        "Rust PV MMU backend, {} page table levels\n",
+        crate::platform::depth().root().number()
+    );
+}
+
+/// Sets the fault address that this vCPU's next read of CR2 returns.
+#[inline(always)]
+pub(crate) fn set_vcpu_cr2(address: usize) {
+    // SAFETY: The pointer always points to a `vcpu_info`; the word belongs to this vCPU.
+    unsafe { (*bindings::xen_pv_mmu_this_vcpu()).arch.cr2 = address }
+}

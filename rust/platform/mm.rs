@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Address spaces of processes, and which CPUs use them.
+
+use crate::addr::{
+    Paddr,
+    Vaddr, //
+};
+use crate::platform::{
+    phys,
+    Slot,
+    TablePage,
+    LOADED_CR3, //
+};
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use kernel::bindings;
+
+/// An address space: `struct mm_struct`.
+///
+/// # Invariants
+///
+/// Points to an `mm_struct` that exists while this value is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mm(NonNull<bindings::mm_struct>);
+
+impl Mm {
+    /// Takes over an address space from C.
+    ///
+    /// # Safety
+    ///
+    /// `mm` points to an `mm_struct` that exists while the result is used.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw(mm: *mut bindings::mm_struct) -> Self {
+        // SAFETY: Not null, by the contract of this function.
+        // INVARIANT: By the contract of this function.
+        Self(unsafe { NonNull::new_unchecked(mm) })
+    }
+
+    /// Returns the kernel's own address space.
+    pub(crate) fn kernel() -> Self {
+        // SAFETY: `init_mm` always exists.
+        unsafe { Self::from_raw(&raw mut bindings::init_mm) }
+    }
+
+    /// Returns the `mm_struct`, for calls into C.
+    pub(crate) fn as_ptr(self) -> *mut bindings::mm_struct {
+        self.0.as_ptr()
+    }
+
+    /// Returns the address of the root table.
+    #[inline(always)]
+    pub(crate) fn root(self) -> Vaddr {
+        // SAFETY: By the type invariant; the field is set before the mm is handed to us.
+        Vaddr::new(unsafe { (*self.as_ptr()).__bindgen_anon_1.pgd } as usize)
+    }
+
+    /// Runs `section` with the lock of the page tables held.
+    ///
+    /// Context: may not be called with it held.
+    pub(crate) fn with_page_table_lock<R>(self, section: impl FnOnce() -> R) -> R {
+        // SAFETY: By the type invariant the lock exists.
+        let lock = unsafe { &raw mut (*self.as_ptr()).__bindgen_anon_1.page_table_lock };
+
+        // SAFETY: The lock is initialised with the mm.
+        unsafe { bindings::spin_lock(lock) };
+        let ret = section();
+        // SAFETY: The lock was taken above.
+        unsafe { bindings::spin_unlock(lock) };
+        ret
+    }
+}
+
+/// The lock of a table of PTEs, held.
+#[must_use = "the table stays locked until `unlock()`"]
+pub(crate) struct TableLock(NonNull<bindings::spinlock_t>);
+
+impl TableLock {
+    /// Locks the table in `page`, where such tables have locks of their own.
+    ///
+    /// Context: preemption is off, `mm`'s page-table lock is held, and no other way to take more
+    /// than one such lock exists.
+    pub(crate) fn lock(page: TablePage, mm: Mm) -> Option<Self> {
+        // SAFETY: Both exist; the lock order is as said above.
+        NonNull::new(unsafe { bindings::xen_pv_mmu_lock_pte_table(page.as_ptr(), mm.as_ptr()) })
+            .map(Self)
+    }
+
+    /// Unlocks the table.
+    pub(crate) fn unlock(self) {
+        // SAFETY: The lock was taken by `lock()`.
+        unsafe { bindings::spin_unlock(self.0.as_ptr()) }
+    }
+}
+
+/// Calls `visit` for the root table of every address space.
+///
+/// Context: takes `init_mm.page_table_lock` and `pgd_lock`, in this order.
+pub(crate) fn for_each_root(mut visit: impl FnMut(TablePage)) {
+    Mm::kernel().with_page_table_lock(|| {
+        // SAFETY: The lock is a static of the kernel.
+        unsafe { bindings::spin_lock(&raw mut bindings::pgd_lock) };
+
+        let head = &raw mut bindings::pgd_list;
+        // SAFETY: The list is initialised statically, and `pgd_lock` is held.
+        let mut link = unsafe { (*head).next };
+        while link != head {
+            // SAFETY: Each link but the head is that of a `ptdesc`, which overlays `struct page`.
+            unsafe {
+                let desc = kernel::container_of!(
+                    link,
+                    bindings::ptdesc,
+                    __bindgen_anon_1.pt_list
+                );
+                link = (*link).next;
+                if let Some(page) = NonNull::new(desc.cast_mut().cast::<bindings::page>()) {
+                    visit(TablePage::from_raw(page));
+                }
+            }
+        }
+
+        // SAFETY: The lock was taken above.
+        unsafe { bindings::spin_unlock(&raw mut bindings::pgd_lock) };
+    });
+}
+
+/// Switches this CPU away from `mm` if it is in lazy TLB mode on it.
+pub(crate) fn leave_if_loaded(mm: Mm) {
+    // SAFETY: Reads per-CPU state; callers have preemption off.
+    if unsafe { bindings::xen_pv_mmu_loaded_mm() } == mm.as_ptr() {
+        // SAFETY: The CPU only borrows the mm, as callers are about to take it down.
+        unsafe { bindings::leave_mm() }
+    }
+}
+
+/// A function to be run on CPUs that still have a root table loaded.
+pub(crate) type DropFn = fn(Mm);
+
+struct DropRequest {
+    mm: Mm,
+    root: Paddr,
+    run: DropFn,
+}
+
+/// Runs `run(mm)` on every CPU that Xen still has on the root table of `mm`, and waits for it.
+///
+/// Context: preemption is off, interrupts are on.
+pub(crate) fn run_where_loaded(mm: Mm, run: DropFn) {
+    unsafe extern "C" fn is_loaded(cpu: i32, request: *mut c_void) -> bool {
+        // SAFETY: `run_where_loaded()` passes a request that outlives the calls.
+        let request = unsafe { &*request.cast::<DropRequest>() };
+        LOADED_CR3.read_of(cpu as u32) == request.root.raw()
+    }
+
+    unsafe extern "C" fn call(request: *mut c_void) {
+        // SAFETY: `run_where_loaded()` passes a request that outlives the calls.
+        let request = unsafe { &*request.cast::<DropRequest>() };
+        (request.run)(request.mm)
+    }
+
+    let mut request = DropRequest {
+        mm,
+        root: phys(mm.root()),
+        run,
+    };
+    // SAFETY: Waits until the calls are done, so that the request outlives them. The mask is the
+    // kernel's own.
+    unsafe {
+        bindings::on_each_cpu_cond_mask(
+            Some(is_loaded),
+            Some(call),
+            (&raw mut request).cast(),
+            true,
+            &raw const bindings::__cpu_online_mask,
+        )
+    }
+}
+
+/// A mapping of a process: `struct vm_area_struct`.
+///
+/// # Invariants
+///
+/// Points to a `vm_area_struct` whose address space is locked while this value is used.
+#[derive(Clone, Copy)]
+pub(crate) struct Vma(NonNull<bindings::vm_area_struct>);
+
+impl Vma {
+    /// Takes over a mapping from C.
+    ///
+    /// # Safety
+    ///
+    /// `vma` points to a `vm_area_struct` whose address space is locked as long as the result is
+    /// used.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw(vma: *mut bindings::vm_area_struct) -> Self {
+        // SAFETY: Not null, by the contract of this function.
+        // INVARIANT: By the contract of this function.
+        Self(unsafe { NonNull::new_unchecked(vma) })
+    }
+
+    /// Returns the address space.
+    #[inline(always)]
+    pub(crate) fn mm(self) -> Mm {
+        // SAFETY: By the type invariant.
+        unsafe { Mm::from_raw((*self.0.as_ptr()).vm_mm) }
+    }
+
+    /// Whether the mapping is one of frames without `struct page`, of devices or other domains.
+    pub(crate) fn is_io_pfnmap(self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::xen_pv_mmu_is_io_pfnmap(self.0.as_ptr()) }
+    }
+}
+
+/// A negative errno of the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct KernelError(i32);
+
+impl KernelError {
+    /// Returns the negative errno.
+    pub(crate) fn errno(self) -> i32 {
+        self.0
+    }
+}
+
+impl From<crate::platform::XenError> for KernelError {
+    fn from(error: crate::platform::XenError) -> Self {
+        // The errnos that Xen returns for page tables are the same as the kernel's.
+        Self(error.errno() as i32)
+    }
+}
+
+/// Calls `visit` with each entry of level 1 for `bytes` bytes from `start` on in `vma`, which may
+/// make tables that are missing.
+///
+/// Context: may sleep; `visit` may not.
+pub(crate) fn for_each_level1_entry<F: FnMut(Slot)>(
+    vma: Vma,
+    start: Vaddr,
+    bytes: usize,
+    visit: F,
+) -> Result<(), KernelError> {
+    unsafe extern "C" fn call<F: FnMut(Slot)>(
+        entry: *mut bindings::pte_t,
+        _address: usize,
+        visit: *mut c_void,
+    ) -> i32 {
+        // SAFETY: `for_each_level1_entry()` passes the closure, which outlives the calls.
+        let visit = unsafe { &mut *visit.cast::<F>() };
+        // SAFETY: The table is locked while this runs.
+        visit(unsafe { Slot::from_raw(entry) });
+        0
+    }
+
+    let mut visit = visit;
+    // SAFETY: The address space exists, by the invariant of `Vma`; the closure outlives the call.
+    let ret = unsafe {
+        bindings::apply_to_page_range(
+            vma.mm().as_ptr(),
+            start.raw(),
+            bytes,
+            Some(call::<F>),
+            (&raw mut visit).cast(),
+        )
+    };
+    if ret < 0 {
+        Err(KernelError(ret))
+    } else {
+        Ok(())
+    }
+}
+
+/// What a request to flush TLBs says.
+pub(crate) struct FlushRequest {
+    /// The address space, for trace events.
+    pub(crate) mm: *mut bindings::mm_struct,
+    /// First address.
+    pub(crate) start: usize,
+    /// Last address, exclusive, or all ones.
+    pub(crate) end: usize,
+    /// What to flush.
+    pub(crate) range: crate::tlb::Range,
+}
+
+/// Decodes a request to flush TLBs.
+///
+/// # Safety
+///
+/// `info` points to a request.
+pub(crate) unsafe fn flush_request(info: *const bindings::flush_tlb_info) -> FlushRequest {
+    // SAFETY: By the contract of this function.
+    let info = unsafe { &*info };
+    let is_page =
+        info.end != usize::MAX && info.end.wrapping_sub(info.start) <= crate::addr::PAGE_SIZE;
+    FlushRequest {
+        mm: info.mm,
+        start: info.start,
+        end: info.end,
+        range: if is_page {
+            crate::tlb::Range::Page(Vaddr::new(info.start))
+        } else {
+            crate::tlb::Range::All
+        },
+    }
+}
+
+/// Returns the words of the bitmap of those of `cpus` that are online, unless `cpus` is empty.
+///
+/// # Safety
+///
+/// `cpus` points to a CPU mask for as long as the result is used.
+pub(crate) unsafe fn online_words<'a>(
+    cpus: *const bindings::cpumask,
+) -> Option<impl ExactSizeIterator<Item = usize> + 'a> {
+    let words = (kernel::cpu::nr_cpu_ids() as usize).div_ceil(usize::BITS as usize);
+    let word = move |mask: *const bindings::cpumask, index: usize| {
+        // SAFETY: Masks have a bit for each possible CPU. Volatile because CPUs come and go.
+        unsafe { mask.cast::<usize>().add(index).read_volatile() }
+    };
+
+    if (0..words).all(|index| word(cpus, index) == 0) {
+        return None;
+    }
+    Some((0..words).map(move |index| {
+        word(cpus, index) & word(&raw const bindings::__cpu_online_mask, index)
+    }))
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Entries of page tables in memory.
+
+use crate::addr::{
+    Vaddr,
+    PAGE_SIZE, //
+};
+use crate::entry::MachineEntry;
+use core::ptr::NonNull;
+use kernel::bindings;
+
+/// The place of an entry in a page table.
+///
+/// Entries are only ever copied: the CPU, Xen and other vCPUs change them at any time.
+///
+/// # Invariants
+///
+/// The pointer is aligned and points to an entry of a page-table page that stays mapped while
+/// this value is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Slot(NonNull<usize>);
+
+impl Slot {
+    /// Takes over a pointer to an entry from C.
+    ///
+    /// # Safety
+    ///
+    /// `entry` is aligned and points to an entry of a page-table page that stays mapped as long as
+    /// the result is used.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw<T>(entry: *mut T) -> Self {
+        // SAFETY: A pointer to an entry is not null, by the contract of this function.
+        // INVARIANT: By the contract of this function.
+        Self(unsafe { NonNull::new_unchecked(entry.cast()) })
+    }
+
+    /// Returns the entry.
+    #[inline(always)]
+    pub(crate) fn read(self) -> MachineEntry {
+        // SAFETY: By the type invariant; volatile because the entry may change at any time.
+        MachineEntry::from_raw(unsafe { self.0.as_ptr().read_volatile() })
+    }
+
+    /// Stores the entry with a plain write.
+    ///
+    /// That is right for tables Xen does not know as such. A write to one that it does know faults
+    /// and, for level 1 only, is emulated.
+    #[inline(always)]
+    pub(crate) fn store(self, entry: MachineEntry) {
+        // SAFETY: By the type invariant; a single store, so that a table walk never sees half.
+        unsafe { self.0.as_ptr().write_volatile(entry.raw()) }
+    }
+
+    /// Returns the address of the entry.
+    #[inline(always)]
+    pub(crate) fn vaddr(self) -> Vaddr {
+        Vaddr::new(self.0.as_ptr() as usize)
+    }
+
+    /// Returns the start of the table.
+    #[inline(always)]
+    pub(crate) fn table(self) -> Vaddr {
+        self.vaddr().page_start()
+    }
+
+    /// Returns the index of the entry in its table.
+    #[inline(always)]
+    pub(crate) fn index(self) -> usize {
+        self.vaddr().page_offset() / size_of::<usize>()
+    }
+
+    /// Returns the pointer, for calls into C.
+    #[inline(always)]
+    pub(crate) fn as_ptr<T>(self) -> *mut T {
+        self.0.as_ptr().cast()
+    }
+
+    /// Returns entry `index` of the table at `table`.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is past the end of a table.
+    ///
+    /// # Safety
+    ///
+    /// `table` is the address of a page-table page that stays mapped as long as the result is used.
+    pub(crate) unsafe fn in_table(table: Vaddr, index: usize) -> Self {
+        assert!(index < PAGE_SIZE / size_of::<usize>());
+        // SAFETY: The entry is within the table.
+        unsafe { Self::from_raw((table.page_start().raw() as *mut usize).add(index)) }
+    }
+}
+
+/// Finds the entry that maps `vaddr` in the kernel's address space.
+///
+/// Returns its place and whether it is of level 1, as opposed to one that maps a large page.
+pub(crate) fn lookup(vaddr: Vaddr) -> Option<(Slot, bool)> {
+    let mut level: u32 = 0;
+    // SAFETY: The kernel's tables can be walked at any time.
+    let entry = unsafe { bindings::lookup_address(vaddr.raw(), &mut level) };
+
+    if entry.is_null() {
+        return None;
+    }
+    // SAFETY: `lookup_address()` returns an entry of the kernel's tables; those are not freed
+    // while what they map is in use, and callers ask about memory that is.
+    let slot = unsafe { Slot::from_raw(entry) };
+    Some((slot, level == bindings::pg_level_PG_LEVEL_4K))
+}
+
+/// Finds the entry of level 2 above `vaddr` in the kernel's address space.
+pub(crate) fn lookup_level2(vaddr: Vaddr) -> Option<Slot> {
+    // SAFETY: The kernel's tables can be walked at any time.
+    let entry = unsafe { bindings::lookup_pmd_address(vaddr.raw()) };
+
+    if entry.is_null() {
+        return None;
+    }
+    // SAFETY: As in `lookup()`.
+    Some(unsafe { Slot::from_raw(entry) })
+}
+
+/// Whether the entry belongs to the early fixed mappings.
+pub(crate) fn is_early_ioremap(slot: Slot) -> bool {
+    // SAFETY: The pointer is only compared.
+    unsafe { bindings::xen_pv_mmu_is_early_ioremap_ptep(slot.as_ptr()) }
+}

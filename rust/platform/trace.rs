@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The trace events of the Xen PV MMU, `include/trace/events/xen.h`.
+
+use crate::addr::{
+    Paddr,
+    Vaddr, //
+};
+use crate::entry::MachineEntry;
+use crate::frame::Pfn;
+use crate::level::Level;
+use crate::platform::{
+    Call,
+    Mm,
+    Slot, //
+};
+use core::ffi::c_void;
+use kernel::bindings;
+
+/// Why the queue was flushed before its owner asked for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FlushReason {
+    /// All entries are taken.
+    Batch,
+    /// The argument space is taken.
+    Args,
+    /// All callbacks are taken.
+    Callback,
+}
+
+impl FlushReason {
+    const fn raw(self) -> bindings::xen_mc_flush_reason {
+        match self {
+            FlushReason::Batch => bindings::xen_mc_flush_reason_XEN_MC_FL_BATCH,
+            FlushReason::Args => bindings::xen_mc_flush_reason_XEN_MC_FL_ARGS,
+            FlushReason::Callback => bindings::xen_mc_flush_reason_XEN_MC_FL_CALLBACK,
+        }
+    }
+}
+
+/// What became of an attempt to add arguments to the last queued call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ExtendResult {
+    /// They were added.
+    Extended,
+    /// The last call is another one, or there is none.
+    OtherCall,
+    /// There is no space for them.
+    NoSpace,
+}
+
+impl ExtendResult {
+    const fn raw(self) -> bindings::xen_mc_extend_args {
+        match self {
+            ExtendResult::Extended => bindings::xen_mc_extend_args_XEN_MC_XE_OK,
+            ExtendResult::OtherCall => bindings::xen_mc_extend_args_XEN_MC_XE_BAD_OP,
+            ExtendResult::NoSpace => bindings::xen_mc_extend_args_XEN_MC_XE_NO_SPACE,
+        }
+    }
+}
+
+mod raw {
+    use kernel::bindings;
+    use kernel::tracepoint::declare_trace;
+
+    declare_trace! {
+        /// # Safety
+        ///
+        /// None beyond valid arguments, as for all of these.
+        pub(super) unsafe fn xen_mc_batch(flags: usize);
+        pub(super) unsafe fn xen_mc_issue(flush: bool, flags: usize);
+        pub(super) unsafe fn xen_mc_entry(call: *mut bindings::multicall_entry, nr_args: u32);
+        pub(super) unsafe fn xen_mc_entry_alloc(bytes: usize);
+        pub(super) unsafe fn xen_mc_callback(
+            function: bindings::xen_mc_callback_fn_t,
+            data: *mut ::core::ffi::c_void,
+        );
+        pub(super) unsafe fn xen_mc_flush_reason(reason: bindings::xen_mc_flush_reason);
+        pub(super) unsafe fn xen_mc_flush(calls: u32, arg_bytes: u32, callbacks: u32);
+        pub(super) unsafe fn xen_mc_extend_args(
+            op: usize,
+            bytes: usize,
+            result: bindings::xen_mc_extend_args,
+        );
+        pub(super) unsafe fn xen_mmu_set_pte(slot: *mut bindings::pte_t, entry: bindings::pte_t);
+        pub(super) unsafe fn xen_mmu_set_pmd(slot: *mut bindings::pmd_t, entry: bindings::pmd_t);
+        pub(super) unsafe fn xen_mmu_set_pud(slot: *mut bindings::pud_t, entry: bindings::pud_t);
+        pub(super) unsafe fn xen_mmu_set_p4d(
+            slot: *mut bindings::p4d_t,
+            user_slot: *mut bindings::p4d_t,
+            entry: bindings::p4d_t,
+        );
+        pub(super) unsafe fn xen_mmu_ptep_modify_prot_start(
+            mm: *mut bindings::mm_struct,
+            address: usize,
+            slot: *mut bindings::pte_t,
+            entry: bindings::pte_t,
+        );
+        pub(super) unsafe fn xen_mmu_ptep_modify_prot_commit(
+            mm: *mut bindings::mm_struct,
+            address: usize,
+            slot: *mut bindings::pte_t,
+            entry: bindings::pte_t,
+        );
+        pub(super) unsafe fn xen_mmu_alloc_ptpage(
+            mm: *mut bindings::mm_struct,
+            pfn: usize,
+            level: u32,
+            pinned: bool,
+        );
+        pub(super) unsafe fn xen_mmu_release_ptpage(pfn: usize, level: u32, pinned: bool);
+        pub(super) unsafe fn xen_mmu_pgd_pin(
+            mm: *mut bindings::mm_struct,
+            root: *mut bindings::pgd_t,
+        );
+        pub(super) unsafe fn xen_mmu_pgd_unpin(
+            mm: *mut bindings::mm_struct,
+            root: *mut bindings::pgd_t,
+        );
+        pub(super) unsafe fn xen_mmu_flush_tlb_one_user(address: usize);
+        pub(super) unsafe fn xen_mmu_flush_tlb_multi(
+            cpus: *const bindings::cpumask,
+            mm: *mut bindings::mm_struct,
+            start: usize,
+            end: usize,
+        );
+        pub(super) unsafe fn xen_mmu_write_cr3(kernel: bool, cr3: usize);
+    }
+}
+
+/// Safe entry points to the trace events, one line each.
+pub(crate) mod trace {
+    use super::*;
+
+    macro_rules! events {
+        ($($(#[$attr:meta])* fn $name:ident($($arg:ident: $type:ty),*) = $event:ident($($value:expr),*);)*) => {$(
+            $(#[$attr])*
+            #[inline(always)]
+            pub(crate) fn $name($($arg: $type),*) {
+                // SAFETY: The arguments are valid; probes only read what they point to.
+                unsafe { raw::$event($($value),*) }
+            }
+        )*};
+    }
+
+    events! {
+        /// A batch is opened; `flags` is the saved interrupt state.
+        fn mc_batch(flags: usize) = xen_mc_batch(flags);
+        /// A batch is closed.
+        fn mc_issue(flush: bool, flags: usize) = xen_mc_issue(flush, flags);
+        /// A call with `nr_args` arguments is in the queue.
+        fn mc_entry(call: &mut Call, nr_args: u32) =
+            xen_mc_entry((&raw mut *call).cast(), nr_args);
+        /// A place for a call with `bytes` of argument space is taken.
+        fn mc_entry_alloc(bytes: usize) = xen_mc_entry_alloc(bytes);
+        /// A function will be called once the queue is flushed.
+        fn mc_callback(function: Option<unsafe extern "C" fn(*mut c_void)>, data: *mut c_void) =
+            xen_mc_callback(function, data);
+        /// The queue is flushed early.
+        fn mc_flush_reason(reason: FlushReason) = xen_mc_flush_reason(reason.raw());
+        /// The queue is flushed.
+        fn mc_flush(calls: u32, arg_bytes: u32, callbacks: u32) =
+            xen_mc_flush(calls, arg_bytes, callbacks);
+        /// An attempt was made to add arguments to the last call.
+        fn mc_extend(op: usize, bytes: usize, result: ExtendResult) =
+            xen_mc_extend_args(op, bytes, result.raw());
+        /// An entry of level 1 is set.
+        fn set_pte(slot: Slot, entry: MachineEntry) =
+            xen_mmu_set_pte(slot.as_ptr(), bindings::pte_t { pte: entry.raw() });
+        /// An entry of level 2 is set.
+        fn set_pmd(slot: Slot, entry: MachineEntry) =
+            xen_mmu_set_pmd(slot.as_ptr(), bindings::pmd_t { pmd: entry.raw() });
+        /// An entry of level 3 is set.
+        fn set_pud(slot: Slot, entry: MachineEntry) =
+            xen_mmu_set_pud(slot.as_ptr(), bindings::pud_t { pud: entry.raw() });
+        /// An entry of level 4 is set, and that of the user root if there is one.
+        fn set_p4d(slot: Slot, user: Option<Slot>, entry: MachineEntry) = xen_mmu_set_p4d(
+            slot.as_ptr(),
+            user.map_or(core::ptr::null_mut(), Slot::as_ptr),
+            bindings::p4d_t { p4d: entry.raw() }
+        );
+        /// A change of protection begins.
+        fn modify_prot_start(mm: Mm, address: Vaddr, slot: Slot, entry: MachineEntry) =
+            xen_mmu_ptep_modify_prot_start(
+                mm.as_ptr(),
+                address.raw(),
+                slot.as_ptr(),
+                bindings::pte_t { pte: entry.raw() }
+            );
+        /// A change of protection is carried out.
+        fn modify_prot_commit(mm: Mm, address: Vaddr, slot: Slot, entry: MachineEntry) =
+            xen_mmu_ptep_modify_prot_commit(
+                mm.as_ptr(),
+                address.raw(),
+                slot.as_ptr(),
+                bindings::pte_t { pte: entry.raw() }
+            );
+        /// A page becomes a page table.
+        fn alloc_ptpage(mm: Mm, pfn: Pfn, level: Level, pinned: bool) =
+            xen_mmu_alloc_ptpage(mm.as_ptr(), pfn.raw(), level.trace_id(), pinned);
+        /// A page is no page table any more.
+        fn release_ptpage(pfn: Pfn, level: Level, pinned: bool) =
+            xen_mmu_release_ptpage(pfn.raw(), level.trace_id(), pinned);
+        /// A tree of page tables is pinned.
+        fn pgd_pin(mm: Mm, root: Vaddr) = xen_mmu_pgd_pin(mm.as_ptr(), root.raw() as *mut _);
+        /// A tree of page tables is unpinned.
+        fn pgd_unpin(mm: Mm, root: Vaddr) = xen_mmu_pgd_unpin(mm.as_ptr(), root.raw() as *mut _);
+        /// One page is flushed from the local TLB.
+        fn flush_tlb_one_user(address: Vaddr) = xen_mmu_flush_tlb_one_user(address.raw());
+        /// The TLBs of several CPUs are flushed.
+        fn flush_tlb_multi(
+            cpus: *const bindings::cpumask,
+            mm: *mut bindings::mm_struct,
+            start: usize,
+            end: usize
+        ) = xen_mmu_flush_tlb_multi(cpus, mm, start, end);
+        /// A root table is loaded.
+        fn write_cr3(kernel: bool, root: Option<Paddr>) =
+            xen_mmu_write_cr3(kernel, root.map_or(0, Paddr::raw));
+    }
+}

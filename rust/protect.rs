@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Changes whether single pages of the direct map can be written to.
+
+use crate::addr::Vaddr;
+use crate::entry::{
+    bits,
+    MachineEntry,
+    Protection,
+    PseudoEntry, //
+};
+use crate::convert;
+use crate::frame::Mfn;
+use crate::platform::{
+    die,
+    lookup,
+    massage,
+    phys,
+    refused,
+    update_va_mapping,
+    Caller,
+    VaFlush, //
+};
+
+/// Gives the entry that maps `page` other flags; does nothing if the page is not mapped.
+///
+/// Pages that Xen does not let us map are not: so are the tables of the first p2m list before the
+/// direct map is made, which then maps them read-only from the start.
+fn change(page: Vaddr, flags: impl FnOnce(MachineEntry) -> MachineEntry) {
+    let Some((slot, _)) = lookup(page) else {
+        return;
+    };
+    let old = slot.read();
+    if !old.is_present() {
+        return;
+    }
+    let new = flags(old);
+    if let Err(error) = update_va_mapping(page, new, VaFlush::None) {
+        refused(
+            c"update_va_mapping",
+            page.raw(),
+            new.raw(),
+            error.errno(),
+            Caller::here(),
+        );
+        die(c"Xen refused to change the protection of a page");
+    }
+}
+
+/// Makes the page at `page` read-only (`make_lowmem_page_readonly()`).
+///
+/// Context: any but interrupts; the page is not remapped meanwhile.
+pub(crate) fn read_only(page: Vaddr) {
+    // A read-only dirty entry would mark a shadow stack: PV guests have none, but native code
+    // that looks at entries might think so.
+    change(page, |entry| entry.without(bits::RW | bits::DIRTY));
+}
+
+/// Makes the page at `page` writable (`make_lowmem_page_readwrite()`).
+///
+/// Context: any but interrupts; the page is not remapped meanwhile.
+pub(crate) fn writable(page: Vaddr) {
+    change(page, |entry| entry.with(bits::RW));
+}
+
+/// Maps the page of the kernel at `page` with `protection`, or stops the boot.
+///
+/// Context: start of day.
+pub(crate) fn set_early(page: Vaddr, protection: Protection, flush: VaFlush) {
+    let entry = convert::to_machine(PseudoEntry::new(phys(page).pfn(), protection));
+    if update_va_mapping(page, entry, flush).is_err() {
+        die(c"Xen refused to map a page of the kernel");
+    }
+}
+
+/// Maps machine frame `mfn` at `page`, or stops the boot (`set_pte_mfn()`).
+///
+/// Context: start of day.
+pub(crate) fn map_machine_early(page: Vaddr, mfn: Mfn, protection: Protection) {
+    let entry = MachineEntry::new(mfn, massage(protection));
+    if update_va_mapping(page, entry, VaFlush::PageLocal).is_err() {
+        die(c"Xen refused to map a machine frame");
+    }
+}

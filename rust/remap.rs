@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Maps frames of other domains into a process, for the toolstack (`xen_remap_pfn()`).
+
+use crate::addr::{
+    Vaddr,
+    PAGE_SIZE, //
+};
+use crate::entry::{
+    MachineEntry,
+    Protection, //
+};
+use crate::frame::Mfn;
+use crate::p2m;
+use crate::platform::{
+    cond_resched,
+    for_each_level1_entry,
+    massage,
+    mmu_update,
+    Caller,
+    Command,
+    KernelError,
+    MmuUpdate,
+    Vma, //
+};
+use crate::tlb;
+
+/// How many frames are mapped with one hypercall.
+const BATCH: usize = 16;
+
+/// The machine frames to map, and what becomes of each.
+pub(crate) enum Frames<'a> {
+    /// Consecutive frames; the first error ends it.
+    Contiguous(Mfn),
+    /// Any frames, with a place for the error of each, or 0 if it was mapped.
+    ///
+    /// The two may be the same memory: [`Self::Listed`] reads a batch of frames before it stores
+    /// their results.
+    Listed(&'a FrameList),
+}
+
+/// Arrays of C: `count` frames, and as many results.
+pub(crate) struct FrameList {
+    frames: *const usize,
+    results: *mut i32,
+    count: usize,
+}
+
+impl FrameList {
+    /// Takes over two arrays from C.
+    ///
+    /// # Safety
+    ///
+    /// `frames` points to `count` frame numbers and `results` to as many results, both for as
+    /// long as this value is used. They may overlap if they begin at the same address.
+    pub(crate) unsafe fn new(frames: *const usize, results: *mut i32, count: usize) -> Self {
+        Self {
+            frames,
+            results,
+            count,
+        }
+    }
+
+    fn frame(&self, index: usize) -> Mfn {
+        assert!(index < self.count);
+        // SAFETY: Within the array, by the contract of `new()` and the check above.
+        Mfn::new(unsafe { self.frames.add(index).read() })
+    }
+
+    fn set_result(&self, index: usize, result: i32) {
+        assert!(index < self.count);
+        // SAFETY: Within the array. A result takes no more space than a frame number, so that the
+        // results of a batch never overwrite frames of a later one.
+        unsafe { self.results.add(index).write(result) };
+    }
+}
+
+impl Frames<'_> {
+    fn mfn(&self, index: usize) -> Mfn {
+        match self {
+            Frames::Contiguous(first) => first.add(index),
+            Frames::Listed(list) => list.frame(index),
+        }
+    }
+
+    /// Notes what became of a frame; returns whether to go on.
+    fn report(&self, index: usize, result: Result<(), KernelError>) -> Result<(), KernelError> {
+        match self {
+            Frames::Contiguous(_) => result,
+            Frames::Listed(list) => {
+                list.set_result(index, result.map_or_else(KernelError::errno, |()| 0));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// How the frames are mapped.
+#[derive(Clone, Copy)]
+pub(crate) struct Mapping {
+    /// Protection of the pages.
+    pub(crate) protection: Protection,
+    /// Number of the domain that owns the frames.
+    pub(crate) domid: usize,
+    /// How entries are changed.
+    pub(crate) command: Command,
+}
+
+/// Maps `count` frames at `start` in `vma`.
+///
+/// Returns how many frames were mapped.
+///
+/// Context: may sleep; `vma`'s address space is locked for reading.
+pub(crate) fn map(
+    vma: Vma,
+    start: Vaddr,
+    count: usize,
+    frames: &Frames<'_>,
+    mapping: Mapping,
+    caller: Caller,
+) -> Result<usize, KernelError> {
+    let mut mapped = 0;
+    let mut result = Ok(());
+
+    for first in (0..count).step_by(BATCH) {
+        let batch = BATCH.min(count - first);
+        result = map_batch(vma, start, first, batch, frames, mapping, &mut mapped);
+        if result.is_err() {
+            break;
+        }
+        cond_resched();
+    }
+    tlb::flush_all(caller);
+    result.map(|()| mapped)
+}
+
+fn map_batch(
+    vma: Vma,
+    start: Vaddr,
+    first: usize,
+    count: usize,
+    frames: &Frames<'_>,
+    mapping: Mapping,
+    mapped: &mut usize,
+) -> Result<(), KernelError> {
+    let mut updates = [MmuUpdate::NONE; BATCH];
+    let protection = massage(mapping.protection);
+    let mut next = 0;
+
+    for_each_level1_entry(
+        vma,
+        start.add(first * PAGE_SIZE),
+        count * PAGE_SIZE,
+        |slot| {
+            let entry =
+                MachineEntry::new(frames.mfn(first + next), protection).with(crate::entry::bits::SPECIAL);
+            updates[next] =
+                MmuUpdate::new(mapping.command, p2m::machine_address(slot.vaddr()), entry);
+            next += 1;
+        },
+    )?;
+
+    let mut index = 0;
+    while index < next {
+        let (done, error) = match mmu_update(&mut updates[index..next], mapping.domid) {
+            Ok(()) => (next - index, None),
+            Err((error, done)) => (done, Some(error)),
+        };
+        for ok in index..index + done {
+            frames.report(first + ok, Ok(()))?;
+        }
+        *mapped += done;
+        index += done;
+        if let Some(error) = error {
+            frames.report(first + index, Err(KernelError::from(error)))?;
+            index += 1;
+        }
+    }
+    Ok(())
+}

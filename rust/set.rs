@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sets entries of page tables.
+//!
+//! A table that Xen does not know yet, that of a process under construction or on its way out, is
+//! written to like any memory. The others are read-only, and changed by hypercalls that may wait
+//! in the queue while the task is in lazy MMU mode.
+//!
+//! Whether a table is known to Xen is looked at under the lock that its users hold while they set
+//! its entries, which is also held while that changes.
+
+use crate::addr::{
+    Maddr,
+    Vaddr, //
+};
+use crate::entry::MachineEntry;
+use crate::level::Level;
+use crate::multicall::{
+    is_queue_empty,
+    Batch,
+    Issue, //
+};
+use crate::p2m;
+use crate::platform::{
+    arbitrary_machine_address,
+    check_page_table_set,
+    is_lazy_mmu_mode_active,
+    is_table_pinned,
+    mmu_update_one,
+    refused,
+    trace,
+    user_end,
+    Caller,
+    Command,
+    Mm,
+    MmuUpdate,
+    Slot,
+    TablePage, //
+};
+
+/// Sets an entry of a table that Xen knows, by a hypercall.
+#[inline(always)]
+fn update(command: Command, at: Maddr, entry: MachineEntry, caller: Caller) {
+    // Anything in the queue comes first; an interrupt may find what the task has left there.
+    if !is_lazy_mmu_mode_active() && is_queue_empty() {
+        let update = MmuUpdate::new(command, at, entry);
+        if let Err(error) = mmu_update_one(update) {
+            let (target, value) = update.raw();
+            refused(c"mmu_update", target, value, error.errno(), caller);
+        }
+        return;
+    }
+    Batch::open(Issue::LazyMmu, caller).update(command, at, entry);
+}
+
+/// Sets an entry of level 1.
+///
+/// Context: any; holds the lock of the table, or has it for itself.
+#[inline(always)]
+pub(crate) fn pte(slot: Slot, entry: MachineEntry, caller: Caller) {
+    if is_table_pinned(slot.table()) {
+        pte_by_hypercall(slot, entry, caller);
+    } else {
+        slot.store(entry);
+    }
+}
+
+/// Sets an entry of level 1 of a table that Xen knows.
+///
+/// Context: any.
+#[inline(always)]
+pub(crate) fn pte_by_hypercall(slot: Slot, entry: MachineEntry, caller: Caller) {
+    let at = p2m::machine_address(slot.vaddr());
+    update(Command::Normal, at, entry, caller);
+}
+
+/// Sets an entry of level 1 while the first page tables are made.
+///
+/// Most of these tables are known to nobody yet, and writable; the write to one that Xen knows is
+/// emulated. The fixed mappings are the exception, as they may be used before Xen is told to.
+///
+/// Context: start of day.
+pub(crate) fn pte_early(slot: Slot, entry: MachineEntry, caller: Caller) {
+    if crate::platform::is_early_ioremap(slot) {
+        pte_by_hypercall(slot, entry, caller);
+    } else {
+        slot.store(entry);
+    }
+}
+
+/// Changes the protection of a present entry of level 1, and keeps what the CPU notes in it.
+///
+/// Context: holds the lock of the table.
+#[inline(always)]
+pub(crate) fn modify_protection(
+    mm: Mm,
+    address: Vaddr,
+    slot: Slot,
+    entry: MachineEntry,
+    caller: Caller,
+) {
+    // The generic pair reports to the checker what it takes out and what it puts in; here the old
+    // entry stays until the new one replaces it.
+    check_page_table_set(mm, address, slot, entry);
+    let at = p2m::machine_address(slot.vaddr());
+    update(Command::PreserveAd, at, entry, caller);
+}
+
+/// Whether Xen would refuse `entry` above level 1 because it maps a large page; reports it.
+///
+/// Generic code that asks for one has not checked whether the machine has them. Nothing is mapped,
+/// and the access that wanted it faults again.
+#[cold]
+fn refuse_huge(slot: Slot, entry: MachineEntry, level: Level, caller: Caller) {
+    const EINVAL: isize = -22;
+    let what = match level {
+        Level::L2 => c"large page in level 2",
+        _ => c"large page above level 2",
+    };
+    refused(what, slot.vaddr().raw(), entry.raw(), EINVAL, caller);
+}
+
+/// Sets an entry of level 2 or 3.
+///
+/// Context: any; holds the lock of the table, or has it for itself.
+pub(crate) fn upper(slot: Slot, entry: MachineEntry, level: Level, caller: Caller) {
+    if is_table_pinned(slot.table()) {
+        upper_by_hypercall(slot, entry, level, caller);
+    } else {
+        slot.store(entry);
+    }
+}
+
+/// Sets an entry of level 2.
+///
+/// Context: as [`upper`].
+pub(crate) fn pmd(slot: Slot, entry: MachineEntry, caller: Caller) {
+    upper(slot, entry, Level::L2, caller);
+}
+
+/// Sets an entry of level 2 or 3 of a table that Xen knows.
+///
+/// Context: any.
+pub(crate) fn upper_by_hypercall(slot: Slot, entry: MachineEntry, level: Level, caller: Caller) {
+    if entry.is_huge() {
+        refuse_huge(slot, entry, level, caller);
+        return;
+    }
+    // The table may be mapped outside of the direct map while that is being made.
+    let at = arbitrary_machine_address(slot.vaddr());
+    Batch::open(Issue::LazyMmu, caller).update(Command::Normal, at, entry);
+}
+
+/// Returns the entry of the user root that goes with an entry of a kernel root.
+///
+/// Only the part of the address space that belongs to the process has one.
+fn user_slot(slot: Slot) -> Option<Slot> {
+    if slot.index() >= user_end().index(Level::L4) {
+        return None;
+    }
+    let user_root = TablePage::at(slot.table())?.user_root()?;
+    // SAFETY: The user root is freed together with the root that `slot` is part of.
+    Some(unsafe { Slot::in_table(user_root, slot.index()) })
+}
+
+/// Sets an entry of a root table, of level 4, and that of the user root that goes with it.
+///
+/// Context: any; holds `mm->page_table_lock`, or has the tree for itself.
+pub(crate) fn root(slot: Slot, entry: MachineEntry, caller: Caller) {
+    let user = user_slot(slot);
+    trace::set_p4d(slot, user, entry);
+
+    if entry.is_huge() {
+        refuse_huge(slot, entry, Level::L4, caller);
+        return;
+    }
+    if !is_table_pinned(slot.table()) {
+        slot.store(entry);
+        if let Some(user) = user {
+            user.store(entry);
+        }
+        return;
+    }
+    // Both or neither: the two go into one call.
+    let mut batch = Batch::open(Issue::LazyMmu, caller);
+    batch.update(
+        Command::Normal,
+        p2m::machine_address(slot.vaddr()),
+        entry,
+    );
+    if let Some(user) = user {
+        batch.update(
+            Command::Normal,
+            p2m::machine_address(user.vaddr()),
+            entry,
+        );
+    }
+}
+
+/// Sets an entry of the kernel's root table before there can be user roots.
+///
+/// Context: start of day.
+pub(crate) fn root_early(slot: Slot, entry: MachineEntry, caller: Caller) {
+    Batch::open(Issue::LazyMmu, caller).update(
+        Command::Normal,
+        p2m::machine_address(slot.vaddr()),
+        entry,
+    );
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The PV MMU backend of Linux on Xen.
+//!
+//! A Xen PV guest manages the page tables that the CPU walks, with machine frames in them, but may
+//! not write to them: they are mapped read-only, and changed by hypercalls that Xen checks. What
+//! the rest of Linux takes for physical frames are numbers of the guest's own. This crate stands
+//! between the two: it converts entries, hands tables over to Xen and takes them back, batches
+//! hypercalls, and keeps the list of which machine frame backs which frame.
+//!
+//! With `CONFIG_XEN_PV_MMU_RUST=y` it takes the place of `mmu_pv.c`, `p2m.c` and `multicalls.c`,
+//! behind the same symbols.
+//!
+//! Each module uses only modules of the floors below it:
+//!
+//! ```text
+//!   ops                                                  the edge: what C calls
+//!   boot  contiguous  remap  grant  nonram               features
+//!   set  pin  alloc  tlb  cr3  fixmap  protect           page-table operations
+//!   walk  p2m  convert                                   structures
+//!   multicall                                            batching
+//!   addr  frame  level  entry                            types, without side effects
+//!   platform                                             the door to hardware, kernel and Xen
+//! ```
+//!
+//! Two edges go up: the p2m list is mapped by page tables, so that building and growing it uses
+//! `set` and `alloc`; and ACPI's hook in `platform` asks `nonram`.
+//!
+//! # Phases
+//!
+//! *Start of day*: one CPU, all page tables are the kernel's own and known to Xen, no
+//! `struct page`. *Run time*, from `init_after_bootmem` on: a table's `struct page` says whether
+//! Xen knows it ([`platform::TablePage`], which early code cannot get hold of).
+//!
+//! # Lock order
+//!
+//! 1. `init_mm.page_table_lock`
+//! 2. `pgd_lock`
+//! 3. `mm->page_table_lock`
+//! 4. locks of single tables of level 1, nested below 3
+//! 5. the lock of the p2m list, or that of contiguous regions
+//!
+//! The queue of hypercalls has no lock: it belongs to its CPU and is used with interrupts off.
+//!
+//! # Soundness
+//!
+//! `unsafe` is confined to [`platform`], to the edge in [`ops`], to element access in
+//! [`multicall`] and to places that say where a table or page of theirs stays mapped. Damage that
+//! Rust's rules know nothing of, and who rules it out: a writable alias of a table ([`alloc`],
+//! [`pin`], with Xen refusing it), a stale translation (callers of [`tlb`]; [`p2m`] for its own
+//! list), a leaked frame ([`p2m`], [`contiguous`]).
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod addr;
+mod alloc;
+mod boot;
+mod contiguous;
+mod convert;
+mod cr3;
+mod entry;
+mod fixmap;
+mod frame;
+mod grant;
+mod level;
+mod multicall;
+mod nonram;
+mod ops;
+mod p2m;
+mod pin;
+mod platform;
+mod protect;
+mod remap;
+mod set;
+mod tlb;
+mod walk;
+
+const __LOG_PREFIX: &[u8] = b"xen_pv_mmu\0";

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+/* CPUs that leave and come back while processes and threads are at work. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "mmstress.h"
+#include "tests.h"
+
+static void set_online(unsigned int cpu, bool online)
+{
+	char path[64], state[8];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/online",
+		 cpu);
+	if (!write_text(path, online ? "1" : "0"))
+		fail_errno("cpu%u %s", cpu, online ? "online" : "offline");
+	if (!read_text(path, state, sizeof(state)) || atoi(state) != online)
+		fail("cpu%u is still %s", cpu, online ? "offline" : "online");
+}
+
+static bool removable(unsigned int cpu)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/online",
+		 cpu);
+	return !access(path, W_OK);
+}
+
+static NORETURN void fork_until(const _Atomic bool *stop)
+{
+	const size_t pages = 64;
+	char *mem = map(pages * PAGE, PROT_READ | PROT_WRITE);
+
+	for (uint32_t gen = 1; !atomic_load(stop); gen++) {
+		pid_t pid;
+
+		pin(rnd_below(nr_cpus));
+		fill(mem, pages, 0, gen);
+		pid = spawn();
+		if (!pid) {
+			pin(rnd_below(nr_cpus));
+			verify(mem, pages, 0, gen, "child");
+			fill(mem, pages, 0, gen + 1);
+			_exit(0);
+		}
+		reap(pid);
+		verify(mem, pages, 0, gen, "parent");
+	}
+	_exit(0);
+}
+
+void test_cpu_hotplug(void)
+{
+	_Atomic bool *stop = map_file(-1, PAGE, PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_ANONYMOUS);
+
+	if (nr_cpus < 2 || !removable(1))
+		skip("no CPU that can be taken away");
+	while (more()) {
+		pid_t pid;
+
+		atomic_store(stop, false);
+		pid = spawn();
+		if (!pid)
+			fork_until(stop);
+		for (unsigned int cpu = 1; removable(cpu); cpu++)
+			set_online(cpu, false);
+		usleep(20000);
+		for (unsigned int cpu = 1; removable(cpu); cpu++)
+			set_online(cpu, true);
+		atomic_store(stop, true);
+		reap(pid);
+	}
+}

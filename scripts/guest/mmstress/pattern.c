@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One word per cache line says which page of which generation it belongs to,
+ * hidden by the seed so that no other run's data can pass for it. A wrong word
+ * can be decoded: it tells whose page we are looking at.
+ */
+#include "mmstress.h"
+
+#define LINE		64
+#define LINES		(PAGE / LINE)
+#define LINE_BITS	6
+#define GEN_BITS	26
+#define GEN_MASK	((1UL << GEN_BITS) - 1)
+
+uint64_t pattern_seed;
+
+static uint64_t key(void)
+{
+	return pattern_seed * 0x9e3779b97f4a7c15 + 0x2545f4914f6cdd1d;
+}
+
+uint64_t pattern_word(uint32_t page, uint32_t gen)
+{
+	uint64_t word = page;
+
+	word = word << GEN_BITS | (gen & GEN_MASK);
+	return (word << LINE_BITS) ^ key();
+}
+
+void fill(void *mem, size_t pages, uint32_t first, uint32_t gen)
+{
+	for (size_t i = 0; i < pages; i++) {
+		uint64_t word = pattern_word(first + i, gen);
+		volatile char *page = (char *)mem + i * PAGE;
+
+		for (unsigned int line = 0; line < LINES; line++)
+			*(volatile uint64_t *)(page + line * LINE) = word ^ line;
+	}
+}
+
+static NORETURN void mismatch(const char *what, uint32_t page, unsigned int line,
+			      uint32_t gen, uint64_t found, uint64_t again)
+{
+	uint64_t decoded = found ^ key();
+	uint32_t its_page = decoded >> (GEN_BITS + LINE_BITS);
+	uint32_t its_gen = decoded >> LINE_BITS & GEN_MASK;
+	const char *kind = "foreign data";
+
+	if (!found)
+		kind = "zero";
+	else if (decoded % LINES == line && its_page == page)
+		kind = "another generation";
+	else if (decoded % LINES == line)
+		kind = "another page";
+	fail("%s: page %u line %u should have generation %u but has %s: %#lx (page %u generation %u), then %#lx, seed %lu",
+	     what, page, line, gen, kind, found, its_page, its_gen, again,
+	     pattern_seed);
+}
+
+void verify(const void *mem, size_t pages, uint32_t first, uint32_t gen,
+	    const char *what)
+{
+	for (size_t i = 0; i < pages; i++) {
+		uint64_t word = pattern_word(first + i, gen);
+		const volatile char *page = (const char *)mem + i * PAGE;
+
+		for (unsigned int line = 0; line < LINES; line++) {
+			const volatile uint64_t *p =
+				(const volatile uint64_t *)(page + line * LINE);
+			uint64_t found = *p;
+
+			if (found != (word ^ line))
+				mismatch(what, first + i, line, gen, found, *p);
+		}
+	}
+}
+
+bool is_zero_page(const void *mem)
+{
+	const volatile uint64_t *word = mem;
+
+	for (size_t i = 0; i < PAGE / sizeof(*word); i++)
+		if (word[i])
+			return false;
+	return true;
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Access rights, given and taken. */
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "mmstress.h"
+#include "tests.h"
+
+static void protect_rounds(size_t size)
+{
+	size_t pages = size / PAGE;
+	char *mem = map(size, PROT_READ | PROT_WRITE);
+	char *last = mem + size - PAGE;
+
+	/* Rights are per page: no huge pages, wherever this runs. */
+	small_pages(mem, size);
+	for (uint32_t gen = 1; more(); gen++) {
+		char *some = mem + rnd_below(pages) * PAGE;
+
+		fill(mem, pages, 0, gen);
+		protect(mem, size, PROT_READ);
+		must_fault(mem, true, "first page read-only");
+		must_fault(some, true, "some page read-only");
+		must_fault(last, true, "last page read-only");
+		verify(mem, pages, 0, gen, "read-only");
+		protect(mem, size, PROT_READ | PROT_WRITE);
+		verify(mem, pages, 0, gen, "writable again");
+		fill(mem, pages, 0, ~gen);
+		protect(mem, size, PROT_NONE);
+		must_fault(mem, false, "first page PROT_NONE");
+		must_fault(some, false, "some page PROT_NONE");
+		must_fault(last, true, "last page PROT_NONE");
+		/* The page that differs splits the area, and merges it again. */
+		protect(some, PAGE, PROT_READ);
+		verify(some, 1, (some - mem) / PAGE, ~gen, "single page");
+		must_fault(some, true, "single page");
+		protect(mem, size, PROT_READ | PROT_WRITE);
+		verify(mem, pages, 0, ~gen, "accessible again");
+	}
+}
+
+void test_mprotect_page(void)
+{
+	protect_rounds(PAGE);
+}
+
+void test_mprotect_16m(void)
+{
+	protect_rounds(fit(16 * MIB));
+}
+
+void test_no_exec(void)
+{
+	/* lea (%rdi,%rsi), %rax; ret */
+	static const unsigned char code[] = { 0x48, 0x8d, 0x04, 0x37, 0xc3 };
+	const size_t pages = 16;
+	unsigned char *mem = map(pages * PAGE, PROT_READ | PROT_WRITE);
+
+	while (more()) {
+		unsigned char *fn = mem + rnd_below(pages) * PAGE;
+		unsigned long a = rnd(), b = rnd(), sum = 0;
+		int sig;
+
+		for (size_t i = 0; i < sizeof(code); i++)
+			fn[i] = code[i];
+		if (try_call(fn, a, b, &sum) != SIGSEGV)
+			fail("a page without PROT_EXEC ran at %p", fn);
+		protect(mem, pages * PAGE, PROT_READ | PROT_EXEC);
+		sig = try_call(fn, a, b, &sum);
+		if (sig || sum != a + b)
+			fail("code gave signal %d, result %#lx", sig, sum);
+		must_fault(fn, true, "executable page");
+		protect(mem, pages * PAGE, PROT_READ | PROT_WRITE);
+		if (try_call(fn, a, b, &sum) != SIGSEGV)
+			fail("a page ran at %p after PROT_EXEC was taken", fn);
+	}
+}
+
+enum end { END_UNMAP, END_RESTORE, END_DISCARD, END_FORK, END_EXIT, NR_ENDS };
+
+/* A touched mapping becomes inaccessible and then goes away, as @end says. */
+static void prot_none_end(char *mem, size_t pages, uint32_t gen, enum end end,
+			  bool discardable)
+{
+	size_t size = pages * PAGE;
+	pid_t pid;
+
+	fill(mem, pages, 0, gen);
+	protect(mem, size, PROT_NONE);
+	must_fault(mem + rnd_below(pages) * PAGE, rnd_below(2), "PROT_NONE");
+	switch (end) {
+	case END_RESTORE:
+		protect(mem, size, PROT_READ | PROT_WRITE);
+		verify(mem, pages, 0, gen, "after PROT_NONE");
+		protect(mem, size, PROT_NONE);
+		break;
+	case END_DISCARD:
+		advise(mem, size, MADV_DONTNEED);
+		protect(mem, size, PROT_READ);
+		if (discardable && !is_zero_page(mem))
+			fail("a discarded page is not zero");
+		break;
+	case END_FORK:
+	case END_EXIT:
+		pid = spawn();
+		if (!pid && end == END_EXIT)
+			_exit(0);
+		if (!pid) {
+			protect(mem, size, PROT_READ | PROT_WRITE);
+			verify(mem, pages, 0, gen, "child after PROT_NONE");
+			_exit(0);
+		}
+		reap(pid);
+		break;
+	default:
+		break;
+	}
+	unmap(mem, size);
+}
+
+/* With PAGE_TABLE_CHECK the kernel notices pages that it lost count of. */
+void test_prot_none(void)
+{
+	const int rw = PROT_READ | PROT_WRITE;
+
+	for (uint32_t gen = 1; more(); gen++) {
+		size_t pages = gen % 8 ? 1 + rnd_below(32) : fit(4 * MIB) / PAGE;
+		int fd = tmpfs_file(pages * PAGE);
+		char *mem;
+
+		mem = map(pages * PAGE, rw);
+		prot_none_end(mem, pages, gen, gen % NR_ENDS, true);
+		mem = map_file(fd, pages * PAGE, rw, MAP_SHARED);
+		prot_none_end(mem, pages, gen + 1, gen % NR_ENDS, false);
+		mem = map_file(fd, pages * PAGE, rw, MAP_PRIVATE);
+		prot_none_end(mem, pages, gen + 2, gen % NR_ENDS, false);
+		close(fd);
+	}
+}

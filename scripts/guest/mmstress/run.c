@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs tests, each in a process group of its own, with a limit on the time
+ * that it takes: first on all CPUs at once if asked to, then what is left.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mmstress.h"
+
+#define GRACE		120	/* seconds that a test may take beyond its time */
+#define KILL_GRACE	10	/* seconds that a killed test may take to end */
+#define PROGRESS	10	/* seconds between two lines of progress */
+
+#define MAX_SLICE	1.0	/* seconds, on all CPUs at once */
+#define SHARED_PART	0.8	/* of the time goes to all CPUs at once */
+
+/* What all runs of one test add up to; shared with the workers. */
+struct total {
+	_Atomic int verdict;
+	_Atomic bool busy;
+	_Atomic unsigned long runs;
+	_Atomic unsigned long rounds;
+	_Atomic unsigned long msecs;
+	char reason[240];
+};
+
+static struct total *totals;
+static _Atomic unsigned long *turns;
+
+static void *shared(size_t size)
+{
+	return map_file(-1, size, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS);
+}
+
+static NORETURN void be_the_test(const struct test *test, double seconds,
+				 struct report *report, unsigned long run)
+{
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	write_text("/proc/self/oom_score_adj", "500");
+	rnd_seed((uint64_t)(test - tests) << 32 | run);
+	report_to(report);
+	set_time(seconds);
+	test->run();
+	_exit(0);
+}
+
+static bool wait_end(int pidfd, double seconds)
+{
+	struct pollfd pollfd = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&pollfd, 1, seconds * 1000) == 1;
+}
+
+static void set_reason(struct report *report, const char *reason)
+{
+	int pass = VERDICT_PASS;
+
+	if (atomic_compare_exchange_strong(&report->verdict, &pass,
+					   VERDICT_FAIL))
+		snprintf(report->reason, sizeof(report->reason), "%s", reason);
+}
+
+static void run_once(const struct test *test, double seconds,
+		     struct report *report, unsigned long run)
+{
+	char why[80];
+	int status, pidfd;
+	pid_t pid;
+
+	memset(report, 0, sizeof(*report));
+	pid = fork();
+	if (pid < 0) {
+		set_reason(report, "fork failed");
+		return;
+	}
+	if (!pid)
+		be_the_test(test, seconds, report, run);
+	/* Here too, so that it is done whoever comes first. */
+	setpgid(pid, pid);
+	pidfd = pidfd_open(pid, 0);
+	if (!wait_end(pidfd, seconds + GRACE)) {
+		snprintf(why, sizeof(why), "no end after %.0f s", seconds + GRACE);
+		set_reason(report, why);
+	}
+	/* Whatever it started must not outlive it. */
+	kill(-pid, SIGKILL);
+	if (!wait_end(pidfd, KILL_GRACE)) {
+		set_reason(report, "cannot be killed");
+		close(pidfd);
+		return;
+	}
+	close(pidfd);
+	waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status)) {
+		snprintf(why, sizeof(why), "killed by %s",
+			 strsignal(WTERMSIG(status)));
+		set_reason(report, why);
+	} else if (WEXITSTATUS(status)) {
+		snprintf(why, sizeof(why), "ended with status %d",
+			 WEXITSTATUS(status));
+		set_reason(report, why);
+	}
+}
+
+static void print_failure(const struct test *test, const struct total *total)
+{
+	printf("PVMMU: FAIL %s %s\n", test->name, total->reason);
+}
+
+/* A failure is printed at once: the machine may not live to the end. */
+static void run_and_add(const struct test *test, double seconds,
+			struct report *report)
+{
+	struct total *total = &totals[test - tests];
+	double start = now();
+	int pass = VERDICT_PASS;
+
+	run_once(test, seconds, report, atomic_fetch_add(&total->runs, 1));
+	atomic_fetch_add(&total->rounds, report->rounds);
+	atomic_fetch_add(&total->msecs, (now() - start) * 1000);
+	if (report->verdict == VERDICT_PASS ||
+	    !atomic_compare_exchange_strong(&total->verdict, &pass,
+					    report->verdict))
+		return;
+	memcpy(total->reason, report->reason, sizeof(total->reason));
+	if (report->verdict == VERDICT_FAIL)
+		print_failure(test, total);
+}
+
+/*
+ * Every test has its turn before any of them has its second one. Later, of two
+ * tests picked at random, the one that ran less often runs.
+ */
+static const struct test *pick(const struct plan *plan)
+{
+	unsigned long turn = atomic_fetch_add(turns, 1);
+	const struct test *test, *other;
+
+	if (turn < plan->nr)
+		return plan->tests[turn];
+	test = plan->tests[rnd_below(plan->nr)];
+	other = plan->tests[rnd_below(plan->nr)];
+	return totals[other - tests].runs < totals[test - tests].runs ?
+	       other : test;
+}
+
+static bool can_share(const struct test *test)
+{
+	return !(test->flags & (TEST_ALONE | TEST_LAST)) &&
+	       totals[test - tests].verdict == VERDICT_PASS;
+}
+
+/* A test that is not TEST_SINGLE can be claimed by all workers at once. */
+static bool claim(const struct test *test)
+{
+	bool busy = atomic_exchange(&totals[test - tests].busy, true);
+
+	return !busy || !(test->flags & TEST_SINGLE);
+}
+
+static NORETURN void work(const struct plan *plan, unsigned int me, double end)
+{
+	double slice = end - now();
+	struct report *report = shared(sizeof(*report));
+
+	slice = slice * plan->workers / plan->nr / 2;
+	if (slice > MAX_SLICE)
+		slice = MAX_SLICE;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	rnd_seed(me);
+	while (now() < end) {
+		const struct test *test = pick(plan);
+
+		if (!can_share(test) || !claim(test)) {
+			usleep(1000);
+			continue;
+		}
+		/* Tests that do not choose a CPU start on that of the worker. */
+		pin(me);
+		run_and_add(test, slice, report);
+		atomic_store(&totals[test - tests].busy, false);
+	}
+	_exit(0);
+}
+
+static void print_progress(double done, double total)
+{
+	unsigned long runs = 0, failed = 0;
+
+	for (size_t i = 0; i < nr_tests; i++) {
+		runs += totals[i].runs;
+		failed += totals[i].verdict == VERDICT_FAIL;
+	}
+	printf("PVMMU: %.0f of %.0f s, %lu test runs, %lu failed\n", done, total,
+	       runs, failed);
+}
+
+static void wait_workers(unsigned int workers, double start, double end)
+{
+	double next = start + PROGRESS;
+
+	while (workers) {
+		if (waitpid(-1, NULL, WNOHANG) > 0) {
+			workers--;
+			continue;
+		}
+		usleep(50000);
+		if (now() < next)
+			continue;
+		next += PROGRESS;
+		print_progress(now() - start, end - start);
+	}
+}
+
+static void run_at_once(const struct plan *plan)
+{
+	double start = now(), end = start + plan->seconds * SHARED_PART;
+
+	for (unsigned int i = 0; i < plan->workers; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0) {
+			perror("fork");
+			exit(1);
+		}
+		if (!pid)
+			work(plan, i, end);
+	}
+	wait_workers(plan->workers, start, end);
+}
+
+static void print_total(const struct test *test, const struct total *total)
+{
+	if (total->verdict == VERDICT_PASS)
+		printf("PVMMU: PASS %s (%lu rounds, %.2f s)\n", test->name,
+		       total->rounds, total->msecs / 1000.0);
+	else if (total->verdict == VERDICT_SKIP)
+		printf("PVMMU: SKIP %s %s\n", test->name, total->reason);
+}
+
+/* What each test that has not run may take; a look back takes no time. */
+static double share_of_rest(const struct plan *plan, double seconds)
+{
+	unsigned int left = 0;
+
+	for (size_t i = 0; i < plan->nr; i++)
+		left += !(plan->tests[i]->flags & TEST_LAST) &&
+			!totals[plan->tests[i] - tests].runs;
+	return left && seconds > 0 ? seconds / left : 0;
+}
+
+unsigned int run_plan(const struct plan *plan)
+{
+	struct report *report = shared(sizeof(*report));
+	unsigned int count[3] = { 0 };
+	double start = now(), slice;
+
+	totals = shared(nr_tests * sizeof(*totals));
+	turns = shared(sizeof(*turns));
+	printf("PVMMU: %zu tests, %u at once, %.0f s, %u CPUs, seed %lu\n",
+	       plan->nr, plan->workers, plan->seconds, nr_cpus, pattern_seed);
+	if (plan->workers > 1)
+		run_at_once(plan);
+
+	slice = share_of_rest(plan, plan->seconds - (now() - start));
+	for (size_t i = 0; i < plan->nr; i++) {
+		const struct test *test = plan->tests[i];
+		struct total *total = &totals[test - tests];
+
+		if (!total->runs)
+			run_and_add(test, slice, report);
+		print_total(test, total);
+		count[total->verdict]++;
+	}
+	printf("PVMMU: DONE pass=%u fail=%u skip=%u\n", count[VERDICT_PASS],
+	       count[VERDICT_FAIL], count[VERDICT_SKIP]);
+	return count[VERDICT_FAIL];
+}

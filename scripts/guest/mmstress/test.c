@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The tests by name. */
+#include <string.h>
+
+#include "mmstress.h"
+#include "tests.h"
+
+const struct test tests[] = {
+	{ "fork", test_fork, 0, "small processes" },
+	{ "fork-big", test_fork_big, 0, "64 MiB touched, written on both sides" },
+	{ "cow", test_cow, 0, "a chain of processes that share their pages" },
+	{ "mm-drop", test_mm_drop, 0, "many address spaces dropped at once" },
+	{ "fork-exec", test_fork_exec, 0, "" },
+	{ "vfork-exec", test_vfork_exec, 0, "" },
+	{ "exec-storm", test_exec_storm, 0, "programs that become themselves" },
+	{ "exec-threads", test_exec_threads, 0, "exec while other threads fault" },
+	{ "mmap", test_mmap, 0, "map, touch, punch holes, unmap" },
+	{ "sparse", test_sparse, 0, "pages far apart, up to the last address" },
+	{ "mprotect-4k", test_mprotect_page, 0, "" },
+	{ "mprotect-16m", test_mprotect_16m, 0, "" },
+	{ "no-exec", test_no_exec, 0, "pages run only while executable" },
+	{ "prot-none", test_prot_none, 0, "inaccessible pages are freed" },
+	{ "mremap-move", test_mremap_move, 0, "8 MiB" },
+	{ "mremap-grow", test_mremap_grow, 0, "grow and shrink" },
+	{ "mremap-table", test_mremap_table, 0, "moves level-1 tables whole" },
+	{ "mremap-pud", test_mremap_pud, 0, "moves level-2 tables whole" },
+	{ "shared-anon", test_shared_anon, 0, "processes on all CPUs" },
+	{ "shared-file", test_shared_file, 0, "mapping and file agree" },
+	{ "private-file", test_private_file, 0, "copies on write" },
+	{ "dirty-race", test_dirty_race, 0, "no write is lost to an unmap" },
+	{ "threads", test_threads, 0, "all CPUs in one address space" },
+	{ "thread-exit", test_thread_exit, 0, "exit while threads fault" },
+	{ "dontneed", test_dontneed, 0, "madvise gives zeros or the file" },
+	{ "mlock", test_mlock, 0, "pages present before they are touched" },
+	{ "pagemap", test_pagemap, 0, "frames are the guest's own" },
+	{ "accessed", test_accessed, 0, "accessed bits cleared and set" },
+	{ "soft-dirty", test_soft_dirty, 0, "soft-dirty bits cleared and set" },
+	{ "ksm", test_ksm, TEST_SINGLE, "equal pages merged and split" },
+	{ "uffd-wp", test_uffd_wp, 0, "write faults delivered to user space" },
+	{ "large-folio", test_large_folio, 0, "no huge mappings without PSE" },
+	{ "vsyscall", test_vsyscall, 0, "as /proc/self/maps says" },
+	{ "ldt", test_ldt, 0, "install, load, read back, inherit" },
+	{ "cpu-hotplug", test_cpu_hotplug, TEST_SINGLE, "CPUs go while we fork" },
+	{ "balloon", test_balloon, TEST_SINGLE, "shrink by 64 MiB and back" },
+	{ "balloon-grow", test_balloon_grow, TEST_SINGLE, "grow and back" },
+	{ "memory-hog", test_memory_hog, TEST_ALONE, "three quarters of memory" },
+	{ "wx", test_wx, TEST_LAST, "no page writable and executable" },
+	{ "dmesg", test_dmesg, TEST_LAST, "the kernel has nothing to complain" },
+};
+
+const size_t nr_tests = ARRAY_SIZE(tests);
+
+const struct test *find_test(const char *name)
+{
+	for (size_t i = 0; i < nr_tests; i++)
+		if (!strcmp(tests[i].name, name))
+			return &tests[i];
+	return NULL;
+}

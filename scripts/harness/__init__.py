@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Build, boot and judge the kernel.
+
+places   where things are           say      what a person sees
+stream   follow a child's output    console  a guest's console, cleaned
+rules    what may not be printed    ktap     the kernel's own test results
+kernel   variants and their builds  machines the table of boots
+boot     run one machine            checks   linters
+plan     everything, in order
+"""

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Run one machine in QEMU and judge what it printed."""
+
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import kernel, ktap, machines, places, rules
+from .console import Line, lines_of
+from .machines import Machine
+from .rules import Problem
+from .say import Progress, Stop
+from .stream import follow
+
+# A machine that is finished, or dead, is given this long to say so and go.
+_GRACE_SECONDS = 30
+_LAST_WORDS_SECONDS = 5
+
+
+@dataclass
+class Verdict:
+    problems: list[Problem]
+    seconds: float
+    log: Path
+    tests: ktap.Results = field(default_factory=ktap.Results)
+    guest: str = ""
+    """The guest's own count, e.g. "pass=12 fail=0"."""
+
+    @property
+    def summary(self) -> str:
+        if self.problems:
+            return str(self.problems[0])
+        return f"guest {self.guest}, KUnit {self.tests.passed} passed"
+
+
+def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
+    """The QEMU command line. Emulation only, so that it means the same anywhere."""
+    variant = kernel.named(machine.kernel)
+    common = [
+        "qemu-system-x86_64", "-accel", "tcg", "-m", str(machine.memory), "-smp", str(machine.vcpus),
+        "-display", "none", "-no-reboot", "-nic", "none", "-serial", serial,
+    ]  # fmt: skip
+    if machine.kind == "dom0":
+        xen = f"console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all noreboot dom0_mem={machine.dom0_mem}"
+        linux = f"{kernel.bzimage(variant)} console=hvc0 earlyprintk=xen {machine.cmdline}"
+        # QEMU separates modules by commas and takes a doubled one as itself.
+        modules = ",".join(part.replace(",", ",,") for part in (linux, str(initrd)))
+        return [*common, "-cpu", "max", "-kernel", str(places.xen()), "-append", xen, "-initrd", modules]
+    image = kernel.vmlinux(variant) if machine.kind == "pvh" else kernel.bzimage(variant)
+    cpu = "max,la57=on" if machine.kind == "bare5" else "max,la57=off"
+    linux = f"console=ttyS0 {machine.cmdline}"
+    return [*common, "-cpu", cpu, "-kernel", str(image), "-append", linux, "-initrd", str(initrd)]
+
+
+def make_initrd() -> Path:
+    path = places.build() / "initramfs.cpio.gz"
+    log = places.logs() / "initramfs.log"
+    progress = Progress("initramfs")
+    with log.open("wb") as file:
+        child = subprocess.Popen(
+            [places.repo() / "scripts/guest/mkinitrd", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for _ in follow(child, file):
+            progress.update("being made")
+        code = child.wait()
+    if code:
+        tail = log.read_text(errors="replace").splitlines()[-5:]
+        raise Stop(
+            "\n".join(["scripts/guest/mkinitrd failed:", *tail]), f"mend that; everything is in {places.shown(log)}"
+        )
+    progress.done("made")
+    return path
+
+
+def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Results, str]:
+    """What is wrong with a console log, its KUnit results, the guest's own count."""
+    problems = rules.problems(lines)
+    texts = [line.text for line in lines if not line.xen]
+    for marker in machine.markers:
+        if not any(re.search(marker, text) for text in texts):
+            problems.append(Problem(f"never printed: {marker}"))
+    guest = ""
+    for text in texts:
+        if found := re.search(r"PVMMU: DONE (pass=(\d+) fail=\d+)", text):
+            guest = found[1]
+            passes = sum("PVMMU: PASS " in text for text in texts)
+            if passes != int(found[2]):
+                problems.append(Problem(f"the guest counts {found[2]} passes, the log shows {passes}"))
+    tests = ktap.read(texts)
+    problems += [Problem(f"KUnit: {name} failed") for name in tests.failures]
+    if not any(machines.SUITE in suite for suite in tests.suites):
+        problems.append(Problem(f"no KUnit suite named *{machines.SUITE}* ran"))
+    return problems, tests, guest
+
+
+def run(machine: Machine, initrd: Path, echo: bool = False) -> Verdict:
+    """Boots a machine to its end or time-out."""
+    log = places.logs() / f"boot-{machine.name}.log"
+    progress = Progress(f"boot {machine.name}")
+    shown = "starting"
+    deadline = time.monotonic() + machine.seconds
+    why = f"no end within {machine.seconds} s"
+    cut_short = ""
+    with log.open("wb") as file:
+        child = subprocess.Popen(
+            command(machine, initrd, "stdio") + ["-monitor", "none"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            for raw in follow(child, file):
+                if raw is not None:
+                    text = raw.decode("utf-8", "replace").strip()
+                    shown = text[:50] or shown
+                    if echo:
+                        print(text, flush=True)
+                    if rules.FATAL.search(text):
+                        deadline = min(deadline, time.monotonic() + _LAST_WORDS_SECONDS)
+                        why = "it crashed"
+                    elif "PVMMU: DONE" in text:
+                        deadline = min(deadline, time.monotonic() + _GRACE_SECONDS)
+                        why = f"it did not power off within {_GRACE_SECONDS} s"
+                if time.monotonic() >= deadline:
+                    cut_short = why
+                    break
+                if not echo:
+                    progress.update(shown)
+        finally:
+            if child.poll() is None and (cut_short or sys.exc_info()[0]):
+                child.kill()
+            code = child.wait()
+    lines = lines_of(log.read_bytes())
+    problems, tests, guest = judge(machine, lines)
+    if cut_short:
+        problems.insert(0, Problem(f"switched off: {cut_short}; it said last: {shown}"))
+    elif code:
+        problems.insert(0, Problem(f"QEMU ended with {code}: {shown}"))
+    verdict = Verdict(problems, progress.seconds, log, tests, guest)
+    progress.done(("FAILED: " if problems else "ok, ") + verdict.summary)
+    return verdict
+
+
+def explain(machine: Machine, verdict: Verdict) -> None:
+    """Says what went wrong with a boot and how to go on."""
+    for problem in verdict.problems[:8]:
+        print(f"  {problem}")
+    if len(verdict.problems) > 8:
+        print(f"  and {len(verdict.problems) - 8} more")
+    print(f"  -> read {places.shown(verdict.log)}; again: make boot BOOT={machine.name}")
+
+
+def main(arguments: list[str]) -> int:
+    """boot [NAME]: a shell on a terminal, else the demonstration; or a boot of the table."""
+    table = {machine.name: machine for machine in machines.MACHINES}
+    interactive = not arguments and sys.stdin.isatty() and sys.stdout.isatty()
+    name = arguments[0] if arguments else machines.DEMO.name
+    if name not in table:
+        raise Stop(f"there is no boot {name!r}", f"use one of: {', '.join(table)}")
+    machine = machines.SHELL if interactive else table[name]
+    kernel.build(kernel.named(machine.kernel))
+    initrd = make_initrd()
+    if interactive:
+        print("Booting Xen and dom0. Ctrl-A X leaves.", flush=True)
+        return subprocess.run(command(machine, initrd, "mon:stdio"), check=False).returncode
+    verdict = run(machine, initrd, echo=True)
+    if verdict.problems:
+        explain(machine, verdict)
+    return 1 if verdict.problems else 0

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Linters and formatters over every file of the repository."""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import kernel, places
+from .say import Progress, Stop
+
+# What checkpatch says that does not apply, and why. In code for the kernel:
+_IGNORED_IN_KERNEL = (
+    # Helpers for Rust carry the kernel's own names, e.g. PagePinned.
+    "CAMELCASE",
+    # The repository has no MAINTAINERS file; the exported series has.
+    "FILE_PATH_CHANGES",
+    # codespell knows more words and a list of exceptions.
+    "TYPO_SPELLING",
+)
+# In programs for user space, which have C11 and libc, not the kernel's headers:
+_IGNORED_IN_PROGRAMS = (
+    *_IGNORED_IN_KERNEL,
+    "BIT_MACRO",
+    "EMBEDDED_FUNCTION_NAME",
+    # A system call that is missing does return this.
+    "ENOSYS",
+    "PREFER_KERNEL_TYPES",
+    "PREFER_DEFINED_ATTRIBUTE_MACRO",
+    "STATIC_CONST_CHAR_ARRAY",
+    # checkpatch takes _Atomic and _Thread_local for statements.
+    "LINE_SPACING",
+    # The tests look at memory behind the compiler's back.
+    "VOLATILE",
+)
+# "useable" is a member of struct user_desc.
+_WORDS = ("crate", "useable")
+_LICENCES = re.compile(r"^(COPYING|LICENSE|LICENSES/)")
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    what: str
+    run: Callable[[list[Path]], str]
+    """Takes the repository's files; returns a summary or raises Stop."""
+
+
+def files() -> list[Path]:
+    """The repository's files, new ones included, ignored ones not, relative to its top."""
+    done = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=places.repo(),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Stop("git cannot list the files: " + done.stderr.decode().strip(), "run this in a git checkout")
+    paths = {Path(name.decode()) for name in done.stdout.split(b"\0") if name}
+    return sorted(path for path in paths if (places.repo() / path).is_file())
+
+
+def _text(path: Path) -> str:
+    return (places.repo() / path).read_text(errors="replace")
+
+
+def _is_script(path: Path, *interpreters: str) -> bool:
+    first = _text(path).split("\n", 1)[0]
+    return first.startswith("#!") and any(first.rstrip().endswith(name) for name in interpreters)
+
+
+def _tool(command: list[str], paths: list[Path], advice: str) -> str:
+    """Runs a linter that prints what it dislikes and exits non-zero."""
+    if not paths:
+        raise Stop(f"{command[0]}: there is nothing to check", "run this in a complete checkout")
+    done = subprocess.run(
+        [*command, *map(str, paths)], cwd=places.repo(), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        found = dict.fromkeys((done.stdout + done.stderr).strip().splitlines())
+        raise Stop("\n".join([f"{command[0]} dislikes something:", *found]), advice)
+    return f"{len(paths)} files"
+
+
+def _rust(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if path.suffix == ".rs"]
+
+
+def _shell(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if path.suffix == ".sh" or _is_script(path, "sh", "bash")]
+
+
+def _python(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if path.suffix == ".py" or _is_script(path, "python3")]
+
+
+def spdx(paths: list[Path]) -> str:
+    bare = []
+    for path in paths:
+        lines = _text(path).split("\n", 2)
+        first = lines[1] if lines[0].startswith("#!") and len(lines) > 1 else lines[0]
+        if "SPDX-License-Identifier: " not in first and not _LICENCES.match(str(path)):
+            bare.append(str(path))
+    if bare:
+        raise Stop("no SPDX line at the top of: " + " ".join(bare), "start each with SPDX-License-Identifier: GPL-2.0")
+    return f"{len(paths)} files"
+
+
+def _rustfmt(*options: str) -> list[str]:
+    return ["rustfmt", "--edition", "2021", "--config-path", str(places.tree() / ".rustfmt.toml"), *options]
+
+
+def rustfmt(paths: list[Path]) -> str:
+    return _tool(_rustfmt("--check", "--files-with-diff"), _rust(paths), "run: make fmt")
+
+
+def checkpatch(paths: list[Path]) -> str:
+    ours = [path for path in paths if path.suffix in (".c", ".h", ".rs") or path.name.startswith("Kconfig")]
+    programs = [path for path in ours if path.parts[0] == "scripts"]
+    output = ""
+    for group, ignored in ((programs, _IGNORED_IN_PROGRAMS), (sorted({*ours} - {*programs}), _IGNORED_IN_KERNEL)):
+        command = ["perl", str(places.tree() / "scripts/checkpatch.pl"), f"--root={places.tree()}", "--no-tree"]
+        command += ["--strict", "--terse", "--show-types", "--no-summary", "--quiet", "--ignore", ",".join(ignored), "-f", "--"]
+        # It leaves a cache where it runs, so it runs elsewhere.
+        with tempfile.TemporaryDirectory() as elsewhere:
+            done = subprocess.run(
+                [*command, *(str(places.repo() / path) for path in group)],
+                cwd=elsewhere,
+                stdout=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        if done.returncode:
+            output += done.stdout.replace(f"{places.repo()}/", "")
+    if output:
+        found = output.splitlines()
+        raise Stop("\n".join([f"checkpatch dislikes {len(found)} lines:", *found]), "mend each; its kind is in capitals")
+    return f"{len(ours)} files"
+
+
+def shellcheck(paths: list[Path]) -> str:
+    return _tool(["shellcheck", "--format=gcc", "--external-sources", "--source-path=."], _shell(paths), "mend each")
+
+
+def pyflakes(paths: list[Path]) -> str:
+    return _tool(["pyflakes3"], _python(paths), "mend each line")
+
+
+def codespell(paths: list[Path]) -> str:
+    return _tool(["codespell", "--ignore-words-list", ",".join(_WORDS)], paths, "correct each, or accept the word in checks.py")
+
+
+def unsafe_blocks(paths: list[Path]) -> str:
+    """Not a judgement: the numbers, so that a growing one is seen."""
+    counts = {path: len(re.findall(r"^(?!\s*//).*\bunsafe \{", _text(path), re.MULTILINE)) for path in _rust(paths)}
+    for path, count in counts.items():
+        if count:
+            print(f"  {count:4} {path}")
+    return f"{sum(counts.values())} in {sum(map(bool, counts.values()))} of {len(counts)} files"
+
+
+CHECKS = (
+    Check("spdx", "a licence line opens every file", spdx),
+    Check("rustfmt", "Rust is formatted as the kernel's is", rustfmt),
+    Check("checkpatch", "kernel style of Rust, C and Kconfig", checkpatch),
+    Check("shellcheck", "shell scripts", shellcheck),
+    Check("pyflakes", "Python", pyflakes),
+    Check("codespell", "spelling", codespell),
+    Check("unsafe", "unsafe blocks per file", unsafe_blocks),
+)
+
+
+def main(arguments: list[str]) -> int:
+    """check [--fix]: all of them, then those that failed; or mend what a tool can."""
+    kernel.prepare_tree()
+    paths = files()
+    if arguments == ["--fix"]:
+        print(_tool(_rustfmt(), _rust(paths), "mend the syntax error above") + " formatted")
+        return 0
+    failed = []
+    for check in CHECKS:
+        progress = Progress(f"check {check.name}")
+        try:
+            progress.done("ok, " + check.run(paths))
+        except Stop as stop:
+            failed.append(check.name)
+            progress.done("FAILED")
+            print(f"{stop}\n  -> {stop.advice}")
+    if failed:
+        raise Stop(f"{len(failed)} of {len(CHECKS)} checks failed: {', '.join(failed)}", "mend what is listed above")
+    print(f"all {len(CHECKS)} checks passed")
+    return 0

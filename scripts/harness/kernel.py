@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kernel's variants, and how one is configured and built."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import places
+from .say import Progress, Stop
+from .stream import follow
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    fragments: tuple[str, ...]
+    """From scripts/config; a later one overrides."""
+    steps: int
+    """How many lines a clean build prints, until one has been counted here."""
+    seed: str = ""
+    """A variant that differs little: its objects, if there, save most of the work."""
+
+
+VARIANTS = {
+    variant.name: variant
+    for variant in (
+        Variant("rust", ("dom0", "rust"), 1700),
+        Variant("debug", ("dom0", "rust", "debug"), 1700),
+        Variant("c", ("dom0", "c"), 300, seed="rust"),
+    )
+}
+
+# kbuild's short form of a command, e.g. "  CC      mm/memory.o".
+_STEP = re.compile(rb"^  [A-Z][A-Z0-9_+]* +(\[M\] +)?\S")
+_ERROR = re.compile(r"(?:^|\s)(?:fatal )?error(?:\[E\d+\])?:|\bundefined (?:symbol|reference)|\bFAILED\b")
+_MAKE_ERROR = re.compile(r"\*\*\* ")
+_OURS = re.compile(r"pv_?mmu|\brust/kernel/", re.IGNORECASE)
+
+
+def named(name: str) -> Variant:
+    if name not in VARIANTS:
+        raise Stop(f"there is no kernel variant {name!r}", f"use one of: {', '.join(VARIANTS)}")
+    return VARIANTS[name]
+
+
+def out(variant: Variant) -> Path:
+    """Where kbuild puts this variant's objects."""
+    return places.build() / f"{places.tree().name}-{variant.name}"
+
+
+def bzimage(variant: Variant) -> Path:
+    return out(variant) / "arch/x86/boot/bzImage"
+
+
+def vmlinux(variant: Variant) -> Path:
+    return out(variant) / "vmlinux"
+
+
+def prepare_tree() -> None:
+    """Makes the source tree hold our edits: a private copy, or the user's own."""
+    tree = places.tree()
+    pristine = places.pristine()
+    if pristine and not tree.exists():
+        _copy(pristine, tree)
+    if not (tree / "Kbuild").exists():
+        raise Stop(f"{tree} is not a Linux source tree", "set KDIR to one")
+    if (tree / ".config").exists() or (tree / "include/config").exists():
+        raise Stop(f"{tree} was built in place", f"run there, after saving its .config: make -C {tree} mrproper")
+    integrate = places.repo() / "scripts/integrate"
+    done = subprocess.run([integrate, "apply", tree], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Stop(
+            f"the kernel tree cannot be integrated with:\n{(done.stdout + done.stderr).rstrip()}",
+            f"mend scripts/anchors.toml for this kernel, or start from a fresh tree: rm -r {places.shown(tree)}"
+            if pristine
+            else "use a tree without other changes to these files, or mend scripts/anchors.toml",
+        )
+
+
+def _copy(source: Path, target: Path) -> None:
+    progress = Progress(f"copy of {source.name}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".copy-", dir=target.parent))
+    try:
+        subprocess.run(["cp", "-a", "--reflink=auto", f"{source}/.", scratch], check=True)
+        scratch.rename(target)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    progress.done("done")
+
+
+def asked_for(variant: Variant) -> dict[str, str]:
+    """The symbols that the fragments set, the last one winning."""
+    wanted: dict[str, str] = {}
+    for name in variant.fragments:
+        path = places.repo() / f"scripts/config/{name}.config"
+        wanted |= assignments(path.read_text())
+    return wanted
+
+
+def assignments(config: str) -> dict[str, str]:
+    """What a configuration sets; "is not set" is n."""
+    found = {}
+    for line in config.splitlines():
+        if match := re.match(r"# (CONFIG_\w+) is not set$", line):
+            found[match[1]] = "n"
+        elif match := re.match(r"(CONFIG_\w+)=(.+)$", line):
+            found[match[1]] = match[2]
+    return found
+
+
+def not_taken(wanted: dict[str, str], config: str) -> list[str]:
+    """The assignments that did not survive into a .config."""
+    got = assignments(config)
+    return [f"{symbol}={value}" for symbol, value in wanted.items() if got.get(symbol, "n") != value]
+
+
+def configure(variant: Variant) -> None:
+    """allnoconfig plus the fragments; every symbol asked for must take effect."""
+    target = out(variant)
+    target.mkdir(parents=True, exist_ok=True)
+    wanted = asked_for(variant)
+    fragment = target / "fragment.config"
+    fragment.write_text("".join(f"{symbol}={value}\n" for symbol, value in wanted.items()))
+    log = places.logs() / f"config-{variant.name}.log"
+    with log.open("wb") as file:
+        done = subprocess.run(
+            _make(variant, "allnoconfig"),
+            env=os.environ | {"KCONFIG_ALLCONFIG": str(fragment)},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        tail = log.read_text(errors="replace").splitlines()[-3:]
+        raise Stop("the kernel cannot be configured:\n" + "\n".join(tail), f"read {places.shown(log)}")
+    missing = not_taken(wanted, (target / ".config").read_text())
+    if missing:
+        raise Stop(
+            f"these settings did not take effect in the {variant.name} kernel: {' '.join(missing)}",
+            "add what they depend on to the fragment in scripts/config (make LLVM=1 menuconfig tells)",
+        )
+
+
+def build(variant: Variant, *targets: str) -> str:
+    """Builds a variant; returns one line on what was done."""
+    prepare_tree()
+    # Only the first build's length is worth predicting: later ones do what changed.
+    first = not targets and not out(variant).exists()
+    _seed(variant)
+    configure(variant)
+    memory = places.state() / f"steps-{places.tree().name}-{variant.name}"
+    expected = int(memory.read_text()) if memory.exists() else variant.steps
+    log = places.logs() / f"build-{variant.name}.log"
+    progress = Progress(f"build {variant.name}")
+    steps = 0
+    with log.open("wb") as file:
+        child = subprocess.Popen(
+            _make(variant, *(targets or ("bzImage",))),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for line in follow(child, file):
+            if line is not None and _STEP.match(line):
+                steps += 1
+            progress.update(f"{steps} of about {expected} steps" if first else f"{steps} steps")
+        code = child.wait()
+    _judge(variant, code, log, progress)
+    if first:
+        memory.write_text(str(steps))
+    text = f"{steps} steps"
+    progress.done(text)
+    return text
+
+
+def _seed(variant: Variant) -> None:
+    """Starts a first build from the objects of a variant that differs little.
+
+    kbuild remakes whatever depends on a setting that changed.
+    """
+    if variant.seed and not out(variant).exists():
+        seed = named(variant.seed)
+        if vmlinux(seed).exists():
+            _copy(out(seed), out(variant))
+
+
+def _judge(variant: Variant, code: int, log: Path, progress: Progress) -> None:
+    lines = log.read_text(errors="replace").splitlines()
+    if code:
+        progress.done("failed")
+        raise Stop(
+            "\n".join([f"the {variant.name} kernel does not build:", *first_errors(lines)]),
+            f"mend the first error above and run the same command; everything is in {places.shown(log)}",
+        )
+    warned = warnings(lines)
+    if warned:
+        progress.done(f"built, with {len(warned)} warnings")
+        _forget_ours(variant)
+        raise Stop(
+            "\n".join([f"the {variant.name} kernel builds with warnings:", *warned[:8]]),
+            f"our code builds without any: mend them; everything is in {places.shown(log)}",
+        )
+
+
+def first_errors(lines: list[str], count: int = 12) -> list[str]:
+    """The first error of a failed build, with what follows it."""
+    for pattern in (_ERROR, _MAKE_ERROR):
+        for number, line in enumerate(lines):
+            if pattern.search(line):
+                return lines[number : number + count]
+    return lines[-3:]
+
+
+def warnings(lines: list[str]) -> list[str]:
+    """Warnings about our code, and any about the linked image.
+
+    rustc and clippy name the place on a line of its own, up to three lines below.
+    """
+    found = []
+    for number, line in enumerate(lines):
+        if re.search(r"warning: objtool:|WARNING: modpost:|ld\.lld: warning:", line):
+            found.append(line)
+        elif line.startswith("warning"):
+            place = next((near for near in lines[number + 1 : number + 4] if near.lstrip().startswith("--> ")), "")
+            if _OURS.search(place):
+                found.append(f"{line} {place.strip()}")
+        elif re.search(r":\d+: warning:", line) and _OURS.search(line):
+            found.append(line)
+    return found
+
+
+def _forget_ours(variant: Variant) -> None:
+    """Drops our objects, so that the next build repeats their warnings."""
+    for folder in ("arch/x86/xen/pvmmu", "rust"):
+        for path in (out(variant) / folder).rglob("*.o"):
+            if _OURS.search(f"{folder}/{path.name}") or path.name == "kernel.o":
+                path.unlink()
+
+
+def _make(variant: Variant, *targets: str) -> list[str]:
+    jobs = os.environ.get("JOBS") or str(len(os.sched_getaffinity(0)))
+    return ["make", "-C", str(places.tree()), f"O={out(variant)}", "LLVM=1", "CLIPPY=1", f"-j{jobs}", *targets]
+
+
+def main(arguments: list[str]) -> int:
+    """build VARIANT [MAKE-TARGET...]"""
+    if not arguments:
+        raise Stop("which kernel?", f"name one of: {', '.join(VARIANTS)}")
+    build(named(arguments[0]), *arguments[1:])
+    return 0

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+"""KUnit's results, read by the kernel's own parser."""
+
+import importlib
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from . import places
+
+
+@dataclass
+class Results:
+    passed: int = 0
+    skipped: int = 0
+    failures: list[str] = field(default_factory=list)
+    suites: list[str] = field(default_factory=list)
+
+
+def read(lines: Iterable[str]) -> Results:
+    """Parses the KTAP in a cleaned console log. No KTAP at all: no suites."""
+    folder = str(places.kunit())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    parser = importlib.import_module("kunit_parser")
+    printer = importlib.import_module("kunit_printer")
+    test = parser.parse_run_tests(lines, printer.null_printer)
+    results = Results()
+    if test.status in (parser.TestStatus.FAILURE_TO_PARSE_TESTS, parser.TestStatus.NO_TESTS):
+        return results
+    results.passed = test.counts.passed
+    results.skipped = test.counts.skipped
+    results.suites = [suite.name for suite in test.subtests]
+    results.failures = [name for suite in test.subtests for name in _failed(suite, "")]
+    if test.counts.errors and not results.failures:
+        results.failures.append(f"{test.counts.errors} parse errors, e.g. a test that never ended")
+    return results
+
+
+def _failed(test, prefix: str) -> list[str]:
+    name = prefix + (test.name or "<unnamed>")
+    if test.subtests:
+        below = [bad for sub in test.subtests for bad in _failed(sub, name + ".")]
+        if below:
+            return below
+    return [] if test.ok_status() and not test.counts.errors else [name]

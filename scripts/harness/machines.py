@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The boots that `make test` makes, as a table."""
+
+from dataclasses import dataclass
+
+# What each kind of machine must print: proof that it is that kind.
+KINDS = {
+    "dom0": (r"Booting kernel on Xen", r"PV MMU: Rust\b", r"paging levels +4\b"),
+    "bare4": (r"Booting paravirtualized kernel on bare hardware", r"PV MMU: none\b", r"paging levels +4\b"),
+    "bare5": (r"Booting paravirtualized kernel on bare hardware", r"PV MMU: none\b", r"paging levels +5\b"),
+    "pvh": (r"Booting paravirtualized kernel on bare hardware", r"PV MMU: none\b", r"paging levels +4\b"),
+}
+DONE = r"PVMMU: DONE pass=[1-9]\d* fail=0\b"
+OFF = r"reboot: Power down"
+
+
+@dataclass(frozen=True)
+class Machine:
+    name: str
+    kernel: str
+    """A variant of kernel.py."""
+    kind: str
+    """dom0 under Xen; bare4 and bare5, no Xen and so many levels; pvh, the ELF entry, no Xen."""
+    vcpus: int
+    memory: int
+    """Of the whole machine, in MiB."""
+    dom0_mem: str
+    """Xen's parameter of that name."""
+    cmdline: str
+    seconds: int
+    """Time-out, generous: pure emulation on a shared machine is slow."""
+    must_print: tuple[str, ...] = ()
+    """Beyond what every machine of its kind must print."""
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        return (*KINDS[self.kind], *self.must_print, DONE, OFF)
+
+
+# fmt: off
+MACHINES = (
+    #       name              kernel   kind    vcpus MiB   dom0_mem          command line                            time-out
+    Machine("demo",           "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=demo",                           300),
+    Machine("dom0-1cpu",      "rust",  "dom0",  1, 1024, "512M",             "pvmmu.run=smoke",                          240),
+    Machine("dom0-2cpu",      "rust",  "dom0",  2, 1024, "512M",             "pvmmu.run=smoke",                          240),
+    Machine("dom0-4cpu",      "rust",  "dom0",  4, 1024, "512M",             "pvmmu.run=smoke",                          300),
+    Machine("dom0-256M",      "rust",  "dom0",  2, 1024, "256M",             "pvmmu.run=smoke",                          240),
+    Machine("dom0-1025M",     "rust",  "dom0",  2, 2048, "1025M",            "pvmmu.run=smoke",                          240),
+    Machine("dom0-odd",       "rust",  "dom0",  2, 1024, "401412K",          "pvmmu.run=smoke",                          240),
+    Machine("dom0-ballooned", "rust",  "dom0",  2, 2048, "512M,max:1024M",   "pvmmu.run=smoke",                          240),
+    Machine("dom0-mc-debug",  "rust",  "dom0",  2, 1024, "512M",             "pvmmu.run=smoke xen_mc_debug",             240),
+    Machine("bare-4level",    "rust",  "bare4", 2, 1024, "",                 "pvmmu.run=smoke",                          240),
+    Machine("bare-5level",    "rust",  "bare5", 2, 1024, "",                 "pvmmu.run=smoke",                          240),
+    Machine("pvh",            "rust",  "pvh",   2, 1024, "",                 "pvmmu.run=smoke",                          240),
+    Machine("stress",         "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        420),
+    Machine("debug-2cpu",     "debug", "dom0",  2, 2048, "1024M",            "pvmmu.run=smoke",                          420),
+    Machine("debug-stress",   "debug", "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        600),
+)
+# fmt: on
+
+# What `make boot` on a terminal starts: no time-out applies, a person leaves it.
+SHELL = Machine("shell", "rust", "dom0", 2, 2048, "1024M", "pvmmu.run=shell", 0)
+DEMO = MACHINES[0]
+
+# The suites of ours that every kernel with our tests in it must report.
+SUITE = "xen_pv_mmu"

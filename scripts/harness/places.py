@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where things are. scripts/enter decides; this reads what it decided."""
+
+import os
+from pathlib import Path
+
+from .say import Stop
+
+
+def _place(name: str) -> Path:
+    value = os.environ.get(f"XEN_PVMMU_{name}")
+    if not value:
+        raise Stop(f"XEN_PVMMU_{name} is not set", "start this with scripts/enter, or use make")
+    return Path(value)
+
+
+def repo() -> Path:
+    return _place("REPO")
+
+
+def build() -> Path:
+    """Where results go."""
+    return _place("BUILD")
+
+
+def logs() -> Path:
+    path = build() / "log"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def state() -> Path:
+    """What is worth remembering between clean builds."""
+    path = _place("STATE")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def tree() -> Path:
+    """The kernel source that is built: a patched copy, or the user's KDIR."""
+    return _place("TREE")
+
+
+def pristine() -> Path | None:
+    """The untouched kernel source, unless the user brought his own tree."""
+    value = os.environ.get("XEN_PVMMU_PRISTINE")
+    return Path(value) if value else None
+
+
+def kunit() -> Path:
+    """The kernel's own reader of test results."""
+    return (pristine() or tree()) / "tools/testing/kunit"
+
+
+def xen() -> Path:
+    return _place("XEN")
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Everything `make test` does, in order, and the count at the end."""
+
+import io
+import re
+import subprocess
+import time
+import unittest
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import boot, checks, kernel, machines, places
+from .say import Stop, elapsed
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    what: str
+    run: Callable[[], str]
+    """Returns a summary or raises Stop."""
+    needs: str = ""
+    """The step without which this one makes no sense."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    step: Step
+    passed: bool
+    seconds: float
+    summary: str
+
+
+def self_tests() -> str:
+    folder = Path(__file__).parent
+    loader = unittest.defaultTestLoader
+    top = str(folder.parent)
+    suite = unittest.TestSuite([loader.discover(top, "test_*.py", top), loader.discover(str(folder), "test_*.py", top)])
+    output = io.StringIO()
+    result = unittest.TextTestRunner(output).run(suite)
+    if not result.wasSuccessful():
+        raise Stop(f"the scripts' own tests fail:\n{output.getvalue()}", "mend them, or what they test")
+    return f"{result.testsRun} tests"
+
+
+def integration() -> str:
+    kernel.prepare_tree()
+    return _script("scripts/integrate", "check", str(places.tree()))
+
+
+def symbols() -> str:
+    sides = (f"--{name}={kernel.out(kernel.named(name))}" for name in ("c", "rust"))
+    return _script("scripts/symbols", *sides)
+
+
+def _script(name: str, *arguments: str) -> str:
+    path = places.repo() / name
+    if not path.exists():
+        raise Stop(f"{name} is missing", "run this in a complete checkout")
+    done = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
+    output = (done.stdout + done.stderr).strip()
+    if done.returncode:
+        raise Stop(f"{name} says:\n{output}", "mend what it names")
+    return output.splitlines()[-1] if output else "done"
+
+
+def _build(name: str) -> Callable[[], str]:
+    return lambda: kernel.build(kernel.named(name))
+
+
+def _check(check: checks.Check) -> Callable[[], str]:
+    return lambda: check.run(checks.files())
+
+
+def _boot(machine: machines.Machine) -> Callable[[], str]:
+    def run() -> str:
+        verdict = boot.run(machine, places.build() / "initramfs.cpio.gz")
+        if verdict.problems:
+            boot.explain(machine, verdict)
+            raise Stop(verdict.summary, f"make boot BOOT={machine.name}")
+        return verdict.summary
+
+    return run
+
+
+def _boots(variant: str) -> list[Step]:
+    return [
+        Step(
+            f"boot {machine.name}",
+            f"{machine.kind}, {machine.vcpus} CPUs, {machine.dom0_mem or f'{machine.memory}M'}, {machine.cmdline}",
+            _boot(machine),
+            needs=f"build {variant}",
+        )
+        for machine in machines.MACHINES
+        if machine.kernel == variant
+    ]
+
+
+def steps() -> list[Step]:
+    return [
+        Step("self-tests", "the scripts' own tests", self_tests),
+        Step("integration", "our edits are in the kernel tree", integration),
+        *(Step(check.name, check.what, _check(check), needs="integration") for check in checks.CHECKS),
+        Step("initramfs", "the guest's user space", lambda: str(boot.make_initrd().name)),
+        Step("build rust", "the kernel with the Rust backend, clippy on", _build("rust"), needs="integration"),
+        Step("build c", "the same kernel with the C backend, to compare with", _build("c"), needs="build rust"),
+        Step("symbols", "Rust and C backends offer the same symbols", symbols, needs="build c"),
+        *_boots("rust"),
+        Step("build debug", "the same with every check of the kernel's on", _build("debug"), needs="integration"),
+        *_boots("debug"),
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """test [PATTERN]: all steps, or those whose name matches."""
+    wanted = re.compile(arguments[0] if arguments else "")
+    plan = [step for step in steps() if wanted.search(step.name)]
+    if not plan:
+        raise Stop(f"no step matches {wanted.pattern!r}", "see the names: scripts/enter scripts/test")
+    start = time.monotonic()
+    outcomes: list[Outcome] = []
+    for number, step in enumerate(plan, 1):
+        print(f"\n[{number}/{len(plan)}] {step.name}: {step.what}", flush=True)
+        outcomes.append(_do(step, outcomes))
+    failed = sum(not outcome.passed for outcome in outcomes)
+    print(f"\nSummary after {elapsed(time.monotonic() - start)}; logs are in {places.shown(places.logs())}\n")
+    for outcome in outcomes:
+        mark = "ok    " if outcome.passed else "FAILED"
+        print(f"{mark}  {outcome.step.name:20} {elapsed(outcome.seconds):>13}  {outcome.summary}")
+    print(f"\n{len(outcomes) - failed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+def _do(step: Step, before: list[Outcome]) -> Outcome:
+    begin = time.monotonic()
+    if any(outcome.step.name == step.needs and not outcome.passed for outcome in before):
+        print(f"  not run, because {step.needs!r} failed", flush=True)
+        return Outcome(step, False, 0, f"not run: {step.needs!r} failed")
+    try:
+        summary = step.run()
+    except Stop as stop:
+        print(f"  FAILED: {stop}\n  -> {stop.advice}", flush=True)
+        return Outcome(step, False, time.monotonic() - begin, str(stop).splitlines()[0])
+    seconds = time.monotonic() - begin
+    print(f"  ok, {summary}, {elapsed(seconds)}", flush=True)
+    return Outcome(step, True, seconds, summary)

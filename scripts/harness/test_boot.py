@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A whole console log is judged: markers, counts, KUnit."""
+
+import os
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from . import boot, kernel, ktap, machines
+from .console import lines_of
+
+KUNIT = """\
+[    1.0] KTAP version 1
+[    1.0] 1..1
+[    1.0]     KTAP version 1
+[    1.0]     # Subtest: xen_pv_mmu_walk
+[    1.0]     1..2
+[    1.0]     ok 1 four_levels
+[    1.0]     ok 2 five_levels
+[    1.0] # xen_pv_mmu_walk: pass:2 fail:0 skip:0 total:2
+[    1.0] ok 1 xen_pv_mmu_walk
+"""
+GOOD = f"""\
+[    0.5] Booting kernel on Xen
+{KUNIT}  PV MMU: Rust
+  paging levels  4
+PVMMU: PASS fork
+PVMMU: PASS exec
+PVMMU: DONE pass=2 fail=0
+[    9.0] reboot: Power down
+"""
+MACHINE = machines.Machine("test", "rust", "dom0", 2, 1024, "512M,max:1024M", "pvmmu.run=smoke", 1)
+
+
+def problems(log: str, machine: machines.Machine = MACHINE) -> list[str]:
+    return [str(problem) for problem in boot.judge(machine, lines_of(log.encode()))[0]]
+
+
+class Judge(unittest.TestCase):
+    def test_a_good_log(self):
+        found, tests, guest = boot.judge(MACHINE, lines_of(GOOD.encode()))
+        self.assertEqual((found, tests.passed, guest), ([], 2, "pass=2 fail=0"))
+
+    def test_each_marker_is_missed(self):
+        for marker in ("Booting kernel on Xen", "PV MMU: Rust", "paging levels  4", "reboot: Power down", "PVMMU: DONE pass=2 fail=0"):
+            with self.subTest(marker):
+                log = "\n".join(line for line in GOOD.splitlines() if marker not in line)
+                self.assertTrue(any(text.startswith("never printed") for text in problems(log)))
+
+    def test_no_test_passed_is_not_done(self):
+        self.assertTrue(problems(GOOD.replace("PVMMU: PASS", "x").replace("pass=2", "pass=0")))
+
+    def test_lost_lines_are_noticed(self):
+        self.assertEqual(
+            problems(GOOD.replace("PVMMU: PASS exec\n", "")), ["the guest counts 2 passes, the log shows 1"]
+        )
+
+    def test_a_kunit_failure_is_named(self):
+        bad = GOOD.replace("    ok 2 five", "    not ok 2 five").replace("] ok 1 xen", "] not ok 1 xen")
+        self.assertEqual(problems(bad), ["KUnit: xen_pv_mmu_walk.five_levels failed"])
+
+    def test_a_kunit_crash_is_noticed(self):
+        start = GOOD.index("[    1.0]     ok 2")
+        end = GOOD.index("PVMMU: PASS fork")
+        self.assertTrue(any("KUnit" in text for text in problems(GOOD[:start] + GOOD[end:])))
+
+    def test_our_suites_must_run(self):
+        self.assertEqual(problems(GOOD.replace(KUNIT, "")), ["no KUnit suite named *xen_pv_mmu* ran"])
+        self.assertEqual(problems(GOOD.replace("xen_pv_mmu", "other")), ["no KUnit suite named *xen_pv_mmu* ran"])
+
+    def test_kernel_lines_between_results_do_no_harm(self):
+        self.assertEqual(problems(GOOD.replace("[    1.0]     ok 2", "(XEN) hello\n[    1.0] usb: hello\n[    1.0]     ok 2")), [])
+
+
+class Command(unittest.TestCase):
+    def setUp(self):
+        environment = {"XEN_PVMMU_BUILD": "/b", "XEN_PVMMU_TREE": "/t/linux", "XEN_PVMMU_XEN": "/x"}
+        patch = mock.patch.dict(os.environ, environment)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def of(self, kind: str) -> list[str]:
+        machine = machines.Machine("test", "rust", kind, 2, 1024, "512M,max:1024M", "a,b", 1)
+        return boot.command(machine, Path("/i"), "stdio")
+
+    def test_commas_in_a_module_are_doubled(self):
+        self.assertIn(
+            "/b/linux-rust/arch/x86/boot/bzImage console=hvc0 earlyprintk=xen a,,b,/i", self.of("dom0")
+        )
+
+    def test_dom0_memory_goes_to_xen(self):
+        self.assertTrue(any(word.endswith("dom0_mem=512M,max:1024M") for word in self.of("dom0")))
+
+    def test_levels(self):
+        self.assertIn("max,la57=on", self.of("bare5"))
+        self.assertIn("max,la57=off", self.of("bare4"))
+
+    def test_pvh_boots_the_elf_image(self):
+        self.assertIn("/b/linux-rust/vmlinux", self.of("pvh"))
+
+    def test_names_are_unique_and_kernels_exist(self):
+        names = [machine.name for machine in machines.MACHINES]
+        self.assertEqual(len(names), len(set(names)))
+        for machine in machines.MACHINES:
+            kernel.named(machine.kernel)
+            self.assertIn(machine.kind, machines.KINDS)
+
+
+class Ktap(unittest.TestCase):
+    def test_no_output_is_no_suite(self):
+        self.assertEqual(ktap.read(["hello"]).suites, [])

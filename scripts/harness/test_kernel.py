@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a build's log and configuration say."""
+
+import unittest
+
+from . import kernel
+
+
+class Config(unittest.TestCase):
+    CONFIG = 'CONFIG_XEN=y\n# CONFIG_SMP is not set\nCONFIG_NR_CPUS=64\nCONFIG_NAME="x"\n'
+
+    def test_both_ways_to_say_no(self):
+        self.assertEqual(
+            kernel.assignments("# a comment\nCONFIG_A=n\n# CONFIG_B is not set\nCONFIG_C=y\n"),
+            {"CONFIG_A": "n", "CONFIG_B": "n", "CONFIG_C": "y"},
+        )
+
+    def test_what_took_effect(self):
+        wanted = {"CONFIG_XEN": "y", "CONFIG_SMP": "n", "CONFIG_NR_CPUS": "64", "CONFIG_NAME": '"x"'}
+        self.assertEqual(kernel.not_taken(wanted, self.CONFIG), [])
+
+    def test_what_did_not(self):
+        wanted = {"CONFIG_SMP": "y", "CONFIG_XEN": "n", "CONFIG_NR_CPUS": "8", "CONFIG_GONE": "y"}
+        self.assertEqual(
+            kernel.not_taken(wanted, self.CONFIG),
+            ["CONFIG_SMP=y", "CONFIG_XEN=n", "CONFIG_NR_CPUS=8", "CONFIG_GONE=y"],
+        )
+
+
+class Log(unittest.TestCase):
+    def test_first_error(self):
+        for text in (
+            "x.c:1:2: error: no",
+            "error[E0425]: cannot find value",
+            "error: unused variable",
+            "ld.lld: error: undefined symbol: xen_set_pte",
+            "make[2]: *** No rule to make target 'x'.  Stop.",
+        ):
+            with self.subTest(text):
+                self.assertEqual(kernel.first_errors(["  CC      a.o", text, "after"]), [text, "after"])
+
+    def test_a_compilers_error_goes_before_makes(self):
+        lines = ["make: *** [x] Error 1", "x.c:1:2: error: no"]
+        self.assertEqual(kernel.first_errors(lines)[0], "x.c:1:2: error: no")
+
+    def test_warnings_about_us(self):
+        for lines in (
+            ["warning: unused variable: `x`", "  --> /t/arch/x86/xen/pvmmu/rust/p2m.rs:1:2", "   |"],
+            ["warning: needless borrow", "   --> rust/kernel/static_call.rs:1:2"],
+            ["arch/x86/xen/pvmmu/rust/helpers/xen_pv_mmu.c:1:2: warning: unused [-Wunused]"],
+            ["vmlinux.o: warning: objtool: xen_set_pte+0x1: unreachable instruction"],
+            ["WARNING: modpost: vmlinux: section mismatch in reference"],
+        ):
+            with self.subTest(lines[0]):
+                self.assertEqual(len(kernel.warnings(["  CC      a.o", *lines])), 1)
+
+    def test_warnings_about_others(self):
+        lines = [
+            "mm/memory.c:1:2: warning: unused [-Wunused]",
+            "warning: 1 warning emitted",
+            "warning: unused",
+            "  --> drivers/net/x.rs:1:2",
+        ]
+        self.assertEqual(kernel.warnings(lines), [])

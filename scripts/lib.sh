@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0
+# Where things are, and the way into the build root. Sourced by the scripts
+# beside it, which use what they need.
+# shellcheck shell=bash disable=SC2034
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+cache=${XEN_PVMMU_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xen-pvmmu}
+build=${XEN_PVMMU_BUILD:-$repo/build}
+kver=${KVER:-7.3}
+suite=trixie
+xen_release=4.20
+packages=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$repo/scripts/config/build-root.packages")
+
+# The name carries the package list, so a changed list makes a new root and
+# two checkouts can share one cache.
+root=$cache/root-$(printf '%s\n' "$suite" "$packages" | sha256sum | cut -c1-12)
+linux=$cache/linux-$kver
+xen=$cache/xen-$xen_release.elf
+
+# die WHAT HAPPENED. WHAT TO DO.
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# in_root [BWRAP-OPTION...] -- COMMAND...
+# Mounts live in a private namespace and end with the command. The root's own
+# files are read-only; the rest of the file system is empty, so that the
+# repository can keep its path.
+in_root() {
+	local options=()
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	bwrap --unshare-pid --unshare-ipc --die-with-parent \
+		--ro-bind "$root/usr" /usr --ro-bind "$root/etc" /etc \
+		--symlink usr/bin /bin --symlink usr/sbin /sbin \
+		--symlink usr/lib /lib --symlink usr/lib64 /lib64 \
+		--dev /dev --proc /proc --perms 1777 --tmpfs /tmp \
+		--clearenv --setenv HOME /tmp --setenv LANG C.UTF-8 \
+		--setenv PATH /usr/lib/llvm-19/bin:/usr/sbin:/usr/bin \
+		"${options[@]}" -- "$@"
+}
