@@ -22,9 +22,7 @@ pub(crate) use queue::{
     is_queue_empty,
     Callback,
     Deferred,
-    Space,
-    MAX_ARG_BYTES,
-    MAX_DEFERRED, //
+    Space, //
 };
 
 use crate::addr::{

@@ -20,7 +20,7 @@ mod percpu;
 mod report;
 mod slot;
 mod start_of_day;
-mod trace;
+mod tracepoints;
 
 pub(crate) use address::*;
 pub(crate) use context::*;
@@ -35,4 +35,4 @@ pub(crate) use percpu::*;
 pub(crate) use report::*;
 pub(crate) use slot::*;
 pub(crate) use start_of_day::*;
-pub(crate) use trace::*;
+pub(crate) use tracepoints::*;

@@ -20,9 +20,6 @@
 
 #include <xen/xen-ops.h>
 
-/* The crate is always built in, and some of this is not there for modules. */
-#ifndef MODULE
-
 /* Context */
 
 __rust_helper bool rust_helper_is_lazy_mmu_mode_active(void)
@@ -98,7 +95,25 @@ __rust_helper struct vcpu_info *rust_helper_xen_pv_mmu_this_vcpu(void)
 
 __rust_helper struct mm_struct *rust_helper_xen_pv_mmu_loaded_mm(void)
 {
+#ifdef MODULE
+	/* Not there for modules; the crate is always built in. */
+	return NULL;
+#else
 	return this_cpu_read(cpu_tlbstate.loaded_mm);
+#endif
+}
+
+__rust_helper struct mm_struct *
+rust_helper_xen_pv_mmu_flush_info(const struct flush_tlb_info *info,
+				  unsigned long *start, unsigned long *end)
+{
+#ifdef MODULE
+	return NULL;
+#else
+	*start = info->start;
+	*end = info->end;
+	return info->mm;
+#endif
 }
 
 /* Locks */
@@ -311,5 +326,3 @@ __rust_helper bool rust_helper_xen_pv_mmu_may_report(void)
 
 	return __ratelimit(&limit);
 }
-
-#endif /* MODULE */

@@ -325,7 +325,7 @@ impl LocalQueue {
                 single_call(call);
                 Ok(())
             }
-            calls => multicall(calls),
+            _ => multicall(calls),
         };
         if whole.is_err() || calls.iter().any(|call| call.result < 0) {
             self.recover(range, whole);

@@ -43,13 +43,12 @@ fn saves(function: unsafe extern "C" fn()) -> paravirt_callee_save {
 
 /// Sets slots of `pv_ops.mmu`.
 macro_rules! set_slots {
-    ($($slot:ident: $value:expr,)*) => {{
-        let mmu = &raw mut bindings::pv_ops.mmu;
+    ($($slot:ident: $value:expr,)*) => {
         // SAFETY: Only the boot CPU runs, and no call site is patched yet.
         unsafe {
-            $((*mmu).$slot = $value;)*
+            $(bindings::pv_ops.mmu.$slot = $value;)*
         }
-    }};
+    };
 }
 
 /// Puts the early table in place.

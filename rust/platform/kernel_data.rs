@@ -15,6 +15,7 @@ use crate::platform::{
 };
 use core::cell::UnsafeCell;
 use kernel::bindings;
+use kernel::str::CStrExt as _;
 
 /// Whether tables of level 1 have locks of their own.
 pub(crate) const SPLIT_PTE_LOCKS: bool = cfg!(CONFIG_SPLIT_PTE_PTLOCKS);
@@ -221,7 +222,7 @@ pub(crate) fn register_p2m_area(bytes: usize) -> Vaddr {
         (*area).flags = bindings::VM_ALLOC as usize;
         (*area).size = bytes;
         bindings::vm_area_register_early(area, crate::level::Level::L2.span());
-        Vaddr::new((*area).__bindgen_anon_1.addr as usize)
+        Vaddr::new((*area).addr as usize)
     }
 }
 
@@ -230,16 +231,21 @@ pub(crate) fn announce_p2m_area(area: Vaddr, bytes: usize) {
     // SAFETY: The format fits the arguments.
     unsafe {
         bindings::_printk(
-            c"\x015p2m virtual area at %p, size is %lx\n".as_ptr(),
+            c"\x015p2m virtual area at %p, size is %lx\n".as_char_ptr(),
             area.raw() as *const u8,
             bytes,
         )
     };
 }
 
-/// An early boot parameter, laid out as the kernel's `struct obs_kernel_param`.
-#[repr(transparent)]
-pub(crate) struct EarlyParam(pub(crate) bindings::obs_kernel_param);
+/// An early boot parameter: the kernel's `struct obs_kernel_param`, which has no binding because
+/// bindings are made for modules as well.
+#[repr(C)]
+pub(crate) struct EarlyParam {
+    pub(crate) name: *const u8,
+    pub(crate) setup: unsafe extern "C" fn(*mut u8) -> i32,
+    pub(crate) early: i32,
+}
 
 // SAFETY: Read-only.
 unsafe impl Sync for EarlyParam {}
@@ -257,11 +263,11 @@ macro_rules! early_param {
                 0
             }
 
-            $crate::platform::EarlyParam(::kernel::bindings::obs_kernel_param {
-                str_: $string.as_ptr(),
-                setup_func: Some(setup),
+            $crate::platform::EarlyParam {
+                name: $string.as_ptr().cast(),
+                setup,
                 early: 1,
-            })
+            }
         };
     };
 }

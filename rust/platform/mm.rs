@@ -113,7 +113,7 @@ pub(crate) fn for_each_root(mut visit: impl FnMut(TablePage)) {
                     __bindgen_anon_1.pt_list
                 );
                 link = (*link).next;
-                if let Some(page) = NonNull::new(desc.cast_mut().cast::<bindings::page>()) {
+                if let Some(page) = NonNull::new(desc.cast::<bindings::page>()) {
                     visit(TablePage::from_raw(page));
                 }
             }
@@ -288,16 +288,16 @@ pub(crate) struct FlushRequest {
 ///
 /// `info` points to a request.
 pub(crate) unsafe fn flush_request(info: *const bindings::flush_tlb_info) -> FlushRequest {
+    let (mut start, mut end) = (0, 0);
     // SAFETY: By the contract of this function.
-    let info = unsafe { &*info };
-    let is_page =
-        info.end != usize::MAX && info.end.wrapping_sub(info.start) <= crate::addr::PAGE_SIZE;
+    let mm = unsafe { bindings::xen_pv_mmu_flush_info(info, &mut start, &mut end) };
+    let is_page = end != usize::MAX && end.wrapping_sub(start) <= crate::addr::PAGE_SIZE;
     FlushRequest {
-        mm: info.mm,
-        start: info.start,
-        end: info.end,
+        mm,
+        start,
+        end,
         range: if is_page {
-            crate::tlb::Range::Page(Vaddr::new(info.start))
+            crate::tlb::Range::Page(Vaddr::new(start))
         } else {
             crate::tlb::Range::All
         },

@@ -5,6 +5,7 @@
 use crate::platform::Caller;
 use core::ffi::CStr;
 use kernel::bindings;
+use kernel::str::CStrExt as _;
 
 /// Reports that Xen refused `what`: its target and new value, the error and who asked for it.
 ///
@@ -18,8 +19,8 @@ pub(crate) fn refused(what: &'static CStr, target: usize, value: usize, error: i
     // SAFETY: The format fits the arguments: %pe takes an error pointer, %pS a code address.
     unsafe {
         bindings::_printk(
-            c"\x013xen_pv_mmu: %s of %#lx <- %#lx failed: %pe, called by %pS\n".as_ptr(),
-            what.as_ptr(),
+            c"\x013xen_pv_mmu: %s of %#lx <- %#lx failed: %pe, called by %pS\n".as_char_ptr(),
+            what.as_char_ptr(),
             target,
             value,
             error as *const u8,
@@ -31,5 +32,5 @@ pub(crate) fn refused(what: &'static CStr, target: usize, value: usize, error: i
 /// Writes to Xen's own console, which works from the first instruction on.
 pub(crate) fn raw_console(message: &'static CStr) {
     // SAFETY: The string is terminated.
-    unsafe { bindings::xen_raw_console_write(message.as_ptr()) }
+    unsafe { bindings::xen_raw_console_write(message.as_char_ptr()) }
 }

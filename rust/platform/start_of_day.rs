@@ -16,6 +16,7 @@ use crate::frame::{
 use crate::platform::Slot;
 use core::ffi::CStr;
 use kernel::bindings;
+use kernel::str::CStrExt as _;
 
 /// Xen's `start_info` page (`public/xen.h`).
 ///
@@ -219,7 +220,7 @@ pub(crate) fn find_free_area(bytes: usize) -> Option<Paddr> {
 pub(crate) fn check_e820_usable(start: Paddr, bytes: usize, component: &'static CStr) {
     // SAFETY: Start of day: nobody else runs.
     unsafe {
-        bindings::xen_chk_is_e820_usable(start.raw() as u64, bytes as u64, component.as_ptr())
+        bindings::xen_chk_is_e820_usable(start.raw() as u64, bytes as u64, component.as_char_ptr())
     }
 }
 
@@ -263,7 +264,7 @@ pub(crate) fn populate_level2(vaddr: Vaddr) -> Slot {
 #[cold]
 pub(crate) fn die(message: &'static CStr) -> ! {
     // SAFETY: The format fits the argument.
-    unsafe { bindings::panic(c"xen_pv_mmu: %s\n".as_ptr(), message.as_ptr()) };
+    unsafe { bindings::panic(c"xen_pv_mmu: %s\n".as_char_ptr(), message.as_char_ptr()) };
     #[allow(unreachable_code)]
     loop {
         core::hint::spin_loop();

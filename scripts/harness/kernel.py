@@ -70,15 +70,25 @@ def prepare_tree() -> None:
         raise Stop(f"{tree} is not a Linux source tree", "set KDIR to one")
     if (tree / ".config").exists() or (tree / "include/config").exists():
         raise Stop(f"{tree} was built in place", f"run there, after saving its .config: make -C {tree} mrproper")
-    integrate = places.repo() / "scripts/integrate"
-    done = subprocess.run([integrate, "apply", tree], capture_output=True, text=True, check=False)
-    if done.returncode:
+    trouble = _integrate(tree)
+    if trouble and pristine:
+        # The copy may carry the edits of an older anchors.toml: start from a clean one.
+        subprocess.run(["rsync", "-a", "--delete", f"{pristine}/", f"{tree}/"], check=True)
+        trouble = _integrate(tree)
+    if trouble:
         raise Stop(
-            f"the kernel tree cannot be integrated with:\n{(done.stdout + done.stderr).rstrip()}",
-            f"mend scripts/anchors.toml for this kernel, or start from a fresh tree: rm -r {places.shown(tree)}"
+            f"the kernel tree cannot be integrated with:\n{trouble}",
+            "mend scripts/anchors.toml for this kernel"
             if pristine
-            else "use a tree without other changes to these files, or mend scripts/anchors.toml",
+            else "use a tree without other changes to these files, or revert with the checkout that applied them",
         )
+
+
+def _integrate(tree: Path) -> str:
+    """Applies our edits; returns what the script says if it cannot."""
+    command = [places.repo() / "scripts/integrate", "apply", tree]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).strip() if done.returncode else ""
 
 
 def _copy(source: Path, target: Path) -> None:

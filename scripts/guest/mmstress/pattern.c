@@ -4,6 +4,8 @@
  * hidden by the seed so that no other run's data can pass for it. A wrong word
  * can be decoded: it tells whose page we are looking at.
  */
+#include <stdio.h>
+
 #include "mmstress.h"
 
 #define LINE		64
@@ -38,23 +40,23 @@ void fill(void *mem, size_t pages, uint32_t first, uint32_t gen)
 	}
 }
 
+/* Reads the word again: a stale TLB entry may be gone by then. */
 static NORETURN void mismatch(const char *what, uint32_t page, unsigned int line,
-			      uint32_t gen, uint64_t found, uint64_t again)
+			      uint32_t gen, uint64_t found,
+			      const volatile uint64_t *at)
 {
 	uint64_t decoded = found ^ key();
-	uint32_t its_page = decoded >> (GEN_BITS + LINE_BITS);
-	uint32_t its_gen = decoded >> LINE_BITS & GEN_MASK;
-	const char *kind = "foreign data";
+	char whose[64] = "foreign data";
 
 	if (!found)
-		kind = "zero";
-	else if (decoded % LINES == line && its_page == page)
-		kind = "another generation";
+		snprintf(whose, sizeof(whose), "zero");
 	else if (decoded % LINES == line)
-		kind = "another page";
-	fail("%s: page %u line %u should have generation %u but has %s: %#lx (page %u generation %u), then %#lx, seed %lu",
-	     what, page, line, gen, kind, found, its_page, its_gen, again,
-	     pattern_seed);
+		snprintf(whose, sizeof(whose), "page %lu generation %lu",
+			 decoded >> (GEN_BITS + LINE_BITS),
+			 decoded >> LINE_BITS & GEN_MASK);
+	fail("%s: page %u generation %lu has %s at %p: %#lx, expected %#lx, now %#lx, seed %lu",
+	     what, page, gen & GEN_MASK, whose, (void *)at, found,
+	     pattern_word(page, gen) ^ line, *at, pattern_seed);
 }
 
 void verify(const void *mem, size_t pages, uint32_t first, uint32_t gen,
@@ -70,7 +72,7 @@ void verify(const void *mem, size_t pages, uint32_t first, uint32_t gen,
 			uint64_t found = *p;
 
 			if (found != (word ^ line))
-				mismatch(what, first + i, line, gen, found, *p);
+				mismatch(what, first + i, line, gen, found, p);
 		}
 	}
 }
