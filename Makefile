@@ -41,9 +41,9 @@ enter: ## A shell with the project's tool chain
 	@$(ENTER) bash
 
 clean: ## Remove the results
-	rm -rf $(or $(XEN_PVMMU_BUILD),build)
+	@scripts/clean
 
-distclean: clean ## Remove the cache as well
-	rm -rf $(or $(XEN_PVMMU_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xen-pvmmu)
+distclean: ## Remove the downloads and the build root as well
+	@scripts/clean --cache
 
 .PHONY: help setup build boot test check fmt enter clean distclean

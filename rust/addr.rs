@@ -61,11 +61,6 @@ impl Vaddr {
     pub(crate) const fn index(self, level: Level) -> usize {
         (self.0 >> level.shift()) & (ENTRIES - 1)
     }
-
-    /// Rounds down to a multiple of what an entry of `level` maps.
-    pub(crate) const fn round_down(self, level: Level) -> Self {
-        Self(self.0 & !(level.span() - 1))
-    }
 }
 
 /// A pseudo-physical address: what the rest of Linux calls a physical address, in bytes.

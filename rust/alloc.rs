@@ -113,6 +113,7 @@ pub(crate) fn release_table(pfn: Pfn, level: Level, caller: Caller) {
 /// Pins `pfn` as a table of `level`, or stops the boot.
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn pin_early(level: Level, pfn: Pfn) {
     if mmuext_op(ExtOp::pin(level, mfn_of_table(pfn))).is_err() {
         die(c"Xen refused to pin a page table");
@@ -122,6 +123,7 @@ pub(crate) fn pin_early(level: Level, pfn: Pfn) {
 /// Drops the pin of `pfn`, or stops the boot.
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn unpin_early(pfn: Pfn) {
     if mmuext_op(ExtOp::unpin(mfn_of_table(pfn))).is_err() {
         die(c"Xen refused to unpin a page table");
@@ -131,6 +133,7 @@ pub(crate) fn unpin_early(pfn: Pfn) {
 /// Makes `pfn` a table of `level` while all tables are the kernel's own.
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn table_early(pfn: Pfn, level: Level) {
     protect::read_only(direct_of(pfn));
     if level == Level::L1 {
@@ -141,6 +144,7 @@ pub(crate) fn table_early(pfn: Pfn, level: Level) {
 /// Makes `pfn` an ordinary page while all tables are the kernel's own.
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn release_table_early(pfn: Pfn, level: Level) {
     if level == Level::L1 {
         unpin_early(pfn);

@@ -24,6 +24,7 @@ use crate::addr::Vaddr;
 /// Learns where Xen's m2p table is (`xen_setup_machphys_mapping()`).
 ///
 /// Context: start of day, before any entry is converted.
+#[link_section = ".init.text"]
 pub(crate) fn find_m2p() {
     // Number of entries to assume when Xen does not tell: what its ABI reserves room for.
     const RESERVED_ENTRIES: usize =
@@ -39,6 +40,7 @@ pub(crate) fn find_m2p() {
 /// (`xen_reserve_special_pages()`).
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn reserve_special_pages() {
     memblock_reserve(phys(StartInfo::address()), PAGE_SIZE);
 

@@ -62,6 +62,7 @@ pub(crate) fn write(root: Paddr, caller: Caller) {
 /// Loads the root table at `root` while there is no user mode yet.
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn write_early(root: Paddr, caller: Caller) {
     let mut batch = Batch::open(Issue::LazyCpu, caller);
     load_kernel_root(&mut batch, root);

@@ -68,9 +68,6 @@ impl Protection {
 macro_rules! entry_common {
     ($name:ident, $frame:ident, $frame_of:ident) => {
         impl $name {
-            /// The entry that maps nothing.
-            pub(crate) const EMPTY: Self = Self(0);
-
             /// Wraps an entry word.
             pub(crate) const fn from_raw(word: usize) -> Self {
                 Self(word)
@@ -101,21 +98,6 @@ macro_rules! entry_common {
                 self.0 & bits::PRESENT != 0
             }
 
-            /// Whether the entry, above level 1, maps a large page.
-            pub(crate) const fn is_huge(self) -> bool {
-                self.0 & (bits::PRESENT | bits::HUGE) == bits::PRESENT | bits::HUGE
-            }
-
-            /// Whether nothing is there; accessed and dirty bits may be left over.
-            pub(crate) const fn is_none(self) -> bool {
-                self.0 & !(bits::ACCESSED | bits::DIRTY) == 0
-            }
-
-            /// Returns the entry with `flags` set.
-            pub(crate) const fn with(self, flags: usize) -> Self {
-                Self(self.0 | flags)
-            }
-
             /// Returns the entry with `flags` cleared.
             pub(crate) const fn without(self, flags: usize) -> Self {
                 Self(self.0 & !flags)
@@ -126,3 +108,71 @@ macro_rules! entry_common {
 
 entry_common!(MachineEntry, Mfn, mfn);
 entry_common!(PseudoEntry, Pfn, pfn);
+
+impl MachineEntry {
+    /// The entry that maps nothing.
+    pub(crate) const EMPTY: Self = Self(0);
+
+    /// Whether the entry, above level 1, maps a large page.
+    pub(crate) const fn is_huge(self) -> bool {
+        self.0 & (bits::PRESENT | bits::HUGE) == bits::PRESENT | bits::HUGE
+    }
+
+    /// Whether nothing is there; accessed and dirty bits may be left over.
+    pub(crate) const fn is_none(self) -> bool {
+        self.0 & !(bits::ACCESSED | bits::DIRTY) == 0
+    }
+
+    /// Returns the entry with `flags` set.
+    pub(crate) const fn with(self, flags: usize) -> Self {
+        Self(self.0 | flags)
+    }
+}
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_entry)]
+mod tests {
+    use super::*;
+
+    const FLAGS: [usize; 5] = [
+        bits::PRESENT,
+        bits::PRESENT | bits::RW,
+        bits::PRESENT | bits::RW | bits::USER | bits::ACCESSED | bits::DIRTY,
+        bits::PRESENT | bits::NX,
+        bits::PRESENT | 0x7ff << 52 | 0xe00,
+    ];
+
+    #[test]
+    fn frame_and_flags_stay_apart() {
+        for frame in [0, 1, 0x12345, (1 << 40) - 1] {
+            for flags in FLAGS {
+                let entry = MachineEntry::new(Mfn::new(frame), Protection::from_raw(flags));
+                assert_eq!(entry.mfn(), Mfn::new(frame));
+                assert_eq!(entry.protection().raw(), flags);
+                assert!(entry.is_present());
+            }
+        }
+    }
+
+    #[test]
+    fn frame_beyond_the_field_is_cut_off() {
+        let entry = MachineEntry::new(Mfn::new(usize::MAX), Protection::from_raw(bits::PRESENT));
+        assert_eq!(entry.mfn(), Mfn::new((1 << 40) - 1));
+        assert_eq!(entry.protection().raw(), bits::PRESENT);
+    }
+
+    #[test]
+    fn leftover_accessed_and_dirty_bits_are_none() {
+        assert!(MachineEntry::EMPTY.is_none());
+        assert!(MachineEntry::from_raw(bits::ACCESSED | bits::DIRTY).is_none());
+        assert!(!MachineEntry::from_raw(bits::PRESENT).is_none());
+        assert!(!MachineEntry::from_raw(bits::RW).is_none());
+    }
+
+    #[test]
+    fn only_a_present_entry_is_huge() {
+        assert!(MachineEntry::from_raw(bits::PRESENT | bits::HUGE).is_huge());
+        assert!(!MachineEntry::from_raw(bits::HUGE).is_huge());
+        assert!(!MachineEntry::from_raw(bits::PRESENT).is_huge());
+    }
+}

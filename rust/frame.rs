@@ -138,13 +138,49 @@ impl P2mWord {
         self.0 == Self::MISSING.0
     }
 
-    /// Whether the word is tagged as an identity frame.
-    pub(crate) const fn is_identity(self) -> bool {
-        matches!(self.decode(), P2mEntry::Identity)
-    }
-
     /// Whether the word is that of a local frame `mfn`: no tag, same number.
     pub(crate) const fn is_local(self, mfn: Mfn) -> bool {
         self.0 == mfn.raw()
+    }
+}
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_frame)]
+mod tests {
+    use super::*;
+
+    const PFN: Pfn = Pfn::new(0x1234);
+
+    #[test]
+    fn words_survive_decoding() {
+        let entries = [
+            P2mEntry::Local(Mfn::new(0)),
+            P2mEntry::Local(Mfn::new((1 << 40) - 1)),
+            P2mEntry::Foreign(Mfn::new(0)),
+            P2mEntry::Foreign(Mfn::new((1 << 40) - 1)),
+            P2mEntry::Identity,
+            P2mEntry::Missing,
+        ];
+        for entry in entries {
+            assert_eq!(P2mWord::encode(PFN, entry).decode(), entry);
+        }
+    }
+
+    #[test]
+    fn tags_are_those_of_the_abi() {
+        assert_eq!(P2mWord::MISSING.raw(), usize::MAX);
+        assert_eq!(P2mWord::identity(PFN).raw(), 0x4000_0000_0000_1234);
+        let foreign = P2mWord::encode(PFN, P2mEntry::Foreign(Mfn::new(7)));
+        assert_eq!(foreign.raw(), 0x8000_0000_0000_0007);
+    }
+
+    #[test]
+    fn machine_frames_have_no_tags() {
+        assert_eq!(P2mWord::MISSING.mfn(), None);
+        assert_eq!(P2mWord::identity(PFN).mfn(), Some(Mfn::new(0x1234)));
+        let foreign = P2mWord::encode(PFN, P2mEntry::Foreign(Mfn::new(7)));
+        assert_eq!(foreign.mfn(), Some(Mfn::new(7)));
+        assert!(!foreign.is_local(Mfn::new(7)));
+        assert!(P2mWord::from_raw(7).is_local(Mfn::new(7)));
     }
 }

@@ -88,3 +88,41 @@ impl Depth {
         self.root().shift() + 9
     }
 }
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_level)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_those_of_the_manual() {
+        assert_eq!(Level::L1.span(), 4 << 10);
+        assert_eq!(Level::L2.span(), 2 << 20);
+        assert_eq!(Level::L3.span(), 1 << 30);
+        assert_eq!(Level::L4.span(), 512 << 30);
+        assert_eq!(Level::L5.span(), 256 << 40);
+    }
+
+    #[test]
+    fn going_down_ends_at_level_1() {
+        for depth in [Depth::Four, Depth::Five] {
+            let mut level = depth.root();
+            let mut levels = 1;
+            while let Some(below) = level.below() {
+                assert_eq!(level.span(), below.span() * 512);
+                level = below;
+                levels += 1;
+            }
+            assert_eq!(level, Level::L1);
+            assert_eq!(levels, depth.root().number());
+        }
+        assert_eq!(Depth::Four.address_bits(), 48);
+        assert_eq!(Depth::Five.address_bits(), 57);
+    }
+
+    #[test]
+    fn trace_events_number_levels_from_the_root() {
+        assert_eq!(Level::L5.trace_id(), 0);
+        assert_eq!(Level::L1.trace_id(), 4);
+    }
+}

@@ -17,6 +17,8 @@
 pub(crate) mod debug;
 mod queue;
 mod recover;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+mod tests;
 
 pub(crate) use queue::{
     is_queue_empty,
@@ -122,11 +124,6 @@ impl Batch {
     /// Asks for `work` once what is queued so far has taken effect.
     pub(crate) fn after(&mut self, work: Deferred) {
         self.queue.defer(work);
-    }
-
-    /// Makes everything that is queued take effect, and goes on.
-    pub(crate) fn flush(&mut self) {
-        self.queue.flush();
     }
 }
 

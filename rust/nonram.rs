@@ -80,6 +80,7 @@ static REMAPS: BootCell<Remaps> = BootCell::new(Remaps {
 /// Notes that a range moves (`xen_add_remap_nonram()`).
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn add(remap: Remap) {
     let mut remaps = REMAPS.get();
 
@@ -101,6 +102,7 @@ pub(crate) fn add(remap: Remap) {
 /// Enters the ranges that moved into the p2m list (`xen_do_remap_nonram()`).
 ///
 /// Context: start of day, with the p2m list in the vmalloc area.
+#[link_section = ".init.text"]
 pub(crate) fn apply() {
     let remaps = REMAPS.get();
     let mut pages = 0;
@@ -139,4 +141,45 @@ pub(crate) fn translate(start: usize, bytes: usize) -> usize {
         }
     }
     start
+}
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_nonram)]
+mod tests {
+    use super::*;
+
+    const MOVED: Remap = Remap {
+        machine: 0x10_0800,
+        pseudo: 0x80_0800,
+        bytes: 0x1800,
+    };
+
+    #[test]
+    fn ranges_outside_are_left_alone() {
+        assert_eq!(MOVED.translate(0x10_0000, 0x800), None);
+        assert_eq!(MOVED.translate(0x10_2000, 0x800), None);
+        assert_eq!(MOVED.translate(usize::MAX - 1, 2), None);
+    }
+
+    #[test]
+    fn ranges_inside_move() {
+        assert_eq!(MOVED.translate(0x10_0800, 0x1800), Some((0x80_0800, true)));
+        assert_eq!(MOVED.translate(0x10_1fff, 1), Some((0x80_1fff, true)));
+    }
+
+    #[test]
+    fn ranges_across_the_border_are_told() {
+        assert_eq!(MOVED.translate(0x10_07ff, 2), Some((0x80_07ff, false)));
+        assert_eq!(MOVED.translate(0x10_1fff, 2), Some((0x80_1fff, false)));
+    }
+
+    #[test]
+    fn frames_cover_all_bytes() {
+        assert_eq!(MOVED.frames(), (0x800, 0x100, 2));
+        let crossing = Remap {
+            bytes: 0x1801,
+            ..MOVED
+        };
+        assert_eq!(crossing.frames(), (0x800, 0x100, 3));
+    }
 }

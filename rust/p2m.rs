@@ -24,6 +24,8 @@
 pub(crate) mod build;
 pub(crate) mod grow;
 pub(crate) mod layout;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+mod tests;
 pub(crate) mod tree;
 
 use crate::addr::{

@@ -306,6 +306,7 @@ pub(crate) fn unpin_all() {
 /// `struct page`s to hold the mark.
 ///
 /// Context: start of day, once `struct page`s are ready.
+#[link_section = ".init.text"]
 pub(crate) fn mark_kernel_tables() {
     if let Some(page) = user_vsyscall_table().and_then(TablePage::at) {
         page.test_set_pinned();

@@ -66,6 +66,7 @@ pub(crate) fn writable(page: Vaddr) {
 /// Maps the page of the kernel at `page` with `protection`, or stops the boot.
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn set_early(page: Vaddr, protection: Protection, flush: VaFlush) {
     let entry = convert::to_machine(PseudoEntry::new(phys(page).pfn(), protection));
     if update_va_mapping(page, entry, flush).is_err() {
@@ -76,6 +77,7 @@ pub(crate) fn set_early(page: Vaddr, protection: Protection, flush: VaFlush) {
 /// Maps machine frame `mfn` at `page`, or stops the boot (`set_pte_mfn()`).
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn map_machine_early(page: Vaddr, mfn: Mfn, protection: Protection) {
     let entry = MachineEntry::new(mfn, massage(protection));
     if update_va_mapping(page, entry, VaFlush::PageLocal).is_err() {

@@ -80,6 +80,7 @@ pub(crate) fn pte_by_hypercall(slot: Slot, entry: MachineEntry, caller: Caller) 
 /// emulated. The fixed mappings are the exception, as they may be used before Xen is told to.
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn pte_early(slot: Slot, entry: MachineEntry, caller: Caller) {
     if crate::platform::is_early_ioremap(slot) {
         pte_by_hypercall(slot, entry, caller);
@@ -200,6 +201,7 @@ pub(crate) fn root(slot: Slot, entry: MachineEntry, caller: Caller) {
 /// Sets an entry of the kernel's root table before there can be user roots.
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn root_early(slot: Slot, entry: MachineEntry, caller: Caller) {
     Batch::open(Issue::LazyMmu, caller).update(
         Command::Normal,

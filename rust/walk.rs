@@ -75,6 +75,33 @@ pub(crate) struct TableFrame {
     pub(crate) is_root: bool,
 }
 
+/// Returns the entry that maps `vaddr` in the tree below `root`, and its level: 1 or, for a large
+/// page, one above.
+#[inline(always)]
+pub(crate) fn find<T: Tables>(
+    tables: &T,
+    root: Pfn,
+    depth: Depth,
+    vaddr: Vaddr,
+) -> Option<(MachineEntry, Level)> {
+    let mut table = root;
+    let mut level = depth.root();
+
+    loop {
+        let entry = tables.entry(table, level, vaddr.index(level));
+        if !entry.is_present() {
+            return None;
+        }
+        match level.below() {
+            Some(below) if !entry.is_huge() => {
+                table = tables.target(entry)?;
+                level = below;
+            }
+            _ => return Some((entry, level)),
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Step {
     table: Pfn,
@@ -149,5 +176,248 @@ pub(crate) fn walk<T: Tables>(
             base,
             next: 0,
         };
+    }
+}
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_walk)]
+mod tests {
+    use super::*;
+    use crate::entry::{
+        bits,
+        Protection, //
+    };
+    use crate::frame::Mfn;
+    use kernel::prelude::*;
+
+    /// Page tables that exist only in a list of their entries; table `n` is frame `n`.
+    struct Synthetic {
+        entries: KVec<(Pfn, usize, MachineEntry)>,
+        tables: usize,
+    }
+
+    impl Synthetic {
+        fn new() -> Self {
+            Self {
+                entries: KVec::new(),
+                tables: 1,
+            }
+        }
+
+        fn set(&mut self, table: Pfn, index: usize, entry: MachineEntry) -> Result {
+            self.entries.push((table, index, entry), GFP_KERNEL)?;
+            Ok(())
+        }
+
+        /// Maps the page at `vaddr`, or a large page of `leaf`.
+        fn map(&mut self, depth: Depth, vaddr: Vaddr, leaf: Level) -> Result {
+            let mut table = Pfn::new(0);
+            let mut level = depth.root();
+            while level != leaf {
+                let index = vaddr.index(level);
+                let entry = self.entry(table, level, index);
+                let next = match self.target(entry) {
+                    Some(next) if entry.is_present() => next,
+                    _ => {
+                        let next = Pfn::new(self.tables);
+                        self.tables += 1;
+                        self.set(table, index, pointer(next))?;
+                        next
+                    }
+                };
+                table = next;
+                level = level.below().ok_or(EINVAL)?;
+            }
+            let flags = match leaf {
+                Level::L1 => bits::PRESENT,
+                _ => bits::PRESENT | bits::HUGE,
+            };
+            self.set(
+                table,
+                vaddr.index(leaf),
+                MachineEntry::new(Mfn::new(0x5000), Protection::from_raw(flags)),
+            )
+        }
+
+        /// Finds all tables without the walker: those that some entry below `geometry` points to.
+        fn expected(&self, geometry: &Geometry) -> usize {
+            let mut found = 1;
+            for table in 1..self.tables {
+                if self.start_of(Pfn::new(table), geometry).is_some() {
+                    found += 1;
+                }
+            }
+            found
+        }
+
+        /// Returns where the part that a table maps begins, if the walk has to visit it.
+        fn start_of(&self, table: Pfn, geometry: &Geometry) -> Option<(usize, Level)> {
+            if table == Pfn::new(0) {
+                return Some((0, geometry.depth.root()));
+            }
+            let (parent, index, _) = self
+                .entries
+                .iter()
+                .find(|(_, _, entry)| !entry.is_huge() && *entry == pointer(table))?;
+            let (base, level) = self.start_of(*parent, geometry)?;
+            let start = base + (index << level.shift());
+            let is_root = *parent == Pfn::new(0);
+            if start >= geometry.length || is_root && geometry.hole.contains(index) {
+                return None;
+            }
+            Some((start, level.below()?))
+        }
+    }
+
+    fn pointer(table: Pfn) -> MachineEntry {
+        MachineEntry::new(
+            Mfn::new(table.raw()),
+            Protection::from_raw(bits::KERNEL_TABLE),
+        )
+    }
+
+    impl Tables for Synthetic {
+        fn entry(&self, table: Pfn, _level: Level, index: usize) -> MachineEntry {
+            self.entries
+                .iter()
+                .find(|(t, i, _)| *t == table && *i == index)
+                .map_or(MachineEntry::EMPTY, |(_, _, entry)| *entry)
+        }
+
+        fn target(&self, entry: MachineEntry) -> Option<Pfn> {
+            Some(Pfn::new(entry.mfn().raw()))
+        }
+    }
+
+    /// Walks, and checks the number of tables and that each comes after those below it.
+    fn visits_as_expected(tables: &Synthetic, geometry: &Geometry) -> Result<bool> {
+        let mut visited = KVec::new();
+        let mut result = Ok(());
+        walk(tables, Pfn::new(0), geometry, |table| {
+            if let Err(error) = visited.push(table, GFP_KERNEL) {
+                result = Err(error);
+            }
+        });
+        result?;
+        let root_is_last = visited.last().is_some_and(|table| table.is_root);
+        let one_root = visited.iter().filter(|table| table.is_root).count() == 1;
+        let children_first = visited.iter().enumerate().all(|(at, table)| {
+            visited[at..]
+                .iter()
+                .all(|later| later.is_root || later.level.number() >= 1)
+                && (table.is_root || at + 1 < visited.len())
+        });
+        let no_twice = visited.iter().enumerate().all(|(at, table)| {
+            !visited[at + 1..].iter().any(|later| later.pfn == table.pfn)
+        });
+        let right_levels = visited.iter().all(|table| {
+            tables
+                .start_of(table.pfn, geometry)
+                .is_some_and(|(_, level)| level == table.level)
+        });
+        Ok(root_is_last
+            && one_root
+            && children_first
+            && no_twice
+            && right_levels
+            && visited.len() == tables.expected(geometry))
+    }
+
+    const DEPTHS: [Depth; 2] = [Depth::Four, Depth::Five];
+
+    fn user_half(depth: Depth) -> Geometry {
+        Geometry::below(depth, Vaddr::new(1 << (depth.address_bits() - 1)))
+    }
+
+    fn everything(depth: Depth) -> Geometry {
+        Geometry::below(depth, Vaddr::new(0xffff_ffff_ff80_0000))
+    }
+
+    #[test]
+    fn empty_tree_has_a_root_only() -> Result {
+        for depth in DEPTHS {
+            let tables = Synthetic::new();
+            assert!(visits_as_expected(&tables, &user_half(depth))?);
+            assert_eq!(tables.expected(&user_half(depth)), 1);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn one_page_has_a_table_at_each_level() -> Result {
+        for depth in DEPTHS {
+            let mut tables = Synthetic::new();
+            tables.map(depth, Vaddr::new(0x7f00_1234_5000), Level::L1)?;
+            assert!(visits_as_expected(&tables, &user_half(depth))?);
+            assert_eq!(tables.tables, depth.root().number() as usize);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn pages_on_both_sides_of_each_boundary() -> Result {
+        for depth in DEPTHS {
+            for boundary in [21, 30, 39] {
+                let mut tables = Synthetic::new();
+                tables.map(depth, Vaddr::new((1 << boundary) - 4096), Level::L1)?;
+                tables.map(depth, Vaddr::new(1 << boundary), Level::L1)?;
+                assert!(visits_as_expected(&tables, &user_half(depth))?);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn large_pages_are_no_tables() -> Result {
+        for depth in DEPTHS {
+            let mut tables = Synthetic::new();
+            tables.map(depth, Vaddr::new(0x4000_0000), Level::L2)?;
+            tables.map(depth, Vaddr::new(0x80_0000_0000), Level::L3)?;
+            assert!(visits_as_expected(&tables, &user_half(depth))?);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn end_is_exclusive() -> Result {
+        for depth in DEPTHS {
+            let end = 1 << (depth.address_bits() - 1);
+            let mut tables = Synthetic::new();
+            tables.map(depth, Vaddr::new(end - 4096), Level::L1)?;
+            let inside = tables.tables;
+            tables.map(depth, Vaddr::new(end), Level::L1)?;
+            assert!(tables.tables > inside);
+            assert_eq!(tables.expected(&user_half(depth)), inside);
+            assert!(visits_as_expected(&tables, &user_half(depth))?);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn slots_of_xen_are_left_alone() -> Result {
+        let depth = Depth::Four;
+        let mut tables = Synthetic::new();
+        tables.map(depth, Vaddr::new(0xffff_8800_0000_0000), Level::L1)?;
+        let inside = tables.tables;
+        tables.map(depth, Vaddr::new(0xffff_8000_0000_0000), Level::L1)?;
+        tables.map(depth, Vaddr::new(0xffff_87ff_ffff_f000), Level::L1)?;
+        assert_eq!(tables.expected(&everything(depth)), inside);
+        assert!(visits_as_expected(&tables, &everything(depth))?);
+        Ok(())
+    }
+
+    #[test]
+    fn last_page_below_the_end_is_found() -> Result {
+        for depth in DEPTHS {
+            let last = Vaddr::new(0xffff_ffff_ff7f_f000);
+            let mut tables = Synthetic::new();
+            tables.map(depth, last, Level::L1)?;
+            assert!(visits_as_expected(&tables, &everything(depth))?);
+            assert_eq!(tables.expected(&everything(depth)), tables.tables);
+            let found = find(&tables, Pfn::new(0), depth, last);
+            assert!(found.is_some_and(|(_, level)| level == Level::L1));
+            assert!(find(&tables, Pfn::new(0), depth, last.add(4096)).is_none());
+        }
+        Ok(())
     }
 }

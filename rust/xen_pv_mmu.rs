@@ -50,8 +50,6 @@
 //! [`pin`], with Xen refusing it), a stale translation (callers of [`tlb`]; [`p2m`] for its own
 //! list), a leaked frame ([`p2m`], [`contiguous`]).
 
-#![deny(unsafe_op_in_unsafe_fn)]
-
 mod addr;
 mod alloc;
 mod boot;

@@ -6,6 +6,8 @@
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cache=${XEN_PVMMU_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xen-pvmmu}
 build=${XEN_PVMMU_BUILD:-$repo/build}
+case $cache in /*) ;; *) cache=$PWD/$cache ;; esac
+case $build in /*) ;; *) build=$PWD/$build ;; esac
 kver=${KVER:-7.3}
 suite=trixie
 xen_release=4.20
@@ -21,6 +23,13 @@ xen=$cache/xen-$xen_release.elf
 die() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
 	exit 1
+}
+
+# own DIRECTORY: make it, marked as ours and as not worth a backup.
+own() {
+	mkdir -p "$1"
+	[ -e "$1/CACHEDIR.TAG" ] ||
+		echo 'Signature: 8a477f597d28d172789f06886806bc55' >"$1/CACHEDIR.TAG"
 }
 
 # in_root [BWRAP-OPTION...] -- COMMAND...

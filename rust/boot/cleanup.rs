@@ -39,6 +39,7 @@ use crate::{
 
 /// Removes mappings of level 2 from the kernel map, from `start` up to and including `end`, as far
 /// as they lie outside of the kernel image.
+#[link_section = ".init.text"]
 fn clean_kernel_map(start: Vaddr, end: Vaddr) {
     let (image_start, image_end) = image_bounds();
     let image_end = Vaddr::new(image_end.raw().next_multiple_of(Level::L2.span()) - 1);
@@ -62,6 +63,7 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr) {
 }
 
 /// Makes pages writable and frees them.
+#[link_section = ".init.text"]
 fn free_read_only(start: Pfn, pages: usize) {
     for page in 0..pages {
         protect::writable(direct_of(start.add(page)));
@@ -70,6 +72,7 @@ fn free_read_only(start: Pfn, pages: usize) {
 }
 
 /// Frees a table that is hooked nowhere any more.
+#[link_section = ".init.text"]
 fn free_table(table: Pfn, is_pinned: bool) {
     if is_pinned {
         unpin_early(table);
@@ -83,6 +86,7 @@ fn free_table(table: Pfn, is_pinned: bool) {
 /// Frees everything below the entry at `slot`, of `level`, and the entry.
 ///
 /// `is_pinned` says whether the tables have pins of their own.
+#[link_section = ".init.text"]
 fn free_below(slot: Slot, level: Level, is_pinned: bool) {
     let entry = slot.read();
     if entry.is_none() {
@@ -112,6 +116,7 @@ fn free_below(slot: Slot, level: Level, is_pinned: bool) {
 }
 
 /// Frees the list that Xen built, once the kernel has its own.
+#[link_section = ".init.text"]
 fn free_initial_list() {
     let list = Vaddr::new(StartInfo::mfn_list());
     let words = StartInfo::nr_pages();
@@ -138,6 +143,7 @@ fn free_initial_list() {
 }
 
 /// Takes the mappings of Xen's tables out of the kernel map.
+#[link_section = ".init.text"]
 fn clean_xen_tables() {
     let start = Vaddr::new(StartInfo::pt_base());
     let bytes = StartInfo::nr_pt_frames() << PAGE_SHIFT;
@@ -151,6 +157,7 @@ fn clean_xen_tables() {
 /// Gives up what start of day needed of Xen's list and mappings.
 ///
 /// Context: start of day, with the list in the vmalloc area.
+#[link_section = ".init.text"]
 pub(crate) fn clean_up() {
     free_initial_list();
     clean_xen_tables();

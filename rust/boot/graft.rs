@@ -67,6 +67,7 @@ static DIRECT_LEVEL2: StaticTable = StaticTable::new();
 /// Where Xen's tables that are still in use begin, as a frame number, and how many there are.
 static XEN_TABLES: [ReadMostly; 2] = [ReadMostly::new(0), ReadMostly::new(0)];
 
+#[link_section = ".init.text"]
 fn entry_of(table: Vaddr, index: usize) -> Slot {
     // SAFETY: Start of day: the tables of Xen and of the kernel image are mapped, and are not
     // freed before this is over.
@@ -74,11 +75,13 @@ fn entry_of(table: Vaddr, index: usize) -> Slot {
 }
 
 /// Returns an entry that points to a table of the kernel image, with its pseudo-physical frame.
+#[link_section = ".init.text"]
 fn pointer_to(table: Vaddr, flags: usize) -> MachineEntry {
     MachineEntry::from_raw(phys(table).raw() | flags)
 }
 
 /// Converts the entries of a table made at build time.
+#[link_section = ".init.text"]
 fn convert_table(table: Vaddr) {
     for index in 0..ENTRIES {
         let slot = entry_of(table, index);
@@ -88,6 +91,7 @@ fn convert_table(table: Vaddr) {
 }
 
 /// Returns the address of a table that Xen built, by the mapping of the kernel image.
+#[link_section = ".init.text"]
 fn xen_table(entry: MachineEntry) -> Vaddr {
     match p2m::pfn_of(entry.mfn()) {
         Some(pfn) => KERNEL_MAP.add(pfn.paddr().raw()),
@@ -100,6 +104,7 @@ fn xen_table(entry: MachineEntry) -> Vaddr {
 /// `xen_root` is the root table that Xen built and that is loaded.
 ///
 /// Context: start of day, with interrupts off.
+#[link_section = ".init.text"]
 pub(crate) fn graft(xen_root: Vaddr) {
     let first_table = phys(Vaddr::new(StartInfo::pt_base())).pfn();
     let mfn_list = Vaddr::new(StartInfo::mfn_list());
@@ -124,6 +129,7 @@ pub(crate) fn graft(xen_root: Vaddr) {
 }
 
 /// Links and converts the tables of the kernel image.
+#[link_section = ".init.text"]
 fn link_tables() {
     let root = tables::root();
 
@@ -146,6 +152,7 @@ fn link_tables() {
 }
 
 /// Copies Xen's table of level 2 above the kernel image for the direct map and the kernel map.
+#[link_section = ".init.text"]
 fn copy_level2(xen_level2: Vaddr) {
     let direct_level2 = DIRECT_LEVEL2.vaddr();
     // The tables of level 1 are shared with the kernel image, so that this is the place to forbid
@@ -164,6 +171,7 @@ fn copy_level2(xen_level2: Vaddr) {
 }
 
 /// Takes over the mapping of the p2m list, if it has a root entry of its own.
+#[link_section = ".init.text"]
 fn copy_p2m_mapping(xen_root: Vaddr, mfn_list: Vaddr) {
     let index = mfn_list.index(Level::L4);
 
@@ -173,6 +181,7 @@ fn copy_p2m_mapping(xen_root: Vaddr, mfn_list: Vaddr) {
 }
 
 /// Makes the new tables read-only and has Xen check and keep them.
+#[link_section = ".init.text"]
 fn protect_and_pin(xen_root: Vaddr) {
     for table in [
         tables::root(),
@@ -202,6 +211,7 @@ fn protect_and_pin(xen_root: Vaddr) {
 /// Xen orders its tables for the initial domain as root, level 1, level 2, level 3, level 1 and so
 /// on, so that only the root can be freed; the toolstack orders those of a guest from the root
 /// down, so that all three can.
+#[link_section = ".init.text"]
 fn keep_xen_tables(first: Pfn, replaced: [Vaddr; 3]) {
     let mut first = first.raw();
     let mut end = first + StartInfo::nr_pt_frames();
@@ -233,6 +243,7 @@ fn keep_xen_tables(first: Pfn, replaced: [Vaddr; 3]) {
 /// They cannot be moved: they are in use.
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn check_e820() {
     let [first, count] = &XEN_TABLES;
     check_e820_usable(

@@ -11,7 +11,8 @@ use crate::addr::{
     Paddr,
     Vaddr,
     ENTRIES,
-    PAGE_SHIFT, //
+    PAGE_SHIFT,
+    PAGE_SIZE, //
 };
 use crate::alloc::pin_early;
 use crate::convert;
@@ -21,7 +22,10 @@ use crate::entry::{
     PseudoEntry, //
 };
 use crate::frame::Pfn;
-use crate::level::Level;
+use crate::level::{
+    Depth,
+    Level, //
+};
 use crate::p2m;
 use crate::platform::{
     copy_words,
@@ -40,6 +44,10 @@ use crate::platform::{
     Slot,
     StartInfo,
     KERNEL_MAP, //
+};
+use crate::walk::{
+    find,
+    Tables, //
 };
 use crate::{
     protect,
@@ -93,6 +101,7 @@ impl Layout {
 }
 
 /// Fills table `number` of `level` and hands it to Xen; the tables below it are done.
+#[link_section = ".init.text"]
 fn make_table(area: Pfn, layout: &Layout, level: Level, number: usize) {
     let below = match level {
         Level::L1 => layout.first_list_page()..layout.frames(),
@@ -125,30 +134,32 @@ fn make_table(area: Pfn, layout: &Layout, level: Level, number: usize) {
     pin_early(level, table);
 }
 
-/// Translates an address by the page tables as they are in memory.
-///
-/// Large pages need not be aligned in pseudo-physical memory.
-fn translate(vaddr: Vaddr) -> Option<Paddr> {
-    let mut table = Paddr::new(xen_cr3.read());
-    let mut level = Level::L4;
+/// The page tables in memory, read without relying on the direct map.
+struct EarlyTables;
 
-    loop {
-        let at = Paddr::new(table.raw() + vaddr.index(level) * size_of::<usize>());
-        let entry = MachineEntry::from_raw(read_phys_early(at));
-        if !entry.is_present() {
-            return None;
-        }
-        let target = p2m::pfn_of(entry.mfn())?.paddr();
-        match level.below() {
-            Some(below) if !entry.is_huge() => {
-                table = target;
-                level = below;
-            }
-            _ => return Some(Paddr::new(target.raw() + vaddr.raw() % level.span())),
-        }
+impl Tables for EarlyTables {
+    #[link_section = ".init.text"]
+    fn entry(&self, table: Pfn, _level: Level, index: usize) -> MachineEntry {
+        let at = Paddr::new(table.paddr().raw() + index * size_of::<usize>());
+        MachineEntry::from_raw(read_phys_early(at))
+    }
+
+    #[link_section = ".init.text"]
+    fn target(&self, entry: MachineEntry) -> Option<Pfn> {
+        p2m::pfn_of(entry.mfn())
     }
 }
 
+/// Returns where the page at `vaddr` is; large pages need not be aligned in pseudo-physical memory.
+#[link_section = ".init.text"]
+fn frame_at(vaddr: Vaddr) -> Option<Pfn> {
+    let root = Paddr::new(xen_cr3.read()).pfn();
+    let (entry, level) = find(&EarlyTables, root, Depth::Four, vaddr)?;
+    let first = p2m::pfn_of(entry.mfn())?;
+    Some(first.add(vaddr.raw() % level.span() / PAGE_SIZE))
+}
+
+#[link_section = ".init.text"]
 fn root_slot(vaddr: Vaddr) -> Slot {
     // SAFETY: The kernel's root table is a static.
     unsafe { Slot::in_table(kernel_root(), vaddr.index(Level::L4)) }
@@ -157,6 +168,7 @@ fn root_slot(vaddr: Vaddr) -> Slot {
 /// Moves the p2m list to memory that is RAM on this machine (`xen_relocate_p2m()`).
 ///
 /// Context: start of day, before all memory is mapped.
+#[link_section = ".init.text"]
 pub(crate) fn relocate() {
     let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) << PAGE_SHIFT;
     let layout = Layout::new(bytes);
@@ -182,7 +194,7 @@ pub(crate) fn relocate() {
     }
 
     let old_list = Vaddr::new(StartInfo::mfn_list());
-    let Some(old_area) = translate(old_list) else {
+    let Some(old_start) = frame_at(old_list) else {
         die(c"the p2m list is not mapped");
     };
     // SAFETY: Both lists are mapped; the new one is ours and does not overlap the old one.
@@ -195,13 +207,14 @@ pub(crate) fn relocate() {
     };
     xen_p2m_addr.set(NEW_LIST.raw());
 
-    release(old_list, old_area.pfn(), pages_for(bytes));
+    release(old_list, old_start, pages_for(bytes));
     StartInfo::set_mfn_list(NEW_LIST.raw());
     StartInfo::set_first_p2m_pfn(area.raw());
     StartInfo::set_nr_p2m_frames(layout.frames());
 }
 
 /// Frees the old list, `list_pages` from `list_start` on, and the tables that mapped it.
+#[link_section = ".init.text"]
 fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize) {
     let is_separate = old_list < KERNEL_MAP;
     let (start, end) = if is_separate {
@@ -221,5 +234,40 @@ fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize) {
     // The pages of the list are writable as they are; what else there is were tables.
     for pfn in (start..end).filter(|pfn| !list.contains(pfn)) {
         protect::writable(direct_of(Pfn::new(pfn)));
+    }
+}
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_relocate)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layout_at_the_borders() {
+        let one_page = Layout::new(8);
+        assert_eq!(one_page.list, 1);
+        assert_eq!(one_page.tables, [1, 1, 1]);
+        assert_eq!(one_page.frames(), 4);
+
+        // 1 GiB of memory: one full table of level 1.
+        assert_eq!(Layout::new(2 << 20).tables, [1, 1, 1]);
+        assert_eq!(Layout::new((2 << 20) + 1).tables, [2, 1, 1]);
+        // 512 GiB of memory: one full table of level 2.
+        assert_eq!(Layout::new(1 << 30).tables, [512, 1, 1]);
+        assert_eq!(Layout::new((1 << 30) + 8).tables, [513, 2, 1]);
+    }
+
+    #[test]
+    fn parts_follow_each_other() {
+        for bytes in [8, 2 << 20, (1 << 30) + 8] {
+            let layout = Layout::new(bytes);
+            assert_eq!(layout.first_table(Level::L3), 0);
+            assert_eq!(layout.first_table(Level::L2), layout.tables[2]);
+            assert_eq!(
+                layout.first_table(Level::L1),
+                layout.first_table(Level::L2) + layout.tables[1]
+            );
+            assert_eq!(layout.first_list_page() + layout.list, layout.frames());
+        }
     }
 }

@@ -27,6 +27,26 @@ __rust_helper bool rust_helper_is_lazy_mmu_mode_active(void)
 	return is_lazy_mmu_mode_active();
 }
 
+__rust_helper void rust_helper_lazy_mmu_mode_enable(void)
+{
+	lazy_mmu_mode_enable();
+}
+
+__rust_helper void rust_helper_lazy_mmu_mode_disable(void)
+{
+	lazy_mmu_mode_disable();
+}
+
+__rust_helper u8 rust_helper_xen_pv_mmu_lazy_pause_count(void)
+{
+	return current->lazy_mmu_state.pause_count;
+}
+
+__rust_helper u8 rust_helper_xen_pv_mmu_lazy_enable_count(void)
+{
+	return current->lazy_mmu_state.enable_count;
+}
+
 __rust_helper bool rust_helper_xen_pv_mmu_preemptible(void)
 {
 	return preemptible();

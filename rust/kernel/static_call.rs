@@ -303,7 +303,7 @@ pub use declare_static_call;
 ///
 /// See the [module documentation](self) for an example.
 // Trampolines are made of instructions, so every architecture that has them needs its own.
-#[cfg(any(CONFIG_X86_64, not(CONFIG_HAVE_STATIC_CALL)))]
+#[cfg(any(CONFIG_X86, not(CONFIG_HAVE_STATIC_CALL)))]
 #[macro_export]
 macro_rules! define_static_call {
     ($(
@@ -333,14 +333,14 @@ macro_rules! define_static_call {
         }
     )*};
 }
-#[cfg(any(CONFIG_X86_64, not(CONFIG_HAVE_STATIC_CALL)))]
+#[cfg(any(CONFIG_X86, not(CONFIG_HAVE_STATIC_CALL)))]
 pub use define_static_call;
 
 /// Defines the trampoline of a static call: a jump, and a trap that identifies trampolines.
 ///
 /// C macro: `ARCH_DEFINE_STATIC_CALL_TRAMP()` in
 /// [`arch/x86/include/asm/static_call.h`](srctree/arch/x86/include/asm/static_call.h)
-#[cfg(CONFIG_X86_64)]
+#[cfg(CONFIG_X86)]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! define_static_call_trampoline {
@@ -495,6 +495,8 @@ macro_rules! static_call_addressable {
 /// target may read, write and clobber. The option `nostack` must not be among them: a call uses the
 /// stack.
 ///
+/// Like `call_mod`, this works in modules that have no access to the key.
+///
 /// # Examples
 ///
 /// ```
@@ -535,17 +537,17 @@ macro_rules! static_call_addressable {
 ///
 /// assert_eq!(increment::increment(41), 42);
 /// ```
-#[cfg(CONFIG_X86_64)]
+#[cfg(CONFIG_X86)]
 #[macro_export]
 macro_rules! static_call_asm {
     ($name:ident; $($operands:tt)*) => {
         $crate::macros::paste! {{
-            #[cfg(CONFIG_HAVE_STATIC_CALL_INLINE)]
+            #[cfg(all(CONFIG_HAVE_STATIC_CALL_INLINE, not(MODULE)))]
             $crate::static_call_addressable!([<__SCK__ $name>]);
 
             $crate::asm!("call {trampoline}"; trampoline = sym [<__SCT__ $name>], $($operands)*)
         }}
     };
 }
-#[cfg(CONFIG_X86_64)]
+#[cfg(CONFIG_X86)]
 pub use static_call_asm;

@@ -92,13 +92,13 @@ pub(super) struct Record {
 /// - The first `nr_deferred` elements of `deferred` are initialised.
 /// - Only its own CPU touches it, with interrupts off.
 pub(super) struct Queue {
-    nr_calls: u32,
+    pub(super) nr_calls: u32,
     /// Calls below this number are being issued or were; only their reports are left to do.
-    issued: u32,
-    arg_bytes: u32,
+    pub(super) issued: u32,
+    pub(super) arg_bytes: u32,
     nr_deferred: u32,
-    calls: [Call; MAX_CALLS],
-    records: [Record; MAX_CALLS],
+    pub(super) calls: [Call; MAX_CALLS],
+    pub(super) records: [Record; MAX_CALLS],
     args: [u64; MAX_ARG_BYTES / 8],
     deferred: [MaybeUninit<Deferred>; MAX_DEFERRED],
 }
@@ -390,7 +390,7 @@ impl LocalQueue {
 impl Queue {
     /// Whether another call with `bytes` of arguments fits, or why not.
     #[inline(always)]
-    fn check_room(&self, bytes: usize) -> Result<(), FlushReason> {
+    pub(super) fn check_room(&self, bytes: usize) -> Result<(), FlushReason> {
         if self.nr_calls as usize == MAX_CALLS {
             Err(FlushReason::Batch)
         } else if self.arg_start() + bytes > MAX_ARG_BYTES {
@@ -407,7 +407,7 @@ impl Queue {
 
     /// Takes `bytes` of argument space, for which there is room, aligned to 8.
     #[inline(always)]
-    fn reserve(&mut self, bytes: usize) -> *mut u8 {
+    pub(super) fn reserve(&mut self, bytes: usize) -> *mut u8 {
         let start = self.arg_start();
         // INVARIANT: The caller has checked that there is room.
         self.arg_bytes = (start + bytes) as u32;
@@ -416,7 +416,7 @@ impl Queue {
 
     /// Takes a call, for which there is room, and returns it to be filled in.
     #[inline(always)]
-    fn add_call(&mut self, record: Record) -> &mut Call {
+    pub(super) fn add_call(&mut self, record: Record) -> &mut Call {
         let index = self.nr_calls as usize;
         self.records[index] = record;
         // INVARIANT: The caller has checked that there is room.
@@ -426,7 +426,7 @@ impl Queue {
 
     /// Queues a call of `op` with an array of one element, for which there is room.
     #[inline(always)]
-    fn add_array<T: Copy>(&mut self, op: usize, arg: T, caller: Caller) -> &mut Call {
+    pub(super) fn add_array<T: Copy>(&mut self, op: usize, arg: T, caller: Caller) -> &mut Call {
         const {
             assert!(align_of::<T>() <= 8 && size_of::<T>() % 8 == 0);
         }
@@ -449,7 +449,7 @@ impl Queue {
 
     /// Adds `arg` to the array of the last call if that is `op` and not on its way to Xen.
     #[inline(always)]
-    fn extend<T: Copy>(&mut self, op: usize, arg: T) -> ExtendResult {
+    pub(super) fn extend<T: Copy>(&mut self, op: usize, arg: T) -> ExtendResult {
         match self.extend_raw(op, size_of::<T>()) {
             Ok((index, place)) => {
                 // SAFETY: The space was taken for the element; elements are multiples of 8 bytes.
@@ -481,7 +481,7 @@ impl Queue {
     }
 
     /// Reads element `index` of the array at `array`, if it is in the argument space.
-    fn read_arg<T: Copy>(&self, array: usize, index: usize) -> Option<T> {
+    pub(super) fn read_arg<T: Copy>(&self, array: usize, index: usize) -> Option<T> {
         let area = self.args.as_ptr() as usize;
         let start = array.checked_sub(area)?;
         let at = start.checked_add(index.checked_mul(size_of::<T>())?)?;

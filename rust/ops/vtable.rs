@@ -32,6 +32,8 @@ extern "C" {
     fn __raw_callee_save_xen_make_pte_init();
     // xen-asm.S
     fn xen_read_cr2();
+    #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+    fn xen_read_cr2_direct();
 }
 
 /// Returns the slot value of a function that keeps all registers but its result.
@@ -155,4 +157,116 @@ unsafe extern "C" fn xen_after_bootmem() {
     pin::mark_kernel_tables();
     // SAFETY: Called once, before there are drivers.
     unsafe { contiguous::init() };
+}
+
+/// Calls a thunk the way a call site does. The value is all ones if the thunk lost a register.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+macro_rules! call_thunk {
+    ($thunk:ident, $argument:expr) => {{
+        let argument: usize = $argument;
+        let result: usize;
+        let mut kept: [usize; 8] = [1, 2, 3, argument, 5, 6, 7, 8];
+
+        // SAFETY: The thunk keeps all registers but `rax`, which is what is checked below.
+        unsafe {
+            core::arch::asm!(
+                "call {thunk}",
+                thunk = sym $thunk,
+                out("rax") result,
+                inlateout("rcx") kept[0],
+                inlateout("rdx") kept[1],
+                inlateout("rsi") kept[2],
+                inlateout("rdi") kept[3],
+                inlateout("r8") kept[4],
+                inlateout("r9") kept[5],
+                inlateout("r10") kept[6],
+                inlateout("r11") kept[7],
+            );
+        }
+        if kept == [1, 2, 3, argument, 5, 6, 7, 8] {
+            result
+        } else {
+            usize::MAX
+        }
+    }};
+}
+
+/// Returns what the thunk of `pte_val` makes of an entry.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+pub(crate) fn val_by_thunk(entry: usize) -> usize {
+    call_thunk!(__raw_callee_save_xen_pte_val, entry)
+}
+
+/// Returns what the thunk of `make_pte` makes of a value.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+pub(crate) fn make_by_thunk(value: usize) -> usize {
+    call_thunk!(__raw_callee_save_xen_make_pte, value)
+}
+
+/// Returns the slots that have to be ours at run time: name, value, and our function.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+pub(super) fn own_slots() -> [(&'static str, usize, usize); 36] {
+    macro_rules! slots {
+        (
+            functions: $($slot:ident: $function:ident,)*
+            thunks: $($thunk_slot:ident: $thunk:ident,)*
+        ) => {
+            // SAFETY: The table does not change any more.
+            unsafe {
+                [
+                    $((
+                        stringify!($slot),
+                        bindings::pv_ops.mmu.$slot.map_or(0, |slot| slot as usize),
+                        $function as usize,
+                    ),)*
+                    $((
+                        stringify!($thunk_slot),
+                        bindings::pv_ops.mmu.$thunk_slot.func as usize,
+                        $thunk as usize,
+                    ),)*
+                ]
+            }
+        };
+    }
+
+    slots! {
+        functions:
+        flush_tlb_user: xen_flush_tlb,
+        flush_tlb_kernel: xen_flush_tlb,
+        flush_tlb_one_user: xen_flush_tlb_one_user,
+        flush_tlb_multi: xen_flush_tlb_multi,
+        exit_mmap: xen_exit_mmap,
+        write_cr2: xen_write_cr2,
+        read_cr3: xen_read_cr3,
+        write_cr3: xen_write_cr3,
+        enter_mmap: xen_enter_mmap,
+        pgd_alloc: xen_pgd_alloc,
+        pgd_free: xen_pgd_free,
+        alloc_pte: xen_alloc_pte,
+        alloc_pmd: xen_alloc_pmd,
+        alloc_pud: xen_alloc_pud,
+        release_pte: xen_release_pte,
+        release_pmd: xen_release_pmd,
+        release_pud: xen_release_pud,
+        set_pte: xen_set_pte,
+        set_pmd: xen_set_pmd,
+        set_pud: xen_set_pud,
+        set_p4d: xen_set_p4d,
+        ptep_modify_prot_start: xen_ptep_modify_prot_start,
+        ptep_modify_prot_commit: xen_ptep_modify_prot_commit,
+        lazy_mode_flush: xen_flush_lazy_mmu,
+        set_fixmap: xen_set_fixmap,
+        thunks:
+        pte_val: __raw_callee_save_xen_pte_val,
+        pmd_val: __raw_callee_save_xen_pmd_val,
+        pud_val: __raw_callee_save_xen_pud_val,
+        p4d_val: __raw_callee_save_xen_p4d_val,
+        pgd_val: __raw_callee_save_xen_pgd_val,
+        make_pte: __raw_callee_save_xen_make_pte,
+        make_pmd: __raw_callee_save_xen_make_pmd,
+        make_pud: __raw_callee_save_xen_make_pud,
+        make_p4d: __raw_callee_save_xen_make_p4d,
+        make_pgd: __raw_callee_save_xen_make_pgd,
+        read_cr2: xen_read_cr2_direct,
+    }
 }

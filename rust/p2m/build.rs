@@ -116,6 +116,7 @@ impl Shared {
     }
 
     /// Makes the shared page and the shared table.
+    #[link_section = ".init.text"]
     fn create(self) {
         let mut page = early_page();
         page.fill(|_| P2mWord::MISSING.raw());
@@ -136,6 +137,7 @@ impl Shared {
 }
 
 /// Allocates a page during start of day, when a failure ends the boot in any case.
+#[link_section = ".init.text"]
 fn early_page() -> OwnedPage {
     match OwnedPage::new() {
         Some(page) => page,
@@ -146,6 +148,7 @@ fn early_page() -> OwnedPage {
 /// Starts to use the list that Xen made (`xen_build_dynamic_phys_to_machine()`).
 ///
 /// Context: start of day.
+#[link_section = ".init.text"]
 pub(crate) fn use_initial_list() {
     let frames = layout::round_to_leaves(StartInfo::nr_pages());
 
@@ -158,6 +161,7 @@ pub(crate) fn use_initial_list() {
     xen_max_p2m_pfn.set(frames);
 }
 
+#[link_section = ".init.text"]
 fn kind_of(pfn: Pfn) -> Kind {
     match p2m_load(pfn).map(P2mWord::decode) {
         None | Some(P2mEntry::Identity) => Kind::Identity,
@@ -166,6 +170,7 @@ fn kind_of(pfn: Pfn) -> Kind {
     }
 }
 
+#[link_section = ".init.text"]
 fn shared(kind: Kind) -> Option<Shared> {
     match kind {
         Kind::Missing => Some(Shared::Missing),
@@ -175,6 +180,7 @@ fn shared(kind: Kind) -> Option<Shared> {
 }
 
 /// Returns the size of the area for the list, with room for memory that is added later.
+#[link_section = ".init.text"]
 fn area_bytes() -> usize {
     let present = layout::area_bytes(xen_max_p2m_pfn.get());
     let wanted = present.max(layout::area_bytes(layout::frames_in(HOTPLUG_LIMIT_GIB)));
@@ -202,6 +208,7 @@ fn area_bytes() -> usize {
 /// Moves the list to the vmalloc area (`xen_vmalloc_p2m_tree()`).
 ///
 /// Context: start of day, with page tables for all memory and the memblock allocator.
+#[link_section = ".init.text"]
 pub(crate) fn move_to_vmalloc() {
     grow::set_last_frame(xen_max_p2m_pfn.get());
 
@@ -224,6 +231,7 @@ pub(crate) fn move_to_vmalloc() {
 use crate::p2m::grow;
 
 /// Maps the part of the new list that a table of level 1 covers.
+#[link_section = ".init.text"]
 fn map_middle(area: Vaddr, start: Pfn) {
     if let Some(shared) = shared(kind_of_range(start, FRAMES_PER_MIDDLE, kind_of)) {
         let entry = PseudoEntry::from_raw(phys(shared.table()).raw() | bits::KERNEL_TABLE);
@@ -237,6 +245,7 @@ fn map_middle(area: Vaddr, start: Pfn) {
 }
 
 /// Maps one page of the new list.
+#[link_section = ".init.text"]
 fn map_leaf(area: Vaddr, start: Pfn) {
     let entry = match shared(kind_of_range(start, FRAMES_PER_LEAF, kind_of)) {
         Some(shared) => PseudoEntry::new(phys(shared.page()).pfn(), kernel_ro()),
@@ -250,6 +259,7 @@ fn map_leaf(area: Vaddr, start: Pfn) {
     set::pte(slot, convert::to_machine(entry), Caller::here());
 }
 
+#[link_section = ".init.text"]
 fn word_address_in(area: Vaddr, pfn: Pfn) -> Vaddr {
     area.add(pfn.raw() * size_of::<usize>())
 }

@@ -76,3 +76,54 @@ pub(crate) fn kind_of_range(start: Pfn, count: usize, kind_of: impl Fn(Pfn) -> K
         kind
     }
 }
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_p2m_layout)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_at_the_borders() {
+        assert_eq!(top_index(Pfn::new(0)), Some(0));
+        assert_eq!(top_index(Pfn::new(FRAMES_PER_MIDDLE - 1)), Some(0));
+        assert_eq!(top_index(Pfn::new(FRAMES_PER_MIDDLE)), Some(1));
+        assert_eq!(top_index(Pfn::new(FRAMES_IN_TREE - 1)), Some(511));
+        assert_eq!(top_index(Pfn::new(FRAMES_IN_TREE)), None);
+        assert_eq!(middle_index(Pfn::new(511)), 0);
+        assert_eq!(middle_index(Pfn::new(512)), 1);
+        assert_eq!(middle_index(Pfn::new(FRAMES_PER_MIDDLE - 1)), 511);
+        assert_eq!(middle_index(Pfn::new(FRAMES_PER_MIDDLE)), 0);
+        assert_eq!(leaf_start(Pfn::new(511)), Pfn::new(0));
+        assert_eq!(leaf_start(Pfn::new(513)), Pfn::new(512));
+    }
+
+    #[test]
+    fn areas_cover_all_frames() {
+        for frames in [1, 511, 512, 513, FRAMES_PER_MIDDLE - 1, FRAMES_PER_MIDDLE] {
+            assert_eq!(area_bytes(frames), 2 << 20);
+            assert!(round_to_leaves(frames) >= frames);
+            assert!(round_to_leaves(frames) < frames + 512);
+        }
+        assert_eq!(area_bytes(FRAMES_PER_MIDDLE + 1), 4 << 20);
+        // 2 MiB of list for each GiB of memory.
+        assert_eq!(area_bytes(frames_in(512)), 1 << 30);
+    }
+
+    #[test]
+    fn one_other_frame_makes_a_range_mixed() {
+        for odd in [0, 1, 255, 511] {
+            let kind = kind_of_range(Pfn::new(0), 512, |pfn| {
+                if pfn.raw() == odd {
+                    Kind::Identity
+                } else {
+                    Kind::Missing
+                }
+            });
+            assert_eq!(kind, Kind::Mixed);
+        }
+        let missing = kind_of_range(Pfn::new(3), 512, |_| Kind::Missing);
+        assert_eq!(missing, Kind::Missing);
+        let frames = kind_of_range(Pfn::new(3), 512, |_| Kind::Mixed);
+        assert_eq!(frames, Kind::Mixed);
+    }
+}

@@ -8,10 +8,7 @@ use crate::addr::{
 };
 use crate::entry::Protection;
 use crate::frame::Pfn;
-use crate::level::{
-    Depth,
-    Level, //
-};
+use crate::level::Depth;
 use kernel::bindings;
 
 /// Start of the mapping of the kernel image.
@@ -112,9 +109,4 @@ pub(crate) fn is_nx_supported() -> bool {
 /// Returns the address of the kernel's own root table.
 pub(crate) fn kernel_root() -> Vaddr {
     Vaddr::new((&raw const bindings::init_top_pgt).cast::<u8>() as usize)
-}
-
-/// Returns which root entry translates `vaddr`, in a tree of four levels.
-pub(crate) const fn root_index(vaddr: Vaddr) -> usize {
-    vaddr.index(Level::L4)
 }

@@ -191,8 +191,6 @@ pub(crate) enum VaFlush {
     None,
     /// The page, on this vCPU.
     PageLocal,
-    /// Everything, on this vCPU.
-    Local,
     /// The page, on all vCPUs.
     PageAll,
     /// Everything, on all vCPUs.
@@ -205,7 +203,6 @@ impl VaFlush {
         match self {
             VaFlush::None => bindings::UVMF_NONE as usize,
             VaFlush::PageLocal => bindings::UVMF_INVLPG as usize,
-            VaFlush::Local => bindings::UVMF_TLB_FLUSH as usize,
             VaFlush::PageAll => (bindings::UVMF_INVLPG | bindings::UVMF_ALL) as usize,
             VaFlush::All => (bindings::UVMF_TLB_FLUSH | bindings::UVMF_ALL) as usize,
         }

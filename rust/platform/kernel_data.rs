@@ -214,6 +214,7 @@ static P2M_AREA: P2mArea = P2mArea(UnsafeCell::new(core::mem::MaybeUninit::zeroe
 /// Takes `bytes` of the vmalloc area for the p2m list and returns where.
 ///
 /// Context: start of day, once.
+#[inline(always)]
 pub(crate) fn register_p2m_area(bytes: usize) -> Vaddr {
     let area = P2M_AREA.0.get().cast::<bindings::vm_struct>();
 

@@ -186,18 +186,12 @@ impl OwnedPage {
         // SAFETY: Only reads the state of the allocator.
         let page = if unsafe { bindings::slab_is_available() } {
             // SAFETY: The flags allow to sleep, which the callers' context does.
-            unsafe { bindings::get_free_pages_noprof(bindings::GFP_KERNEL | flags, 0) as usize }
+            unsafe { bindings::get_free_pages_noprof(bindings::GFP_KERNEL | flags, 0) }
         } else {
-            // SAFETY: Memblock is there until the slab allocator is; it returns zeroed memory.
-            unsafe { bindings::xen_pv_mmu_memblock_alloc_page() as usize }
+            alloc_early()
         };
         // INVARIANT: A page fresh from the allocator is nobody else's.
         (page != 0).then_some(Self(Vaddr::new(page)))
-    }
-
-    /// Returns the address of the page in the direct map.
-    pub(crate) fn vaddr(&self) -> Vaddr {
-        self.0
     }
 
     /// Returns the frame.
@@ -251,16 +245,31 @@ impl OwnedPage {
     }
 }
 
+/// Allocates a page filled with zeroes before there is a page allocator, or panics.
+#[link_section = ".ref.text"]
+#[inline(never)]
+fn alloc_early() -> usize {
+    // SAFETY: Memblock is there as long as the slab allocator is not.
+    unsafe { bindings::xen_pv_mmu_memblock_alloc_page() as usize }
+}
+
+/// Frees a page of [`alloc_early`].
+#[link_section = ".ref.text"]
+#[inline(never)]
+fn free_early(page: Vaddr) {
+    // SAFETY: As in `alloc_early()`, where the page came from.
+    unsafe { bindings::memblock_free(page.raw() as *mut _, PAGE_SIZE) }
+}
+
 impl Drop for OwnedPage {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the page is ours; it is freed to where it came from, as
-        // no page allocated early is dropped late.
-        unsafe {
-            if bindings::slab_is_available() {
-                bindings::free_pages(self.0.raw(), 0);
-            } else {
-                bindings::memblock_free(self.0.raw() as *mut _, PAGE_SIZE);
-            }
+        // It is freed to where it came from: no page allocated early is dropped late.
+        // SAFETY: Only reads the state of the allocator.
+        if unsafe { bindings::slab_is_available() } {
+            // SAFETY: By the type invariant the page is ours.
+            unsafe { bindings::free_pages(self.0.raw(), 0) }
+        } else {
+            free_early(self.0)
         }
     }
 }

@@ -7,11 +7,75 @@ use core::ffi::CStr;
 use kernel::bindings;
 use kernel::str::CStrExt as _;
 
+/// A report that was kept instead of printed, for tests that provoke one.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Report {
+    pub(crate) target: usize,
+    pub(crate) value: usize,
+    pub(crate) error: isize,
+    pub(crate) by: Caller,
+}
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+mod kept {
+    use super::Report;
+    use crate::platform::IrqLock;
+
+    /// While this is `Some`, reports are counted and the last is kept.
+    // SAFETY: `init()` is called by the only user before anything else.
+    static KEPT: IrqLock<Option<(usize, Option<Report>)>> = unsafe { IrqLock::new(None) };
+    static ACTIVE: crate::platform::ReadMostly = crate::platform::ReadMostly::new(0);
+
+    /// Keeps reports from now on. Only one test uses this.
+    pub(crate) fn start() {
+        // SAFETY: Called once, by the only test that uses it.
+        unsafe { KEPT.init(c"xen_pv_mmu_reports", kernel::static_lock_class!()) };
+        KEPT.with(|kept| *kept = Some((0, None)));
+        ACTIVE.set(1);
+    }
+
+    /// Prints reports again; returns how many were kept, and the last.
+    pub(crate) fn stop() -> (usize, Option<Report>) {
+        ACTIVE.set(0);
+        KEPT.with(Option::take).unwrap_or((0, None))
+    }
+
+    /// Keeps a report if that is asked for.
+    pub(super) fn keep(report: Report) -> bool {
+        if ACTIVE.get() == 0 {
+            return false;
+        }
+        KEPT.with(|kept| match kept {
+            Some((count, last)) => {
+                *count += 1;
+                *last = Some(report);
+                true
+            }
+            None => false,
+        })
+    }
+}
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+pub(crate) use kept::{
+    start as keep_reports,
+    stop as print_reports, //
+};
+
 /// Reports that Xen refused `what`: its target and new value, the error and who asked for it.
 ///
 /// Such reports are rate-limited together. They do not allocate and take no locks but printk's.
 #[cold]
 pub(crate) fn refused(what: &'static CStr, target: usize, value: usize, error: isize, by: Caller) {
+    #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+    if kept::keep(Report {
+        target,
+        value,
+        error,
+        by,
+    }) {
+        return;
+    }
     // SAFETY: Only updates the limiter's own state.
     if !unsafe { bindings::xen_pv_mmu_may_report() } {
         return;

@@ -41,8 +41,6 @@ macro_rules! start_info_fields {
 
 impl StartInfo {
     start_info_fields! {
-        /// Number of frames that the domain has at start of day.
-        nr_pages, set_nr_pages: nr_pages;
         /// Address of the p2m list that Xen built.
         mfn_list, set_mfn_list: mfn_list;
         /// First frame of the p2m list and the tables that map it, if it is mapped separately.
@@ -51,6 +49,12 @@ impl StartInfo {
         nr_p2m_frames, set_nr_p2m_frames: nr_p2m_frames;
         /// Address of the root table that Xen built.
         pt_base, set_pt_base: pt_base;
+    }
+
+    /// Returns the number of frames that the domain has at start of day.
+    pub(crate) fn nr_pages() -> usize {
+        // SAFETY: The page is mapped from the first instruction on.
+        unsafe { (*bindings::xen_start_info).nr_pages }
     }
 
     /// Returns the number of frames of the tables that Xen built.
@@ -155,6 +159,7 @@ impl SharedP2m {
 }
 
 /// Reads a word at a pseudo-physical address without relying on the direct map.
+#[inline(always)]
 pub(crate) fn read_phys_early(paddr: Paddr) -> usize {
     // SAFETY: Maps RAM read-only for the time of the read.
     unsafe {
@@ -174,6 +179,7 @@ impl EarlyMapping {
     /// # Safety
     ///
     /// The page belongs to the caller.
+    #[inline(always)]
     pub(crate) unsafe fn zeroed(paddr: Paddr) -> Self {
         // SAFETY: Maps RAM; there are eight slots for such mappings, of which at most three are
         // in use here.
@@ -191,6 +197,7 @@ impl EarlyMapping {
 }
 
 impl Drop for EarlyMapping {
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: Mapped by `zeroed()`.
         unsafe { bindings::early_memunmap(self.0, PAGE_SIZE) }
@@ -198,18 +205,21 @@ impl Drop for EarlyMapping {
 }
 
 /// Keeps memory from being handed out.
+#[inline(always)]
 pub(crate) fn memblock_reserve(start: Paddr, bytes: usize) {
     // SAFETY: Start of day: nobody else runs. A failure to record it is reported by memblock.
     unsafe { bindings::xen_pv_mmu_memblock_reserve(start.raw() as u64, bytes as u64) };
 }
 
 /// Gives reserved memory back.
+#[inline(always)]
 pub(crate) fn memblock_free(start: Paddr, bytes: usize) {
     // SAFETY: Start of day; the callers have stopped to use the memory.
     unsafe { bindings::memblock_phys_free(start.raw() as u64, bytes as u64) };
 }
 
 /// Finds `bytes` of RAM that is free and not in conflict with the E820 map (setup.c).
+#[inline(always)]
 pub(crate) fn find_free_area(bytes: usize) -> Option<Paddr> {
     // SAFETY: Start of day: nobody else runs.
     let area = unsafe { bindings::xen_find_free_area(bytes as u64) };
@@ -217,6 +227,7 @@ pub(crate) fn find_free_area(bytes: usize) -> Option<Paddr> {
 }
 
 /// Stops the boot if part of the area is not RAM in the E820 map (setup.c).
+#[inline(always)]
 pub(crate) fn check_e820_usable(start: Paddr, bytes: usize, component: &'static CStr) {
     // SAFETY: Start of day: nobody else runs.
     unsafe {
@@ -225,36 +236,42 @@ pub(crate) fn check_e820_usable(start: Paddr, bytes: usize, component: &'static 
 }
 
 /// Returns what the p2m list will say of a frame of extra memory, before it covers it (setup.c).
+#[inline(always)]
 pub(crate) fn check_extra_memory(pfn: Pfn) -> P2mWord {
     // SAFETY: Only looks the frame up in a table of setup.c.
     P2mWord::from_raw(unsafe { bindings::xen_chk_extra_mem(pfn.raw()) })
 }
 
 /// Marks extra memory as missing in the p2m list (setup.c).
+#[inline(always)]
 pub(crate) fn invalidate_extra_memory() {
     // SAFETY: Start of day: nobody else runs.
     unsafe { bindings::xen_inv_extra_mem() }
 }
 
 /// Remaps memory that was freed for the sake of the E820 map (setup.c).
+#[inline(always)]
 pub(crate) fn remap_released_memory() {
     // SAFETY: Start of day: nobody else runs.
     unsafe { bindings::xen_remap_memory() }
 }
 
 /// Builds the kernel's page tables for all memory (`paging_init()`).
+#[inline(always)]
 pub(crate) fn build_kernel_mappings() {
     // SAFETY: Called once, from the hook that replaces it.
     unsafe { bindings::paging_init() }
 }
 
 /// Makes sure that there are tables down to level 1 above `vaddr`; returns the entry.
+#[inline(always)]
 pub(crate) fn populate_level1(vaddr: Vaddr) -> Slot {
     // SAFETY: Start of day: nobody else runs. Returns an entry of the kernel's tables, for good.
     unsafe { Slot::from_raw(bindings::populate_extra_pte(vaddr.raw())) }
 }
 
 /// Makes sure that there are tables down to level 2 above `vaddr`; returns the entry.
+#[inline(always)]
 pub(crate) fn populate_level2(vaddr: Vaddr) -> Slot {
     // SAFETY: As in `populate_level1()`.
     unsafe { Slot::from_raw(bindings::populate_extra_pmd(vaddr.raw())) }

@@ -160,8 +160,9 @@ def configure(variant: Variant) -> None:
 def build(variant: Variant, *targets: str) -> str:
     """Builds a variant; returns one line on what was done."""
     prepare_tree()
-    # Only the first build's length is worth predicting: later ones do what changed.
+    # Only a first build's length is worth predicting: later ones do what changed.
     first = not targets and not out(variant).exists()
+    resumed = not targets and not first and not bzimage(variant).exists()
     _seed(variant)
     configure(variant)
     memory = places.state() / f"steps-{places.tree().name}-{variant.name}"
@@ -179,7 +180,8 @@ def build(variant: Variant, *targets: str) -> str:
         for line in follow(child, file):
             if line is not None and _STEP.match(line):
                 steps += 1
-            progress.update(f"{steps} of about {expected} steps" if first else f"{steps} steps")
+            limit = f" of about {expected}" if first else f" of at most {expected}" if resumed else ""
+            progress.update(f"{steps}{limit} steps")
         code = child.wait()
     _judge(variant, code, log, progress)
     if first:
@@ -230,14 +232,14 @@ def first_errors(lines: list[str], count: int = 12) -> list[str]:
 def warnings(lines: list[str]) -> list[str]:
     """Warnings about our code, and any about the linked image.
 
-    rustc and clippy name the place on a line of its own, up to three lines below.
+    rustc and clippy name the place on a line of its own, up to a few lines below.
     """
     found = []
     for number, line in enumerate(lines):
         if re.search(r"warning: objtool:|WARNING: modpost:|ld\.lld: warning:", line):
             found.append(line)
         elif line.startswith("warning"):
-            place = next((near for near in lines[number + 1 : number + 4] if near.lstrip().startswith("--> ")), "")
+            place = next((near for near in lines[number + 1 : number + 7] if near.lstrip().startswith("--> ")), "")
             if _OURS.search(place):
                 found.append(f"{line} {place.strip()}")
         elif re.search(r":\d+: warning:", line) and _OURS.search(line):

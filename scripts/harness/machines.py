@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 # What each kind of machine must print: proof that it is that kind.
 KINDS = {
-    "dom0": (r"Booting kernel on Xen", r"PV MMU: Rust\b", r"paging levels +4\b"),
-    "bare4": (r"Booting paravirtualized kernel on bare hardware", r"PV MMU: none\b", r"paging levels +4\b"),
-    "bare5": (r"Booting paravirtualized kernel on bare hardware", r"PV MMU: none\b", r"paging levels +5\b"),
-    "pvh": (r"Booting paravirtualized kernel on bare hardware", r"PV MMU: none\b", r"paging levels +4\b"),
+    "dom0": (r"Booting kernel on Xen", r"PV MMU: Rust\b", r"Paging levels: +4\b"),
+    "bare4": (r"Booting paravirtualized kernel on bare hardware", r"PV MMU: none\b", r"Paging levels: +4\b"),
+    "bare5": (r"Booting paravirtualized kernel on bare hardware", r"PV MMU: none\b", r"Paging levels: +5\b"),
+    "pvh": (r"Booting paravirtualized kernel on bare hardware", r"PV MMU: none\b", r"Paging levels: +4\b"),
 }
 DONE = r"PVMMU: DONE pass=[1-9]\d* fail=0\b"
 OFF = r"reboot: Power down"

@@ -159,6 +159,12 @@ LINUX = (
         good=("PVMMU: PASS fork", "PVMMU: DONE pass=1 fail=0"),
     ),
     Rule(
+        "guest test not possible",
+        r"\bPVMMU: SKIP .* in this kernel\b",
+        bad=("PVMMU: SKIP threads no madvise in this kernel",),
+        good=("PVMMU: SKIP balloon-grow has all the memory that it may have",),
+    ),
+    Rule(
         "no user space",
         r"Initramfs unpacking failed|No filesystem could mount root",
         bad=("Initramfs unpacking failed: junk at the end of compressed archive",),

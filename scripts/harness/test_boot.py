@@ -23,7 +23,7 @@ KUNIT = """\
 GOOD = f"""\
 [    0.5] Booting kernel on Xen
 {KUNIT}  PV MMU: Rust
-  paging levels  4
+  Paging levels: 4
 PVMMU: PASS fork
 PVMMU: PASS exec
 PVMMU: DONE pass=2 fail=0
@@ -42,7 +42,7 @@ class Judge(unittest.TestCase):
         self.assertEqual((found, tests.passed, guest), ([], 2, "pass=2 fail=0"))
 
     def test_each_marker_is_missed(self):
-        for marker in ("Booting kernel on Xen", "PV MMU: Rust", "paging levels  4", "reboot: Power down", "PVMMU: DONE pass=2 fail=0"):
+        for marker in ("Booting kernel on Xen", "PV MMU: Rust", "Paging levels: 4", "reboot: Power down", "PVMMU: DONE pass=2 fail=0"):
             with self.subTest(marker):
                 log = "\n".join(line for line in GOOD.splitlines() if marker not in line)
                 self.assertTrue(any(text.startswith("never printed") for text in problems(log)))

@@ -15,7 +15,7 @@
 
 #define TOLERANCE_KB	1024
 #define PATIENCE	30		/* seconds for all of it */
-#define GIVE_UP		5		/* seconds without the first page */
+#define GIVE_UP		15		/* seconds without the first page */
 
 static long number(const char *path)
 {

@@ -49,6 +49,7 @@ static void check_frozen(struct race *race, const uint64_t *view)
 	protect(race->mem, SIZE, PROT_READ);
 	for (size_t page = 0; page < PAGES; page++)
 		before[page] = *word((uint64_t *)view, page);
+	usleep(100);
 	for (size_t page = 0; page < PAGES; page++)
 		if (*word((uint64_t *)view, page) != before[page])
 			fail("page %zu changed while it was read-only", page);

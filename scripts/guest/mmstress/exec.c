@@ -134,7 +134,7 @@ void test_exec_storm(void)
 	}
 }
 
-static NORETURN void *fault_forever(void *arg)
+static __noreturn void *fault_forever(void *arg)
 {
 	const size_t pages = 16;
 
@@ -148,7 +148,7 @@ static NORETURN void *fault_forever(void *arg)
 	}
 }
 
-static NORETURN void *exec_from_thread(void *arg)
+static __noreturn void *exec_from_thread(void *arg)
 {
 	usleep(rnd_below(3000));
 	become("1", arg);

@@ -39,18 +39,13 @@ static void print_xen(void)
 	       line_of(HYPERVISOR "version/extra", extra, sizeof(extra)));
 }
 
-/* The PVH entry notes itself as the boot loader: 9 under Xen, 11 elsewhere. */
+/* The PVH entry makes a boot header of its own, of this version. */
 static bool through_pvh(void)
 {
-	FILE *file = fopen("/sys/kernel/boot_params/data", "re");
-	int loader;
+	char version[16];
 
-	if (!file)
-		return false;
-	fseek(file, 0x210, SEEK_SET);
-	loader = fgetc(file) >> 4;
-	fclose(file);
-	return loader == 9 || loader == 11;
+	return !strcmp(line_of("/sys/kernel/boot_params/version", version,
+			       sizeof(version)), "0x020c");
 }
 
 static const char *guest_type(void)

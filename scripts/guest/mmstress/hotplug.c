@@ -29,7 +29,7 @@ static bool removable(unsigned int cpu)
 	return !access(path, W_OK);
 }
 
-static NORETURN void fork_until(const _Atomic bool *stop)
+static __noreturn void fork_until(const _Atomic bool *stop)
 {
 	const size_t pages = 64;
 	char *mem = map(pages * PAGE, PROT_READ | PROT_WRITE);

@@ -18,7 +18,7 @@ static const char usage[] =
 	"  time    what a few operations cost\n"
 	"  facts   what all this runs on\n";
 
-static NORETURN void usage_error(void)
+static __noreturn void usage_error(void)
 {
 	fputs(usage, stderr);
 	exit(2);

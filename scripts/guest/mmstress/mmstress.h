@@ -28,7 +28,7 @@
 /* test.c: the tests by name */
 
 enum test_flags {
-	TEST_SINGLE = 1,	/* changes something global: one at a time */
+	TEST_SINGLE = 1,	/* changes something global: one such test at a time */
 	TEST_ALONE = 2,		/* needs the machine for itself */
 	TEST_LAST = 4,		/* looks back at what the others did */
 };
@@ -67,13 +67,13 @@ struct report {
 	char reason[240];
 };
 
-#define PRINTF(f, a)	__attribute__((format(printf, f, a)))
-#define NORETURN	__attribute__((noreturn))
+#define __printf(f, a)	__attribute__((format(printf, f, a)))
+#define __noreturn	__attribute__((noreturn))
 
 void report_to(struct report *report);
-void fail(const char *fmt, ...) PRINTF(1, 2) NORETURN;
-void fail_errno(const char *fmt, ...) PRINTF(1, 2) NORETURN;
-void skip(const char *fmt, ...) PRINTF(1, 2) NORETURN;
+void fail(const char *fmt, ...) __printf(1, 2) __noreturn;
+void fail_errno(const char *fmt, ...) __printf(1, 2) __noreturn;
+void skip(const char *fmt, ...) __printf(1, 2) __noreturn;
 
 /* True once at least, then until the time given to the test is used up. */
 bool more(void);

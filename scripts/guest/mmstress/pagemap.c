@@ -94,8 +94,8 @@ static void check_flags(const char *page, uint64_t end)
 /* A child that found other frames than its parent: the kernel moved some. */
 #define MOVED	3
 
-static NORETURN void child_frames(char *mem, const uint64_t *frames,
-				  size_t pages, uint64_t end)
+static __noreturn void child_frames(char *mem, const uint64_t *frames,
+				    size_t pages, uint64_t end)
 {
 	for (size_t i = 0; i < pages; i++)
 		if (frame_of(mem + i * PAGE, end) != frames[i])

@@ -41,9 +41,9 @@ void fill(void *mem, size_t pages, uint32_t first, uint32_t gen)
 }
 
 /* Reads the word again: a stale TLB entry may be gone by then. */
-static NORETURN void mismatch(const char *what, uint32_t page, unsigned int line,
-			      uint32_t gen, uint64_t found,
-			      const volatile uint64_t *at)
+static __noreturn void mismatch(const char *what, uint32_t page, unsigned int line,
+				uint32_t gen, uint64_t found,
+				const volatile uint64_t *at)
 {
 	uint64_t decoded = found ^ key();
 	char whose[64] = "foreign data";

@@ -119,22 +119,25 @@ static void prot_none_end(char *mem, size_t pages, uint32_t gen, enum end end,
 	unmap(mem, size);
 }
 
+static void prot_none_round(uint32_t gen, enum end end)
+{
+	const int rw = PROT_READ | PROT_WRITE;
+	size_t pages = end == END_UNMAP ? fit(MIB) / PAGE : 1 + rnd_below(32);
+	size_t size = pages * PAGE;
+	int fd = tmpfs_file(size);
+
+	prot_none_end(map(size, rw), pages, gen, end, true);
+	prot_none_end(map_file(fd, size, rw, MAP_SHARED), pages, gen + 1, end,
+		      false);
+	prot_none_end(map_file(fd, size, rw, MAP_PRIVATE), pages, gen + 2, end,
+		      false);
+	close(fd);
+}
+
 /* With PAGE_TABLE_CHECK the kernel notices pages that it lost count of. */
 void test_prot_none(void)
 {
-	const int rw = PROT_READ | PROT_WRITE;
-
-	for (uint32_t gen = 1; more(); gen++) {
-		size_t pages = gen % 8 ? 1 + rnd_below(32) : fit(4 * MIB) / PAGE;
-		int fd = tmpfs_file(pages * PAGE);
-		char *mem;
-
-		mem = map(pages * PAGE, rw);
-		prot_none_end(mem, pages, gen, gen % NR_ENDS, true);
-		mem = map_file(fd, pages * PAGE, rw, MAP_SHARED);
-		prot_none_end(mem, pages, gen + 1, gen % NR_ENDS, false);
-		mem = map_file(fd, pages * PAGE, rw, MAP_PRIVATE);
-		prot_none_end(mem, pages, gen + 2, gen % NR_ENDS, false);
-		close(fd);
-	}
+	for (uint32_t gen = 1; more(); gen++)
+		for (enum end end = 0; end < NR_ENDS; end++)
+			prot_none_round(gen, end);
 }

@@ -54,8 +54,8 @@ bool more(void)
 }
 
 /* The first one to speak is heard, and ends all processes of the test. */
-static NORETURN void conclude(enum verdict verdict, const char *fmt,
-			      va_list args, int err)
+static __noreturn void conclude(enum verdict verdict, const char *fmt,
+				va_list args, int err)
 {
 	size_t size = sizeof(report->reason);
 	int pass = VERDICT_PASS, len;

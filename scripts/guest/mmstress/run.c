@@ -23,11 +23,11 @@
 
 #define MAX_SLICE	1.0	/* seconds, on all CPUs at once */
 #define SHARED_PART	0.8	/* of the time goes to all CPUs at once */
+#define ALONE_PART	0.15	/* at least, to each test that must be alone */
 
 /* What all runs of one test add up to; shared with the workers. */
 struct total {
 	_Atomic int verdict;
-	_Atomic bool busy;
 	_Atomic unsigned long runs;
 	_Atomic unsigned long rounds;
 	_Atomic unsigned long msecs;
@@ -36,6 +36,7 @@ struct total {
 
 static struct total *totals;
 static _Atomic unsigned long *turns;
+static _Atomic bool *single_busy;
 
 static void *shared(size_t size)
 {
@@ -43,8 +44,8 @@ static void *shared(size_t size)
 			MAP_SHARED | MAP_ANONYMOUS);
 }
 
-static NORETURN void be_the_test(const struct test *test, double seconds,
-				 struct report *report, unsigned long run)
+static __noreturn void be_the_test(const struct test *test, double seconds,
+				   struct report *report, unsigned long run)
 {
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -162,15 +163,19 @@ static bool can_share(const struct test *test)
 	       totals[test - tests].verdict == VERDICT_PASS;
 }
 
-/* A test that is not TEST_SINGLE can be claimed by all workers at once. */
+/* The tests that change something global keep out of each other's way. */
 static bool claim(const struct test *test)
 {
-	bool busy = atomic_exchange(&totals[test - tests].busy, true);
-
-	return !busy || !(test->flags & TEST_SINGLE);
+	return !(test->flags & TEST_SINGLE) || !atomic_exchange(single_busy, true);
 }
 
-static NORETURN void work(const struct plan *plan, unsigned int me, double end)
+static void release(const struct test *test)
+{
+	if (test->flags & TEST_SINGLE)
+		atomic_store(single_busy, false);
+}
+
+static __noreturn void work(const struct plan *plan, unsigned int me, double end)
 {
 	double slice = end - now();
 	struct report *report = shared(sizeof(*report));
@@ -190,7 +195,7 @@ static NORETURN void work(const struct plan *plan, unsigned int me, double end)
 		/* Tests that do not choose a CPU start on that of the worker. */
 		pin(me);
 		run_and_add(test, slice, report);
-		atomic_store(&totals[test - tests].busy, false);
+		release(test);
 	}
 	_exit(0);
 }
@@ -250,37 +255,45 @@ static void print_total(const struct test *test, const struct total *total)
 		printf("PVMMU: SKIP %s %s\n", test->name, total->reason);
 }
 
-/* What each test that has not run may take; a look back takes no time. */
-static double share_of_rest(const struct plan *plan, double seconds)
+/*
+ * What a test that has not run may take: an equal part of the time that is
+ * left, if any. A look back needs none, and being alone needs some.
+ */
+static double slice_of(const struct test *test, const struct plan *plan,
+		       double seconds)
 {
+	double least = plan->workers > 1 ? plan->seconds * ALONE_PART : 0;
 	unsigned int left = 0;
+	double slice;
 
 	for (size_t i = 0; i < plan->nr; i++)
 		left += !(plan->tests[i]->flags & TEST_LAST) &&
 			!totals[plan->tests[i] - tests].runs;
-	return left && seconds > 0 ? seconds / left : 0;
+	slice = left && seconds > 0 ? seconds / left : 0;
+	return test->flags & TEST_ALONE && slice < least ? least : slice;
 }
 
 unsigned int run_plan(const struct plan *plan)
 {
 	struct report *report = shared(sizeof(*report));
 	unsigned int count[3] = { 0 };
-	double start = now(), slice;
+	double end = now() + plan->seconds;
 
 	totals = shared(nr_tests * sizeof(*totals));
 	turns = shared(sizeof(*turns));
+	single_busy = shared(sizeof(*single_busy));
 	printf("PVMMU: %zu tests, %u at once, %.0f s, %u CPUs, seed %lu\n",
 	       plan->nr, plan->workers, plan->seconds, nr_cpus, pattern_seed);
 	if (plan->workers > 1)
 		run_at_once(plan);
 
-	slice = share_of_rest(plan, plan->seconds - (now() - start));
 	for (size_t i = 0; i < plan->nr; i++) {
 		const struct test *test = plan->tests[i];
 		struct total *total = &totals[test - tests];
 
 		if (!total->runs)
-			run_and_add(test, slice, report);
+			run_and_add(test, slice_of(test, plan, end - now()),
+				    report);
 		print_total(test, total);
 		count[total->verdict]++;
 	}

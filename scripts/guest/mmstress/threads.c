@@ -154,7 +154,7 @@ static void *short_life(void *arg)
 enum ending { JOIN, EXIT_ALL, EXIT_MAIN_FIRST, KILL, NR_ENDINGS };
 
 /* A process with threads on all CPUs that ends while they are at work. */
-static NORETURN void end_with_threads(enum ending ending, unsigned int count)
+static __noreturn void end_with_threads(enum ending ending, unsigned int count)
 {
 	unsigned long ids[MAX_THREADS];
 
@@ -181,24 +181,28 @@ static NORETURN void end_with_threads(enum ending ending, unsigned int count)
 	_exit(0);
 }
 
+static void thread_exit_round(enum ending ending, unsigned int count)
+{
+	pid_t pid = spawn();
+
+	if (!pid)
+		end_with_threads(ending, count);
+	if (ending == KILL) {
+		usleep(1000 + rnd_below(5000));
+		kill(pid, SIGKILL);
+		reap_killed(pid);
+	} else {
+		reap(pid);
+	}
+	verify(arena.constant, arena.pages, 0, 0, "parent");
+}
+
 void test_thread_exit(void)
 {
 	const unsigned int count = some_threads();
 
 	arena_set_up();
-	for (unsigned int round = 0; more(); round++) {
-		enum ending ending = round % NR_ENDINGS;
-		pid_t pid = spawn();
-
-		if (!pid)
-			end_with_threads(ending, count);
-		if (ending == KILL) {
-			usleep(1000 + rnd_below(5000));
-			kill(pid, SIGKILL);
-			reap_killed(pid);
-		} else {
-			reap(pid);
-		}
-		verify(arena.constant, arena.pages, 0, 0, "parent");
-	}
+	while (more())
+		for (enum ending ending = 0; ending < NR_ENDINGS; ending++)
+			thread_exit_round(ending, count);
 }

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of the queue: those of its memory need no Xen, the others flush it for real.
+
+#[kernel::macros::kunit_tests(xen_pv_mmu_queue)]
+mod queue_memory {
+    use crate::addr::Maddr;
+    use crate::entry::MachineEntry;
+    use crate::multicall::queue::{
+        Queue,
+        Record,
+        MAX_ARG_BYTES,
+        MAX_CALLS, //
+    };
+    use crate::platform::{
+        number,
+        Caller,
+        Command,
+        ExtOp,
+        ExtendResult,
+        FlushReason,
+        MmuUpdate, //
+    };
+    use kernel::alloc::flags::__GFP_ZERO;
+    use kernel::prelude::*;
+
+    const CALLER: Caller = Caller(0x1234);
+
+    /// A queue that belongs to no CPU.
+    fn new_queue() -> Result<KBox<Queue>> {
+        let queue = KBox::<Queue>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
+        // SAFETY: All zeroes is an empty queue.
+        Ok(unsafe { queue.assume_init() })
+    }
+
+    fn update(number: usize) -> MmuUpdate {
+        MmuUpdate::new(
+            Command::Normal,
+            Maddr::new(number * 8),
+            MachineEntry::from_raw(number),
+        )
+    }
+
+    fn push(queue: &mut Queue, number: usize) -> ExtendResult {
+        let result = queue.extend(number::MMU_UPDATE, update(number));
+        if result != ExtendResult::Extended {
+            queue.add_array(number::MMU_UPDATE, update(number), CALLER);
+        }
+        result
+    }
+
+    #[test]
+    fn updates_merge_into_one_call() -> Result {
+        let mut queue = new_queue()?;
+        assert_eq!(push(&mut queue, 0), ExtendResult::OtherCall);
+        for number in 1..10 {
+            assert_eq!(push(&mut queue, number), ExtendResult::Extended);
+        }
+        assert_eq!(queue.nr_calls, 1);
+        assert_eq!(queue.calls[0].args[1], 10);
+        assert_eq!(queue.records[0].value, 10);
+        for number in 0..10 {
+            let read: Option<MmuUpdate> = queue.read_arg(queue.records[0].target, number);
+            assert_eq!(read.map(|update| update.raw()), Some((number * 8, number)));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn another_operation_ends_the_merge() -> Result {
+        let mut queue = new_queue()?;
+        push(&mut queue, 0);
+        queue.add_array(number::MMUEXT_OP, ExtOp::flush_local(), CALLER);
+        assert_eq!(push(&mut queue, 1), ExtendResult::OtherCall);
+        assert_eq!(queue.nr_calls, 3);
+        Ok(())
+    }
+
+    #[test]
+    fn argument_space_can_be_filled_to_the_last_byte() -> Result {
+        let mut queue = new_queue()?;
+        let fits = MAX_ARG_BYTES / size_of::<MmuUpdate>();
+        for number in 0..fits {
+            push(&mut queue, number);
+        }
+        assert_eq!(queue.nr_calls, 1);
+        assert_eq!(queue.arg_bytes as usize, MAX_ARG_BYTES);
+        let more = queue.extend(number::MMU_UPDATE, update(fits));
+        assert_eq!(more, ExtendResult::NoSpace);
+        assert_eq!(queue.check_room(8), Err(FlushReason::Args));
+        assert_eq!(queue.check_room(0), Ok(()));
+        assert_eq!(queue.calls[0].args[1], fits);
+        Ok(())
+    }
+
+    #[test]
+    fn calls_can_be_filled_to_the_last() -> Result {
+        let mut queue = new_queue()?;
+        for number in 0..MAX_CALLS {
+            assert_eq!(queue.check_room(0), Ok(()));
+            queue.add_call(Record {
+                op: number::UPDATE_VA_MAPPING,
+                caller: CALLER,
+                target: number,
+                value: 0,
+                done: 0,
+            });
+        }
+        assert_eq!(queue.check_room(0), Err(FlushReason::Batch));
+        Ok(())
+    }
+
+    #[test]
+    fn arguments_are_aligned() -> Result {
+        let mut queue = new_queue()?;
+        queue.reserve(3);
+        let place = queue.reserve(8);
+        assert_eq!(place as usize % 8, 0);
+        assert_eq!(queue.arg_bytes, 16);
+        Ok(())
+    }
+
+    #[test]
+    fn operation_behind_a_bitmap_can_be_extended() -> Result {
+        let mut queue = new_queue()?;
+        let bitmap = queue.reserve(16).cast();
+        let flush = ExtOp::flush_multi().with_vcpus(bitmap);
+        queue.add_array(number::MMUEXT_OP, flush, CALLER);
+        let extended = queue.extend(number::MMUEXT_OP, ExtOp::flush_all());
+        assert_eq!(extended, ExtendResult::Extended);
+        let second: Option<ExtOp> = queue.read_arg(queue.records[0].target, 1);
+        assert_eq!(second.map(|op| op.raw()), Some(ExtOp::flush_all().raw()));
+        Ok(())
+    }
+
+    #[test]
+    fn calls_on_their_way_to_xen_are_not_extended() -> Result {
+        let mut queue = new_queue()?;
+        push(&mut queue, 0);
+        queue.issued = queue.nr_calls;
+        assert_eq!(push(&mut queue, 1), ExtendResult::OtherCall);
+        assert_eq!(queue.nr_calls, 2);
+        Ok(())
+    }
+
+    #[test]
+    fn arguments_elsewhere_are_not_read() -> Result {
+        let mut queue = new_queue()?;
+        push(&mut queue, 0);
+        let array = queue.records[0].target;
+        let last = MAX_ARG_BYTES / size_of::<MmuUpdate>() - 1;
+        assert!(queue.read_arg::<MmuUpdate>(array, last).is_some());
+        assert!(queue.read_arg::<MmuUpdate>(array, last + 1).is_none());
+        assert!(queue.read_arg::<MmuUpdate>(array - 8, 0).is_none());
+        assert!(queue.read_arg::<MmuUpdate>(array, usize::MAX).is_none());
+        Ok(())
+    }
+}
+
+#[kernel::macros::kunit_tests(xen_pv_mmu_batch)]
+mod batches {
+    use crate::addr::Maddr;
+    use crate::entry::MachineEntry;
+    use crate::multicall::{
+        self,
+        is_queue_empty,
+        queue::MAX_DEFERRED,
+        Batch,
+        Deferred,
+        Issue, //
+    };
+    use crate::p2m;
+    use crate::platform::{
+        direct_of,
+        is_pv_domain,
+        keep_reports,
+        lookup,
+        print_reports,
+        Caller,
+        Command,
+        ExtOp,
+        OwnedPage,
+        PreemptOff, //
+    };
+    use core::ffi::c_void;
+    use core::ptr::null_mut;
+    use kernel::prelude::*;
+    use kernel::sync::atomic::{
+        Atomic,
+        Relaxed, //
+    };
+
+    static CALLS: Atomic<usize> = Atomic::new(0);
+    static IN_ORDER: Atomic<usize> = Atomic::new(0);
+
+    /// Counts calls, and those that come in the order of their data.
+    unsafe extern "C" fn count(data: *mut c_void) {
+        let calls = CALLS.load(Relaxed);
+        if data as usize == calls {
+            IN_ORDER.store(IN_ORDER.load(Relaxed) + 1, Relaxed);
+        }
+        CALLS.store(calls + 1, Relaxed);
+    }
+
+    fn reset() {
+        CALLS.store(0, Relaxed);
+        IN_ORDER.store(0, Relaxed);
+    }
+
+    #[test]
+    fn callbacks_run_in_order_and_once() {
+        reset();
+        // One more than fits: the first ones run early, and all run.
+        let total = MAX_DEFERRED + 1;
+        {
+            let mut batch = Batch::open(Issue::Now, Caller::here());
+            for number in 0..total {
+                batch.after(Deferred::Call(count, number as *mut c_void));
+            }
+        }
+        assert_eq!(CALLS.load(Relaxed), total);
+        assert_eq!(IN_ORDER.load(Relaxed), total);
+        {
+            let _preempt = PreemptOff::new();
+            multicall::flush();
+        }
+        assert_eq!(CALLS.load(Relaxed), total);
+    }
+
+    #[test]
+    fn callbacks_wait_for_the_end_of_the_batch() {
+        reset();
+        let mut batch = Batch::open(Issue::Now, Caller::here());
+        batch.after(Deferred::Call(count, null_mut()));
+        let early = CALLS.load(Relaxed);
+        drop(batch);
+        assert_eq!(early, 0);
+        assert_eq!(CALLS.load(Relaxed), 1);
+    }
+
+    #[test]
+    fn batches_nest() {
+        reset();
+        let outer = Batch::open(Issue::Now, Caller::here());
+        {
+            let mut inner = Batch::open(Issue::Now, Caller::here());
+            inner.after(Deferred::Call(count, null_mut()));
+        }
+        // SAFETY: Only reads the state of interrupts.
+        let still_off = unsafe { !kernel::bindings::xen_pv_mmu_preemptible() };
+        drop(outer);
+        assert!(still_off);
+        assert_eq!(CALLS.load(Relaxed), 1);
+    }
+
+    #[test]
+    fn more_operations_than_fit_all_reach_xen() {
+        if !is_pv_domain() {
+            return;
+        }
+        {
+            let mut batch = Batch::open(Issue::Now, Caller::here());
+            for _ in 0..1000 {
+                batch.ext(ExtOp::flush_local());
+            }
+        }
+        assert!(is_queue_empty());
+    }
+
+    #[test]
+    fn updates_behind_a_refused_one_are_carried_out() -> Result {
+        if !is_pv_domain() {
+            return Ok(());
+        }
+        // A page of ours: the entries of the direct map for two such pages are rewritten.
+        let pages = [
+            OwnedPage::zeroed().ok_or(ENOMEM)?,
+            OwnedPage::zeroed().ok_or(ENOMEM)?,
+        ];
+        let first = lookup(direct_of(pages[0].pfn())).ok_or(EINVAL)?.0;
+        let second = lookup(direct_of(pages[1].pfn())).ok_or(EINVAL)?.0;
+        let bad = Maddr::new(((1 << 40) - 1) << 12);
+        let software_bit = 1 << 10;
+
+        keep_reports();
+        {
+            let mut batch = Batch::open(Issue::Now, Caller(0x1234));
+            for (at, slot) in [
+                (p2m::machine_address(first.vaddr()), first),
+                (bad, first),
+                (p2m::machine_address(second.vaddr()), second),
+            ] {
+                batch.update(Command::Normal, at, slot.read().with(software_bit));
+            }
+        }
+        let (count, last) = print_reports();
+        let applied = [first, second].map(|slot| slot.read().raw() & software_bit != 0);
+        for slot in [first, second] {
+            let mut batch = Batch::open(Issue::Now, Caller::here());
+            let entry: MachineEntry = slot.read().without(software_bit);
+            batch.update(Command::Normal, p2m::machine_address(slot.vaddr()), entry);
+        }
+
+        assert_eq!(count, 1);
+        assert!(last.is_some_and(|report| report.target == bad.raw()
+            && report.error == -22
+            && report.by == Caller(0x1234)));
+        assert_eq!(applied, [true, true]);
+        Ok(())
+    }
+}

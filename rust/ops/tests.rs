@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of how the kernel reaches us: the table of operations, the patched call sites, and lazy
+//! MMU mode.
+
+#[kernel::macros::kunit_tests(xen_pv_mmu_ops)]
+mod table_and_call_sites {
+    use crate::ops::vtable::own_slots;
+    use crate::platform::is_pv_domain;
+    use kernel::bindings;
+    use kernel::prelude::*;
+
+    /// Slots that stay native: `notify_page_enc_status_changed`, `alloc_p4d`, `release_p4d` and
+    /// `set_pgd`.
+    const NATIVE_SLOTS: usize = 4;
+
+    #[test]
+    fn no_slot_was_left_out() {
+        // A kernel with more slots has to be looked at before this number changes.
+        let slots = size_of::<bindings::pv_mmu_ops>() / size_of::<usize>();
+        assert_eq!(slots, own_slots().len() + NATIVE_SLOTS);
+    }
+
+    #[test]
+    fn all_slots_are_ours() {
+        if !is_pv_domain() {
+            return;
+        }
+        for (name, value, own) in own_slots() {
+            if value != own {
+                kernel::pr_err!("slot {} is {:#x}\n", name, value);
+            }
+            assert_eq!(value, own);
+        }
+    }
+
+    #[test]
+    fn natively_no_slot_is_ours() {
+        if is_pv_domain() {
+            return;
+        }
+        for (_, value, own) in own_slots() {
+            assert!(value != own);
+        }
+    }
+
+    /// An entry of the table of alternative instructions, `struct alt_instr`.
+    #[derive(Clone, Copy)]
+    #[repr(C, packed)]
+    struct Alternative {
+        site: i32,
+        replacement: i32,
+        feature: u16,
+        flags: u16,
+        len: u8,
+        replacement_len: u8,
+    }
+
+    const _: () = assert!(size_of::<Alternative>() == size_of::<bindings::alt_instr>());
+
+    const DIRECT_CALL: u16 = bindings::ALT_FLAG_DIRECT_CALL as u16;
+
+    /// Returns the address and the first six bytes of each call site of a paravirt operation.
+    fn call_sites() -> impl Iterator<Item = (usize, [u8; 6])> {
+        let start = (&raw const bindings::__alt_instructions).cast::<Alternative>();
+        let end = (&raw const bindings::__alt_instructions_end).cast::<Alternative>();
+        let count = (end as usize - start as usize) / size_of::<Alternative>();
+
+        (0..count).filter_map(move |index| {
+            // SAFETY: Tests run before the table is freed, and the entry is within it.
+            let entry = unsafe { start.add(index) };
+            // SAFETY: As above; the structure is packed.
+            let alternative = unsafe { entry.read_unaligned() };
+            if alternative.flags & DIRECT_CALL == 0 || alternative.len < 6 {
+                return None;
+            }
+            // Offsets count from the field that holds them, which is the first.
+            let site = (entry as usize).wrapping_add_signed(alternative.site as isize);
+            // SAFETY: The site is that many bytes of kernel text.
+            Some((site, unsafe { (site as *const [u8; 6]).read() }))
+        })
+    }
+
+    /// Returns where a direct call at `site` goes.
+    fn target(site: usize, bytes: [u8; 6]) -> Option<usize> {
+        let [0xe8, a, b, c, d, _] = bytes else {
+            return None;
+        };
+        let offset = i32::from_le_bytes([a, b, c, d]);
+        Some((site + 5).wrapping_add_signed(offset as isize))
+    }
+
+    #[test]
+    fn call_sites_are_direct_calls_of_ours() {
+        if !is_pv_domain() {
+            return;
+        }
+        for name in ["set_pte", "set_pmd", "make_pte", "pte_val", "alloc_pte"] {
+            let own = own_slots()
+                .into_iter()
+                .find(|(slot, _, _)| *slot == name)
+                .map_or(0, |(_, _, own)| own);
+            let sites = call_sites()
+                .filter(|(site, bytes)| target(*site, *bytes) == Some(own))
+                .count();
+            if sites == 0 {
+                kernel::pr_err!("no call site of {}\n", name);
+            }
+            assert!(sites > 0);
+        }
+    }
+
+    #[test]
+    fn no_call_site_is_indirect() {
+        if !is_pv_domain() {
+            return;
+        }
+        // `call *disp32(%rip)` and `call *disp32` are what paravirt calls are compiled to.
+        let indirect = call_sites()
+            .filter(|(_, bytes)| matches!(bytes, [0xff, 0x15 | 0x14, ..]))
+            .count();
+        assert_eq!(indirect, 0);
+        assert!(call_sites().count() > 100);
+    }
+}
+
+#[kernel::macros::kunit_tests(xen_pv_mmu_lazy)]
+mod lazy_mode {
+    use crate::multicall::is_queue_empty;
+    use crate::platform::{
+        direct_of,
+        is_lazy_mmu_mode_active,
+        is_pv_domain,
+        lookup,
+        Caller,
+        OwnedPage, //
+    };
+    use crate::set;
+    use kernel::bindings;
+    use kernel::prelude::*;
+
+    /// How often this task has paused lazy mode and how often it has entered it.
+    fn counts() -> (u8, u8) {
+        // SAFETY: Reads state of the current task.
+        unsafe {
+            (
+                bindings::xen_pv_mmu_lazy_pause_count(),
+                bindings::xen_pv_mmu_lazy_enable_count(),
+            )
+        }
+    }
+
+    fn enter() {
+        // SAFETY: The tests leave the mode again.
+        unsafe { bindings::lazy_mmu_mode_enable() }
+    }
+
+    fn leave() {
+        // SAFETY: `enter()` was called before.
+        unsafe { bindings::lazy_mmu_mode_disable() }
+    }
+
+    /// Has other tasks run in between.
+    fn switch_tasks() {
+        for _ in 0..4 {
+            // SAFETY: The task may sleep.
+            unsafe { bindings::schedule_timeout_uninterruptible(1) };
+        }
+    }
+
+    #[test]
+    fn new_task_is_not_paused() {
+        // Tests run in a task of their own, which has been switched to at least once.
+        assert_eq!(counts(), (0, 0));
+        switch_tasks();
+        assert_eq!(counts(), (0, 0));
+    }
+
+    #[test]
+    fn mode_can_be_entered() {
+        if !is_pv_domain() {
+            return;
+        }
+        enter();
+        let active = is_lazy_mmu_mode_active();
+        leave();
+        assert!(active);
+        assert!(!is_lazy_mmu_mode_active());
+        assert_eq!(counts(), (0, 0));
+    }
+
+    #[test]
+    fn mode_survives_task_switches() {
+        if !is_pv_domain() {
+            return;
+        }
+        enter();
+        switch_tasks();
+        let inside = (is_lazy_mmu_mode_active(), counts());
+        leave();
+        assert_eq!(inside, (true, (0, 1)));
+        assert_eq!(counts(), (0, 0));
+    }
+
+    #[test]
+    fn updates_wait_and_are_flushed() -> Result {
+        if !is_pv_domain() {
+            return Ok(());
+        }
+        let page = OwnedPage::zeroed().ok_or(ENOMEM)?;
+        let slot = lookup(direct_of(page.pfn())).ok_or(EINVAL)?.0;
+        let software_bit = 1 << 10;
+        let (old, new) = (slot.read(), slot.read().with(software_bit));
+
+        // An interrupt that sets an entry would flush the queue: try again then.
+        let mut waited = false;
+        for _ in 0..10 {
+            enter();
+            set::pte(slot, new, Caller::here());
+            waited = !is_queue_empty() && slot.read().raw() & software_bit == 0;
+            leave();
+            if waited {
+                break;
+            }
+            set::pte(slot, old, Caller::here());
+        }
+        let applied = slot.read();
+        set::pte(slot, old, Caller::here());
+
+        assert!(waited);
+        assert!(is_queue_empty());
+        assert!(applied.raw() & software_bit != 0);
+        Ok(())
+    }
+
+    #[test]
+    fn nested_sections_flush_when_left() {
+        if !is_pv_domain() {
+            return;
+        }
+        enter();
+        enter();
+        leave();
+        let still_active = is_lazy_mmu_mode_active();
+        leave();
+        assert!(still_active);
+        assert!(!is_lazy_mmu_mode_active());
+    }
+}
+
+#[kernel::macros::kunit_tests(xen_pv_mmu_live)]
+mod live_tables {
+    use crate::addr::Vaddr;
+    use crate::pin::LiveTables;
+    use crate::platform::{
+        depth,
+        is_pv_domain,
+        kernel_root,
+        lookup,
+        phys,
+        xen_p2m_addr,
+        OwnedPage,
+        TablePage, //
+    };
+    use crate::walk::{
+        find,
+        walk,
+        Geometry, //
+    };
+    use kernel::prelude::*;
+
+    #[test]
+    fn walker_agrees_with_the_kernel() -> Result {
+        if !is_pv_domain() {
+            return Ok(());
+        }
+        let page = OwnedPage::zeroed().ok_or(ENOMEM)?;
+        let addresses = [
+            crate::platform::direct_of(page.pfn()).raw(),
+            kernel_root().raw(),
+            walker_agrees_with_the_kernel as usize,
+            xen_p2m_addr.get(),
+            0xffff_ffff_ff60_0000,
+            0xffff_8880_0000_0000,
+        ];
+        for address in addresses.map(Vaddr::new) {
+            let ours = find(&LiveTables, phys(kernel_root()).pfn(), depth(), address)
+                .map(|(entry, _)| entry.raw() & !0x60);
+            let theirs = lookup(address)
+                .map(|(slot, _)| slot.read().raw() & !0x60)
+                .filter(|entry| entry & 1 != 0);
+            assert_eq!(ours, theirs);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn all_kernel_tables_are_pinned() {
+        if !is_pv_domain() {
+            return;
+        }
+        let mut tables = 0;
+        let mut unpinned = 0;
+        let everything = Geometry::below(depth(), Vaddr::new(0xffff_ffff_ff80_0000));
+        walk(&LiveTables, phys(kernel_root()).pfn(), &everything, |table| {
+            tables += 1;
+            if !TablePage::of(table.pfn).is_some_and(TablePage::is_pinned) {
+                unpinned += 1;
+            }
+        });
+        assert!(tables > 10);
+        assert_eq!(unpinned, 0);
+    }
+
+    #[test]
+    fn word_of_the_user_root_is_not_the_lock() {
+        // The descriptor's lock pointer may be in use: see `rust_helper_xen_pv_mmu_pgd_word()`.
+        use kernel::bindings::ptdesc;
+        let word = core::mem::offset_of!(ptdesc, __page_mapping);
+        let lock = core::mem::offset_of!(ptdesc, __bindgen_anon_3);
+        assert!(word != lock);
+    }
+}
