@@ -10,6 +10,7 @@ pub(crate) mod cleanup;
 pub(crate) mod graft;
 pub(crate) mod relocate;
 
+use crate::addr::Vaddr;
 use crate::addr::PAGE_SIZE;
 use crate::p2m;
 use crate::platform::{
@@ -19,7 +20,6 @@ use crate::platform::{
     set_m2p,
     StartInfo, //
 };
-use crate::addr::Vaddr;
 
 /// Learns where Xen's m2p table is (`xen_setup_machphys_mapping()`).
 ///

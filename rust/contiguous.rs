@@ -57,12 +57,7 @@ static SMALL_FRAMES: IrqLock<Option<WordArray>> = unsafe { IrqLock::new(None) };
 /// Called once, when the page allocator is up, before any other function of this module.
 pub(crate) unsafe fn init() {
     // SAFETY: By the contract of this function.
-    unsafe {
-        SMALL_FRAMES.init(
-            c"xen_contiguous_frames",
-            kernel::static_lock_class!(),
-        )
-    };
+    unsafe { SMALL_FRAMES.init(c"xen_contiguous_frames", kernel::static_lock_class!()) };
     let Some(frames) = WordArray::new(1 << SMALL_ORDER) else {
         die(c"no memory for the frames of contiguous regions");
     };
@@ -73,10 +68,7 @@ pub(crate) unsafe fn init() {
 ///
 /// Small regions use the array that is there. For others one is allocated before the lock is
 /// taken, in a way that does not sleep: callers may be in any context.
-fn with_frames<R>(
-    order: u32,
-    section: impl FnOnce(&mut [usize]) -> R,
-) -> Result<R, NotExchanged> {
+fn with_frames<R>(order: u32, section: impl FnOnce(&mut [usize]) -> R) -> Result<R, NotExchanged> {
     let count = 1usize << order;
 
     if order <= SMALL_ORDER {

@@ -49,7 +49,7 @@ pub(crate) fn map(
         }
     }
     for (index, op) in map_ops.iter_mut().enumerate().take(pages.len()) {
-        let mut kernel_op = kernel_ops.as_mut().and_then(|ops| ops.get_mut(index));
+        let kernel_op = kernel_ops.as_mut().and_then(|ops| ops.get_mut(index));
         let is_mapped =
             op.status == GRANT_OKAY && kernel_op.as_ref().is_none_or(|op| op.status == GRANT_OKAY);
         if !is_mapped {
@@ -69,7 +69,7 @@ pub(crate) fn map(
         })
         .is_some_and(|mfn| p2m::set(pfn, P2mWord::encode(pfn, P2mEntry::Foreign(mfn))));
         if !is_noted {
-            undo(op, kernel_op.as_deref_mut());
+            undo(op, kernel_op);
         }
     }
     0

@@ -3,13 +3,13 @@
 //! Changes whether single pages of the direct map can be written to.
 
 use crate::addr::Vaddr;
+use crate::convert;
 use crate::entry::{
     bits,
     MachineEntry,
     Protection,
     PseudoEntry, //
 };
-use crate::convert;
 use crate::frame::Mfn;
 use crate::platform::{
     die,

@@ -152,8 +152,8 @@ fn map_batch(
         start.add(first * PAGE_SIZE),
         count * PAGE_SIZE,
         |slot| {
-            let entry =
-                MachineEntry::new(frames.mfn(first + next), protection).with(crate::entry::bits::SPECIAL);
+            let entry = MachineEntry::new(frames.mfn(first + next), protection)
+                .with(crate::entry::bits::SPECIAL);
             updates[next] =
                 MmuUpdate::new(mapping.command, p2m::machine_address(slot.vaddr()), entry);
             next += 1;

@@ -184,17 +184,9 @@ pub(crate) fn root(slot: Slot, entry: MachineEntry, caller: Caller) {
     }
     // Both or neither: the two go into one call.
     let mut batch = Batch::open(Issue::LazyMmu, caller);
-    batch.update(
-        Command::Normal,
-        p2m::machine_address(slot.vaddr()),
-        entry,
-    );
+    batch.update(Command::Normal, p2m::machine_address(slot.vaddr()), entry);
     if let Some(user) = user {
-        batch.update(
-            Command::Normal,
-            p2m::machine_address(user.vaddr()),
-            entry,
-        );
+        batch.update(Command::Normal, p2m::machine_address(user.vaddr()), entry);
     }
 }
 

@@ -307,9 +307,10 @@ mod tests {
                 .all(|later| later.is_root || later.level.number() >= 1)
                 && (table.is_root || at + 1 < visited.len())
         });
-        let no_twice = visited.iter().enumerate().all(|(at, table)| {
-            !visited[at + 1..].iter().any(|later| later.pfn == table.pfn)
-        });
+        let no_twice = visited
+            .iter()
+            .enumerate()
+            .all(|(at, table)| !visited[at + 1..].iter().any(|later| later.pfn == table.pfn));
         let right_levels = visited.iter().all(|table| {
             tables
                 .start_of(table.pfn, geometry)

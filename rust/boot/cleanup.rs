@@ -102,11 +102,8 @@ fn free_below(slot: Slot, level: Level, is_pinned: bool) {
     };
     for index in 0..ENTRIES {
         // SAFETY: The table is hooked up until all below it is freed.
-        free_below(
-            unsafe { Slot::in_table(direct_of(target), index) },
-            below,
-            is_pinned,
-        );
+        let slot = unsafe { Slot::in_table(direct_of(target), index) };
+        free_below(slot, below, is_pinned);
     }
     match level {
         Level::L4 => set::root(slot, MachineEntry::EMPTY, Caller::here()),
@@ -148,7 +145,10 @@ fn clean_xen_tables() {
     let start = Vaddr::new(StartInfo::pt_base());
     let bytes = StartInfo::nr_pt_frames() << PAGE_SHIFT;
     // Xen maps up to a multiple of 4 MiB.
-    let end = start.add(bytes).raw().next_multiple_of(2 * Level::L2.span());
+    let end = start
+        .add(bytes)
+        .raw()
+        .next_multiple_of(2 * Level::L2.span());
 
     clean_kernel_map(start, Vaddr::new(end));
     StartInfo::set_pt_base(direct(phys(start)).raw());

@@ -138,8 +138,7 @@ fn link_tables() {
         .store(pointer_to(DIRECT_LEVEL3.vaddr(), bits::KERNEL_TABLE));
     entry_of(root, KERNEL_MAP.index(Level::L4))
         .store(pointer_to(tables::kernel_level3(), bits::USER_TABLE));
-    entry_of(DIRECT_LEVEL3.vaddr(), 0)
-        .store(pointer_to(DIRECT_LEVEL2.vaddr(), bits::KERNEL_TABLE));
+    entry_of(DIRECT_LEVEL3.vaddr(), 0).store(pointer_to(DIRECT_LEVEL2.vaddr(), bits::KERNEL_TABLE));
 
     for table in [
         root,
@@ -232,10 +231,7 @@ fn keep_xen_tables(first: Pfn, replaced: [Vaddr; 3]) {
     }
     XEN_TABLES[0].set(first);
     XEN_TABLES[1].set(end - first);
-    memblock_reserve(
-        Paddr::new(first << PAGE_SHIFT),
-        (end - first) << PAGE_SHIFT,
-    );
+    memblock_reserve(Paddr::new(first << PAGE_SHIFT), (end - first) << PAGE_SHIFT);
 }
 
 /// Stops the boot if Xen's tables lie where the machine has no RAM (`xen_pt_check_e820()`).

@@ -32,8 +32,8 @@ use crate::platform::{
     die,
     direct_of,
     find_free_area,
-    kernel_rw,
     kernel_root,
+    kernel_rw,
     memblock_free,
     raw_console,
     read_phys_early,
@@ -187,8 +187,7 @@ pub(crate) fn relocate() {
         }
     }
     for number in 0..layout.tables[2] {
-        let entry =
-            PseudoEntry::from_raw(area.add(number).paddr().raw() | bits::USER_TABLE);
+        let entry = PseudoEntry::from_raw(area.add(number).paddr().raw() | bits::USER_TABLE);
         let slot = root_slot(NEW_LIST.add(number << Level::L4.shift()));
         set::root_early(slot, convert::to_machine(entry), Caller::here());
     }
@@ -227,10 +226,7 @@ fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize) {
     };
     let list = list_start.raw()..list_start.raw() + list_pages;
 
-    memblock_free(
-        Pfn::new(start).paddr(),
-        (end - start) << PAGE_SHIFT,
-    );
+    memblock_free(Pfn::new(start).paddr(), (end - start) << PAGE_SHIFT);
     // The pages of the list are writable as they are; what else there is were tables.
     for pfn in (start..end).filter(|pfn| !list.contains(pfn)) {
         protect::writable(direct_of(Pfn::new(pfn)));

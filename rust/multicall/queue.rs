@@ -477,7 +477,10 @@ impl Queue {
         }
         // INVARIANT: Checked above.
         self.arg_bytes = (start + bytes) as u32;
-        Ok((last, self.args.as_mut_ptr().cast::<u8>().wrapping_add(start)))
+        Ok((
+            last,
+            self.args.as_mut_ptr().cast::<u8>().wrapping_add(start),
+        ))
     }
 
     /// Reads element `index` of the array at `array`, if it is in the argument space.

@@ -17,7 +17,11 @@ use crate::platform::{
 /// Xen could not even read the queue: nothing that relies on it holds any more.
 #[cold]
 pub(super) fn unreadable(nr_calls: usize, error: XenError) -> ! {
-    kernel::pr_emerg!("multicall of {} calls failed: {}\n", nr_calls, error.errno());
+    kernel::pr_emerg!(
+        "multicall of {} calls failed: {}\n",
+        nr_calls,
+        error.errno()
+    );
     die(c"Xen could not read the multicall queue")
 }
 

@@ -194,6 +194,10 @@ mod batches {
     static IN_ORDER: Atomic<usize> = Atomic::new(0);
 
     /// Counts calls, and those that come in the order of their data.
+    ///
+    /// # Safety
+    ///
+    /// None; `unsafe` because of its type.
     unsafe extern "C" fn count(data: *mut c_void) {
         let calls = CALLS.load(Relaxed);
         if data as usize == calls {

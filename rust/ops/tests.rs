@@ -56,7 +56,7 @@ mod table_and_call_sites {
         replacement_len: u8,
     }
 
-    const _: () = assert!(size_of::<Alternative>() == size_of::<bindings::alt_instr>());
+    const _: () = core::assert!(size_of::<Alternative>() == size_of::<bindings::alt_instr>());
 
     const DIRECT_CALL: u16 = bindings::ALT_FLAG_DIRECT_CALL as u16;
 
@@ -302,12 +302,17 @@ mod live_tables {
         let mut tables = 0;
         let mut unpinned = 0;
         let everything = Geometry::below(depth(), Vaddr::new(0xffff_ffff_ff80_0000));
-        walk(&LiveTables, phys(kernel_root()).pfn(), &everything, |table| {
-            tables += 1;
-            if !TablePage::of(table.pfn).is_some_and(TablePage::is_pinned) {
-                unpinned += 1;
-            }
-        });
+        walk(
+            &LiveTables,
+            phys(kernel_root()).pfn(),
+            &everything,
+            |table| {
+                tables += 1;
+                if !TablePage::of(table.pfn).is_some_and(TablePage::is_pinned) {
+                    unpinned += 1;
+                }
+            },
+        );
         assert!(tables > 10);
         assert_eq!(unpinned, 0);
     }

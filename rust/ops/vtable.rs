@@ -130,6 +130,10 @@ pub(super) fn init() {
 }
 
 /// Maps all memory, switches to the run-time table, and moves the p2m list to its final place.
+///
+/// # Safety
+///
+/// Called once, during start of day.
 #[link_section = ".init.text"]
 unsafe extern "C" fn xen_pagetable_init() {
     announce();
@@ -151,6 +155,10 @@ unsafe extern "C" fn xen_pagetable_init() {
 }
 
 /// Marks the kernel's page tables now that there are `struct page`s.
+///
+/// # Safety
+///
+/// Called once, during start of day.
 #[link_section = ".init.text"]
 unsafe extern "C" fn xen_after_bootmem() {
     platform::set_struct_pages_ready();
@@ -208,8 +216,8 @@ pub(crate) fn make_by_thunk(value: usize) -> usize {
 pub(super) fn own_slots() -> [(&'static str, usize, usize); 36] {
     macro_rules! slots {
         (
-            functions: $($slot:ident: $function:ident,)*
-            thunks: $($thunk_slot:ident: $thunk:ident,)*
+            functions { $($slot:ident: $function:ident,)* }
+            thunks { $($thunk_slot:ident: $thunk:ident,)* }
         ) => {
             // SAFETY: The table does not change any more.
             unsafe {
@@ -230,7 +238,7 @@ pub(super) fn own_slots() -> [(&'static str, usize, usize); 36] {
     }
 
     slots! {
-        functions:
+        functions {
         flush_tlb_user: xen_flush_tlb,
         flush_tlb_kernel: xen_flush_tlb,
         flush_tlb_one_user: xen_flush_tlb_one_user,
@@ -256,7 +264,8 @@ pub(super) fn own_slots() -> [(&'static str, usize, usize); 36] {
         ptep_modify_prot_commit: xen_ptep_modify_prot_commit,
         lazy_mode_flush: xen_flush_lazy_mmu,
         set_fixmap: xen_set_fixmap,
-        thunks:
+        }
+        thunks {
         pte_val: __raw_callee_save_xen_pte_val,
         pmd_val: __raw_callee_save_xen_pmd_val,
         pud_val: __raw_callee_save_xen_pud_val,
@@ -268,5 +277,6 @@ pub(super) fn own_slots() -> [(&'static str, usize, usize); 36] {
         make_p4d: __raw_callee_save_xen_make_p4d,
         make_pgd: __raw_callee_save_xen_make_pgd,
         read_cr2: xen_read_cr2_direct,
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::addr::{
     Vaddr,
     ENTRIES, //
 };
+use crate::alloc;
 use crate::convert;
 use crate::entry::{
     bits,
@@ -49,7 +50,6 @@ use crate::platform::{
     SharedP2m,
     Slot, //
 };
-use crate::alloc;
 
 /// Memory is short, or the frame is beyond the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -192,7 +192,10 @@ mod live_list {
         );
         for pseudo in [own, device, PseudoEntry::from_raw(0x1234_5000)] {
             let machine = convert::to_machine(pseudo);
-            assert_eq!(crate::ops::vtable::make_by_thunk(pseudo.raw()), machine.raw());
+            assert_eq!(
+                crate::ops::vtable::make_by_thunk(pseudo.raw()),
+                machine.raw()
+            );
             assert_eq!(
                 crate::ops::vtable::val_by_thunk(machine.raw()),
                 convert::to_pseudo(machine).raw()

@@ -77,7 +77,11 @@ pub(crate) fn mapped_frame(
     if names_entry(op) {
         let address = op.host_addr as usize;
         let offset = address & (crate::addr::PAGE_SIZE - 1);
-        Some(entry_at(Mfn::new(address >> PAGE_SHIFT), offset)?.read().mfn())
+        Some(
+            entry_at(Mfn::new(address >> PAGE_SHIFT), offset)?
+                .read()
+                .mfn(),
+        )
     } else {
         Some(Mfn::new(op.dev_bus_addr as usize >> PAGE_SHIFT))
     }

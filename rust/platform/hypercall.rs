@@ -313,16 +313,7 @@ pub(crate) fn mmuext_op(op: ExtOp) -> Result<(), XenError> {
     let mut op = op;
 
     // SAFETY: As in `mmu_update()`.
-    let ret = unsafe {
-        hypercall5(
-            number::MMUEXT_OP,
-            &raw mut op as usize,
-            1,
-            0,
-            DOMID_SELF,
-            0,
-        )
-    };
+    let ret = unsafe { hypercall5(number::MMUEXT_OP, &raw mut op as usize, 1, 0, DOMID_SELF, 0) };
     XenError::check(ret).map(|_| ())
 }
 

@@ -257,6 +257,11 @@ macro_rules! early_param {
         #[used]
         #[link_section = ".init.setup"]
         static $name: $crate::platform::EarlyParam = {
+            /// Runs the closure.
+            ///
+            /// # Safety
+            ///
+            /// None; `unsafe` because C calls it.
             #[link_section = ".init.text"]
             unsafe extern "C" fn setup(value: *mut u8) -> i32 {
                 let setup: fn(*mut u8) = $setup;
@@ -265,7 +270,7 @@ macro_rules! early_param {
             }
 
             $crate::platform::EarlyParam {
-                name: $string.as_ptr().cast(),
+                name: $string.to_bytes_with_nul().as_ptr(),
                 setup,
                 early: 1,
             }

@@ -107,11 +107,7 @@ pub(crate) fn for_each_root(mut visit: impl FnMut(TablePage)) {
         while link != head {
             // SAFETY: Each link but the head is that of a `ptdesc`, which overlays `struct page`.
             unsafe {
-                let desc = kernel::container_of!(
-                    link,
-                    bindings::ptdesc,
-                    __bindgen_anon_1.pt_list
-                );
+                let desc = kernel::container_of!(link, bindings::ptdesc, __bindgen_anon_1.pt_list);
                 link = (*link).next;
                 if let Some(page) = NonNull::new(desc.cast::<bindings::page>()) {
                     visit(TablePage::from_raw(page));
@@ -146,14 +142,20 @@ struct DropRequest {
 ///
 /// Context: preemption is off, interrupts are on.
 pub(crate) fn run_where_loaded(mm: Mm, run: DropFn) {
+    /// # Safety
+    ///
+    /// `request` points to a [`DropRequest`].
     unsafe extern "C" fn is_loaded(cpu: i32, request: *mut c_void) -> bool {
-        // SAFETY: `run_where_loaded()` passes a request that outlives the calls.
+        // SAFETY: By the contract of this function.
         let request = unsafe { &*request.cast::<DropRequest>() };
         LOADED_CR3.read_of(cpu as u32) == request.root.raw()
     }
 
+    /// # Safety
+    ///
+    /// `request` points to a [`DropRequest`].
     unsafe extern "C" fn call(request: *mut c_void) {
-        // SAFETY: `run_where_loaded()` passes a request that outlives the calls.
+        // SAFETY: By the contract of this function.
         let request = unsafe { &*request.cast::<DropRequest>() };
         (request.run)(request.mm)
     }
@@ -240,14 +242,17 @@ pub(crate) fn for_each_level1_entry<F: FnMut(Slot)>(
     bytes: usize,
     visit: F,
 ) -> Result<(), KernelError> {
+    /// # Safety
+    ///
+    /// `entry` is in a table that is locked, and `visit` points to an `F`.
     unsafe extern "C" fn call<F: FnMut(Slot)>(
         entry: *mut bindings::pte_t,
         _address: usize,
         visit: *mut c_void,
     ) -> i32 {
-        // SAFETY: `for_each_level1_entry()` passes the closure, which outlives the calls.
+        // SAFETY: By the contract of this function.
         let visit = unsafe { &mut *visit.cast::<F>() };
-        // SAFETY: The table is locked while this runs.
+        // SAFETY: By the contract of this function.
         visit(unsafe { Slot::from_raw(entry) });
         0
     }
@@ -321,7 +326,9 @@ pub(crate) unsafe fn online_words<'a>(
     if (0..words).all(|index| word(cpus, index) == 0) {
         return None;
     }
-    Some((0..words).map(move |index| {
-        word(cpus, index) & word(&raw const bindings::__cpu_online_mask, index)
-    }))
+    Some(
+        (0..words).map(move |index| {
+            word(cpus, index) & word(&raw const bindings::__cpu_online_mask, index)
+        }),
+    )
 }

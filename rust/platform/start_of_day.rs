@@ -359,6 +359,9 @@ impl<T: Copy> BootCell<T> {
 pub(crate) fn hook_acpi_mappings() {
     #[cfg(CONFIG_ACPI)]
     {
+        /// # Safety
+        ///
+        /// As for `acpi_os_ioremap()`.
         unsafe extern "C" fn remap(
             start: bindings::acpi_physical_address,
             bytes: bindings::acpi_size,

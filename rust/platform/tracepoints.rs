@@ -64,66 +64,168 @@ mod raw {
     use kernel::tracepoint::declare_trace;
 
     declare_trace! {
+        /// Fires the event.
+        ///
         /// # Safety
         ///
-        /// None beyond valid arguments, as for all of these.
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mc_batch(flags: usize);
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mc_issue(flush: bool, flags: usize);
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mc_entry(call: *mut bindings::multicall_entry, nr_args: u32);
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mc_entry_alloc(bytes: usize);
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mc_callback(
             function: bindings::xen_mc_callback_fn_t,
             data: *mut ::core::ffi::c_void,
         );
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mc_flush_reason(reason: bindings::xen_mc_flush_reason);
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mc_flush(calls: u32, arg_bytes: u32, callbacks: u32);
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mc_extend_args(
             op: usize,
             bytes: usize,
             result: bindings::xen_mc_extend_args,
         );
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_set_pte(slot: *mut bindings::pte_t, entry: bindings::pte_t);
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_set_pmd(slot: *mut bindings::pmd_t, entry: bindings::pmd_t);
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_set_pud(slot: *mut bindings::pud_t, entry: bindings::pud_t);
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_set_p4d(
             slot: *mut bindings::p4d_t,
             user_slot: *mut bindings::p4d_t,
             entry: bindings::p4d_t,
         );
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_ptep_modify_prot_start(
             mm: *mut bindings::mm_struct,
             address: usize,
             slot: *mut bindings::pte_t,
             entry: bindings::pte_t,
         );
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_ptep_modify_prot_commit(
             mm: *mut bindings::mm_struct,
             address: usize,
             slot: *mut bindings::pte_t,
             entry: bindings::pte_t,
         );
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_alloc_ptpage(
             mm: *mut bindings::mm_struct,
             pfn: usize,
             level: u32,
             pinned: bool,
         );
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_release_ptpage(pfn: usize, level: u32, pinned: bool);
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_pgd_pin(
             mm: *mut bindings::mm_struct,
             root: *mut bindings::pgd_t,
         );
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_pgd_unpin(
             mm: *mut bindings::mm_struct,
             root: *mut bindings::pgd_t,
         );
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_flush_tlb_one_user(address: usize);
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_flush_tlb_multi(
             cpus: *const bindings::cpumask,
             mm: *mut bindings::mm_struct,
             start: usize,
             end: usize,
         );
+        /// Fires the event.
+        ///
+        /// # Safety
+        ///
+        /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_write_cr3(kernel: bool, cr3: usize);
     }
 }

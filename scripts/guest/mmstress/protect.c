@@ -117,6 +117,7 @@ static void prot_none_end(char *mem, size_t pages, uint32_t gen, enum end end,
 		break;
 	}
 	unmap(mem, size);
+	must_fault(mem, false, "unmapped");
 }
 
 static void prot_none_round(uint32_t gen, enum end end)
