@@ -125,7 +125,7 @@ fn refuse_huge(slot: Slot, entry: MachineEntry, level: Level, caller: Caller) {
 ///
 /// Context: any; holds the lock of the table, or has it for itself.
 pub(crate) fn upper(slot: Slot, entry: MachineEntry, level: Level, caller: Caller) {
-    if is_table_pinned(slot.table()) {
+    if is_table_pinned(slot.table()) || entry.is_huge() {
         upper_by_hypercall(slot, entry, level, caller);
     } else {
         slot.store(entry);

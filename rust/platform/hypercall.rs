@@ -11,7 +11,12 @@ use crate::addr::{
 use crate::entry::MachineEntry;
 use crate::frame::Mfn;
 use core::ffi::c_void;
-use kernel::bindings;
+use kernel::bindings::{
+    self,
+    __SCK__xen_hypercall,
+    __SCT__xen_hypercall, //
+};
+use kernel::static_call::static_call_asm;
 
 /// Numbers of the hypercalls used (`public/xen.h`, `__HYPERVISOR_*`).
 pub(crate) mod number {
@@ -243,24 +248,19 @@ impl Call {
 unsafe fn hypercall5(op: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize) -> isize {
     let ret: isize;
 
-    // SAFETY: The trampoline leads to the entry that suits the guest type and keeps all registers
-    // but those below; the rest is up to the caller. Not `nostack`: it is a call. The name of the
-    // key has to be in the symbol table of the object for objtool to make this a static call site.
+    // SAFETY: The target is the entry that suits the guest type, and keeps all registers but those
+    // below; the rest is up to the caller. Not `nostack`: it is a call.
     unsafe {
-        core::arch::asm!(
-            ".globl {key}",
-            "call {tramp}",
-            key = sym bindings::__SCK__xen_hypercall,
-            tramp = sym bindings::__SCT__xen_hypercall,
+        static_call_asm!(
+            xen_hypercall;
             inlateout("rax") op => ret,
             inlateout("rdi") a1 => _,
             inlateout("rsi") a2 => _,
             inlateout("rdx") a3 => _,
             inlateout("r10") a4 => _,
             inlateout("r8") a5 => _,
-            options(att_syntax),
-        );
-    }
+        )
+    };
     ret
 }
 

@@ -79,10 +79,22 @@ static void verify_step(char *mem, size_t size, size_t step, uint32_t gen,
 		verify(mem + at, 1, at / PAGE, gen, what);
 }
 
+/* A child that goes on reading what it inherited, in tables of its own. */
+static pid_t spawn_reader(char *mem, size_t size, size_t step, uint32_t gen)
+{
+	pid_t pid = spawn();
+
+	if (pid)
+		return pid;
+	verify_step(mem, size, step, gen, "child");
+	verify_step(mem, size, step, gen, "child, again");
+	_exit(0);
+}
+
 /*
  * Source, destination and size are multiples of @align, which lets the kernel
- * hang tables below another entry instead of copying what they hold. A child
- * that has a copy must keep what it inherited.
+ * hang tables below another entry instead of copying what they hold. Sometimes
+ * all pages are shared with a child, and must be copied when we write to them.
  */
 static void move_tables(size_t size, size_t align, size_t step)
 {
@@ -96,7 +108,7 @@ static void move_tables(size_t size, size_t align, size_t step)
 		pid_t pid = 0;
 
 		if (gen % 4 == 1)
-			pid = spawn();
+			pid = spawn_reader(here, size, step, gen - 1);
 		mem = move(here, size, size, there);
 		must_fault(here, false, "first page moved away");
 		must_fault(here + size - step, true, "last page moved away");
@@ -108,8 +120,6 @@ static void move_tables(size_t size, size_t align, size_t step)
 			   "moved and read-only");
 		protect(mem, size, PROT_READ | PROT_WRITE);
 		verify_step(mem, size, step, gen, "writable again");
-		if (gen % 4 == 1 && !pid)
-			_exit(0);
 		if (pid)
 			reap(pid);
 		there = here;
