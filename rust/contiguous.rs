@@ -45,23 +45,22 @@ const MAX_ORDER: u32 = 18;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct NotExchanged;
 
-/// Frames of small regions, for when there is no memory or no way to sleep; its lock keeps
-/// exchanges from interfering with each other.
-// SAFETY: `init()` is called from `init_after_bootmem`, before there are drivers.
-static SMALL_FRAMES: IrqLock<Option<WordArray>> = unsafe { IrqLock::new(None) };
+/// Frames of small regions; its lock keeps exchanges from interfering with each other.
+///
+/// The bounce buffers of dom0 are exchanged before there is a page allocator, hence a static.
+// SAFETY: `init()` is called from `pagetable_init`, before there is anybody to exchange memory.
+static SMALL_FRAMES: IrqLock<[usize; 1 << SMALL_ORDER]> =
+    unsafe { IrqLock::new([0; 1 << SMALL_ORDER]) };
 
-/// Gets ready.
+/// Initialises the lock.
 ///
 /// # Safety
 ///
-/// Called once, when the page allocator is up, before any other function of this module.
+/// Called once, before any other function of this module.
+#[link_section = ".init.text"]
 pub(crate) unsafe fn init() {
     // SAFETY: By the contract of this function.
     unsafe { SMALL_FRAMES.init(c"xen_contiguous_frames", kernel::static_lock_class!()) };
-    let Some(frames) = WordArray::new(1 << SMALL_ORDER) else {
-        die(c"no memory for the frames of contiguous regions");
-    };
-    SMALL_FRAMES.with(|small| *small = Some(frames));
 }
 
 /// Runs `section` with interrupts off on an array for the frames of a region of `order`.
@@ -72,10 +71,7 @@ fn with_frames<R>(order: u32, section: impl FnOnce(&mut [usize]) -> R) -> Result
     let count = 1usize << order;
 
     if order <= SMALL_ORDER {
-        return SMALL_FRAMES.with(|small| match small {
-            Some(frames) => Ok(section(&mut frames.words()[..count])),
-            None => Err(NotExchanged),
-        });
+        return SMALL_FRAMES.with(|frames| Ok(section(&mut frames[..count])));
     }
     let mut frames = WordArray::new(count).ok_or(NotExchanged)?;
     SMALL_FRAMES.with(|_| Ok(section(&mut frames.words()[..count])))
@@ -202,5 +198,85 @@ pub(crate) fn destroy(start: Paddr, order: u32, caller: Caller) {
             order,
             start.raw()
         );
+    }
+}
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_contiguous)]
+mod tests {
+    use super::*;
+    use crate::frame::P2mEntry;
+    use crate::platform::is_pv_domain;
+    use kernel::prelude::*;
+
+    const WORDS_PER_PAGE: usize = PAGE_SIZE / size_of::<usize>();
+
+    /// Returns how many frames of a region do not map back to themselves.
+    fn inconsistent(start: Paddr, count: usize) -> usize {
+        (0..count)
+            .map(|index| start.pfn().add(index))
+            .filter(|pfn| match p2m::word(*pfn).decode() {
+                P2mEntry::Local(mfn) => p2m::pfn_of(mfn) != Some(*pfn),
+                _ => true,
+            })
+            .count()
+    }
+
+    /// Fills a region, and returns how many words do not hold what was written.
+    fn unwritable(words: &mut [usize]) -> usize {
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = index ^ 0x5a5a;
+        }
+        words
+            .iter()
+            .enumerate()
+            .filter(|(index, word)| **word != index ^ 0x5a5a)
+            .count()
+    }
+
+    #[test]
+    fn regions_become_contiguous_and_are_given_back() -> Result {
+        if !is_pv_domain() {
+            return Ok(());
+        }
+        // Below, at and above the order that needs no memory for the exchange.
+        for order in [0, 1, SMALL_ORDER, SMALL_ORDER + 1] {
+            let count = 1usize << order;
+            let mut region = WordArray::new(count * WORDS_PER_PAGE).ok_or(ENOMEM)?;
+            let start = phys(Vaddr::new(region.words().as_ptr() as usize));
+
+            let created = create(start, order, 0, Caller::here());
+            assert!(created.is_ok());
+            let first = created.map_err(|_| ENOMEM)?;
+            let in_order = (0..count)
+                .filter(|index| p2m::mfn_of(start.pfn().add(*index)) == Some(first.add(*index)))
+                .count();
+            assert_eq!(in_order, count);
+            assert_eq!(inconsistent(start, count), 0);
+            assert_eq!(unwritable(region.words()), 0);
+
+            destroy(start, order, Caller::here());
+            assert_eq!(inconsistent(start, count), 0);
+            assert_eq!(unwritable(region.words()), 0);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn refused_exchange_changes_nothing() -> Result {
+        if !is_pv_domain() {
+            return Ok(());
+        }
+        let mut region = WordArray::new(2 * WORDS_PER_PAGE).ok_or(ENOMEM)?;
+        let start = phys(Vaddr::new(region.words().as_ptr() as usize));
+        let before = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
+
+        // No machine has memory below 4 KiB to give away.
+        assert!(create(start, 1, 12, Caller::here()).is_err());
+        assert!(create(start, MAX_ORDER + 1, 0, Caller::here()).is_err());
+        let after = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
+        assert_eq!(before, after);
+        assert_eq!(unwritable(region.words()), 0);
+        Ok(())
     }
 }

@@ -16,6 +16,7 @@ use crate::platform::{
     map_grants,
     mapped_frame,
     maps_for_device,
+    may_report,
     unmap_grants,
     GrantPages,
     MapGrant,
@@ -56,7 +57,7 @@ pub(crate) fn map(
             continue;
         }
         let pfn = pages.pfn(index);
-        if !p2m::word(pfn).is_missing() {
+        if !p2m::word(pfn).is_missing() && may_report() {
             kernel::pr_warn!(
                 "frame {:#x} gets a foreign frame but has one of its own\n",
                 pfn.raw()

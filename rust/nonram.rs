@@ -18,6 +18,7 @@ use crate::p2m;
 use crate::platform::{
     die,
     hook_acpi_mappings,
+    may_report,
     raw_console,
     BootCell, //
 };
@@ -130,7 +131,7 @@ pub(crate) fn translate(start: usize, bytes: usize) -> usize {
 
     for remap in &remaps.ranges[..remaps.len] {
         if let Some((moved, is_within)) = remap.translate(start, bytes) {
-            if !is_within {
+            if !is_within && may_report() {
                 kernel::pr_warn!(
                     "ACPI maps {:#x} bytes at {:#x} across the border of a range that moved\n",
                     bytes,

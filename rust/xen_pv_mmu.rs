@@ -19,12 +19,13 @@
 //!   set  pin  alloc  tlb  cr3  fixmap  protect           page-table operations
 //!   walk  p2m  convert                                   structures
 //!   multicall                                            batching
-//!   addr  frame  level  entry                            types, without side effects
 //!   platform                                             the door to hardware, kernel and Xen
+//!   addr  frame  level  entry                            types, without side effects
 //! ```
 //!
-//! Two edges go up: the p2m list is mapped by page tables, so that building and growing it uses
-//! `set` and `alloc`; and ACPI's hook in `platform` asks `nonram`.
+//! Three edges go up: the p2m list is mapped by page tables, so that building and growing it uses
+//! `set` and `alloc`; ACPI's hook in `platform` asks `nonram`; and `platform` decodes a request to
+//! flush TLBs to the type of `tlb`.
 //!
 //! # Phases
 //!

@@ -4,7 +4,10 @@
 
 use crate::addr::Vaddr;
 use crate::entry::MachineEntry;
-use crate::multicall::recover;
+use crate::multicall::recover::{
+    self,
+    Reports, //
+};
 use crate::platform::{
     define_per_cpu,
     multicall,
@@ -45,8 +48,6 @@ pub(crate) const MAX_DEFERRED: usize = 32;
 pub(crate) type Callback = unsafe extern "C" fn(*mut c_void);
 
 /// Work that has to wait until Xen has seen what is queued.
-///
-/// It may not queue anything itself.
 pub(crate) enum Deferred {
     /// Unlock a table that has been pinned or unpinned.
     Unlock(TableLock),
@@ -302,24 +303,27 @@ impl LocalQueue {
             (queue.nr_calls, queue.arg_bytes, queue.nr_deferred);
 
         trace::mc_flush(nr_calls, arg_bytes, nr_deferred);
-        if nr_calls != 0 {
-            self.issue();
-        }
+        let reports = if nr_calls != 0 { self.issue() } else { None };
         if nr_deferred != 0 {
             self.run_deferred();
         }
+        // Last, with nothing of this flush left in the queue: who knows what a console driver does.
+        if let Some(reports) = reports {
+            reports.print();
+        }
     }
 
-    fn issue(&mut self) {
+    /// Issues the queued calls; returns what there is to report of them.
+    fn issue(&mut self) -> Option<Reports> {
         let queue = self.queue();
-        // INVARIANT: `issued` is at most `nr_calls`. Should a report below queue calls of its own,
-        // they are issued without the ones at work here.
+        // INVARIANT: `issued` is at most `nr_calls`. Should the debugging aid queue calls of its
+        // own while it prints, they are issued without the ones at work here.
         let range = queue.issued as usize..queue.nr_calls as usize;
         queue.issued = queue.nr_calls;
 
         let calls = &mut queue.calls[range.clone()];
         let whole = match calls {
-            [] => return,
+            [] => return None,
             // A call alone is cheaper without the wrapper.
             [call] => {
                 single_call(call);
@@ -327,9 +331,8 @@ impl LocalQueue {
             }
             _ => multicall(calls),
         };
-        if whole.is_err() || calls.iter().any(|call| call.result < 0) {
-            self.recover(range, whole);
-        }
+        let refused = whole.is_err() || calls.iter().any(|call| call.result < 0);
+        let reports = refused.then(|| self.recover(range, whole));
 
         let queue = self.queue();
         if queue.issued == queue.nr_calls {
@@ -337,10 +340,11 @@ impl LocalQueue {
             queue.nr_calls = 0;
             queue.arg_bytes = 0;
         }
+        reports
     }
 
     #[cold]
-    fn recover(&mut self, range: Range<usize>, whole: Result<(), XenError>) {
+    fn recover(&mut self, range: Range<usize>, whole: Result<(), XenError>) -> Reports {
         if let Err(error) = whole {
             recover::unreadable(range.len(), error);
         }
@@ -353,37 +357,41 @@ impl LocalQueue {
                 });
             }
         }
+        let mut reports = Reports::new();
+        let queue = self.queue();
         for index in range {
-            let queue = self.queue();
-            let (call, record) = (queue.calls[index], queue.records[index]);
+            let (call, record) = (&queue.calls[index], &queue.records[index]);
             if call.result >= 0 {
                 continue;
             }
             match record.op {
-                number::MMU_UPDATE => {
-                    recover::retry_updates(&record, call.result, |element| {
-                        self.queue().read_arg(record.target, element)
-                    });
-                }
-                number::MMUEXT_OP => {
-                    let op = queue.read_arg(record.target, record.done as usize);
-                    recover::ext_op(&record, call.result, op);
-                }
-                _ => recover::other(&record, &call),
+                number::MMU_UPDATE => recover::go_on(record, call.result, &mut reports, |at| {
+                    queue.read_arg::<MmuUpdate>(record.target, at)
+                }),
+                number::MMUEXT_OP => recover::go_on(record, call.result, &mut reports, |at| {
+                    queue.read_arg::<ExtOp>(record.target, at)
+                }),
+                _ => recover::single(record, call, &mut reports),
             }
         }
+        reports
     }
 
     fn run_deferred(&mut self) {
-        let nr_deferred = self.queue().nr_deferred as usize;
+        let queue = self.queue();
+        let nr_deferred = queue.nr_deferred as usize;
+        let mut works = [const { MaybeUninit::<Deferred>::uninit() }; MAX_DEFERRED];
 
-        for index in 0..nr_deferred {
-            // SAFETY: Initialised, as it is below `nr_deferred`, and taken out only once.
-            let work = unsafe { self.queue().deferred[index].assume_init_read() };
-            work.run();
+        for (work, place) in works.iter_mut().zip(&queue.deferred[..nr_deferred]) {
+            // SAFETY: Initialised, as it is below `nr_deferred`, and counted no more from below on.
+            work.write(unsafe { place.assume_init_read() });
         }
-        // INVARIANT: Nothing was added: deferred work may not queue anything.
-        self.queue().nr_deferred = 0;
+        // INVARIANT: None are counted. Work that flushes again finds the queue consistent.
+        queue.nr_deferred = 0;
+        for work in &works[..nr_deferred] {
+            // SAFETY: Initialised above, and taken out only once.
+            unsafe { work.assume_init_read() }.run();
+        }
     }
 }
 

@@ -1,18 +1,165 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What is done about calls that Xen refused.
+//!
+//! Xen stops at the first element of an array that it refuses. The elements behind it are carried
+//! out here one by one, since they have nothing to do with it, and each refused one is noted. The
+//! notes are printed when the queue is empty again.
 
 use crate::multicall::queue::Record;
 use crate::platform::{
     die,
-    mmu_update,
+    mmu_update_one,
+    mmuext_op,
     refused,
     Call,
+    Caller,
     ExtOp,
     MmuUpdate,
-    XenError,
-    DOMID_SELF, //
+    XenError, //
 };
+use core::ffi::CStr;
+
+/// Something that Xen refused.
+#[derive(Clone, Copy)]
+struct Report {
+    what: &'static CStr,
+    target: usize,
+    value: usize,
+    error: isize,
+    by: Caller,
+}
+
+/// How many refused operations of a flush are told one by one.
+const MAX_REPORTS: usize = 8;
+
+/// What there is to report of a flush.
+pub(super) struct Reports {
+    reports: [Option<Report>; MAX_REPORTS],
+    total: usize,
+}
+
+impl Reports {
+    pub(super) fn new() -> Self {
+        Self {
+            reports: [None; MAX_REPORTS],
+            total: 0,
+        }
+    }
+
+    fn note(&mut self, report: Report) {
+        if let Some(place) = self.reports.get_mut(self.total) {
+            *place = Some(report);
+        }
+        self.total += 1;
+    }
+
+    /// Prints what was noted.
+    #[cold]
+    pub(super) fn print(&self) {
+        for report in self.reports.iter().flatten() {
+            refused(
+                report.what,
+                report.target,
+                report.value,
+                report.error,
+                report.by,
+            );
+        }
+        if self.total > MAX_REPORTS {
+            kernel::pr_err!("{} more operations failed\n", self.total - MAX_REPORTS);
+        }
+    }
+}
+
+/// An element of the array of a call.
+pub(super) trait Element: Copy {
+    /// What a report calls it.
+    const WHAT: &'static CStr;
+
+    /// Returns what a report says of its target and value.
+    fn describe(&self) -> (usize, usize);
+
+    /// Carries it out alone.
+    fn carry_out(self) -> Result<(), XenError>;
+}
+
+impl Element for MmuUpdate {
+    const WHAT: &'static CStr = c"mmu_update";
+
+    fn describe(&self) -> (usize, usize) {
+        self.raw()
+    }
+
+    fn carry_out(self) -> Result<(), XenError> {
+        mmu_update_one(self)
+    }
+}
+
+impl Element for ExtOp {
+    const WHAT: &'static CStr = c"mmuext_op";
+
+    fn describe(&self) -> (usize, usize) {
+        let (command, argument) = self.raw();
+        (command as usize, argument)
+    }
+
+    fn carry_out(self) -> Result<(), XenError> {
+        mmuext_op(self)
+    }
+}
+
+/// Notes the refused element of an array, and carries out the ones behind it.
+///
+/// `element` returns the elements of the array.
+#[cold]
+pub(super) fn go_on<T: Element>(
+    record: &Record,
+    error: isize,
+    reports: &mut Reports,
+    element: impl Fn(usize) -> Option<T>,
+) {
+    let mut error = Some(error);
+
+    for index in record.done as usize..record.value {
+        let Some(element) = element(index) else {
+            return;
+        };
+        // The first is the one that Xen has refused already.
+        let refusal = match error.take() {
+            Some(error) => Some(error),
+            None => element.carry_out().err().map(XenError::errno),
+        };
+        if let Some(error) = refusal {
+            let (target, value) = element.describe();
+            reports.note(Report {
+                what: T::WHAT,
+                target,
+                value,
+                error,
+                by: record.caller,
+            });
+        }
+    }
+}
+
+/// Notes a refused call that has no array.
+#[cold]
+pub(super) fn single(record: &Record, call: &Call, reports: &mut Reports) {
+    let (what, target, value) = if record.op == 0 {
+        // Filled in by C code: the call itself is all there is, if Xen left it alone.
+        (c"hypercall", call.op, call.args[0])
+    } else {
+        (c"update_va_mapping", record.target, record.value)
+    };
+    reports.note(Report {
+        what,
+        target,
+        value,
+        error: call.result,
+        by: record.caller,
+    });
+}
 
 /// Xen could not even read the queue: nothing that relies on it holds any more.
 #[cold]
@@ -23,73 +170,4 @@ pub(super) fn unreadable(nr_calls: usize, error: XenError) -> ! {
         error.errno()
     );
     die(c"Xen could not read the multicall queue")
-}
-
-/// Reports a refused update and carries out the ones behind it, which Xen did not look at.
-///
-/// `element` returns the elements of the array.
-#[cold]
-pub(super) fn retry_updates(
-    record: &Record,
-    error: isize,
-    mut element: impl FnMut(usize) -> Option<MmuUpdate>,
-) {
-    let mut error = error;
-    let mut index = record.done as usize;
-
-    while index < record.value {
-        let Some(update) = element(index) else {
-            return;
-        };
-        let (target, value) = update.raw();
-        refused(c"mmu_update", target, value, error, record.caller);
-        index += 1;
-
-        while index < record.value {
-            let Some(update) = element(index) else {
-                return;
-            };
-            if let Err((again, _)) = mmu_update(&mut [update], DOMID_SELF) {
-                error = again.errno();
-                break;
-            }
-            index += 1;
-        }
-    }
-}
-
-/// Reports a refused extended operation.
-#[cold]
-pub(super) fn ext_op(record: &Record, error: isize, op: Option<ExtOp>) {
-    let (command, argument) = op.map_or((0, 0), |op| op.raw());
-    refused(
-        c"mmuext_op",
-        command as usize,
-        argument,
-        error,
-        record.caller,
-    );
-}
-
-/// Reports another call that was refused.
-#[cold]
-pub(super) fn other(record: &Record, call: &Call) {
-    if record.op == 0 {
-        // Filled in by C code: the call itself is all there is, if Xen left it alone.
-        refused(
-            c"hypercall",
-            call.op,
-            call.args[0],
-            call.result,
-            record.caller,
-        );
-    } else {
-        refused(
-            c"update_va_mapping",
-            record.target,
-            record.value,
-            call.result,
-            record.caller,
-        );
-    }
 }

@@ -137,8 +137,11 @@ pub(super) fn init() {
 #[link_section = ".init.text"]
 unsafe extern "C" fn xen_pagetable_init() {
     announce();
-    // SAFETY: Called once, before anything changes the mapping of the list.
-    unsafe { p2m::grow::init() };
+    // SAFETY: Called once, before anything changes the mapping of the list or exchanges memory.
+    unsafe {
+        p2m::grow::init();
+        contiguous::init();
+    }
     // Most tables that are written to from here on are known to Xen.
     set_slots! {
         set_pte: Some(xen_set_pte),
@@ -163,8 +166,6 @@ unsafe extern "C" fn xen_pagetable_init() {
 unsafe extern "C" fn xen_after_bootmem() {
     platform::set_struct_pages_ready();
     pin::mark_kernel_tables();
-    // SAFETY: Called once, before there are drivers.
-    unsafe { contiguous::init() };
 }
 
 /// Calls a thunk the way a call site does. The value is all ones if the thunk lost a register.

@@ -133,8 +133,10 @@ pub(crate) fn grow(pfn: Pfn) -> Result<(), CannotGrow> {
     if p2m_load(pfn).is_none() {
         return Err(CannotGrow);
     }
-    own_table(pfn)?;
+    // The tree first: a table of the list's own always has its middle page, so that none has to be
+    // allocated on resume.
     own_middle(pfn)?;
+    own_table(pfn)?;
     own_leaf(pfn)?;
     with_list(|list| {
         if pfn.raw() >= list.last_frame {

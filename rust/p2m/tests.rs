@@ -97,8 +97,9 @@ mod live_list {
         if !is_pv_domain() {
             return Ok(());
         }
-        // The first frames behind what the list has pages of its own for.
-        let start = Pfn::new(grow::with_list(|list| list.last_frame));
+        // The first whole page behind what the list has pages of its own for.
+        let last_frame = grow::with_list(|list| list.last_frame);
+        let start = Pfn::new(layout::round_to_leaves(last_frame));
         if start.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {
             return Ok(());
         }

@@ -146,10 +146,12 @@ impl Tree {
         let Some(slot) = leaf_slot(start) else {
             die(c"the p2m list is not mapped by pages");
         };
-        if Shared::of_table(slot.table()).is_some() {
-            return;
-        }
         if self.lacks_middle(start) {
+            if Shared::of_table(slot.table()).is_some() {
+                return;
+            }
+            // Only on the first call, when memblock gives it out without sleeping: later there is
+            // a middle page before there is a table of the list's own.
             let mut page = new_middle();
             if page.is_none() {
                 die(c"no memory for the p2m tree");
@@ -182,8 +184,6 @@ pub(crate) fn build() {
             list.tree = fresh;
         }
         match &mut list.tree {
-            // Middle pages are only missing on the first call, when memblock gives them out
-            // without sleeping.
             Some(tree) => tree.refresh(),
             None => die(c"no memory for the p2m tree"),
         }

@@ -305,6 +305,10 @@ impl WordArray {
         let pages = crate::addr::pages_for(count * size_of::<usize>());
         let order = pages.next_power_of_two().trailing_zeros();
         let flags = bindings::GFP_ATOMIC | bindings::__GFP_ZERO | bindings::__GFP_NOWARN;
+        // SAFETY: Only reads the state of the allocator.
+        if !unsafe { bindings::slab_is_available() } {
+            return None;
+        }
         // SAFETY: The flags do not allow to sleep.
         let start = unsafe { bindings::get_free_pages_noprof(flags, order) };
         // INVARIANT: Fresh from the allocator.

@@ -62,6 +62,12 @@ pub(crate) use kept::{
     stop as print_reports, //
 };
 
+/// Whether another report is due; all that can come in numbers are limited together.
+pub(crate) fn may_report() -> bool {
+    // SAFETY: Only updates the limiter's own state.
+    unsafe { bindings::xen_pv_mmu_may_report() }
+}
+
 /// Reports that Xen refused `what`: its target and new value, the error and who asked for it.
 ///
 /// Such reports are rate-limited together. They do not allocate and take no locks but printk's.
@@ -76,8 +82,7 @@ pub(crate) fn refused(what: &'static CStr, target: usize, value: usize, error: i
     }) {
         return;
     }
-    // SAFETY: Only updates the limiter's own state.
-    if !unsafe { bindings::xen_pv_mmu_may_report() } {
+    if !may_report() {
         return;
     }
     // SAFETY: The format fits the arguments: %pe takes an error pointer, %pS a code address.

@@ -147,6 +147,17 @@ LINUX = (
         good=("multicall statistics: 3 flushes",),
     ),
     Rule(
+        "refused by Xen",
+        r"xen_pv_mmu: .*(\bfailed\b|has one of its own|stays mapped|is kept|across the border|with preemption on)|"
+        r"swiotlb_memblock_alloc: Failed|No low mem",
+        bad=(
+            "xen_pv_mmu: mmu_update of 0x1000 <- 0x2067 failed: -EINVAL, called by do_anonymous_page+0x1/0x2",
+            "xen_pv_mmu: frame 0x12 gets a foreign frame but has one of its own",
+            "software IO TLB: swiotlb_memblock_alloc: Failed to remap 64 MiB",
+        ),
+        good=("xen_pv_mmu: Rust PV MMU backend, 4 page table levels", "xen_pv_mmu: xen_mc_debug active"),
+    ),
+    Rule(
         "Rust panic",
         r"rust_kernel: panicked|\bpanicked at\b",
         bad=("rust_kernel: panicked at arch/x86/xen/pvmmu/rust/p2m.rs:1:2:",),

@@ -50,6 +50,7 @@ static const char *const bad_starts[] = {
 /* Anywhere in a message. */
 static const char *const bad_words[] = {
 	"multicall(s) failed", "insecure W+X mapping", "Bad page map",
+	"mmu_update of ", "mmuext_op of ", "update_va_mapping of ",
 	"Bad page state", "Bad rss-counter", "Out of memory",
 	"sleeping function called", "scheduling while atomic",
 	"unable to handle", "annot add additional memory", "no memory added",
