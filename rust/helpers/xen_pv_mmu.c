@@ -18,8 +18,6 @@
 #include <asm/tlbflush.h>
 #include <asm/xen/page.h>
 
-#include <xen/xen-ops.h>
-
 /* Context */
 
 __rust_helper bool rust_helper_is_lazy_mmu_mode_active(void)
@@ -106,11 +104,6 @@ __rust_helper void *rust_helper_xen_pv_mmu_per_cpu_ptr(void *ptr,
 						       unsigned int cpu)
 {
 	return per_cpu_ptr((char __percpu __force *)ptr, cpu);
-}
-
-__rust_helper struct vcpu_info *rust_helper_xen_pv_mmu_this_vcpu(void)
-{
-	return this_cpu_read(xen_vcpu);
 }
 
 __rust_helper struct mm_struct *rust_helper_xen_pv_mmu_loaded_mm(void)

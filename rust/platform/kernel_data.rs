@@ -307,8 +307,30 @@ pub(crate) fn announce() {
 }
 
 /// Sets the fault address that this vCPU's next read of CR2 returns.
+///
+/// Nothing but instructions: the caller is `noinstr`, and neither helpers nor checks that debug
+/// builds add to memory accesses are.
 #[inline(always)]
 pub(crate) fn set_vcpu_cr2(address: usize) {
-    // SAFETY: The pointer always points to a `vcpu_info`; the word belongs to this vCPU.
-    unsafe { (*bindings::xen_pv_mmu_this_vcpu()).arch.cr2 = address }
+    macro_rules! store {
+        ($segment:literal) => {
+            // SAFETY: The per-CPU pointer always points to a `vcpu_info`, and the word belongs to
+            // this vCPU.
+            unsafe {
+                core::arch::asm!(
+                    concat!("mov {vcpu}, qword ptr ", $segment, "[rip + {pointer}]"),
+                    "mov qword ptr [{vcpu} + {cr2}], {address}",
+                    vcpu = out(reg) _,
+                    pointer = sym bindings::xen_vcpu,
+                    cr2 = const core::mem::offset_of!(bindings::vcpu_info, arch.cr2),
+                    address = in(reg) address,
+                    options(nostack, preserves_flags),
+                )
+            }
+        };
+    }
+    #[cfg(CONFIG_SMP)]
+    store!("gs:");
+    #[cfg(not(CONFIG_SMP))]
+    store!("");
 }
