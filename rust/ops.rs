@@ -5,7 +5,8 @@
 //! | slot | early | run time | context |
 //! | --- | --- | --- | --- |
 //! | `set_pte` | `xen_set_pte_init` | `xen_set_pte` | any |
-//! | `set_pmd`, `set_pud` | `xen_set_pmd_hyper`, `xen_set_pud_hyper` | `xen_set_pmd`, `xen_set_pud` | any |
+//! | `set_pmd` | `xen_set_pmd_hyper` | `xen_set_pmd` | any |
+//! | `set_pud` | `xen_set_pud_hyper` | `xen_set_pud` | any |
 //! | `set_p4d` | `xen_set_p4d_hyper` | `xen_set_p4d` | any |
 //! | `make_pte` | `xen_make_pte_init` | `xen_make_pte` | any, only `%rax` changes |
 //! | `pte_val` … `make_p4d` | the same for both | | any, only `%rax` changes |

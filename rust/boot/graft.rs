@@ -7,9 +7,9 @@
 //! the kernel image is copied twice:
 //!
 //! ```text
-//!   root ─┬─ [direct map] ─ level 3 ─ [0]   ─ level 2, copied from Xen's, not executable
-//!         └─ [kernel map] ─ level 3 ┬ [510] ─ level 2, copied from Xen's
-//!                                   └ [511] ─ level 2 and 1 of the fixed mappings
+//!   root ┬ [direct map] ─ level 3 ─ [0] ─ level 2, copied, not executable
+//!        └ [kernel map] ─ level 3 ┬ [510] ─ level 2, copied
+//!                                 └ [511] ─ level 2, 1 of the fixed mappings
 //! ```
 //!
 //! Both copies share Xen's tables of level 1: the direct map reaches as far as Xen's initial

@@ -80,6 +80,7 @@ __rust_helper unsigned long rust_helper_xen_pv_mmu_return_address(void)
 
 __rust_helper void rust_helper_xen_pv_mmu_wmb(void)
 {
+	/* What it orders is said where Rust calls this. */
 	wmb();
 }
 

@@ -44,7 +44,10 @@ use kernel::prelude::*;
 
 /// Defines exported functions.
 macro_rules! exports {
-    ($($(#[$attr:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {$(
+    ($(
+        $(#[$attr:meta])*
+        fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? $body:block
+    )*) => {$(
         $(#[$attr])*
         ///
         /// # Safety

@@ -42,7 +42,10 @@ use kernel::prelude::*;
 /// Defines functions of the tables. They take over what C passes, which its paravirt interface
 /// defines (`struct pv_mmu_ops`): entries are in tables that stay mapped during the call.
 macro_rules! hooks {
-    ($($(#[$attr:meta])* fn $name:ident($($arg:ident: $type:ty),*) $(-> $ret:ty)? $body:block)*) => {$(
+    ($(
+        $(#[$attr:meta])*
+        fn $name:ident($($arg:ident: $type:ty),*) $(-> $ret:ty)? $body:block
+    )*) => {$(
         $(#[$attr])*
         ///
         /// # Safety

@@ -196,7 +196,7 @@ fn area_bytes() -> usize {
     }
     if wanted > space {
         kernel::pr_warn!(
-            "no room for hotplugged memory: the p2m list would take {:#x} bytes, the vmalloc area has {:#x}\n",
+            "no room to add memory: p2m list of {:#x} bytes, vmalloc area of {:#x}\n",
             wanted,
             space
         );

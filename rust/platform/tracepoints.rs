@@ -235,7 +235,10 @@ pub(crate) mod trace {
     use super::*;
 
     macro_rules! events {
-        ($($(#[$attr:meta])* fn $name:ident($($arg:ident: $type:ty),*) = $event:ident($($value:expr),*);)*) => {$(
+        ($(
+            $(#[$attr:meta])*
+            fn $name:ident($($arg:ident: $type:ty),*) = $event:ident($($value:expr),*);
+        )*) => {$(
             $(#[$attr])*
             #[inline(always)]
             pub(crate) fn $name($($arg: $type),*) {

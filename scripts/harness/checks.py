@@ -19,6 +19,8 @@ _IGNORED_IN_KERNEL = (
     "FILE_PATH_CHANGES",
     # codespell knows more words and a list of exceptions.
     "TYPO_SPELLING",
+    # What is exported is defined in Rust.
+    "EXPORT_SYMBOL",
 )
 # In programs for user space, which have C11 and libc, not the kernel's headers:
 _IGNORED_IN_PROGRAMS = (
@@ -34,6 +36,8 @@ _IGNORED_IN_PROGRAMS = (
     "LINE_SPACING",
     # The tests look at memory behind the compiler's back.
     "VOLATILE",
+    # checkpatch takes the star behind a typedef of libc for a product.
+    "SPACING",
 )
 # "useable" is a member of struct user_desc.
 _WORDS = ("crate", "useable")

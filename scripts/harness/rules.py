@@ -158,6 +158,12 @@ LINUX = (
         good=("xen_pv_mmu: Rust PV MMU backend, 4 page table levels", "xen_pv_mmu: xen_mc_debug active"),
     ),
     Rule(
+        "no contiguous memory",
+        r"swiotlb\w*: Failed to",
+        bad=("software IO TLB: swiotlb_memblock_alloc: Failed to remap 67108864 bytes",),
+        good=("software IO TLB: mapped [mem 0x0000000039600000-0x000000003d600000] (64MB)",),
+    ),
+    Rule(
         "Rust panic",
         r"rust_kernel: panicked|\bpanicked at\b",
         bad=("rust_kernel: panicked at arch/x86/xen/pvmmu/rust/p2m.rs:1:2:",),

@@ -145,9 +145,8 @@ pid_t spawn(void);
 void reap(pid_t pid);
 /* Waits for a child that was killed on purpose. */
 void reap_killed(pid_t pid);
-typedef void *thread_fn(void *arg);
 /* A thread with a small stack. */
-unsigned long thread(thread_fn *fn, void *arg);
+unsigned long thread(void *(*fn)(void *arg), void *arg);
 void join(unsigned long id);
 
 /* pagemap.c */

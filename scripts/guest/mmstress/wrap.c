@@ -124,7 +124,7 @@ void reap_killed(pid_t pid)
 		fail("a child was killed by %s", strsignal(WTERMSIG(status)));
 }
 
-unsigned long thread(thread_fn *fn, void *arg)
+unsigned long thread(void *(*fn)(void *arg), void *arg)
 {
 	pthread_attr_t attr;
 	pthread_t id;
