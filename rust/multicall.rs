@@ -9,7 +9,7 @@
 //!
 //! What may run after a flush is [`Deferred`] work, in the order it was asked for. Results of
 //! single calls do not survive: a call that Xen refuses is reported with what it was to do and who
-//! asked ([`recover`]), and the updates behind it in the same call are carried out all the same.
+//! asked ([`recover`]), and the operations behind it in the same call are carried out all the same.
 //!
 //! C code of the Xen port queues calls too, through [`crate::ops::multicall`]; they share the
 //! queue.
