@@ -106,7 +106,6 @@ exports! {
     #[link_section = ".init.text"]
     fn xen_vmalloc_p2m_tree() {
         p2m::build::move_to_vmalloc();
-        crate::platform::invalidate_extra_memory();
     }
 
     /// Makes frames identity frames; returns of how many the list says so.

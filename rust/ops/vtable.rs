@@ -150,7 +150,6 @@ unsafe extern "C" fn xen_pagetable_init() {
     install_run_time();
 
     p2m::build::move_to_vmalloc();
-    platform::invalidate_extra_memory();
     boot::cleanup::clean_up();
     p2m::tree::build();
     platform::remap_released_memory();

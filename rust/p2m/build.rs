@@ -16,6 +16,7 @@ use crate::frame::{
     Pfn, //
 };
 use crate::level::Level;
+use crate::p2m::grow;
 use crate::p2m::layout::{
     self,
     kind_of_range,
@@ -26,6 +27,7 @@ use crate::p2m::layout::{
 use crate::platform::{
     announce_p2m_area,
     die,
+    invalidate_extra_memory,
     kernel_ro,
     kernel_rw,
     p2m_load,
@@ -226,9 +228,8 @@ pub(crate) fn move_to_vmalloc() {
 
     xen_p2m_addr.set(area.raw());
     xen_p2m_size.set(xen_max_p2m_pfn.get());
+    invalidate_extra_memory();
 }
-
-use crate::p2m::grow;
 
 /// Maps the part of the new list that a table of level 1 covers.
 #[link_section = ".init.text"]

@@ -6,10 +6,7 @@
 //! list, and whoever comes too late gets the page back. So two CPUs may grow the same part at
 //! once. All that the toolstack may look at is changed under this one lock.
 
-use crate::addr::{
-    Vaddr,
-    ENTRIES, //
-};
+use crate::addr::Vaddr;
 use crate::alloc;
 use crate::convert;
 use crate::entry::{
@@ -223,5 +220,3 @@ fn own_leaf(pfn: Pfn) -> Result<(), CannotGrow> {
     });
     Ok(())
 }
-
-const _: () = assert!(layout::FRAMES_PER_LEAF == ENTRIES);
