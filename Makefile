@@ -29,7 +29,12 @@ boot: ## Boot it as dom0: a shell on a terminal, a demonstration otherwise
 	@$(ENTER) scripts/boot $(BOOT)
 
 test: ## Build, boot and check everything (under an hour on two CPUs)
-	@$(ENTER) scripts/test $(ONLY)
+	@$(ENTER) scripts/test '$(ONLY)'
+
+bench: ## Measure native, C and Rust side by side (SIDES, OPS, BOOTS, SAMPLES, RECORD=1, CHECK=1)
+	@$(ENTER) scripts/bench $(if $(SIDES),--sides '$(SIDES)') $(if $(OPS),--ops '$(OPS)') \
+		$(if $(BOOTS),--boots '$(BOOTS)') $(if $(SAMPLES),--samples '$(SAMPLES)') \
+		$(if $(RECORD),--record) $(if $(CHECK),--check)
 
 check: ## Linters and formatters only
 	@$(ENTER) scripts/check
@@ -46,4 +51,4 @@ clean: ## Remove the results
 distclean: ## Remove the downloads and the build root as well
 	@scripts/clean --cache
 
-.PHONY: help setup build boot test check fmt enter clean distclean
+.PHONY: help setup build boot test bench check fmt enter clean distclean

@@ -31,6 +31,9 @@ VARIANTS = {
         Variant("rust", ("dom0", "rust"), 1700),
         Variant("debug", ("dom0", "rust", "debug"), 1700),
         Variant("c", ("dom0", "c"), 70, seed="rust"),
+        Variant("bench-rust", ("dom0", "rust", "bench"), 700, seed="rust"),
+        Variant("bench-c", ("dom0", "c", "bench"), 70, seed="bench-rust"),
+        Variant("bench-c-lazy", ("dom0", "c", "bench", "lazy-fix"), 70, seed="bench-c"),
     )
 }
 

@@ -56,6 +56,14 @@ def xen() -> Path:
     return _place("XEN")
 
 
+def xen_symbols() -> Path:
+    """The addresses of Xen's functions."""
+    found = sorted(Path("/usr/lib/debug/boot").glob("xen-syms-*.map"))
+    if not found:
+        raise Stop("the names of Xen's functions are missing", "install xen-hypervisor-*-dbg, of the version that boots")
+    return found[-1]
+
+
 def shown(path: Path) -> str:
     """A path as a person would type it."""
     try:

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Memory operations that are measured, and what they share. */
+#ifndef MMBENCH_H
+#define MMBENCH_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#define PAGE		4096UL
+#define MIB		(1024UL * 1024)
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+/*
+ * A sample is the sum of `rounds` measured stretches, each of `loops` calls of
+ * run(). Hooks may be NULL.
+ */
+struct operation {
+	const char *name;
+	const char *what;
+	void (*start)(void);	/* before the first sample */
+	void (*before)(void);	/* before each stretch */
+	void (*run)(void);
+	void (*after)(void);	/* after each stretch */
+	void (*end)(void);	/* after the last sample */
+	unsigned int rounds;
+	unsigned int loops;
+	unsigned int units;	/* what one run() does so many times */
+};
+
+extern const struct operation process_operations[], fault_operations[],
+	range_operations[], talk_operations[];
+extern const size_t process_count, fault_count, range_count, talk_count;
+
+/* Ends the program with the reason, if a call failed. */
+void must(int ok, const char *what);
+
+/* Anonymous memory, and what is in it. */
+char *map(size_t size);
+void unmap(char *at, size_t size);
+void touch(char *at, size_t size, size_t step);
+void peek(const char *at, size_t size, size_t step);
+
+/* A file of the page cache. */
+int cached_file(size_t size);
+
+/* Threads that sleep, so that the address space has several users. */
+void add_threads(unsigned int count);
+void end_threads(void);
+
+/* Waits for a child, which must exit with 0 or be killed by us. */
+void reap(pid_t pid);
+
+#endif

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Measure backends side by side: what is asked for, the boots, the results."""
+
+import argparse
+import re
+import subprocess
+from pathlib import Path
+
+from . import boot, kernel, measure, places, report
+from .measure import Sample, Side
+from .say import Stop
+
+# The name of a side, the variant of kernel.py, what the guest says its PV MMU is.
+_SIDES = {
+    "native": ("bench-c", "none"),
+    "c": ("bench-c", "C"),
+    "c-lazy": ("bench-c-lazy", "C"),
+    "rust": ("bench-rust", "Rust"),
+}
+_DEFAULT = "native,c,rust"
+_CHECKED = "c,rust"
+
+
+def side(name: str) -> Side:
+    """One that has a name, or the directory of a kernel build, to be taken as it is."""
+    if name in _SIDES:
+        variant, backend = _SIDES[name]
+        return Side(name, kernel.out(kernel.named(variant)), backend)
+    folder = Path(name)
+    if not (folder / "arch/x86/boot/bzImage").exists():
+        raise Stop(f"there is no side {name!r}", f"use some of {', '.join(_SIDES)}, or directories of built kernels")
+    config = kernel.assignments((folder / ".config").read_text())
+    return Side(folder.resolve().name, folder.resolve(), "Rust" if "CONFIG_XEN_PV_MMU_RUST" in config else "C")
+
+
+def sides(names: str) -> list[Side]:
+    wanted = [side(name) for name in names.split(",") if name]
+    if not wanted or len({one.name for one in wanted}) != len(wanted):
+        raise Stop(f"SIDES={names} names nothing, or something twice", f"use some of {', '.join(_SIDES)}")
+    return wanted
+
+
+def build(wanted: list[Side]) -> None:
+    """Builds the sides that are variants, in the order in which one starts from another's objects."""
+    needed = [_SIDES[one.name][0] for one in wanted if one.name in _SIDES]
+    for name, variant in kernel.VARIANTS.items():
+        if name in needed or any(kernel.VARIANTS[other].seed == name for other in needed if name.startswith("bench")):
+            kernel.build(variant)
+
+
+def operations() -> dict[str, str]:
+    """The operations that mmbench knows, and what they are."""
+    program = places.build() / "mmbench"
+    sources = sorted((places.repo() / "scripts/guest/mmbench").glob("*.c"))
+    command = ["gcc", "-std=gnu11", "-O2", "-pthread", "-o", str(program), *map(str, sources)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Stop(f"mmbench does not compile:\n{done.stderr.strip()}", "mend scripts/guest/mmbench")
+    listed = subprocess.run([program, "list"], capture_output=True, text=True, check=True).stdout
+    pairs = (line.split(None, 1) for line in listed.splitlines())
+    return {name: what for name, what in pairs if name != measure.CALIBRATION}
+
+
+def chosen(pattern: str, known: dict[str, str]) -> list[str]:
+    """The operations whose names match; none stands for all of them."""
+    try:
+        names = [name for name in known if re.search(pattern, name)]
+    except re.error as error:
+        raise Stop(f"OPS={pattern} is not a regular expression: {error}", "see Documentation/performance.md") from None
+    if not names:
+        raise Stop(f"no operation matches {pattern!r}", f"there are: {', '.join(known)}")
+    return [] if len(names) == len(known) else names
+
+
+def run(wanted: list[Side], names: list[str], boots: int, samples: int) -> dict[str, list[Sample]]:
+    """All samples of each side. Boots differ a little in memory, so that luck with addresses shows."""
+    initrd = boot.make_initrd()
+    results: dict[str, list[Sample]] = {one.name: [] for one in wanted}
+    for number in range(boots):
+        for one in wanted:
+            title = f"measure {one.name}, boot {number + 1} of {boots}"
+            results[one.name] += measure.boot(one, initrd, names, samples, number, title)
+    return results
+
+
+def _arguments(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description="Measure backends side by side.")
+    parser.add_argument("--sides", default="", metavar="LIST", help=f"some of {','.join(_SIDES)}, or build directories")
+    parser.add_argument("--ops", default="", metavar="PATTERN", help="operations whose names match")
+    parser.add_argument("--boots", type=int, default=2, metavar="N", help="boots of each side (default 2)")
+    parser.add_argument("--samples", type=int, default=3, metavar="N", help="samples in each boot (default 3)")
+    parser.add_argument("--record", action="store_true", help="write Documentation/performance")
+    parser.add_argument("--check", action="store_true", help="short; compare with what was recorded")
+    wanted = parser.parse_args(arguments)
+    if wanted.boots < 1 or wanted.samples < 1:
+        raise Stop("BOOTS and SAMPLES are at least 1", "leave them out for 2 and 3")
+    if wanted.boots * wanted.samples < 2:
+        raise Stop("a result is never taken from one sample", "raise BOOTS or SAMPLES")
+    if wanted.record and (wanted.check or wanted.ops or wanted.sides):
+        raise Stop("RECORD=1 measures everything", "leave out CHECK, OPS and SIDES")
+    return wanted
+
+
+def main(arguments: list[str]) -> int:
+    """bench [--sides LIST] [--ops PATTERN] [--boots N] [--samples N] [--check | --record]"""
+    asked = _arguments(arguments)
+    known = operations()
+    names = chosen(asked.ops, known)
+    wanted = sides(asked.sides or (_CHECKED if asked.check else _DEFAULT))
+    kernel.prepare_tree()
+    build(wanted)
+    results = run(wanted, names, 1 if asked.check else asked.boots, asked.samples)
+    table = report.Table(results)
+    print(table.text())
+    path = places.build() / "bench.json"
+    path.write_text(table.json())
+    print(f"\nAll figures: {places.shown(path)}")
+    return 0
