@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What happens between two atomic units of work: injected errors, other vCPUs, and hardware.
+
+use crate::noise::Noise;
+use crate::types::{
+    Errno,
+    Vcpu, //
+};
+use crate::Machine;
+
+/// The kinds of work that a fault can be injected into.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Call {
+    /// An element of `mmu_update`.
+    MmuUpdate,
+    /// An element of `mmuext_op`.
+    MmuextOp,
+    /// A call of `update_va_mapping`.
+    UpdateVaMapping,
+    /// A multicall as a whole.
+    Multicall,
+    /// An extent of `XENMEM_populate_physmap`.
+    Populate,
+    /// An extent of `XENMEM_decrease_reservation`.
+    Decrease,
+    /// A chunk of `XENMEM_exchange`.
+    Exchange,
+    /// `XENMEM_machphys_mapping`.
+    MachphysMapping,
+    /// `XENMEM_memory_map` or `XENMEM_machine_memory_map`.
+    MemoryMap,
+    /// A call of `vm_assist`.
+    VmAssist,
+    /// A call of `set_gdt`.
+    SetGdt,
+    /// A call of `update_descriptor`.
+    UpdateDescriptor,
+}
+
+/// A place where Xen could fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Site {
+    /// The call.
+    pub call: Call,
+    /// Who makes it.
+    pub who: Vcpu,
+    /// Which element of the call.
+    pub index: usize,
+    /// How many elements it has.
+    pub of: usize,
+    /// Counts the sites that the machine has passed.
+    pub number: u64,
+}
+
+/// Decides at each [`Site`] whether Xen refuses there, and why.
+pub type Injector = Box<dyn FnMut(&Site) -> Option<Errno>>;
+
+/// Runs between two elements, on another CPU or in an interrupt of the caller.
+pub type Interloper = Box<dyn FnMut(&mut Machine, &Site)>;
+
+#[derive(Default)]
+pub(crate) struct Hooks {
+    injector: Option<Injector>,
+    interloper: Option<Interloper>,
+    pub(crate) noise: Noise,
+    nr_sites: u64,
+}
+
+impl Machine {
+    /// Has `injector` asked at every site from now on; `None` ends that.
+    pub fn set_injector(&mut self, injector: Option<Injector>) {
+        self.hooks.injector = injector;
+    }
+
+    /// Has `interloper` run before every element from now on; `None` ends that.
+    ///
+    /// It is not called for what it does itself.
+    pub fn set_interloper(&mut self, interloper: Option<Interloper>) {
+        self.hooks.interloper = interloper;
+    }
+
+    /// Returns how many sites the machine has passed.
+    pub fn nr_sites(&self) -> u64 {
+        self.hooks.nr_sites
+    }
+
+    /// Starts a unit of work; fails if a fault is injected.
+    pub(crate) fn unit(
+        &mut self,
+        call: Call,
+        who: Vcpu,
+        index: usize,
+        of: usize,
+    ) -> Result<(), Errno> {
+        let site = Site {
+            call,
+            who,
+            index,
+            of,
+            number: self.hooks.nr_sites,
+        };
+        self.hooks.nr_sites += 1;
+        self.make_noise(who);
+        if let Some(mut interloper) = self.hooks.interloper.take() {
+            interloper(self, &site);
+            self.hooks.interloper.get_or_insert(interloper);
+            self.current = Some(who);
+        }
+        let injector = self.hooks.injector.as_mut();
+        match injector.and_then(|injector| injector(&site)) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
