@@ -36,6 +36,9 @@ bench: ## Measure native, C and Rust side by side (SIDES, OPS, BOOTS, SAMPLES, R
 		$(if $(BOOTS),--boots '$(BOOTS)') $(if $(SAMPLES),--samples '$(SAMPLES)') \
 		$(if $(RECORD),--record) $(if $(CHECK),--check)
 
+profile: ## Where the instructions of one operation go (OP=fork, SIDES, TOP)
+	@$(ENTER) scripts/profile '$(OP)' $(if $(SIDES),--sides '$(SIDES)') $(if $(TOP),--top '$(TOP)')
+
 check: ## Linters and formatters only
 	@$(ENTER) scripts/check
 
@@ -51,4 +54,4 @@ clean: ## Remove the results
 distclean: ## Remove the downloads and the build root as well
 	@scripts/clean --cache
 
-.PHONY: help setup build boot test bench check fmt enter clean distclean
+.PHONY: help setup build boot test bench profile check fmt enter clean distclean
