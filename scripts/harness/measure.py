@@ -91,7 +91,8 @@ def boot(
     symbols.write_text(counter.lines_for_plugin(table))
     counts = places.build() / f"count-{side.name}.out"
     counts.unlink(missing_ok=True)
-    cmdline = f"quiet pvmmu.run=bench pvmmu.samples={samples}"
+    # Where mappings lie by chance decides how many tables a process has.
+    cmdline = f"quiet norandmaps pvmmu.run=bench pvmmu.samples={samples}"
     if operations:
         cmdline += f" pvmmu.operations={':'.join([CALIBRATION, *operations])}"
     log = places.logs() / f"bench-{side.name}.log"
