@@ -41,7 +41,8 @@ _IGNORED_IN_PROGRAMS = (
 )
 # "useable" is a member of struct user_desc.
 _WORDS = ("crate", "useable")
-_LICENCES = re.compile(r"^(COPYING|LICENSE|LICENSES/)")
+# Files that hold no licence line: licences, and what cargo writes.
+_BARE = re.compile(r"^(COPYING|LICENSE|LICENSES/)|(^|/)Cargo\.lock$")
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def spdx(paths: list[Path]) -> str:
     for path in paths:
         lines = _text(path).split("\n", 2)
         first = lines[1] if lines[0].startswith("#!") and len(lines) > 1 else lines[0]
-        if "SPDX-License-Identifier: " not in first and not _LICENCES.match(str(path)):
+        if "SPDX-License-Identifier: " not in first and not _BARE.search(str(path)):
             bare.append(str(path))
     if bare:
         raise Stop("no SPDX line at the top of: " + " ".join(bare), "start each with SPDX-License-Identifier: GPL-2.0")
