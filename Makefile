@@ -14,8 +14,10 @@ help: ## This list
 	@echo '  KDIR=DIR           your own kernel tree and your own tools; DIR is edited'
 	@echo '  BOOT=NAME          one boot of the table in scripts/harness/machines.py'
 	@echo '  ONLY=PATTERN       only the steps of make test whose names match'
+	@echo '  SEED=N             of random tests and fuzzers (default: a new one, printed)'
 	@echo '  JOBS=N             parallel compiler runs (default: all CPUs)'
 	@echo '  XEN_PVMMU_MIRROR   Debian mirror (default: the one apt uses here)'
+	@echo '  XEN_PVMMU_CRATES   registry of crates (default: the one cargo uses here)'
 	@echo '  XEN_PVMMU_CACHE    downloads and build root (default ~/.cache/xen-pvmmu)'
 	@echo '  XEN_PVMMU_BUILD    results (default ./build)'
 
@@ -39,6 +41,21 @@ bench: ## Measure native, C and Rust side by side (SIDES, OPS, BOOTS, SAMPLES, R
 profile: ## Where the instructions of one operation go (OP=fork, SIDES, TOP)
 	@$(ENTER) scripts/profile '$(OP)' $(if $(SIDES),--sides '$(SIDES)') $(if $(TOP),--top '$(TOP)')
 
+host: ## Host tests only: the logic against a model of Xen (minutes)
+	@$(ENTER) scripts/host tests types
+
+soak: ## Host tests at random, 10 million operations or SOAK=N
+	@$(ENTER) scripts/host soak
+
+fuzz: ## Fuzz targets, 30 seconds each
+	@scripts/setup cargo-fuzz && scripts/enter scripts/host fuzz
+
+coverage: ## Which lines the host tests reach
+	@scripts/setup cargo-llvm-cov && scripts/enter scripts/host coverage
+
+mutants: ## Which bugs, put in one at a time, the host tests notice (hours)
+	@scripts/setup cargo-mutants && scripts/enter scripts/host mutants
+
 check: ## Linters and formatters only
 	@$(ENTER) scripts/check
 
@@ -54,4 +71,4 @@ clean: ## Remove the results
 distclean: ## Remove the downloads and the build root as well
 	@scripts/clean --cache
 
-.PHONY: help setup build boot test bench profile check fmt enter clean distclean
+.PHONY: help setup build boot test bench profile host soak fuzz coverage mutants check fmt enter clean distclean

@@ -10,6 +10,7 @@ case $cache in /*) ;; *) cache=$PWD/$cache ;; esac
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 kver=${KVER:-7.3}
 suite=trixie
+path=/usr/lib/llvm-19/bin:/usr/sbin:/usr/bin
 xen_release=4.20
 packages=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$repo/scripts/config/build-root.packages")
 
@@ -18,6 +19,13 @@ packages=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$repo/scripts/config/build-r
 root=$cache/root-$(printf '%s\n' "$suite" "$packages" | sha256sum | cut -c1-12)
 linux=$cache/linux-$kver
 xen=$cache/xen-$xen_release.elf
+
+# What cargo downloads, for all checkouts together.
+crates=$cache/cargo
+
+# Commands of cargo that are made on demand, each in a directory of its own:
+# cargo-NAME-VERSION.
+cargo_tools=$(sed -n 's/^\(cargo-[^ ]*\) \([0-9.]*\)$/\1-\2/p' "$repo/scripts/config/cargo.tools")
 
 # die WHAT HAPPENED. WHAT TO DO.
 die() {
@@ -49,6 +57,6 @@ in_root() {
 		--symlink usr/lib /lib --symlink usr/lib64 /lib64 \
 		--dev /dev --proc /proc --perms 1777 --tmpfs /tmp \
 		--clearenv --setenv HOME /tmp --setenv LANG C.UTF-8 \
-		--setenv PATH /usr/lib/llvm-19/bin:/usr/sbin:/usr/bin \
+		--setenv PATH "$path" \
 		"${options[@]}" -- "$@"
 }

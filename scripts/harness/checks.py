@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import kernel, places
+from . import host, kernel, places
 from .say import Progress, Stop
 
 # What checkpatch says that does not apply, and why. In code for the kernel:
@@ -41,8 +41,8 @@ _IGNORED_IN_PROGRAMS = (
 )
 # "useable" is a member of struct user_desc.
 _WORDS = ("crate", "useable")
-# Files that hold no licence line: licences, and what cargo writes.
-_BARE = re.compile(r"^(COPYING|LICENSE|LICENSES/)|(^|/)Cargo\.lock$")
+# Files that hold no licence line: licences, and what cargo and rustc write.
+_BARE = re.compile(r"^(COPYING|LICENSE|LICENSES/)|(^|/)Cargo\.lock$|\.stderr$")
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,7 @@ def unsafe_blocks(paths: list[Path]) -> str:
 CHECKS = (
     Check("spdx", "a licence line opens every file", spdx),
     Check("rustfmt", "Rust is formatted as the kernel's is", rustfmt),
+    Check("clippy", "clippy over the crates of the host tests", lambda paths: host.clippy()),
     Check("checkpatch", "kernel style of Rust, C and Kconfig", checkpatch),
     Check("shellcheck", "shell scripts", shellcheck),
     Check("pyflakes", "Python", pyflakes),

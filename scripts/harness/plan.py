@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import boot, checks, kernel, machines, places
+from . import boot, checks, host, kernel, machines, places
 from .say import Stop, elapsed
 
 
@@ -97,11 +97,22 @@ def _boots(variant: str) -> list[Step]:
     ]
 
 
+def _host() -> list[Step]:
+    """Left out with the user's own tools: what they are to say depends on their versions."""
+    if not places.pristine():
+        return []
+    return [
+        Step("host tests", "the backend's logic against a model of Xen", host.tests),
+        Step("types", "what must not compile does not", host.types),
+    ]
+
+
 def steps() -> list[Step]:
     return [
         Step("self-tests", "the scripts' own tests", self_tests),
         Step("integration", "our edits are in the kernel tree", integration),
         *(Step(check.name, check.what, _check(check), needs="integration") for check in checks.CHECKS),
+        *_host(),
         Step("initramfs", "the guest's user space", lambda: str(boot.make_initrd().name)),
         Step("build rust", "the kernel with the Rust backend, clippy on", _build("rust"), needs="integration"),
         Step("build c", "the same kernel with the C backend, to compare with", _build("c"), needs="build rust"),

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Levels are asked for by name.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../types.rs");
+
+fn main() {
+    let _ = Level::L2 == Level::L2;
+    let _ = Level::L2.below() == Some(Level::L1);
+    let _ = Depth::Five.root() == Level::L5;
+}

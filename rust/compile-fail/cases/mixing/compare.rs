@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Frames, addresses and entries of different kinds are never equal, larger or added.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../types.rs");
+
+fn main() {
+    let _ = PFN == MFN;
+    let _ = MFN == P2M_WORD;
+    let _ = VADDR < PADDR;
+    let _ = PADDR == MADDR;
+    let _ = MACHINE_ENTRY == PSEUDO_ENTRY;
+    let _ = PFN + MFN;
+    let _ = VADDR + RAW;
+}
