@@ -17,6 +17,8 @@ mod machine_map;
 mod mm;
 mod pages;
 mod percpu;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+mod probing;
 mod report;
 mod slot;
 mod start_of_day;
@@ -32,6 +34,8 @@ pub(crate) use machine_map::*;
 pub(crate) use mm::*;
 pub(crate) use pages::*;
 pub(crate) use percpu::*;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+pub(crate) use probing::*;
 pub(crate) use report::*;
 pub(crate) use slot::*;
 pub(crate) use start_of_day::*;

@@ -68,6 +68,8 @@ mod ops;
 mod p2m;
 mod pin;
 mod platform;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+mod probes;
 mod protect;
 mod remap;
 mod set;

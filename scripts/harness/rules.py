@@ -158,6 +158,12 @@ LINUX = (
         good=("xen_pv_mmu: Rust PV MMU backend, 4 page table levels", "xen_pv_mmu: xen_mc_debug active"),
     ),
     Rule(
+        "probe of Xen",
+        r"xen_pv_mmu: probe '",
+        bad=("xen_pv_mmu: probe 'a table is pinned once', step 3: result is 0 (0x0), not -22 (0xffffffffffffffea)",),
+        good=("xen_pv_mmu: probes of pins: 29 of 29 as expected",),
+    ),
+    Rule(
         "no contiguous memory",
         r"swiotlb\w*: Failed to",
         bad=("software IO TLB: swiotlb_memblock_alloc: Failed to remap 67108864 bytes",),
