@@ -295,13 +295,15 @@ pub(crate) enum Step {
     MemoryOp(u64, i64),
 }
 
-/// Whether a probe can run on Xen.
+/// Where a probe can run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Where {
     /// It runs on both.
     Anywhere,
     /// It runs on the model only, for this reason.
     ModelOnly(&'static str),
+    /// It runs on Xen only: the model differs, for this reason.
+    XenOnly(&'static str),
 }
 
 /// A probe.
@@ -333,6 +335,19 @@ pub(crate) const fn model_only(
     Probe {
         name,
         place: Where::ModelOnly(reason),
+        steps,
+    }
+}
+
+/// Returns a probe that runs on Xen only.
+pub(crate) const fn xen_only(
+    name: &'static str,
+    reason: &'static str,
+    steps: &'static [Step],
+) -> Probe {
+    Probe {
+        name,
+        place: Where::XenOnly(reason),
         steps,
     }
 }

@@ -332,7 +332,12 @@ pub(crate) fn run<B: Bed>(bed: &mut B, probes: &[Probe], mut report: impl FnMut(
     let mut tally = Tally::default();
 
     for probe in probes {
-        if !B::IS_MODEL && probe.place != Where::Anywhere {
+        let is_elsewhere = match probe.place {
+            Where::Anywhere => false,
+            Where::ModelOnly(_) => !B::IS_MODEL,
+            Where::XenOnly(_) => B::IS_MODEL,
+        };
+        if is_elsewhere {
             continue;
         }
         tally.ran += 1;

@@ -13,6 +13,7 @@ use super::probe::{
     set,
     to,
     word,
+    xen_only,
     Frame,
     Probe,
     Step,
@@ -279,8 +280,9 @@ pub(crate) const PROBES: &[Probe] = &[
             shows(A, 0, word(0x1234_5678_9abc_def0)),
         ],
     ),
-    probe(
+    xen_only(
         "a table may be hooked into itself, read-only",
+        "the model refuses linear tables, which Linux does not use",
         &[
             ro(A),
             pin(2, A, OK),

@@ -127,8 +127,11 @@ impl Machine {
 
     /// Reads a bitmap of as many vCPUs as the domain has.
     pub(crate) fn read_bitmap(&mut self, who: Vcpu, at: u64) -> Option<Vec<u64>> {
-        let vcpus = self.domain(who.domain).vcpus.len();
-        let words = (0..vcpus.div_ceil(64) as u64).map(|word| self.read_u64(who, at + 8 * word));
+        let words = self.domain(who.domain).vcpus.len().div_ceil(64) as u64;
+        if !self.is_readable(at, words, 8) {
+            return None;
+        }
+        let words = (0..words).map(|word| self.read_u64(who, at + 8 * word));
         words.collect::<Result<_, _>>().ok()
     }
 }
