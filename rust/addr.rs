@@ -6,6 +6,8 @@
 //! consulted: [`crate::platform`] for virtual to pseudo-physical, [`crate::p2m`] for
 //! pseudo-physical to machine.
 
+#![forbid(unsafe_code)]
+
 use crate::frame::{
     Mfn,
     Pfn, //

@@ -6,7 +6,8 @@
 //! level 1 are pinned as well where they have locks of their own, so that their entries can be set
 //! before they are hooked up.
 
-use crate::addr::Vaddr;
+#![forbid(unsafe_code)]
+
 use crate::convert;
 use crate::entry::{
     bits,
@@ -29,19 +30,20 @@ use crate::platform::{
     kernel_ro,
     kernel_rw,
     mmuext_op,
-    phys,
     trace,
     user_vsyscall_table,
     Caller,
     ExtOp,
     Mm,
     OwnedPage,
+    Root,
     TablePage,
     VaFlush,
     SPLIT_PTE_LOCKS,
     VSYSCALL, //
 };
 use crate::protect;
+use kernel::macros::init_text;
 
 /// Returns the machine frame of a page that holds a table.
 pub(crate) fn mfn_of_table(pfn: Pfn) -> Mfn {
@@ -77,7 +79,7 @@ pub(crate) fn table_now(mm: Mm, pfn: Pfn, level: Level, caller: Caller) {
 }
 
 fn prepare(mm: Mm, pfn: Pfn, level: Level, issue: Issue, caller: Caller) {
-    let pinned = is_table_pinned(mm.root());
+    let pinned = is_table_pinned(mm.root().table());
     trace::alloc_ptpage(mm, pfn, level, pinned);
     if !pinned {
         return;
@@ -113,7 +115,7 @@ pub(crate) fn release_table(pfn: Pfn, level: Level, caller: Caller) {
 /// Pins `pfn` as a table of `level`, or stops the boot.
 ///
 /// Context: start of day.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn pin_early(level: Level, pfn: Pfn) {
     if mmuext_op(ExtOp::pin(level, mfn_of_table(pfn))).is_err() {
         die(c"Xen refused to pin a page table");
@@ -123,7 +125,7 @@ pub(crate) fn pin_early(level: Level, pfn: Pfn) {
 /// Drops the pin of `pfn`, or stops the boot.
 ///
 /// Context: start of day.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn unpin_early(pfn: Pfn) {
     if mmuext_op(ExtOp::unpin(mfn_of_table(pfn))).is_err() {
         die(c"Xen refused to unpin a page table");
@@ -133,7 +135,7 @@ pub(crate) fn unpin_early(pfn: Pfn) {
 /// Makes `pfn` a table of `level` while all tables are the kernel's own.
 ///
 /// Context: start of day.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn table_early(pfn: Pfn, level: Level) {
     protect::read_only(direct_of(pfn));
     if level == Level::L1 {
@@ -144,7 +146,7 @@ pub(crate) fn table_early(pfn: Pfn, level: Level) {
 /// Makes `pfn` an ordinary page while all tables are the kernel's own.
 ///
 /// Context: start of day.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn release_table_early(pfn: Pfn, level: Level) {
     if level == Level::L1 {
         unpin_early(pfn);
@@ -163,31 +165,18 @@ pub(crate) struct NoMemory;
 ///
 /// Context: may sleep.
 pub(crate) fn create_user_root(mm: Mm) -> Result<(), NoMemory> {
-    let Some(page) = TablePage::at(mm.root()) else {
-        return Err(NoMemory);
-    };
-    let user_root = OwnedPage::zeroed().ok_or(NoMemory)?;
+    let mut user_root = OwnedPage::zeroed().ok_or(NoMemory)?;
 
     if let Some(table) = user_vsyscall_table() {
-        let entry = PseudoEntry::from_raw(phys(table).raw() | bits::USER_TABLE);
-        user_root
-            .slot(VSYSCALL.index(Level::L4))
-            .store(convert::to_machine(entry));
+        let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | bits::USER_TABLE);
+        user_root.set_entry(VSYSCALL.index(Level::L4), convert::to_machine(entry));
     }
-    page.set_user_root(Some(user_root.leak()));
-    Ok(())
+    mm.root().set_user_root(user_root).map_err(|_| NoMemory)
 }
 
-/// Frees the user root that goes with the root table at `root`, if there is one.
+/// Frees the user root that goes with `root`, if there is one.
 ///
 /// Context: the tree is not used by any vCPU and not pinned.
-pub(crate) fn free_user_root(root: Vaddr) {
-    let Some(page) = TablePage::at(root) else {
-        return;
-    };
-    if let Some(user_root) = page.user_root() {
-        page.set_user_root(None);
-        // SAFETY: It was leaked in `create_user_root()`, and nobody can find it any more.
-        drop(unsafe { OwnedPage::from_leaked(user_root) });
-    }
+pub(crate) fn free_user_root(root: Root) {
+    drop(root.take_user_root());
 }

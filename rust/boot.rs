@@ -6,6 +6,8 @@
 //! setup.c may then ask to [`relocate`] the p2m list; when all memory is mapped the list moves to
 //! the vmalloc area and what is left of Xen's tables is cleaned up ([`cleanup`]).
 
+#![forbid(unsafe_code)]
+
 pub(crate) mod cleanup;
 pub(crate) mod graft;
 pub(crate) mod relocate;
@@ -20,11 +22,12 @@ use crate::platform::{
     set_m2p,
     StartInfo, //
 };
+use kernel::macros::init_text;
 
 /// Learns where Xen's m2p table is (`xen_setup_machphys_mapping()`).
 ///
 /// Context: start of day, before any entry is converted.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn find_m2p() {
     // Number of entries to assume when Xen does not tell: what its ABI reserves room for.
     const RESERVED_ENTRIES: usize =
@@ -40,7 +43,7 @@ pub(crate) fn find_m2p() {
 /// (`xen_reserve_special_pages()`).
 ///
 /// Context: start of day.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn reserve_special_pages() {
     memblock_reserve(phys(StartInfo::address()), PAGE_SIZE);
 

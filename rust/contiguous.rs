@@ -7,8 +7,9 @@
 //! since Xen only takes frames that nobody refers to, the frames are exchanged, and the new ones
 //! are mapped in their place. If Xen declines, the old frames are mapped again.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::{
-    Paddr,
     Vaddr,
     PAGE_SIZE, //
 };
@@ -23,7 +24,6 @@ use crate::multicall::{
 };
 use crate::p2m;
 use crate::platform::{
-    clear_pages,
     die,
     direct,
     exchange,
@@ -31,9 +31,11 @@ use crate::platform::{
     phys,
     Caller,
     IrqLock,
+    Region,
     VaFlush,
     WordArray, //
 };
+use kernel::macros::init_text;
 
 /// Order of the regions that can always be exchanged, without allocating for it: 2 MiB.
 const SMALL_ORDER: u32 = 9;
@@ -48,19 +50,15 @@ pub(crate) struct NotExchanged;
 /// Frames of small regions; its lock keeps exchanges from interfering with each other.
 ///
 /// The bounce buffers of dom0 are exchanged before there is a page allocator, hence a static.
-// SAFETY: `init()` is called from `pagetable_init`, before there is anybody to exchange memory.
 static SMALL_FRAMES: IrqLock<[usize; 1 << SMALL_ORDER]> =
-    unsafe { IrqLock::new([0; 1 << SMALL_ORDER]) };
+    IrqLock::new(c"xen_contiguous_frames", [0; 1 << SMALL_ORDER]);
 
-/// Initialises the lock.
+/// Initialises the lock, before any other function of this module is called.
 ///
-/// # Safety
-///
-/// Called once, before any other function of this module.
-#[link_section = ".init.text"]
-pub(crate) unsafe fn init() {
-    // SAFETY: By the contract of this function.
-    unsafe { SMALL_FRAMES.init(c"xen_contiguous_frames", kernel::static_lock_class!()) };
+/// Context: start of day.
+#[init_text]
+pub(crate) fn init() {
+    SMALL_FRAMES.init();
 }
 
 /// Runs `section` with interrupts off on an array for the frames of a region of `order`.
@@ -122,26 +120,25 @@ fn exchange_or_die(
     }
 }
 
-/// Makes the region of `1 << order` frames at `start` contiguous in machine memory, below
-/// `1 << address_bits` bytes (`xen_create_contiguous_region()`).
+/// Makes `region` contiguous in machine memory, below `1 << address_bits` bytes
+/// (`xen_create_contiguous_region()`).
 ///
 /// The contents of the region are lost. Returns where it is for devices; on failure, the region
 /// has the frames that it had.
 ///
 /// Context: any; a region larger than 2 MiB needs memory for the exchange.
 pub(crate) fn create(
-    start: Paddr,
-    order: u32,
+    mut region: Region<'_>,
     address_bits: u32,
     caller: Caller,
 ) -> Result<Mfn, NotExchanged> {
+    let (start, order) = (region.start(), region.order());
     if order > MAX_ORDER {
         return Err(NotExchanged);
     }
+    region.clear();
     let count = 1usize << order;
     let region = direct(start);
-    // SAFETY: The caller gives the region away for the exchange.
-    unsafe { clear_pages(region, count) };
 
     with_frames(order, |frames| {
         for (frame, page) in frames.iter_mut().zip(pages(region, count)) {
@@ -161,20 +158,20 @@ pub(crate) fn create(
     })?
 }
 
-/// Gives the contiguous machine memory of a region back to Xen for any frames
+/// Gives the contiguous machine memory of `region` back to Xen for any frames
 /// (`xen_destroy_contiguous_region()`).
 ///
 /// The contents of the region are lost. If Xen has no other frames, it stays as it is.
 ///
 /// Context: as [`create`].
-pub(crate) fn destroy(start: Paddr, order: u32, caller: Caller) {
+pub(crate) fn destroy(mut region: Region<'_>, caller: Caller) {
+    let (start, order) = (region.start(), region.order());
     if order > MAX_ORDER {
         return;
     }
+    region.clear();
     let count = 1usize << order;
     let region = direct(start);
-    // SAFETY: The caller gives the region away for the exchange.
-    unsafe { clear_pages(region, count) };
 
     let done = with_frames(order, |frames| {
         let Some(first) = mfn_at(region) else {
@@ -205,6 +202,7 @@ pub(crate) fn destroy(start: Paddr, order: u32, caller: Caller) {
 #[kernel::macros::kunit_tests(xen_pv_mmu_contiguous)]
 mod tests {
     use super::*;
+    use crate::addr::Paddr;
     use crate::frame::P2mEntry;
     use crate::platform::is_pv_domain;
     use kernel::prelude::*;
@@ -245,7 +243,7 @@ mod tests {
             let mut region = WordArray::new(count * WORDS_PER_PAGE).ok_or(ENOMEM)?;
             let start = phys(Vaddr::new(region.words().as_ptr() as usize));
 
-            let created = create(start, order, 0, Caller::here());
+            let created = create(region.region(), 0, Caller::here());
             assert!(created.is_ok());
             let first = created.map_err(|_| ENOMEM)?;
             let in_order = (0..count)
@@ -255,7 +253,7 @@ mod tests {
             assert_eq!(inconsistent(start, count), 0);
             assert_eq!(unwritable(region.words()), 0);
 
-            destroy(start, order, Caller::here());
+            destroy(region.region(), Caller::here());
             assert_eq!(inconsistent(start, count), 0);
             assert_eq!(unwritable(region.words()), 0);
         }
@@ -272,8 +270,7 @@ mod tests {
         let before = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
 
         // No machine has memory below 4 KiB to give away.
-        assert!(create(start, 1, 12, Caller::here()).is_err());
-        assert!(create(start, MAX_ORDER + 1, 0, Caller::here()).is_err());
+        assert!(create(region.region(), 12, Caller::here()).is_err());
         let after = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
         assert_eq!(before, after);
         assert_eq!(unwritable(region.words()), 0);

@@ -6,6 +6,8 @@
 //! inverted frames of PROT_NONE mappings among it; they never hold a machine frame, so that they
 //! survive a move to another host and are safe from L1TF.
 
+#![forbid(unsafe_code)]
+
 use crate::entry::{
     bits,
     MachineEntry,

@@ -6,6 +6,8 @@
 //! The bits are those of Intel SDM volume 3, section 5.5; which of them Xen accepts at which level
 //! is in its `mm.c`, `l1_disallow_mask()` and `L2_DISALLOW_MASK` to `L4_DISALLOW_MASK`.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::PAGE_SHIFT;
 use crate::frame::{
     Mfn,

@@ -7,6 +7,8 @@
 //! The local APIC and the IO-APICs are not mapped at all, since they are used through hypercalls:
 //! whoever looks finds a page of ones.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::Paddr;
 use crate::convert;
 use crate::entry::{
@@ -22,7 +24,6 @@ use crate::platform::{
     fixmap_kind,
     kernel_rw,
     massage,
-    phys,
     refused,
     set_user_vsyscall,
     update_va_mapping,
@@ -41,9 +42,7 @@ pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Ca
             Paddr::new(address).pfn(),
             massage(protection),
         )),
-        FixmapKind::Apic => {
-            convert::to_machine(PseudoEntry::new(phys(dummy_page()).pfn(), kernel_rw()))
-        }
+        FixmapKind::Apic => convert::to_machine(PseudoEntry::new(dummy_page().pfn(), kernel_rw())),
         FixmapKind::Machine => MachineEntry::new(
             Mfn::new(address >> crate::addr::PAGE_SHIFT),
             massage(protection),

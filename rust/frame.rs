@@ -5,6 +5,8 @@
 //! [`Pfn`] and [`Mfn`] never convert into each other here: that takes the p2m list or Xen's m2p
 //! table. A [`P2mWord`] carries tag bits and can only be turned into an [`Mfn`] by stripping them.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::{
     Paddr,
     PAGE_SHIFT, //

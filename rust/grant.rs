@@ -6,13 +6,14 @@
 //! mapped the p2m entry of the page names it, marked as foreign. Each slot of a request has its
 //! own status: one that fails neither hides nor stops the others.
 
+#![forbid(unsafe_code)]
+
 use crate::frame::{
     P2mEntry,
     P2mWord, //
 };
 use crate::p2m;
 use crate::platform::{
-    direct_of,
     map_grants,
     mapped_frame,
     maps_for_device,
@@ -20,7 +21,6 @@ use crate::platform::{
     unmap_grants,
     GrantPages,
     MapGrant,
-    Slot,
     UnmapGrant,
     GRANT_GENERAL_ERROR,
     GRANT_OKAY,
@@ -63,12 +63,8 @@ pub(crate) fn map(
                 pfn.raw()
             );
         }
-        let is_noted = mapped_frame(op, |mfn, offset| {
-            let table = direct_of(p2m::pfn_of(mfn)?);
-            // SAFETY: The entry is one that Xen has just set, in a table that is in use.
-            Some(unsafe { Slot::in_table(table, offset / size_of::<usize>()) })
-        })
-        .is_some_and(|mfn| p2m::set(pfn, P2mWord::encode(pfn, P2mEntry::Foreign(mfn))));
+        let is_noted = mapped_frame(op)
+            .is_some_and(|mfn| p2m::set(pfn, P2mWord::encode(pfn, P2mEntry::Foreign(mfn))));
         if !is_noted {
             undo(op, kernel_op);
         }

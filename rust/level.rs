@@ -2,6 +2,8 @@
 
 //! Levels of a page table and how many of them there are.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::PAGE_SHIFT;
 
 /// The level of a page table; an entry of level 1 maps a page.

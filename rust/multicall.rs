@@ -14,7 +14,11 @@
 //! C code of the Xen port queues calls too, through [`crate::ops::multicall`]; they share the
 //! queue.
 
-pub(crate) mod debug;
+// Not `forbid`, because that could not be lifted for the one module that needs it.
+#![deny(unsafe_code)]
+
+mod debug;
+#[allow(unsafe_code)]
 mod queue;
 mod recover;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
@@ -22,7 +26,6 @@ mod tests;
 
 pub(crate) use queue::{
     is_queue_empty,
-    Callback,
     Deferred,
     Space, //
 };
@@ -37,6 +40,7 @@ use crate::platform::{
     is_lazy_mmu_mode_active,
     is_preemptible,
     trace,
+    Callback,
     Caller,
     Command,
     ExtOp,
@@ -44,7 +48,6 @@ use crate::platform::{
     MmuUpdate,
     VaFlush, //
 };
-use core::ffi::c_void;
 use queue::LocalQueue;
 
 /// When the operations of a batch have to take effect.
@@ -162,11 +165,7 @@ pub(crate) fn extend_space(op: usize, bytes: usize) -> Option<Space> {
     LocalQueue::new(IrqsOff::new()).extend_space(op, bytes)
 }
 
-/// Has `function` called with `data` after the next flush, on behalf of C code.
-///
-/// # Safety
-///
-/// `function` may be called with `data`, with interrupts off, until then.
-pub(crate) unsafe fn call_after(function: Callback, data: *mut c_void) {
-    LocalQueue::new(IrqsOff::new()).defer(Deferred::Call(function, data));
+/// Has a function called after the next flush, on behalf of C code.
+pub(crate) fn call_after(callback: Callback) {
+    LocalQueue::new(IrqsOff::new()).defer(Deferred::Call(callback));
 }

@@ -6,6 +6,8 @@
 //! appear elsewhere. ACPI still knows it by its machine address: that is translated when ACPI maps
 //! memory.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::{
     pages_for,
     PAGE_SIZE, //
@@ -22,6 +24,7 @@ use crate::platform::{
     raw_console,
     BootCell, //
 };
+use kernel::macros::init_text;
 
 /// How many ranges can move.
 pub(crate) const MAX_REMAPS: usize = 4;
@@ -81,7 +84,7 @@ static REMAPS: BootCell<Remaps> = BootCell::new(Remaps {
 /// Notes that a range moves (`xen_add_remap_nonram()`).
 ///
 /// Context: start of day.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn add(remap: Remap) {
     let mut remaps = REMAPS.get();
 
@@ -103,7 +106,7 @@ pub(crate) fn add(remap: Remap) {
 /// Enters the ranges that moved into the p2m list (`xen_do_remap_nonram()`).
 ///
 /// Context: start of day, with the p2m list in the vmalloc area.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn apply() {
     let remaps = REMAPS.get();
     let mut pages = 0;

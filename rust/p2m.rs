@@ -21,6 +21,8 @@
 //! lists ([`tree`]). Entries change at any time by single stores; changes of the list's mapping
 //! are made under one lock, between two changes of the generation ([`grow::Update`]).
 
+#![forbid(unsafe_code)]
+
 pub(crate) mod build;
 pub(crate) mod grow;
 pub(crate) mod layout;

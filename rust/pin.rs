@@ -17,23 +17,22 @@
 //! table, because flushes that happen after a frame lost its type are good for all such frames
 //! (Xen `asm/flushtlb.h`, `NEED_FLUSH()`).
 
-use crate::addr::Vaddr;
+#![forbid(unsafe_code)]
+
 use crate::alloc::{
     mfn_of_table,
     protect_page, //
 };
 use crate::entry::MachineEntry;
-use crate::frame::Pfn;
+use crate::frame::Mfn;
 use crate::level::Level;
 use crate::multicall::{
     Batch,
     Deferred,
     Issue, //
 };
-use crate::p2m;
 use crate::platform::{
     depth,
-    direct_of,
     for_each_root,
     is_table_pinned,
     kernel_root,
@@ -47,7 +46,8 @@ use crate::platform::{
     ExtOp,
     Mm,
     PreemptOff,
-    Slot,
+    Root,
+    Table,
     TableLock,
     TablePage,
     VaFlush,
@@ -57,21 +57,22 @@ use crate::platform::{
 use crate::walk::{
     walk,
     Geometry,
-    TableFrame,
     Tables, //
 };
+use kernel::macros::init_text;
 
 /// The page tables in memory.
 pub(crate) struct LiveTables;
 
 impl Tables for LiveTables {
-    fn entry(&self, table: Pfn, _level: Level, index: usize) -> MachineEntry {
-        // SAFETY: Tables that the walk has found stay allocated while the tree is locked.
-        unsafe { Slot::in_table(direct_of(table), index) }.read()
+    type Table = Table;
+
+    fn entry(&self, table: Table, _level: Level, index: usize) -> MachineEntry {
+        table.entry(index).read()
     }
 
-    fn target(&self, entry: MachineEntry) -> Option<Pfn> {
-        p2m::pfn_of(entry.mfn())
+    fn target(&self, entry: MachineEntry) -> Option<Table> {
+        Table::in_frame(entry.mfn())
     }
 }
 
@@ -105,8 +106,8 @@ impl Group {
         }
     }
 
-    fn add(&mut self, pfn: Pfn, level: Level) {
-        let Some(page) = TablePage::of(pfn) else {
+    fn add(&mut self, table: Table, level: Level) {
+        let Some(page) = TablePage::at(table) else {
             return;
         };
         self.tables[self.len] = Some((page, level));
@@ -168,7 +169,7 @@ impl Group {
         batch: &mut Batch,
         tables: &[Option<(TablePage, Level)>],
         locks: &[Option<TableLock>],
-        op: impl Fn(crate::frame::Mfn) -> ExtOp,
+        op: impl Fn(Mfn) -> ExtOp,
     ) {
         for (table, lock) in tables.iter().zip(locks) {
             if let (Some((page, _)), Some(_)) = (table, lock) {
@@ -182,57 +183,48 @@ fn user_geometry() -> Geometry {
     Geometry::below(depth(), user_end())
 }
 
-fn for_each_table(root: Vaddr, geometry: &Geometry, visit: impl FnMut(TableFrame)) {
-    walk(&LiveTables, phys(root).pfn(), geometry, visit);
+/// Queues an operation on each of the roots.
+fn queue_for_roots(roots: [Option<Table>; 2], op: impl Fn(Mfn) -> ExtOp, caller: Caller) {
+    let mut batch = Batch::open(Issue::Now, caller);
+    for root in roots.into_iter().flatten() {
+        batch.ext(op(mfn_of_table(root.pfn())));
+    }
 }
 
-fn user_root_of(root: Vaddr) -> Option<Vaddr> {
-    TablePage::at(root)?.user_root()
-}
-
-/// Pins the tree with the root table at `root`, and its user root.
+/// Pins the tree below `root`, and its user root.
 ///
 /// Context: preemption is off and `mm`'s page-table lock is held; no PTE lock is.
-fn pin_tree(mm: Mm, root: Vaddr, caller: Caller) {
-    let user_root = user_root_of(root).map(|user_root| phys(user_root).pfn());
-    let root_pfn = phys(root).pfn();
+fn pin_tree(mm: Mm, root: Root, caller: Caller) {
+    let user_root = root.user_root();
     trace::pgd_pin(mm, root);
 
     let mut group = Group::new(Direction::Pin, mm, caller);
-    for_each_table(root, &user_geometry(), |table| {
-        group.add(table.pfn, table.level)
+    walk(&LiveTables, root.table(), &user_geometry(), |visited| {
+        group.add(visited.table, visited.level)
     });
     if let Some(user_root) = user_root {
         group.add(user_root, Level::L4);
     }
     group.commit();
 
-    let mut batch = Batch::open(Issue::Now, caller);
-    for pfn in [Some(root_pfn), user_root].into_iter().flatten() {
-        batch.ext(ExtOp::pin(Level::L4, mfn_of_table(pfn)));
-    }
+    let pin = |mfn| ExtOp::pin(Level::L4, mfn);
+    queue_for_roots([Some(root.table()), user_root], pin, caller);
 }
 
-/// Unpins the tree with the root table at `root`, and its user root.
+/// Unpins the tree below `root`, and its user root.
 ///
 /// Context: as [`pin_tree`]; no vCPU uses the tree.
-fn unpin_tree(mm: Mm, root: Vaddr, caller: Caller) {
-    let user_root = user_root_of(root).map(|user_root| phys(user_root).pfn());
-    let root_pfn = phys(root).pfn();
+fn unpin_tree(mm: Mm, root: Root, caller: Caller) {
+    let user_root = root.user_root();
     trace::pgd_unpin(mm, root);
 
-    {
-        let mut batch = Batch::open(Issue::Now, caller);
-        for pfn in [Some(root_pfn), user_root].into_iter().flatten() {
-            batch.ext(ExtOp::unpin(mfn_of_table(pfn)));
-        }
-    }
+    queue_for_roots([Some(root.table()), user_root], ExtOp::unpin, caller);
     let mut group = Group::new(Direction::Unpin, mm, caller);
     if let Some(user_root) = user_root {
         group.add(user_root, Level::L4);
     }
-    for_each_table(root, &user_geometry(), |table| {
-        group.add(table.pfn, table.level)
+    walk(&LiveTables, root.table(), &user_geometry(), |visited| {
+        group.add(visited.table, visited.level)
     });
     group.commit();
 
@@ -261,7 +253,7 @@ pub(crate) fn exit(mm: Mm, caller: Caller) {
     }
     mm.with_page_table_lock(|| {
         // Not so if exec failed before the tree was used.
-        if is_table_pinned(mm.root()) {
+        if is_table_pinned(mm.root().table()) {
             unpin_tree(mm, mm.root(), caller);
         }
     });
@@ -271,7 +263,7 @@ pub(crate) fn exit(mm: Mm, caller: Caller) {
 fn drop_from_this_cpu(mm: Mm) {
     leave_if_loaded(mm);
     // The switch away may be waiting in the queue.
-    if LOADED_CR3.read() == phys(mm.root()).raw() {
+    if LOADED_CR3.read() == phys(mm.root().table().vaddr()).raw() {
         crate::multicall::flush();
     }
 }
@@ -283,9 +275,9 @@ fn drop_from_this_cpu(mm: Mm) {
 /// Context: alone on the machine, on the way into a suspend.
 pub(crate) fn pin_all() {
     for_each_root(|root| {
-        if !root.is_pinned() {
-            pin_tree(Mm::kernel(), root.vaddr(), Caller::here());
-            root.set_save_pinned(true);
+        if let Some(page) = root.page().filter(|page| !page.is_pinned()) {
+            pin_tree(Mm::kernel(), root, Caller::here());
+            page.set_save_pinned(true);
         }
     });
 }
@@ -295,9 +287,9 @@ pub(crate) fn pin_all() {
 /// Context: alone on the machine, on the way out of a suspend.
 pub(crate) fn unpin_all() {
     for_each_root(|root| {
-        if root.is_save_pinned() {
-            unpin_tree(Mm::kernel(), root.vaddr(), Caller::here());
-            root.set_save_pinned(false);
+        if let Some(page) = root.page().filter(|page| page.is_save_pinned()) {
+            unpin_tree(Mm::kernel(), root, Caller::here());
+            page.set_save_pinned(false);
         }
     });
 }
@@ -306,14 +298,14 @@ pub(crate) fn unpin_all() {
 /// `struct page`s to hold the mark.
 ///
 /// Context: start of day, once `struct page`s are ready.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn mark_kernel_tables() {
     if let Some(page) = user_vsyscall_table().and_then(TablePage::at) {
         page.test_set_pinned();
     }
     let everything = Geometry::below(depth(), FIXED_END);
-    for_each_table(kernel_root(), &everything, |table| {
-        if let Some(page) = TablePage::of(table.pfn) {
+    walk(&LiveTables, kernel_root(), &everything, |visited| {
+        if let Some(page) = TablePage::at(visited.table) {
             page.test_set_pinned();
         }
     });

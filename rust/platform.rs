@@ -8,7 +8,10 @@
 //! is leaked. The modules above rule that out, each for its part.
 
 mod address;
+mod callback;
 mod context;
+mod early_memory;
+mod frame_list;
 mod grants;
 mod hypercall;
 mod kernel_data;
@@ -22,10 +25,14 @@ mod probing;
 mod report;
 mod slot;
 mod start_of_day;
+mod table;
 mod tracepoints;
 
 pub(crate) use address::*;
+pub(crate) use callback::*;
 pub(crate) use context::*;
+pub(crate) use early_memory::*;
+pub(crate) use frame_list::*;
 pub(crate) use grants::*;
 pub(crate) use hypercall::*;
 pub(crate) use kernel_data::*;
@@ -39,4 +46,5 @@ pub(crate) use probing::*;
 pub(crate) use report::*;
 pub(crate) use slot::*;
 pub(crate) use start_of_day::*;
+pub(crate) use table::*;
 pub(crate) use tracepoints::*;

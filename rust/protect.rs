@@ -2,6 +2,8 @@
 
 //! Changes whether single pages of the direct map can be written to.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::Vaddr;
 use crate::convert;
 use crate::entry::{
@@ -21,6 +23,7 @@ use crate::platform::{
     Caller,
     VaFlush, //
 };
+use kernel::macros::init_text;
 
 /// Gives the entry that maps `page` other flags; does nothing if the page is not mapped.
 ///
@@ -66,7 +69,7 @@ pub(crate) fn writable(page: Vaddr) {
 /// Maps the page of the kernel at `page` with `protection`, or stops the boot.
 ///
 /// Context: start of day.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn set_early(page: Vaddr, protection: Protection, flush: VaFlush) {
     let entry = convert::to_machine(PseudoEntry::new(phys(page).pfn(), protection));
     if update_va_mapping(page, entry, flush).is_err() {
@@ -77,7 +80,7 @@ pub(crate) fn set_early(page: Vaddr, protection: Protection, flush: VaFlush) {
 /// Maps machine frame `mfn` at `page`, or stops the boot (`set_pte_mfn()`).
 ///
 /// Context: start of day.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn map_machine_early(page: Vaddr, mfn: Mfn, protection: Protection) {
     let entry = MachineEntry::new(mfn, massage(protection));
     if update_va_mapping(page, entry, VaFlush::PageLocal).is_err() {

@@ -2,6 +2,8 @@
 
 //! Maps frames of other domains into a process, for the toolstack (`xen_remap_pfn()`).
 
+#![forbid(unsafe_code)]
+
 use crate::addr::{
     Vaddr,
     PAGE_SIZE, //
@@ -19,6 +21,7 @@ use crate::platform::{
     mmu_update,
     Caller,
     Command,
+    FrameList,
     KernelError,
     MmuUpdate,
     Vma, //
@@ -37,42 +40,6 @@ pub(crate) enum Frames<'a> {
     /// The two may be the same memory: [`Self::Listed`] reads a batch of frames before it stores
     /// their results.
     Listed(&'a FrameList),
-}
-
-/// Arrays of C: `count` frames, and as many results.
-pub(crate) struct FrameList {
-    frames: *const usize,
-    results: *mut i32,
-    count: usize,
-}
-
-impl FrameList {
-    /// Takes over two arrays from C.
-    ///
-    /// # Safety
-    ///
-    /// `frames` points to `count` frame numbers and `results` to as many results, both for as
-    /// long as this value is used. They may overlap if they begin at the same address.
-    pub(crate) unsafe fn new(frames: *const usize, results: *mut i32, count: usize) -> Self {
-        Self {
-            frames,
-            results,
-            count,
-        }
-    }
-
-    fn frame(&self, index: usize) -> Mfn {
-        assert!(index < self.count);
-        // SAFETY: Within the array, by the contract of `new()` and the check above.
-        Mfn::new(unsafe { self.frames.add(index).read() })
-    }
-
-    fn set_result(&self, index: usize, result: i32) {
-        assert!(index < self.count);
-        // SAFETY: Within the array. A result takes no more space than a frame number, so that the
-        // results of a batch never overwrite frames of a later one.
-        unsafe { self.results.add(index).write(result) };
-    }
 }
 
 impl Frames<'_> {

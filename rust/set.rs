@@ -9,6 +9,8 @@
 //! Whether a table is known to Xen is looked at under the lock that its users hold while they set
 //! its entries, which is also held while that changes.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::{
     Maddr,
     Vaddr, //
@@ -34,9 +36,10 @@ use crate::platform::{
     Command,
     Mm,
     MmuUpdate,
-    Slot,
-    TablePage, //
+    RootSlot,
+    Slot, //
 };
+use kernel::macros::init_text;
 
 /// Sets an entry of a table that Xen knows, by a hypercall.
 #[inline(always)]
@@ -80,7 +83,7 @@ pub(crate) fn pte_by_hypercall(slot: Slot, entry: MachineEntry, caller: Caller) 
 /// emulated. The fixed mappings are the exception, as they may be used before Xen is told to.
 ///
 /// Context: start of day.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn pte_early(slot: Slot, entry: MachineEntry, caller: Caller) {
     if crate::platform::is_early_ioremap(slot) {
         pte_by_hypercall(slot, entry, caller);
@@ -155,20 +158,20 @@ pub(crate) fn upper_by_hypercall(slot: Slot, entry: MachineEntry, level: Level, 
 /// Returns the entry of the user root that goes with an entry of a kernel root.
 ///
 /// Only the part of the address space that belongs to the process has one.
-fn user_slot(slot: Slot) -> Option<Slot> {
-    if slot.index() >= user_end().index(Level::L4) {
+fn user_slot(entry: RootSlot) -> Option<Slot> {
+    let index = entry.slot().index();
+
+    if index >= user_end().index(Level::L4) {
         return None;
     }
-    let user_root = TablePage::at(slot.table())?.user_root()?;
-    // SAFETY: The user root is freed together with the root that `slot` is part of.
-    Some(unsafe { Slot::in_table(user_root, slot.index()) })
+    Some(entry.root().user_root()?.entry(index))
 }
 
 /// Sets an entry of a root table, of level 4, and that of the user root that goes with it.
 ///
 /// Context: any; holds `mm->page_table_lock`, or has the tree for itself.
-pub(crate) fn root(slot: Slot, entry: MachineEntry, caller: Caller) {
-    let user = user_slot(slot);
+pub(crate) fn root(at: RootSlot, entry: MachineEntry, caller: Caller) {
+    let (slot, user) = (at.slot(), user_slot(at));
     trace::set_p4d(slot, user, entry);
 
     if entry.is_huge() {
@@ -193,7 +196,7 @@ pub(crate) fn root(slot: Slot, entry: MachineEntry, caller: Caller) {
 /// Sets an entry of the kernel's root table before there can be user roots.
 ///
 /// Context: start of day.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn root_early(slot: Slot, entry: MachineEntry, caller: Caller) {
     Batch::open(Issue::LazyMmu, caller).update(
         Command::Normal,

@@ -2,6 +2,8 @@
 
 //! Flushes TLBs, of this vCPU and of others, through Xen.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::Vaddr;
 use crate::multicall::{
     Batch,

@@ -6,12 +6,13 @@
 //! that a visitor can take the root as its cue to finish. Entries are copied, never borrowed: the
 //! CPU may set accessed and dirty bits at any time.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::{
     Vaddr,
     ENTRIES, //
 };
 use crate::entry::MachineEntry;
-use crate::frame::Pfn;
 use crate::level::{
     Depth,
     Level, //
@@ -20,11 +21,14 @@ use core::ops::Range;
 
 /// Where the walker reads entries from: the kernel's own tables, or those of a test.
 pub(crate) trait Tables {
-    /// Returns entry `index` of the table in `table`, of level `level`.
-    fn entry(&self, table: Pfn, level: Level, index: usize) -> MachineEntry;
+    /// What stands for a table.
+    type Table: Copy;
+
+    /// Returns entry `index` of `table`, of level `level`.
+    fn entry(&self, table: Self::Table, level: Level, index: usize) -> MachineEntry;
 
     /// Returns the table that a present, non-leaf entry points to.
-    fn target(&self, entry: MachineEntry) -> Option<Pfn>;
+    fn target(&self, entry: MachineEntry) -> Option<Self::Table>;
 }
 
 /// Which part of an address space is walked.
@@ -64,11 +68,11 @@ impl Geometry {
     }
 }
 
-/// A page that is part of a page table.
+/// A table that the walk visits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct TableFrame {
-    /// The frame that holds the table.
-    pub(crate) pfn: Pfn,
+pub(crate) struct Visited<T> {
+    /// The table.
+    pub(crate) table: T,
     /// The level of the table.
     pub(crate) level: Level,
     /// Whether this is the root of the walk.
@@ -80,7 +84,7 @@ pub(crate) struct TableFrame {
 #[inline(always)]
 pub(crate) fn find<T: Tables>(
     tables: &T,
-    root: Pfn,
+    root: T::Table,
     depth: Depth,
     vaddr: Vaddr,
 ) -> Option<(MachineEntry, Level)> {
@@ -103,8 +107,8 @@ pub(crate) fn find<T: Tables>(
 }
 
 #[derive(Clone, Copy)]
-struct Step {
-    table: Pfn,
+struct Step<T> {
+    table: T,
     level: Level,
     /// Distance of the first address that the table maps from the start of the root.
     base: usize,
@@ -117,9 +121,9 @@ struct Step {
 /// where the caller does not care whether a table added now is visited.
 pub(crate) fn walk<T: Tables>(
     tables: &T,
-    root: Pfn,
+    root: T::Table,
     geometry: &Geometry,
-    mut visit: impl FnMut(TableFrame),
+    mut visit: impl FnMut(Visited<T::Table>),
 ) {
     let mut path = [Step {
         table: root,
@@ -134,8 +138,8 @@ pub(crate) fn walk<T: Tables>(
         let base = step.base + (step.next << step.level.shift());
 
         if step.next == ENTRIES || base >= geometry.length {
-            visit(TableFrame {
-                pfn: step.table,
+            visit(Visited {
+                table: step.table,
                 level: step.level,
                 is_root: at == 0,
             });
@@ -162,8 +166,8 @@ pub(crate) fn walk<T: Tables>(
             continue;
         };
         if below == Level::L1 {
-            visit(TableFrame {
-                pfn: table,
+            visit(Visited {
+                table,
                 level: below,
                 is_root: false,
             });
@@ -187,7 +191,10 @@ mod tests {
         bits,
         Protection, //
     };
-    use crate::frame::Mfn;
+    use crate::frame::{
+        Mfn,
+        Pfn, //
+    };
     use kernel::prelude::*;
 
     /// Page tables that exist only in a list of their entries; table `n` is frame `n`.
@@ -250,6 +257,13 @@ mod tests {
             found
         }
 
+        /// Whether an entry of `upper` points to `lower`.
+        fn is_above(&self, upper: Pfn, lower: Pfn) -> bool {
+            self.entries
+                .iter()
+                .any(|(t, _, entry)| *t == upper && !entry.is_huge() && *entry == pointer(lower))
+        }
+
         /// Returns where the part that a table maps begins, if the walk has to visit it.
         fn start_of(&self, table: Pfn, geometry: &Geometry) -> Option<(usize, Level)> {
             if table == Pfn::new(0) {
@@ -277,6 +291,8 @@ mod tests {
     }
 
     impl Tables for Synthetic {
+        type Table = Pfn;
+
         fn entry(&self, table: Pfn, _level: Level, index: usize) -> MachineEntry {
             self.entries
                 .iter()
@@ -302,18 +318,17 @@ mod tests {
         let root_is_last = visited.last().is_some_and(|table| table.is_root);
         let one_root = visited.iter().filter(|table| table.is_root).count() == 1;
         let children_first = visited.iter().enumerate().all(|(at, table)| {
-            visited[at..]
-                .iter()
-                .all(|later| later.is_root || later.level.number() >= 1)
-                && (table.is_root || at + 1 < visited.len())
+            let mut later = visited[at + 1..].iter();
+            !later.any(|later| tables.is_above(table.table, later.table))
         });
-        let no_twice = visited
-            .iter()
-            .enumerate()
-            .all(|(at, table)| !visited[at + 1..].iter().any(|later| later.pfn == table.pfn));
+        let no_twice = visited.iter().enumerate().all(|(at, table)| {
+            !visited[at + 1..]
+                .iter()
+                .any(|later| later.table == table.table)
+        });
         let right_levels = visited.iter().all(|table| {
             tables
-                .start_of(table.pfn, geometry)
+                .start_of(table.table, geometry)
                 .is_some_and(|(_, level)| level == table.level)
         });
         Ok(root_is_last

@@ -2,6 +2,8 @@
 
 //! Frees the p2m list that Xen built and takes back the mappings that only start of day needed.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::{
     pages_for,
     Vaddr,
@@ -18,7 +20,6 @@ use crate::p2m;
 use crate::platform::{
     direct,
     direct_of,
-    fill_words,
     image_bounds,
     kernel_root,
     memblock_free,
@@ -29,17 +30,19 @@ use crate::platform::{
     PreemptOff,
     Slot,
     StartInfo,
-    TablePage,
-    KERNEL_MAP, //
+    Table,
+    KERNEL_MAP,
+    RELOCATED_LIST, //
 };
 use crate::{
     protect,
     set, //
 };
+use kernel::macros::init_text;
 
 /// Removes mappings of level 2 from the kernel map, from `start` up to and including `end`, as far
 /// as they lie outside of the kernel image.
-#[link_section = ".init.text"]
+#[init_text]
 fn clean_kernel_map(start: Vaddr, end: Vaddr) {
     let (image_start, image_end) = image_bounds();
     let image_end = Vaddr::new(image_end.raw().next_multiple_of(Level::L2.span()) - 1);
@@ -50,8 +53,7 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr) {
         if address > end {
             break;
         }
-        // SAFETY: The table is part of the kernel image.
-        let slot = unsafe { Slot::in_table(tables::kernel_level2(), index) };
+        let slot = tables::kernel_level2().entry(index);
         if !slot.read().is_none() && (address < image_start || address > image_end) {
             set::pmd(slot, MachineEntry::EMPTY, Caller::here());
         }
@@ -63,7 +65,7 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr) {
 }
 
 /// Makes pages writable and frees them.
-#[link_section = ".init.text"]
+#[init_text]
 fn free_read_only(start: Pfn, pages: usize) {
     for page in 0..pages {
         protect::writable(direct_of(start.add(page)));
@@ -72,13 +74,10 @@ fn free_read_only(start: Pfn, pages: usize) {
 }
 
 /// Frees a table that is hooked nowhere any more.
-#[link_section = ".init.text"]
+#[init_text]
 fn free_table(table: Pfn, is_pinned: bool) {
     if is_pinned {
         unpin_early(table);
-    }
-    if let Some(page) = TablePage::of(table) {
-        page.test_clear_pinned();
     }
     free_read_only(table, 1);
 }
@@ -86,45 +85,46 @@ fn free_table(table: Pfn, is_pinned: bool) {
 /// Frees everything below the entry at `slot`, of `level`, and the entry.
 ///
 /// `is_pinned` says whether the tables have pins of their own.
-#[link_section = ".init.text"]
+#[init_text]
 fn free_below(slot: Slot, level: Level, is_pinned: bool) {
     let entry = slot.read();
     if entry.is_none() {
         return;
     }
-    let Some(target) = p2m::pfn_of(entry.mfn()) else {
-        return;
-    };
     let below = match level.below() {
         Some(below) if !entry.is_huge() => below,
         // A page of the list, of whatever size.
-        _ => return free_read_only(target, level.span() / PAGE_SIZE),
+        _ => {
+            if let Some(first) = p2m::pfn_of(entry.mfn()) {
+                free_read_only(first, level.span() / PAGE_SIZE);
+            }
+            return;
+        }
+    };
+    let Some(table) = Table::in_frame(entry.mfn()) else {
+        return;
     };
     for index in 0..ENTRIES {
-        // SAFETY: The table is hooked up until all below it is freed.
-        let slot = unsafe { Slot::in_table(direct_of(target), index) };
-        free_below(slot, below, is_pinned);
+        free_below(table.entry(index), below, is_pinned);
     }
     match level {
-        Level::L4 => set::root(slot, MachineEntry::EMPTY, Caller::here()),
+        Level::L4 => set::root_early(slot, MachineEntry::EMPTY, Caller::here()),
         level => set::upper(slot, MachineEntry::EMPTY, level, Caller::here()),
     }
-    free_table(target, is_pinned);
+    free_table(table.pfn(), is_pinned);
 }
 
 /// Frees the list that Xen built, once the kernel has its own.
-#[link_section = ".init.text"]
+#[init_text]
 fn free_initial_list() {
-    let list = Vaddr::new(StartInfo::mfn_list());
-    let words = StartInfo::nr_pages();
-    let bytes = pages_for(words * size_of::<usize>()) << PAGE_SHIFT;
+    let list = StartInfo::mfn_list();
+    let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) << PAGE_SHIFT;
 
     if xen_p2m_addr.get() == list.raw() {
         return;
     }
     // Whoever still looks there shall not find anything that looks right.
-    // SAFETY: The list is writable and not used any more.
-    unsafe { fill_words(list, usize::MAX, words) };
+    StartInfo::wipe_list();
 
     if list >= KERNEL_MAP {
         let end = list.add(bytes.next_multiple_of(Level::L2.span()));
@@ -132,15 +132,14 @@ fn free_initial_list() {
         memblock_free(phys(list), bytes);
     } else {
         // A list that was moved is mapped by tables with pins of their own.
-        let is_pinned = list == Vaddr::new(2 << Level::L4.shift());
-        // SAFETY: The kernel's root table is a static.
-        let slot = unsafe { Slot::in_table(kernel_root(), list.index(Level::L4)) };
+        let is_pinned = list == RELOCATED_LIST;
+        let slot = kernel_root().entry(list.index(Level::L4));
         free_below(slot, Level::L4, is_pinned);
     }
 }
 
 /// Takes the mappings of Xen's tables out of the kernel map.
-#[link_section = ".init.text"]
+#[init_text]
 fn clean_xen_tables() {
     let start = Vaddr::new(StartInfo::pt_base());
     let bytes = StartInfo::nr_pt_frames() << PAGE_SHIFT;
@@ -157,9 +156,9 @@ fn clean_xen_tables() {
 /// Gives up what start of day needed of Xen's list and mappings.
 ///
 /// Context: start of day, with the list in the vmalloc area.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn clean_up() {
     free_initial_list();
     clean_xen_tables();
-    StartInfo::set_mfn_list(xen_p2m_addr.get());
+    StartInfo::note_list();
 }

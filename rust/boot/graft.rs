@@ -15,12 +15,13 @@
 //! Both copies share Xen's tables of level 1: the direct map reaches as far as Xen's initial
 //! mapping, which is enough until all memory is mapped.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::{
     Paddr,
     Vaddr,
     ENTRIES,
-    PAGE_SHIFT,
-    PAGE_SIZE, //
+    PAGE_SHIFT, //
 };
 use crate::alloc::{
     pin_early,
@@ -35,10 +36,8 @@ use crate::entry::{
 };
 use crate::frame::Pfn;
 use crate::level::Level;
-use crate::p2m;
 use crate::platform::{
     check_e820_usable,
-    clear_pages,
     die,
     direct,
     direct_map_start,
@@ -55,10 +54,12 @@ use crate::platform::{
     Slot,
     StartInfo,
     StaticTable,
+    Table,
     VaFlush,
     KERNEL_MAP, //
 };
 use crate::protect::set_early;
+use kernel::macros::init_text;
 
 /// Level 3 and 2 of the direct map until all memory is mapped.
 static DIRECT_LEVEL3: StaticTable = StaticTable::new();
@@ -67,34 +68,27 @@ static DIRECT_LEVEL2: StaticTable = StaticTable::new();
 /// Where Xen's tables that are still in use begin, as a frame number, and how many there are.
 static XEN_TABLES: [ReadMostly; 2] = [ReadMostly::new(0), ReadMostly::new(0)];
 
-#[link_section = ".init.text"]
-fn entry_of(table: Vaddr, index: usize) -> Slot {
-    // SAFETY: Start of day: the tables of Xen and of the kernel image are mapped, and are not
-    // freed before this is over.
-    unsafe { Slot::in_table(table, index) }
-}
-
 /// Returns an entry that points to a table of the kernel image, with its pseudo-physical frame.
-#[link_section = ".init.text"]
-fn pointer_to(table: Vaddr, flags: usize) -> MachineEntry {
-    MachineEntry::from_raw(phys(table).raw() | flags)
+#[init_text]
+fn pointer_to(table: Table, flags: usize) -> MachineEntry {
+    MachineEntry::from_raw(table.pfn().paddr().raw() | flags)
 }
 
 /// Converts the entries of a table made at build time.
-#[link_section = ".init.text"]
-fn convert_table(table: Vaddr) {
+#[init_text]
+fn convert_table(table: Table) {
     for index in 0..ENTRIES {
-        let slot = entry_of(table, index);
+        let slot = table.entry(index);
         let entry = PseudoEntry::from_raw(slot.read().raw());
         slot.store(convert::to_machine(entry));
     }
 }
 
-/// Returns the address of a table that Xen built, by the mapping of the kernel image.
-#[link_section = ".init.text"]
-fn xen_table(entry: MachineEntry) -> Vaddr {
-    match p2m::pfn_of(entry.mfn()) {
-        Some(pfn) => KERNEL_MAP.add(pfn.paddr().raw()),
+/// Returns the table that Xen built to which `slot` points.
+#[init_text]
+fn xen_table(slot: Slot) -> Table {
+    match StartInfo::table_in(slot.read().mfn()) {
+        Some(table) => table,
         None => die(c"a page table that Xen built is not in the p2m list"),
     }
 }
@@ -104,10 +98,10 @@ fn xen_table(entry: MachineEntry) -> Vaddr {
 /// `xen_root` is the root table that Xen built and that is loaded.
 ///
 /// Context: start of day, with interrupts off.
-#[link_section = ".init.text"]
-pub(crate) fn graft(xen_root: Vaddr) {
+#[init_text]
+pub(crate) fn graft(xen_root: Table) {
     let first_table = phys(Vaddr::new(StartInfo::pt_base())).pfn();
-    let mfn_list = Vaddr::new(StartInfo::mfn_list());
+    let mfn_list = StartInfo::mfn_list();
 
     // Behind the kernel Xen maps frames that are not in the order of their numbers.
     set_max_pfn_mapped(if mfn_list < KERNEL_MAP {
@@ -116,33 +110,34 @@ pub(crate) fn graft(xen_root: Vaddr) {
         phys(mfn_list).pfn().raw()
     });
 
-    let xen_level3 = xen_table(entry_of(xen_root, KERNEL_MAP.index(Level::L4)).read());
-    let xen_level2 = xen_table(entry_of(xen_level3, KERNEL_MAP.index(Level::L3)).read());
+    let xen_level3 = xen_table(xen_root.entry(KERNEL_MAP.index(Level::L4)));
+    let xen_level2 = xen_table(xen_level3.entry(KERNEL_MAP.index(Level::L3)));
     link_tables();
     copy_level2(xen_level2);
     copy_p2m_mapping(xen_root, mfn_list);
     protect_and_pin(xen_root);
-    cr3::write_early(phys(tables::root()), Caller::here());
+    cr3::write_early(tables::root().pfn(), Caller::here());
 
     keep_xen_tables(first_table, [xen_root, xen_level3, xen_level2]);
     StartInfo::set_address(direct(phys(StartInfo::address())));
 }
 
 /// Links and converts the tables of the kernel image.
-#[link_section = ".init.text"]
+#[init_text]
 fn link_tables() {
     let root = tables::root();
 
-    entry_of(root, 0).store(MachineEntry::EMPTY);
-    entry_of(root, direct_map_start().index(Level::L4))
-        .store(pointer_to(DIRECT_LEVEL3.vaddr(), bits::KERNEL_TABLE));
-    entry_of(root, KERNEL_MAP.index(Level::L4))
+    root.entry(0).store(MachineEntry::EMPTY);
+    root.entry(direct_map_start().index(Level::L4))
+        .store(pointer_to(DIRECT_LEVEL3.table(), bits::KERNEL_TABLE));
+    root.entry(KERNEL_MAP.index(Level::L4))
         .store(pointer_to(tables::kernel_level3(), bits::USER_TABLE));
-    entry_of(DIRECT_LEVEL3.vaddr(), 0).store(pointer_to(DIRECT_LEVEL2.vaddr(), bits::KERNEL_TABLE));
+    let first = DIRECT_LEVEL3.table().entry(0);
+    first.store(pointer_to(DIRECT_LEVEL2.table(), bits::KERNEL_TABLE));
 
     for table in [
         root,
-        DIRECT_LEVEL3.vaddr(),
+        DIRECT_LEVEL3.table(),
         tables::kernel_level3(),
         tables::fixmap_level2(),
     ] {
@@ -151,17 +146,17 @@ fn link_tables() {
 }
 
 /// Copies Xen's table of level 2 above the kernel image for the direct map and the kernel map.
-#[link_section = ".init.text"]
-fn copy_level2(xen_level2: Vaddr) {
-    let direct_level2 = DIRECT_LEVEL2.vaddr();
+#[init_text]
+fn copy_level2(xen_level2: Table) {
     // The tables of level 1 are shared with the kernel image, so that this is the place to forbid
     // execution of the direct map.
     let direct_flags = if is_nx_supported() { bits::NX } else { 0 };
 
     for index in 0..ENTRIES {
-        let entry = entry_of(xen_level2, index).read();
-        entry_of(tables::kernel_level2(), index).store(entry);
-        entry_of(direct_level2, index).store(if entry.is_none() {
+        let entry = xen_level2.entry(index).read();
+        tables::kernel_level2().entry(index).store(entry);
+        let direct = DIRECT_LEVEL2.table().entry(index);
+        direct.store(if entry.is_none() {
             entry
         } else {
             entry.with(direct_flags)
@@ -170,38 +165,36 @@ fn copy_level2(xen_level2: Vaddr) {
 }
 
 /// Takes over the mapping of the p2m list, if it has a root entry of its own.
-#[link_section = ".init.text"]
-fn copy_p2m_mapping(xen_root: Vaddr, mfn_list: Vaddr) {
+#[init_text]
+fn copy_p2m_mapping(xen_root: Table, mfn_list: Vaddr) {
     let index = mfn_list.index(Level::L4);
 
     if index != 0 && index < KERNEL_MAP.index(Level::L4) {
-        entry_of(tables::root(), index).store(entry_of(xen_root, index).read());
+        let entry = xen_root.entry(index).read();
+        tables::root().entry(index).store(entry);
     }
 }
 
 /// Makes the new tables read-only and has Xen check and keep them.
-#[link_section = ".init.text"]
-fn protect_and_pin(xen_root: Vaddr) {
-    for table in [
+#[init_text]
+fn protect_and_pin(xen_root: Table) {
+    let upper = [
         tables::root(),
-        DIRECT_LEVEL3.vaddr(),
+        DIRECT_LEVEL3.table(),
         tables::kernel_level3(),
-        DIRECT_LEVEL2.vaddr(),
+        DIRECT_LEVEL2.table(),
         tables::kernel_level2(),
         tables::fixmap_level2(),
-    ] {
-        set_early(table, kernel_ro(), VaFlush::None);
+    ];
+    for table in upper.into_iter().chain(tables::fixmap_level1()) {
+        set_early(table.vaddr(), kernel_ro(), VaFlush::None);
     }
-    for index in 0..tables::FIXMAP_LEVEL1 {
-        let table = tables::fixmap_level1().add(index * PAGE_SIZE);
-        set_early(table, kernel_ro(), VaFlush::None);
-    }
-    pin_early(Level::L4, phys(tables::root()).pfn());
-    unpin_early(phys(xen_root).pfn());
+    pin_early(Level::L4, tables::root().pfn());
+    unpin_early(xen_root.pfn());
 
     if let Some(table) = user_vsyscall_table() {
-        set_early(table, kernel_ro(), VaFlush::None);
-        pin_early(Level::L3, phys(table).pfn());
+        set_early(table.vaddr(), kernel_ro(), VaFlush::None);
+        pin_early(Level::L3, table.pfn());
     }
 }
 
@@ -210,19 +203,18 @@ fn protect_and_pin(xen_root: Vaddr) {
 /// Xen orders its tables for the initial domain as root, level 1, level 2, level 3, level 1 and so
 /// on, so that only the root can be freed; the toolstack orders those of a guest from the root
 /// down, so that all three can.
-#[link_section = ".init.text"]
-fn keep_xen_tables(first: Pfn, replaced: [Vaddr; 3]) {
+#[init_text]
+fn keep_xen_tables(first: Pfn, replaced: [Table; 3]) {
     let mut first = first.raw();
     let mut end = first + StartInfo::nr_pt_frames();
 
     for table in replaced {
-        let pfn = phys(table).pfn().raw();
+        let pfn = table.pfn().raw();
         if pfn != first && pfn + 1 != end {
             continue;
         }
-        set_early(table, kernel_rw(), VaFlush::PageLocal);
-        // SAFETY: The table is not used any more and belongs to the domain.
-        unsafe { clear_pages(table, 1) };
+        set_early(table.vaddr(), kernel_rw(), VaFlush::PageLocal);
+        table.clear();
         if pfn == first {
             first += 1;
         } else {
@@ -239,7 +231,7 @@ fn keep_xen_tables(first: Pfn, replaced: [Vaddr; 3]) {
 /// They cannot be moved: they are in use.
 ///
 /// Context: start of day.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn check_e820() {
     let [first, count] = &XEN_TABLES;
     check_e820_usable(

@@ -6,6 +6,8 @@
 //! of the tables that map it are contiguous in pseudo-physical memory: first the tables, from
 //! level 3 down, then the list.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::{
     pages_for,
     Paddr,
@@ -28,22 +30,21 @@ use crate::level::{
 };
 use crate::p2m;
 use crate::platform::{
-    copy_words,
     die,
     direct_of,
-    find_free_area,
     kernel_root,
     kernel_rw,
     memblock_free,
     raw_console,
     read_phys_early,
+    use_relocated_list,
     xen_cr3,
-    xen_p2m_addr,
     Caller,
-    EarlyMapping,
+    FreeArea,
     Slot,
     StartInfo,
-    KERNEL_MAP, //
+    KERNEL_MAP,
+    RELOCATED_LIST, //
 };
 use crate::walk::{
     find,
@@ -53,10 +54,7 @@ use crate::{
     protect,
     set, //
 };
-
-/// Where the relocated list is mapped: Xen puts the first one at root entry 1 or into the kernel
-/// map, so that 2 is free in either case.
-const NEW_LIST: Vaddr = Vaddr::new(2 << Level::L4.shift());
+use kernel::macros::init_text;
 
 /// How many frames of each kind a list takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,8 +99,8 @@ impl Layout {
 }
 
 /// Fills table `number` of `level` and hands it to Xen; the tables below it are done.
-#[link_section = ".init.text"]
-fn make_table(area: Pfn, layout: &Layout, level: Level, number: usize) {
+#[init_text]
+fn make_table(area: &mut FreeArea, layout: &Layout, level: Level, number: usize) {
     let below = match level {
         Level::L1 => layout.first_list_page()..layout.frames(),
         Level::L2 => {
@@ -114,20 +112,18 @@ fn make_table(area: Pfn, layout: &Layout, level: Level, number: usize) {
             first..first + layout.tables[1]
         }
     };
-    let table = area.add(layout.first_table(level) + number);
+    let first = area.start();
+    let page = layout.first_table(level) + number;
+    let entries = below.skip(number * ENTRIES).take(ENTRIES).map(|page| {
+        let pfn = first.add(page);
+        convert::to_machine(match level {
+            Level::L1 => PseudoEntry::new(pfn, kernel_rw()),
+            _ => PseudoEntry::from_raw(pfn.paddr().raw() | bits::USER_TABLE),
+        })
+    });
+    area.map_zeroed(page).set_entries(entries);
 
-    {
-        // SAFETY: The area was free, and is ours now.
-        let mapping = unsafe { EarlyMapping::zeroed(table.paddr()) };
-        for (index, page) in below.skip(number * ENTRIES).take(ENTRIES).enumerate() {
-            let pfn = area.add(page);
-            let entry = match level {
-                Level::L1 => PseudoEntry::new(pfn, kernel_rw()),
-                _ => PseudoEntry::from_raw(pfn.paddr().raw() | bits::USER_TABLE),
-            };
-            mapping.slot(index).store(convert::to_machine(entry));
-        }
-    }
+    let table = first.add(page);
     // The direct map may or may not cover the area yet: where it does not, it will be made with
     // these frames read-only, as `start_info` says that they belong to the list.
     protect::read_only(direct_of(table));
@@ -138,20 +134,22 @@ fn make_table(area: Pfn, layout: &Layout, level: Level, number: usize) {
 struct EarlyTables;
 
 impl Tables for EarlyTables {
-    #[link_section = ".init.text"]
+    type Table = Pfn;
+
+    #[init_text]
     fn entry(&self, table: Pfn, _level: Level, index: usize) -> MachineEntry {
         let at = Paddr::new(table.paddr().raw() + index * size_of::<usize>());
         MachineEntry::from_raw(read_phys_early(at))
     }
 
-    #[link_section = ".init.text"]
+    #[init_text]
     fn target(&self, entry: MachineEntry) -> Option<Pfn> {
         p2m::pfn_of(entry.mfn())
     }
 }
 
 /// Returns where the page at `vaddr` is; large pages need not be aligned in pseudo-physical memory.
-#[link_section = ".init.text"]
+#[init_text]
 fn frame_at(vaddr: Vaddr) -> Option<Pfn> {
     let root = Paddr::new(xen_cr3.read()).pfn();
     let (entry, level) = find(&EarlyTables, root, Depth::Four, vaddr)?;
@@ -159,61 +157,54 @@ fn frame_at(vaddr: Vaddr) -> Option<Pfn> {
     Some(first.add(vaddr.raw() % level.span() / PAGE_SIZE))
 }
 
-#[link_section = ".init.text"]
+#[init_text]
 fn root_slot(vaddr: Vaddr) -> Slot {
-    // SAFETY: The kernel's root table is a static.
-    unsafe { Slot::in_table(kernel_root(), vaddr.index(Level::L4)) }
+    kernel_root().entry(vaddr.index(Level::L4))
 }
 
 /// Moves the p2m list to memory that is RAM on this machine (`xen_relocate_p2m()`).
 ///
 /// Context: start of day, before all memory is mapped.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn relocate() {
     let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) << PAGE_SHIFT;
     let layout = Layout::new(bytes);
-    let Some(new_area) = find_free_area(layout.frames() << PAGE_SHIFT) else {
+    let Some(mut area) = FreeArea::find(layout.frames() << PAGE_SHIFT) else {
         raw_console(c"Can't find new memory area for p2m needed due to E820 map conflict\n");
         die(c"no free memory to move the p2m list to");
     };
-    let area = new_area.pfn();
 
     for (level, count) in [Level::L1, Level::L2, Level::L3]
         .into_iter()
         .zip(layout.tables)
     {
         for number in 0..count {
-            make_table(area, &layout, level, number);
+            make_table(&mut area, &layout, level, number);
         }
     }
     for number in 0..layout.tables[2] {
-        let entry = PseudoEntry::from_raw(area.add(number).paddr().raw() | bits::USER_TABLE);
-        let slot = root_slot(NEW_LIST.add(number << Level::L4.shift()));
+        let table = area.start().add(number).paddr();
+        let entry = PseudoEntry::from_raw(table.raw() | bits::USER_TABLE);
+        let slot = root_slot(RELOCATED_LIST.add(number << Level::L4.shift()));
         set::root_early(slot, convert::to_machine(entry), Caller::here());
     }
 
-    let old_list = Vaddr::new(StartInfo::mfn_list());
+    let old_list = StartInfo::mfn_list();
     let Some(old_start) = frame_at(old_list) else {
         die(c"the p2m list is not mapped");
     };
-    // SAFETY: Both lists are mapped; the new one is ours and does not overlap the old one.
-    unsafe {
-        copy_words(
-            Vaddr::new(xen_p2m_addr.get()),
-            NEW_LIST,
-            bytes / size_of::<usize>(),
-        )
-    };
-    xen_p2m_addr.set(NEW_LIST.raw());
+    if !use_relocated_list(bytes / size_of::<usize>()) {
+        die(c"the new place of the p2m list is not mapped");
+    }
 
     release(old_list, old_start, pages_for(bytes));
-    StartInfo::set_mfn_list(NEW_LIST.raw());
-    StartInfo::set_first_p2m_pfn(area.raw());
+    StartInfo::note_list();
+    StartInfo::set_first_p2m_pfn(area.start().raw());
     StartInfo::set_nr_p2m_frames(layout.frames());
 }
 
 /// Frees the old list, `list_pages` from `list_start` on, and the tables that mapped it.
-#[link_section = ".init.text"]
+#[init_text]
 fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize) {
     let is_separate = old_list < KERNEL_MAP;
     let (start, end) = if is_separate {

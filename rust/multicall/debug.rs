@@ -2,25 +2,13 @@
 
 //! The boot parameter `xen_mc_debug`: when Xen refuses a call, show the whole batch it was in.
 
+#![forbid(unsafe_code)]
+
 use crate::multicall::queue::Record;
 use crate::platform::{
-    early_param,
     number,
-    Call,
-    ReadMostly, //
+    Call, //
 };
-
-static ACTIVE: ReadMostly = ReadMostly::new(0);
-
-early_param!(XEN_MC_DEBUG, c"xen_mc_debug", |_value| {
-    ACTIVE.set(1);
-    kernel::pr_info!("xen_mc_debug active\n");
-});
-
-/// Whether the parameter was given.
-pub(super) fn is_active() -> bool {
-    ACTIVE.get() != 0
-}
 
 /// How many words of arguments are shown of a call.
 const MAX_WORDS: usize = 8;

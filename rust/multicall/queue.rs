@@ -10,11 +10,13 @@ use crate::multicall::recover::{
 };
 use crate::platform::{
     define_per_cpu,
+    is_multicall_debug_on,
     multicall,
     number,
     single_call,
     trace,
     Call,
+    Callback,
     Caller,
     ExtOp,
     ExtendResult,
@@ -44,9 +46,6 @@ pub(crate) const MAX_ARG_BYTES: usize = 128 * size_of::<MmuUpdate>();
 /// How many deferred pieces of work fit the queue.
 pub(crate) const MAX_DEFERRED: usize = 32;
 
-/// A function that C code wants called after a flush.
-pub(crate) type Callback = unsafe extern "C" fn(*mut c_void);
-
 /// Work that has to wait until Xen has seen what is queued.
 pub(crate) enum Deferred {
     /// Unlock a table that has been pinned or unpinned.
@@ -54,7 +53,7 @@ pub(crate) enum Deferred {
     /// Note the root table that Xen now uses for this CPU.
     RootLoaded(usize),
     /// Call back into C.
-    Call(Callback, *mut c_void),
+    Call(Callback),
 }
 
 impl Deferred {
@@ -62,9 +61,7 @@ impl Deferred {
         match self {
             Deferred::Unlock(lock) => lock.unlock(),
             Deferred::RootLoaded(root) => LOADED_CR3.write(root),
-            // SAFETY: Whoever queued the callback promised that it may be called with its data,
-            // with interrupts off, after the flush.
-            Deferred::Call(function, data) => unsafe { function(data) },
+            Deferred::Call(callback) => callback.run(),
         }
     }
 }
@@ -279,8 +276,8 @@ impl LocalQueue {
 
     /// Asks for `work` once what is queued so far has taken effect.
     pub(super) fn defer(&mut self, work: Deferred) {
-        if let Deferred::Call(function, data) = &work {
-            trace::mc_callback(Some(*function), *data);
+        if let Deferred::Call(callback) = &work {
+            trace::mc_callback(callback);
         }
         let queue = self.queue();
         if let Some(place) = queue.deferred.get_mut(queue.nr_deferred as usize) {
@@ -348,7 +345,7 @@ impl LocalQueue {
         if let Err(error) = whole {
             recover::unreadable(range.len(), error);
         }
-        if super::debug::is_active() {
+        if is_multicall_debug_on() {
             for index in range.clone() {
                 let queue = self.queue();
                 let (call, record) = (queue.calls[index], queue.records[index]);
@@ -502,5 +499,17 @@ impl Queue {
         // SAFETY: The element lies in the argument space; `T` is one of the ABI's structures of
         // plain words, for which any contents are valid.
         Some(unsafe { ((area + at) as *const T).read_unaligned() })
+    }
+
+    /// Returns a queue that belongs to no CPU.
+    #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+    pub(super) fn new_boxed() -> kernel::error::Result<kernel::alloc::KBox<Self>> {
+        use kernel::alloc::flags::{
+            GFP_KERNEL,
+            __GFP_ZERO, //
+        };
+        let queue = kernel::alloc::KBox::<Self>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
+        // SAFETY: All zeroes is an empty queue.
+        Ok(unsafe { queue.assume_init() })
     }
 }

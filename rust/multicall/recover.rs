@@ -6,6 +6,8 @@
 //! out here one by one, since they have nothing to do with it, and each refused one is noted. The
 //! notes are printed when the queue is empty again.
 
+#![forbid(unsafe_code)]
+
 use crate::multicall::queue::Record;
 use crate::platform::{
     die,

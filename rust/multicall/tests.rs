@@ -2,6 +2,8 @@
 
 //! Tests of the queue: those of its memory need no Xen, the others flush it for real.
 
+#![forbid(unsafe_code)]
+
 #[kernel::macros::kunit_tests(xen_pv_mmu_queue)]
 mod queue_memory {
     use crate::addr::Maddr;
@@ -21,17 +23,9 @@ mod queue_memory {
         FlushReason,
         MmuUpdate, //
     };
-    use kernel::alloc::flags::__GFP_ZERO;
     use kernel::prelude::*;
 
     const CALLER: Caller = Caller(0x1234);
-
-    /// A queue that belongs to no CPU.
-    fn new_queue() -> Result<KBox<Queue>> {
-        let queue = KBox::<Queue>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
-        // SAFETY: All zeroes is an empty queue.
-        Ok(unsafe { queue.assume_init() })
-    }
 
     fn update(number: usize) -> MmuUpdate {
         MmuUpdate::new(
@@ -51,7 +45,7 @@ mod queue_memory {
 
     #[test]
     fn updates_merge_into_one_call() -> Result {
-        let mut queue = new_queue()?;
+        let mut queue = Queue::new_boxed()?;
         assert_eq!(push(&mut queue, 0), ExtendResult::OtherCall);
         for number in 1..10 {
             assert_eq!(push(&mut queue, number), ExtendResult::Extended);
@@ -68,7 +62,7 @@ mod queue_memory {
 
     #[test]
     fn another_operation_ends_the_merge() -> Result {
-        let mut queue = new_queue()?;
+        let mut queue = Queue::new_boxed()?;
         push(&mut queue, 0);
         queue.add_array(number::MMUEXT_OP, ExtOp::flush_local(), CALLER);
         assert_eq!(push(&mut queue, 1), ExtendResult::OtherCall);
@@ -78,7 +72,7 @@ mod queue_memory {
 
     #[test]
     fn argument_space_can_be_filled_to_the_last_byte() -> Result {
-        let mut queue = new_queue()?;
+        let mut queue = Queue::new_boxed()?;
         let fits = MAX_ARG_BYTES / size_of::<MmuUpdate>();
         for number in 0..fits {
             push(&mut queue, number);
@@ -95,7 +89,7 @@ mod queue_memory {
 
     #[test]
     fn calls_can_be_filled_to_the_last() -> Result {
-        let mut queue = new_queue()?;
+        let mut queue = Queue::new_boxed()?;
         for number in 0..MAX_CALLS {
             assert_eq!(queue.check_room(0), Ok(()));
             queue.add_call(Record {
@@ -112,7 +106,7 @@ mod queue_memory {
 
     #[test]
     fn arguments_are_aligned() -> Result {
-        let mut queue = new_queue()?;
+        let mut queue = Queue::new_boxed()?;
         queue.reserve(3);
         let place = queue.reserve(8);
         assert_eq!(place as usize % 8, 0);
@@ -122,7 +116,7 @@ mod queue_memory {
 
     #[test]
     fn operation_behind_a_bitmap_can_be_extended() -> Result {
-        let mut queue = new_queue()?;
+        let mut queue = Queue::new_boxed()?;
         let bitmap = queue.reserve(16).cast();
         let flush = ExtOp::flush_multi().with_vcpus(bitmap);
         queue.add_array(number::MMUEXT_OP, flush, CALLER);
@@ -135,7 +129,7 @@ mod queue_memory {
 
     #[test]
     fn calls_on_their_way_to_xen_are_not_extended() -> Result {
-        let mut queue = new_queue()?;
+        let mut queue = Queue::new_boxed()?;
         push(&mut queue, 0);
         queue.issued = queue.nr_calls;
         assert_eq!(push(&mut queue, 1), ExtendResult::OtherCall);
@@ -145,7 +139,7 @@ mod queue_memory {
 
     #[test]
     fn arguments_elsewhere_are_not_read() -> Result {
-        let mut queue = new_queue()?;
+        let mut queue = Queue::new_boxed()?;
         push(&mut queue, 0);
         let array = queue.records[0].target;
         let last = MAX_ARG_BYTES / size_of::<MmuUpdate>() - 1;
@@ -172,10 +166,12 @@ mod batches {
     use crate::p2m;
     use crate::platform::{
         direct_of,
+        is_preemptible,
         is_pv_domain,
         keep_reports,
         lookup,
         print_reports,
+        Callback,
         Caller,
         Command,
         ExtOp,
@@ -183,7 +179,6 @@ mod batches {
         PreemptOff, //
     };
     use core::ffi::c_void;
-    use core::ptr::null_mut;
     use kernel::prelude::*;
     use kernel::sync::atomic::{
         Atomic,
@@ -194,16 +189,16 @@ mod batches {
     static IN_ORDER: Atomic<usize> = Atomic::new(0);
 
     /// Counts calls, and those that come in the order of their data.
-    ///
-    /// # Safety
-    ///
-    /// None; `unsafe` because of its type.
-    unsafe extern "C" fn count(data: *mut c_void) {
+    extern "C" fn count(data: *mut c_void) {
         let calls = CALLS.load(Relaxed);
         if data as usize == calls {
             IN_ORDER.store(IN_ORDER.load(Relaxed) + 1, Relaxed);
         }
         CALLS.store(calls + 1, Relaxed);
+    }
+
+    fn counted(number: usize) -> Deferred {
+        Deferred::Call(Callback::of_safe(count, number as *mut c_void))
     }
 
     fn reset() {
@@ -219,7 +214,7 @@ mod batches {
         {
             let mut batch = Batch::open(Issue::Now, Caller::here());
             for number in 0..total {
-                batch.after(Deferred::Call(count, number as *mut c_void));
+                batch.after(counted(number));
             }
         }
         assert_eq!(CALLS.load(Relaxed), total);
@@ -235,7 +230,7 @@ mod batches {
     fn callbacks_wait_for_the_end_of_the_batch() {
         reset();
         let mut batch = Batch::open(Issue::Now, Caller::here());
-        batch.after(Deferred::Call(count, null_mut()));
+        batch.after(counted(0));
         let early = CALLS.load(Relaxed);
         drop(batch);
         assert_eq!(early, 0);
@@ -248,10 +243,9 @@ mod batches {
         let outer = Batch::open(Issue::Now, Caller::here());
         {
             let mut inner = Batch::open(Issue::Now, Caller::here());
-            inner.after(Deferred::Call(count, null_mut()));
+            inner.after(counted(0));
         }
-        // SAFETY: Only reads the state of interrupts.
-        let still_off = unsafe { !kernel::bindings::xen_pv_mmu_preemptible() };
+        let still_off = !is_preemptible();
         drop(outer);
         assert!(still_off);
         assert_eq!(CALLS.load(Relaxed), 1);

@@ -20,11 +20,13 @@ use crate::platform::{
     is_pv_domain,
     Caller,
     Command,
+    FrameList,
     GrantPages,
+    Region,
+    Table,
     Vma, //
 };
 use crate::remap::{
-    FrameList,
     Frames,
     Mapping, //
 };
@@ -81,7 +83,8 @@ exports! {
     /// Makes and loads the kernel's page tables out of the ones at `pgd`, which Xen made.
     #[link_section = ".init.text"]
     fn xen_setup_kernel_pagetable(pgd: *mut bindings::pgd_t, _max_pfn: usize) {
-        boot::graft::graft(Vaddr::new(pgd as usize));
+        // SAFETY: The table is loaded, and mapped together with the kernel.
+        boot::graft::graft(unsafe { Table::from_raw(pgd) });
     }
 
     /// Keeps the pages that the domain shares with others from being handed out.
@@ -269,8 +272,9 @@ exports! {
         address_bits: u32,
         dma_handle: *mut bindings::dma_addr_t,
     ) -> i32 {
-        let start = Paddr::new(pstart as usize);
-        match contiguous::create(start, order, address_bits, Caller::here()) {
+        // SAFETY: The caller gives the region away for the exchange.
+        let region = unsafe { Region::new(Paddr::new(pstart as usize), order) };
+        match contiguous::create(region, address_bits, Caller::here()) {
             Ok(mfn) => {
                 // SAFETY: The caller wants to know the address of the region.
                 unsafe { dma_handle.write((mfn.raw() << crate::addr::PAGE_SHIFT) as u64) };
@@ -282,7 +286,9 @@ exports! {
 
     /// Gives the contiguous machine memory of a region back.
     fn xen_destroy_contiguous_region(pstart: bindings::phys_addr_t, order: u32) {
-        contiguous::destroy(Paddr::new(pstart as usize), order, Caller::here());
+        // SAFETY: As in `xen_create_contiguous_region()`.
+        let region = unsafe { Region::new(Paddr::new(pstart as usize), order) };
+        contiguous::destroy(region, Caller::here());
     }
 
     /// Maps frames of another domain into a process.

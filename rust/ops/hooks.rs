@@ -14,6 +14,7 @@ use crate::entry::{
 use crate::frame::Pfn;
 use crate::level::Level;
 use crate::platform::{
+    direct,
     flush_request,
     is_initial_p2m_frame,
     online_words,
@@ -23,7 +24,10 @@ use crate::platform::{
     FlushRequest,
     Mm,
     PreemptOff,
+    Root,
+    RootSlot,
     Slot,
+    Table,
     Vma, //
 };
 use crate::{
@@ -96,7 +100,10 @@ hooks! {
 
     /// Sets an entry of the root (`set_p4d`).
     fn xen_set_p4d(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
-        set::root(slot!(p4dp), MachineEntry::from_raw(p4d.p4d), Caller::here());
+        let slot = slot!(p4dp);
+        // SAFETY: Entries of this level are those of the root.
+        let at = unsafe { RootSlot::from_slot(slot) };
+        set::root(at, MachineEntry::from_raw(p4d.p4d), Caller::here());
     }
 
     /// Returns the entry whose protection is about to change (`ptep_modify_prot_start`).
@@ -169,7 +176,8 @@ hooks! {
 
     /// Frees the user root of an address space (`pgd_free`).
     fn xen_pgd_free(_mm: *mut bindings::mm_struct, pgd: *mut bindings::pgd_t) {
-        alloc::free_user_root(Vaddr::new(pgd as usize));
+        // SAFETY: The root of an address space, about to be freed.
+        alloc::free_user_root(unsafe { Root::from_table(Table::from_raw(pgd)) });
     }
 
     /// Pins the tree of an address space (`enter_mmap`).
@@ -189,7 +197,10 @@ hooks! {
 
     /// Loads a root (`write_cr3`).
     fn xen_write_cr3(cr3: usize) {
-        cr3::write(Paddr::new(cr3), Caller::here());
+        let pgd = direct(Paddr::new(cr3)).raw() as *mut bindings::pgd_t;
+        // SAFETY: The root of an address space that exists, or the kernel's.
+        let root = unsafe { Root::from_table(Table::from_raw(pgd)) };
+        cr3::write(root, Caller::here());
     }
 
     /// Flushes the TLB of this CPU (`flush_tlb_user`, `flush_tlb_kernel`).
@@ -306,7 +317,7 @@ early_hooks! {
 
     /// Loads a root while there is no user mode (`write_cr3`).
     fn xen_write_cr3_init(cr3: usize) {
-        cr3::write_early(Paddr::new(cr3), Caller::here());
+        cr3::write_early(Paddr::new(cr3).pfn(), Caller::here());
     }
 }
 

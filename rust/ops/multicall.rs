@@ -5,6 +5,7 @@
 use crate::multicall;
 use crate::platform::{
     die,
+    Callback,
     Caller, //
 };
 use core::ffi::c_void;
@@ -69,6 +70,7 @@ unsafe extern "C" fn xen_mc_callback(
 ) {
     if let Some(callback) = callback {
         // SAFETY: By the contract of this function.
-        unsafe { multicall::call_after(callback, data) };
+        let callback = unsafe { Callback::new(callback, data) };
+        multicall::call_after(callback);
     }
 }

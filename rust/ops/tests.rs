@@ -257,7 +257,6 @@ mod live_tables {
         is_pv_domain,
         kernel_root,
         lookup,
-        phys,
         xen_p2m_addr,
         OwnedPage,
         TablePage, //
@@ -277,14 +276,14 @@ mod live_tables {
         let page = OwnedPage::zeroed().ok_or(ENOMEM)?;
         let addresses = [
             crate::platform::direct_of(page.pfn()).raw(),
-            kernel_root().raw(),
+            kernel_root().vaddr().raw(),
             walker_agrees_with_the_kernel as usize,
             xen_p2m_addr.get(),
             0xffff_ffff_ff60_0000,
             0xffff_8880_0000_0000,
         ];
         for address in addresses.map(Vaddr::new) {
-            let ours = find(&LiveTables, phys(kernel_root()).pfn(), depth(), address)
+            let ours = find(&LiveTables, kernel_root(), depth(), address)
                 .map(|(entry, _)| entry.raw() & !0x60);
             let theirs = lookup(address)
                 .map(|(slot, _)| slot.read().raw() & !0x60)
@@ -302,17 +301,12 @@ mod live_tables {
         let mut tables = 0;
         let mut unpinned = 0;
         let everything = Geometry::below(depth(), Vaddr::new(0xffff_ffff_ff80_0000));
-        walk(
-            &LiveTables,
-            phys(kernel_root()).pfn(),
-            &everything,
-            |table| {
-                tables += 1;
-                if !TablePage::of(table.pfn).is_some_and(TablePage::is_pinned) {
-                    unpinned += 1;
-                }
-            },
-        );
+        walk(&LiveTables, kernel_root(), &everything, |visited| {
+            tables += 1;
+            if !TablePage::at(visited.table).is_some_and(TablePage::is_pinned) {
+                unpinned += 1;
+            }
+        });
         assert!(tables > 10);
         assert_eq!(unpinned, 0);
     }

@@ -137,11 +137,8 @@ pub(super) fn init() {
 #[link_section = ".init.text"]
 unsafe extern "C" fn xen_pagetable_init() {
     announce();
-    // SAFETY: Called once, before anything changes the mapping of the list or exchanges memory.
-    unsafe {
-        p2m::grow::init();
-        contiguous::init();
-    }
+    p2m::grow::init();
+    contiguous::init();
     // Most tables that are written to from here on are known to Xen.
     set_slots! {
         set_pte: Some(xen_set_pte),

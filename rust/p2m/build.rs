@@ -2,6 +2,8 @@
 
 //! Builds the list in the vmalloc area from the one that Xen made, during start of day.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::{
     Vaddr,
     ENTRIES, //
@@ -32,28 +34,27 @@ use crate::platform::{
     kernel_rw,
     p2m_load,
     p2m_try_store,
-    p2m_word_address,
-    phys,
     populate_level1,
     populate_level2,
-    register_p2m_area,
     vmalloc_bytes,
     xen_max_p2m_pfn,
-    xen_p2m_addr,
-    xen_p2m_size,
+    BootCell,
     Caller,
     Mm,
     OwnedPage,
-    ReadMostly,
+    P2mArea,
     Slot,
     StartInfo,
+    Table,
     HOTPLUG_LIMIT_GIB, //
 };
 use crate::{
     alloc,
     convert,
+    platform,
     set, //
 };
+use kernel::macros::init_text;
 
 /// The shared parts of the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,42 +65,34 @@ pub(crate) enum Shared {
     Identity,
 }
 
-/// Addresses of the shared page and the shared table of one kind; 0 before they exist.
+/// The shared page and the shared table of one kind.
+#[derive(Clone, Copy)]
 struct Pages {
-    page: ReadMostly,
-    table: ReadMostly,
+    page: Table,
+    table: Table,
 }
 
-impl Pages {
-    const fn none() -> Self {
-        Self {
-            page: ReadMostly::new(0),
-            table: ReadMostly::new(0),
-        }
-    }
-}
-
-static MISSING: Pages = Pages::none();
-static IDENTITY: Pages = Pages::none();
+static MISSING: BootCell<Option<Pages>> = BootCell::new(None);
+static IDENTITY: BootCell<Option<Pages>> = BootCell::new(None);
 
 impl Shared {
     const ALL: [Self; 2] = [Self::Missing, Self::Identity];
 
-    fn pages(self) -> &'static Pages {
+    fn cell(self) -> &'static BootCell<Option<Pages>> {
         match self {
             Shared::Missing => &MISSING,
             Shared::Identity => &IDENTITY,
         }
     }
 
-    /// Returns the address of the shared page of words.
-    pub(crate) fn page(self) -> Vaddr {
-        Vaddr::new(self.pages().page.get())
+    /// Returns the shared page of words, once it exists.
+    pub(crate) fn page(self) -> Option<Table> {
+        self.cell().get().map(|pages| pages.page)
     }
 
-    /// Returns the address of the shared table of level 1.
-    pub(crate) fn table(self) -> Vaddr {
-        Vaddr::new(self.pages().table.get())
+    /// Returns the shared table of level 1, once it exists.
+    pub(crate) fn table(self) -> Option<Table> {
+        self.cell().get().map(|pages| pages.table)
     }
 
     /// Returns which shared page the entry of level 1 maps, if it is one.
@@ -107,39 +100,41 @@ impl Shared {
         let pfn = convert::to_pseudo(slot.read()).pfn();
         Self::ALL
             .into_iter()
-            .find(|shared| shared.page().raw() != 0 && phys(shared.page()).pfn() == pfn)
+            .find(|shared| shared.page().is_some_and(|page| page.pfn() == pfn))
     }
 
-    /// Returns which shared table the one at `table` is, if it is one.
-    pub(crate) fn of_table(table: Vaddr) -> Option<Self> {
+    /// Returns which shared table `table` is, if it is one.
+    pub(crate) fn of_table(table: Table) -> Option<Self> {
         Self::ALL
             .into_iter()
-            .find(|shared| shared.table().raw() != 0 && shared.table() == table)
+            .find(|shared| shared.table() == Some(table))
     }
 
     /// Makes the shared page and the shared table.
-    #[link_section = ".init.text"]
-    fn create(self) {
+    #[init_text]
+    fn create(self) -> Pages {
         let mut page = early_page();
         page.fill(|_| P2mWord::MISSING.raw());
+        let page = page.leak();
         let entry = PseudoEntry::new(page.pfn(), kernel_ro());
 
-        let table = early_page();
+        let table = early_page().leak();
         alloc::table(Mm::kernel(), table.pfn(), Level::L1, Caller::here());
         for index in 0..ENTRIES {
             set::pte(
-                table.slot(index),
+                table.entry(index),
                 convert::to_machine(entry),
                 Caller::here(),
             );
         }
-        self.pages().page.set(page.leak().raw());
-        self.pages().table.set(table.leak().raw());
+        let pages = Pages { page, table };
+        self.cell().set(Some(pages));
+        pages
     }
 }
 
 /// Allocates a page during start of day, when a failure ends the boot in any case.
-#[link_section = ".init.text"]
+#[init_text]
 fn early_page() -> OwnedPage {
     match OwnedPage::new() {
         Some(page) => page,
@@ -150,12 +145,11 @@ fn early_page() -> OwnedPage {
 /// Starts to use the list that Xen made (`xen_build_dynamic_phys_to_machine()`).
 ///
 /// Context: start of day.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn use_initial_list() {
     let frames = layout::round_to_leaves(StartInfo::nr_pages());
 
-    xen_p2m_addr.set(StartInfo::mfn_list());
-    xen_p2m_size.set(frames);
+    platform::use_initial_list(frames);
     // Xen leaves whatever was in memory behind the last frame of the domain.
     for pfn in StartInfo::nr_pages()..frames {
         p2m_try_store(Pfn::new(pfn), P2mWord::MISSING);
@@ -163,7 +157,7 @@ pub(crate) fn use_initial_list() {
     xen_max_p2m_pfn.set(frames);
 }
 
-#[link_section = ".init.text"]
+#[init_text]
 fn kind_of(pfn: Pfn) -> Kind {
     match p2m_load(pfn).map(P2mWord::decode) {
         None | Some(P2mEntry::Identity) => Kind::Identity,
@@ -172,17 +166,18 @@ fn kind_of(pfn: Pfn) -> Kind {
     }
 }
 
-#[link_section = ".init.text"]
-fn shared(kind: Kind) -> Option<Shared> {
+#[init_text]
+fn shared(kind: Kind, pages: &[Pages; 2]) -> Option<Pages> {
+    let [missing, identity] = pages;
     match kind {
-        Kind::Missing => Some(Shared::Missing),
-        Kind::Identity => Some(Shared::Identity),
+        Kind::Missing => Some(*missing),
+        Kind::Identity => Some(*identity),
         Kind::Mixed => None,
     }
 }
 
 /// Returns the size of the area for the list, with room for memory that is added later.
-#[link_section = ".init.text"]
+#[init_text]
 fn area_bytes() -> usize {
     let present = layout::area_bytes(xen_max_p2m_pfn.get());
     let wanted = present.max(layout::area_bytes(layout::frames_in(HOTPLUG_LIMIT_GIB)));
@@ -210,57 +205,57 @@ fn area_bytes() -> usize {
 /// Moves the list to the vmalloc area (`xen_vmalloc_p2m_tree()`).
 ///
 /// Context: start of day, with page tables for all memory and the memblock allocator.
-#[link_section = ".init.text"]
+#[init_text]
 pub(crate) fn move_to_vmalloc() {
     grow::set_last_frame(xen_max_p2m_pfn.get());
 
-    let bytes = area_bytes();
-    let area = register_p2m_area(bytes);
-    announce_p2m_area(area, bytes);
-    xen_max_p2m_pfn.set(bytes / size_of::<usize>());
+    let area = P2mArea::register(area_bytes());
+    announce_p2m_area(&area);
+    xen_max_p2m_pfn.set(area.bytes() / size_of::<usize>());
 
-    for shared in Shared::ALL {
-        shared.create();
-    }
+    let pages = Shared::ALL.map(Shared::create);
     for middle in (0..xen_max_p2m_pfn.get()).step_by(FRAMES_PER_MIDDLE) {
-        map_middle(area, Pfn::new(middle));
+        map_middle(&area, Pfn::new(middle), &pages);
     }
 
-    xen_p2m_addr.set(area.raw());
-    xen_p2m_size.set(xen_max_p2m_pfn.get());
+    platform::use_final_list(area);
     invalidate_extra_memory();
 }
 
 /// Maps the part of the new list that a table of level 1 covers.
-#[link_section = ".init.text"]
-fn map_middle(area: Vaddr, start: Pfn) {
-    if let Some(shared) = shared(kind_of_range(start, FRAMES_PER_MIDDLE, kind_of)) {
-        let entry = PseudoEntry::from_raw(phys(shared.table()).raw() | bits::KERNEL_TABLE);
+#[init_text]
+fn map_middle(area: &P2mArea, start: Pfn, pages: &[Pages; 2]) {
+    if let Some(shared) = shared(kind_of_range(start, FRAMES_PER_MIDDLE, kind_of), pages) {
+        let table = shared.table.pfn().paddr();
+        let entry = PseudoEntry::from_raw(table.raw() | bits::KERNEL_TABLE);
         let slot = populate_level2(word_address_in(area, start));
         set::pmd(slot, convert::to_machine(entry), Caller::here());
         return;
     }
     for leaf in 0..ENTRIES {
-        map_leaf(area, start.add(leaf * FRAMES_PER_LEAF));
+        map_leaf(area, start.add(leaf * FRAMES_PER_LEAF), pages);
     }
 }
 
 /// Maps one page of the new list.
-#[link_section = ".init.text"]
-fn map_leaf(area: Vaddr, start: Pfn) {
-    let entry = match shared(kind_of_range(start, FRAMES_PER_LEAF, kind_of)) {
-        Some(shared) => PseudoEntry::new(phys(shared.page()).pfn(), kernel_ro()),
+#[init_text]
+fn map_leaf(area: &P2mArea, start: Pfn, pages: &[Pages; 2]) {
+    let entry = match shared(kind_of_range(start, FRAMES_PER_LEAF, kind_of), pages) {
+        Some(shared) => PseudoEntry::new(shared.page.pfn(), kernel_ro()),
         None => {
             let mut page = early_page();
-            page.copy_from(p2m_word_address(start));
-            PseudoEntry::new(phys(page.leak()).pfn(), kernel_rw())
+            page.fill(|offset| {
+                let word = p2m_load(start.add(offset));
+                word.unwrap_or(P2mWord::MISSING).raw()
+            });
+            PseudoEntry::new(page.leak().pfn(), kernel_rw())
         }
     };
     let slot = populate_level1(word_address_in(area, start));
     set::pte(slot, convert::to_machine(entry), Caller::here());
 }
 
-#[link_section = ".init.text"]
-fn word_address_in(area: Vaddr, pfn: Pfn) -> Vaddr {
-    area.add(pfn.raw() * size_of::<usize>())
+#[init_text]
+fn word_address_in(area: &P2mArea, pfn: Pfn) -> Vaddr {
+    area.start().add(pfn.raw() * size_of::<usize>())
 }

@@ -6,6 +6,8 @@
 //! list, and whoever comes too late gets the page back. So two CPUs may grow the same part at
 //! once. All that the toolstack may look at is changed under this one lock.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::Vaddr;
 use crate::alloc;
 use crate::convert;
@@ -47,6 +49,7 @@ use crate::platform::{
     SharedP2m,
     Slot, //
 };
+use kernel::macros::init_text;
 
 /// Memory is short, or the frame is beyond the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,22 +63,20 @@ pub(crate) struct List {
     pub(crate) last_frame: usize,
 }
 
-// SAFETY: `init()` is called from `pagetable_init`, before anything here is.
-static LIST: IrqLock<List> = unsafe {
-    IrqLock::new(List {
+static LIST: IrqLock<List> = IrqLock::new(
+    c"xen_p2m_list",
+    List {
         tree: None,
         last_frame: 0,
-    })
-};
+    },
+);
 
-/// Initialises the lock of the list.
+/// Initialises the lock of the list, before any other function of this module is called.
 ///
-/// # Safety
-///
-/// Called once, before any other function of this module.
-pub(crate) unsafe fn init() {
-    // SAFETY: By the contract of this function.
-    unsafe { LIST.init(c"xen_p2m_list", kernel::static_lock_class!()) }
+/// Context: start of day.
+#[init_text]
+pub(crate) fn init() {
+    LIST.init();
 }
 
 /// Runs `section` with the lock of the list held and interrupts off.
@@ -148,11 +149,12 @@ pub(crate) fn grow(pfn: Pfn) -> Result<(), CannotGrow> {
 fn own_table(pfn: Pfn) -> Result<(), CannotGrow> {
     let page = p2m_word_address(pfn).page_start();
     let slot = leaf_slot(pfn).ok_or(CannotGrow)?;
-    let Some(shared) = Shared::of_table(slot.table()) else {
+    let shared = slot.table();
+    if Shared::of_table(shared).is_none() {
         return Ok(());
-    };
+    }
     let mut table = OwnedPage::new().ok_or(CannotGrow)?;
-    table.copy_from(shared.table());
+    table.copy_from(shared);
     let above = lookup_level2(page).ok_or(CannotGrow)?;
     let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | bits::KERNEL_TABLE);
 
@@ -160,7 +162,7 @@ fn own_table(pfn: Pfn) -> Result<(), CannotGrow> {
     alloc::table_now(Mm::kernel(), table.pfn(), Level::L1, Caller::here());
     let taken = with_list(|list| {
         let current = leaf_slot(pfn).map(Slot::table);
-        if current != Some(shared.table()) {
+        if current != Some(shared) {
             return false;
         }
         Update::begin(list).set(above, entry, page);

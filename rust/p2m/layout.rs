@@ -6,6 +6,8 @@
 //! `pfn_to_mfn_frame_list_list`). A middle page describes as many frames as a table of level 1
 //! maps words of the list: 1 GiB of memory.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::ENTRIES;
 use crate::frame::Pfn;
 use crate::level::Level;

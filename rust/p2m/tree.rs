@@ -6,10 +6,13 @@
 //! pages of the list. All machine frames change when the domain moves to another host, so a twin
 //! of the top page keeps the addresses of the middle pages.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::{
     Vaddr,
     ENTRIES, //
 };
+use crate::entry::MachineEntry;
 use crate::frame::{
     Mfn,
     Pfn, //
@@ -32,43 +35,34 @@ use crate::platform::{
     xen_p2m_addr,
     OwnedPage,
     SharedP2m,
-    Slot,
-    StartInfo, //
+    StartInfo,
+    Table,
+    TableList, //
 };
 
 /// The tree.
 ///
 /// # Invariants
 ///
-/// - `top`, `twin` and `missing` are pages that stay allocated.
-/// - Word `i` of `twin` is the address of the middle page whose machine frame is in word `i` of
-///   `top`; it is `missing` where nothing is described.
+/// Element `i` of `twin` is the middle page whose machine frame is in word `i` of `top`; it is
+/// `missing` where nothing is described.
 pub(crate) struct Tree {
-    top: Vaddr,
-    twin: Vaddr,
-    missing: Vaddr,
+    top: Table,
+    twin: TableList,
+    missing: Table,
 }
 
-fn mfn_of_page(page: Vaddr) -> Mfn {
-    Mfn::new(machine_address(page).raw() >> crate::addr::PAGE_SHIFT)
+fn mfn_of_page(page: Table) -> Mfn {
+    Mfn::new(machine_address(page.vaddr()).raw() >> crate::addr::PAGE_SHIFT)
 }
 
-fn word(page: Vaddr, index: usize) -> Slot {
-    // SAFETY: The pages of the tree stay allocated, by the type invariant of `Tree`.
-    unsafe { Slot::in_table(page, index) }
-}
-
-fn read_word(page: Vaddr, index: usize) -> usize {
-    word(page, index).read().raw()
-}
-
-fn write_word(page: Vaddr, index: usize, value: usize) {
-    word(page, index).store(crate::entry::MachineEntry::from_raw(value));
+fn write_mfn(page: Table, index: usize, mfn: Mfn) {
+    page.entry(index).store(MachineEntry::from_raw(mfn.raw()));
 }
 
 /// Returns a page that is to become a middle page, with nothing described.
 pub(crate) fn new_middle() -> Option<OwnedPage> {
-    let leaf = mfn_of_page(Shared::Missing.page()).raw();
+    let leaf = mfn_of_page(Shared::Missing.page()?).raw();
     let mut page = OwnedPage::new()?;
     page.fill(|_| leaf);
     Some(page)
@@ -79,21 +73,18 @@ impl Tree {
         let missing = new_middle()?.leak();
         let mfn = mfn_of_page(missing).raw();
         let mut top = OwnedPage::new()?;
-        let mut twin = OwnedPage::new()?;
         top.fill(|_| mfn);
-        twin.fill(|_| missing.raw());
-        // INVARIANT: All three are kept for good, and every middle page is `missing`.
+        // INVARIANT: Every middle page is `missing`.
         Some(Self {
             top: top.leak(),
-            twin: twin.leak(),
+            twin: TableList::new(missing)?,
             missing,
         })
     }
 
     /// Whether there is no middle page for `pfn` yet, although the tree reaches that far.
     pub(crate) fn lacks_middle(&self, pfn: Pfn) -> bool {
-        layout::top_index(pfn)
-            .is_some_and(|index| read_word(self.twin, index) == self.missing.raw())
+        layout::top_index(pfn).is_some_and(|index| self.twin.get(index) == self.missing)
     }
 
     /// Takes `page` as the middle page for `pfn`, if there is none yet.
@@ -108,8 +99,8 @@ impl Tree {
             let page = page.leak();
             // INVARIANT: The twin is set first and both under the lock of the list, so that
             // nobody sees one without the other.
-            write_word(self.twin, index, page.raw());
-            write_word(self.top, index, mfn_of_page(page).raw());
+            self.twin.set(index, page);
+            write_mfn(self.top, index, mfn_of_page(page));
         }
     }
 
@@ -118,22 +109,21 @@ impl Tree {
         let Some(index) = layout::top_index(pfn) else {
             return;
         };
-        let middle = Vaddr::new(read_word(self.twin, index));
+        let middle = self.twin.get(index);
         if middle != self.missing {
-            write_word(middle, layout::middle_index(pfn), leaf.raw());
+            write_mfn(middle, layout::middle_index(pfn), leaf);
         }
     }
 
     /// Fills in the machine frames of all pages, as they are now.
     fn refresh(&mut self) {
-        let leaf = mfn_of_page(Shared::Missing.page()).raw();
-
-        for index in 0..ENTRIES {
-            write_word(self.missing, index, leaf);
+        if let Some(leaf) = Shared::Missing.page().map(mfn_of_page) {
+            for index in 0..ENTRIES {
+                write_mfn(self.missing, index, leaf);
+            }
         }
         for index in 0..ENTRIES {
-            let middle = Vaddr::new(read_word(self.twin, index));
-            write_word(self.top, index, mfn_of_page(middle).raw());
+            write_mfn(self.top, index, mfn_of_page(self.twin.get(index)));
         }
         let end = xen_max_p2m_pfn.get().min(FRAMES_IN_TREE);
         for start in (0..end).step_by(FRAMES_PER_MIDDLE) {
@@ -159,9 +149,8 @@ impl Tree {
             self.install_middle(start, &mut page);
         }
         for leaf in 0..ENTRIES {
-            // SAFETY: The tables that map the list are never freed.
-            let slot = unsafe { Slot::in_table(slot.table(), leaf) };
-            self.set_leaf(start.add(leaf * layout::FRAMES_PER_LEAF), slot.read().mfn());
+            let entry = slot.table().entry(leaf).read();
+            self.set_leaf(start.add(leaf * layout::FRAMES_PER_LEAF), entry.mfn());
         }
     }
 }

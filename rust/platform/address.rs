@@ -9,6 +9,10 @@ use crate::addr::{
 use crate::entry::Protection;
 use crate::frame::Pfn;
 use crate::level::Depth;
+use crate::platform::{
+    tables,
+    Table, //
+};
 use kernel::bindings;
 
 /// Start of the mapping of the kernel image.
@@ -106,7 +110,7 @@ pub(crate) fn is_nx_supported() -> bool {
     unsafe { bindings::xen_pv_mmu_nx_supported() }
 }
 
-/// Returns the address of the kernel's own root table.
-pub(crate) fn kernel_root() -> Vaddr {
-    Vaddr::new((&raw const bindings::init_top_pgt).cast::<u8>() as usize)
+/// Returns the kernel's own root table.
+pub(crate) fn kernel_root() -> Table {
+    tables::root()
 }

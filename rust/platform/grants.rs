@@ -2,14 +2,17 @@
 
 //! Operations on grants: frames of another domain that it lets us map.
 
-use crate::addr::PAGE_SHIFT;
+use crate::addr::{
+    PAGE_SHIFT,
+    PAGE_SIZE, //
+};
 use crate::frame::{
     Mfn,
     Pfn, //
 };
 use crate::platform::{
     grant_table_op,
-    Slot, //
+    Table, //
 };
 use kernel::bindings;
 
@@ -68,20 +71,12 @@ pub(crate) fn maps_for_device(op: &MapGrant) -> bool {
 }
 
 /// Returns the machine frame that a successful operation mapped.
-///
-/// `entry_at` finds the entry at a machine address.
-pub(crate) fn mapped_frame(
-    op: &MapGrant,
-    entry_at: impl FnOnce(Mfn, usize) -> Option<Slot>,
-) -> Option<Mfn> {
+pub(crate) fn mapped_frame(op: &MapGrant) -> Option<Mfn> {
     if names_entry(op) {
         let address = op.host_addr as usize;
-        let offset = address & (crate::addr::PAGE_SIZE - 1);
-        Some(
-            entry_at(Mfn::new(address >> PAGE_SHIFT), offset)?
-                .read()
-                .mfn(),
-        )
+        let index = address % PAGE_SIZE / size_of::<usize>();
+        let table = Table::in_frame(Mfn::new(address >> PAGE_SHIFT))?;
+        Some(table.entry(index).read().mfn())
     } else {
         Some(Mfn::new(op.dev_bus_addr as usize >> PAGE_SHIFT))
     }

@@ -5,13 +5,15 @@
 use crate::addr::{
     Maddr,
     Vaddr,
-    ENTRIES,
-    PAGE_SIZE, //
+    ENTRIES, //
 };
 use crate::entry::MachineEntry;
 use crate::platform::{
     Mm,
-    Slot, //
+    ReadMostly,
+    Slot,
+    StaticTable,
+    Table, //
 };
 use core::cell::UnsafeCell;
 use kernel::bindings;
@@ -34,57 +36,6 @@ const fn hotplug_limit() -> usize {
     }
 }
 
-/// A page of the kernel image that is, or is to be, a page table.
-#[repr(C, align(4096))]
-pub(crate) struct StaticTable(UnsafeCell<[usize; ENTRIES]>);
-
-const _: () = assert!(size_of::<StaticTable>() == PAGE_SIZE);
-
-// SAFETY: Entries are only accessed through `Slot`, which copies them.
-unsafe impl Sync for StaticTable {}
-
-impl StaticTable {
-    /// Returns a table without entries.
-    pub(crate) const fn new() -> Self {
-        Self(UnsafeCell::new([0; ENTRIES]))
-    }
-
-    /// Returns the address of the table in the kernel image.
-    pub(crate) fn vaddr(&'static self) -> Vaddr {
-        Vaddr::new(self.0.get() as usize)
-    }
-}
-
-/// Tables of the kernel image that C code defines, made at build time.
-pub(crate) mod tables {
-    use super::*;
-
-    macro_rules! tables {
-        ($($(#[$attr:meta])* fn $name:ident = $symbol:ident;)*) => {$(
-            $(#[$attr])*
-            pub(crate) fn $name() -> Vaddr {
-                Vaddr::new((&raw const bindings::$symbol).cast::<u8>() as usize)
-            }
-        )*};
-    }
-
-    tables! {
-        /// The root.
-        fn root = init_top_pgt;
-        /// Level 3 above the kernel image.
-        fn kernel_level3 = level3_kernel_pgt;
-        /// Level 2 above the kernel image.
-        fn kernel_level2 = level2_kernel_pgt;
-        /// Level 2 above the fixed mappings.
-        fn fixmap_level2 = level2_fixmap_pgt;
-        /// The first of the tables of level 1 of the fixed mappings.
-        fn fixmap_level1 = level1_fixmap_pgt;
-    }
-
-    /// Number of tables of level 1 of the fixed mappings.
-    pub(crate) const FIXMAP_LEVEL1: usize = bindings::FIXMAP_PMD_NUM as usize;
-}
-
 /// What lies at the places of the IO-APICs: a page of ones.
 static DUMMY_PAGE: StaticTable = StaticTable::new();
 
@@ -93,15 +44,14 @@ static DUMMY_PAGE: StaticTable = StaticTable::new();
 /// Context: start of day.
 pub(crate) fn init_dummy_page() {
     for index in 0..ENTRIES {
-        // SAFETY: The page is a static.
-        unsafe { Slot::in_table(DUMMY_PAGE.vaddr(), index) }
-            .store(MachineEntry::from_raw(usize::MAX));
+        let slot = DUMMY_PAGE.table().entry(index);
+        slot.store(MachineEntry::from_raw(usize::MAX));
     }
 }
 
 /// Returns the page that stands in for hardware which is not mapped.
-pub(crate) fn dummy_page() -> Vaddr {
-    DUMMY_PAGE.vaddr()
+pub(crate) fn dummy_page() -> Table {
+    DUMMY_PAGE.table()
 }
 
 /// Level 3 above the vsyscall page in user roots, which all of them share.
@@ -109,10 +59,10 @@ pub(crate) fn dummy_page() -> Vaddr {
 static USER_VSYSCALL_LEVEL3: StaticTable = StaticTable::new();
 
 /// Returns the table of level 3 above the vsyscall page that user roots share, if there is one.
-pub(crate) fn user_vsyscall_table() -> Option<Vaddr> {
+pub(crate) fn user_vsyscall_table() -> Option<Table> {
     #[cfg(CONFIG_X86_VSYSCALL_EMULATION)]
     {
-        Some(USER_VSYSCALL_LEVEL3.vaddr())
+        Some(USER_VSYSCALL_LEVEL3.table())
     }
     #[cfg(not(CONFIG_X86_VSYSCALL_EMULATION))]
     {
@@ -126,7 +76,7 @@ pub(crate) fn set_user_vsyscall(page: Vaddr, entry: MachineEntry) {
         // SAFETY: The table is a static; the kernel makes the tables below it.
         unsafe {
             bindings::set_pte_vaddr_pud(
-                table.raw() as *mut _,
+                table.vaddr().raw() as *mut _,
                 page.raw(),
                 bindings::pte_t { pte: entry.raw() },
             )
@@ -203,81 +153,105 @@ pub(crate) fn vmalloc_bytes() -> usize {
     unsafe { bindings::xen_pv_mmu_vmalloc_bytes() }
 }
 
-/// The vmalloc area's record of the place that the p2m list takes.
-struct P2mArea(UnsafeCell<core::mem::MaybeUninit<bindings::vm_struct>>);
-
-// SAFETY: Only the boot CPU touches it, once, before it is handed to the vmalloc code.
-unsafe impl Sync for P2mArea {}
-
-static P2M_AREA: P2mArea = P2mArea(UnsafeCell::new(core::mem::MaybeUninit::zeroed()));
-
-/// Takes `bytes` of the vmalloc area for the p2m list and returns where.
+/// The part of the vmalloc area that the p2m list takes.
 ///
-/// Context: start of day, once.
-#[inline(always)]
-pub(crate) fn register_p2m_area(bytes: usize) -> Vaddr {
-    let area = P2M_AREA.0.get().cast::<bindings::vm_struct>();
+/// # Invariants
+///
+/// The addresses from `start` on are reserved for the list, for `bytes` bytes.
+pub(crate) struct P2mArea {
+    start: Vaddr,
+    bytes: usize,
+}
 
-    // SAFETY: The record is a static, of which all zeroes is a valid value; nobody else has it.
-    unsafe {
-        (*area).flags = bindings::VM_ALLOC as usize;
-        (*area).size = bytes;
-        bindings::vm_area_register_early(area, crate::level::Level::L2.span());
-        Vaddr::new((*area).addr as usize)
+impl P2mArea {
+    /// Takes `bytes` of the vmalloc area.
+    ///
+    /// Context: start of day, once.
+    #[inline(always)]
+    pub(crate) fn register(bytes: usize) -> Self {
+        /// The vmalloc area's record of the place.
+        struct Record(UnsafeCell<core::mem::MaybeUninit<bindings::vm_struct>>);
+
+        // SAFETY: Only the boot CPU touches it, before it is handed to the vmalloc code.
+        unsafe impl Sync for Record {}
+
+        static RECORD: Record = Record(UnsafeCell::new(core::mem::MaybeUninit::zeroed()));
+
+        let area = RECORD.0.get().cast::<bindings::vm_struct>();
+        // SAFETY: The record is a static, of which all zeroes is a valid value; nobody else has it.
+        let start = unsafe {
+            (*area).flags = bindings::VM_ALLOC as usize;
+            (*area).size = bytes;
+            bindings::vm_area_register_early(area, crate::level::Level::L2.span());
+            Vaddr::new((*area).addr as usize)
+        };
+        // INVARIANT: The vmalloc code gives it to nobody else.
+        Self { start, bytes }
+    }
+
+    /// Returns where it begins.
+    pub(crate) fn start(&self) -> Vaddr {
+        self.start
+    }
+
+    /// Returns the size in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
 /// Logs where the p2m list is, in the words that users search for.
-pub(crate) fn announce_p2m_area(area: Vaddr, bytes: usize) {
+pub(crate) fn announce_p2m_area(area: &P2mArea) {
     // SAFETY: The format fits the arguments.
     unsafe {
         bindings::_printk(
             c"\x015p2m virtual area at %p, size is %lx\n".as_char_ptr(),
-            area.raw() as *const u8,
-            bytes,
+            area.start().raw() as *const u8,
+            area.bytes(),
         )
     };
 }
 
+/// Whether the boot parameter `xen_mc_debug` was given.
+pub(crate) fn is_multicall_debug_on() -> bool {
+    MULTICALL_DEBUG.get() != 0
+}
+
+static MULTICALL_DEBUG: ReadMostly = ReadMostly::new(0);
+
 /// An early boot parameter: the kernel's `struct obs_kernel_param`, which has no binding because
 /// bindings are made for modules as well.
 #[repr(C)]
-pub(crate) struct EarlyParam {
-    pub(crate) name: *const u8,
-    pub(crate) setup: unsafe extern "C" fn(*mut u8) -> i32,
-    pub(crate) early: i32,
+struct EarlyParam {
+    name: *const u8,
+    setup: unsafe extern "C" fn(*mut u8) -> i32,
+    early: i32,
 }
 
 // SAFETY: Read-only.
 unsafe impl Sync for EarlyParam {}
 
-/// Defines an early boot parameter; the closure runs when it is given.
-macro_rules! early_param {
-    ($name:ident, $string:literal, $setup:expr) => {
-        #[used]
-        #[link_section = ".init.setup"]
-        static $name: $crate::platform::EarlyParam = {
-            /// Runs the closure.
-            ///
-            /// # Safety
-            ///
-            /// None; `unsafe` because C calls it.
-            #[link_section = ".init.text"]
-            unsafe extern "C" fn setup(value: *mut u8) -> i32 {
-                let setup: fn(*mut u8) = $setup;
-                setup(value);
-                0
-            }
+#[used]
+#[link_section = ".init.setup"]
+static XEN_MC_DEBUG: EarlyParam = {
+    /// Notes that the parameter was given.
+    ///
+    /// # Safety
+    ///
+    /// None; `unsafe` because C calls it.
+    #[link_section = ".init.text"]
+    unsafe extern "C" fn setup(_value: *mut u8) -> i32 {
+        MULTICALL_DEBUG.set(1);
+        kernel::pr_info!("xen_mc_debug active\n");
+        0
+    }
 
-            $crate::platform::EarlyParam {
-                name: $string.to_bytes_with_nul().as_ptr(),
-                setup,
-                early: 1,
-            }
-        };
-    };
-}
-pub(crate) use early_param;
+    EarlyParam {
+        name: c"xen_mc_debug".to_bytes_with_nul().as_ptr(),
+        setup,
+        early: 1,
+    }
+};
 
 /// Whether this is a Xen PV domain.
 pub(crate) fn is_pv_domain() -> bool {
@@ -294,7 +268,7 @@ pub(crate) fn is_initial_p2m_frame(pfn: crate::frame::Pfn) -> bool {
     };
 
     let first = StartInfo::first_p2m_pfn();
-    StartInfo::mfn_list() < KERNEL_MAP.raw()
+    StartInfo::mfn_list() < KERNEL_MAP
         && (first..first + StartInfo::nr_p2m_frames()).contains(&pfn.raw())
 }
 

@@ -9,6 +9,11 @@ use crate::frame::{
     P2mWord,
     Pfn, //
 };
+use crate::level::Level;
+use crate::platform::{
+    P2mArea,
+    StartInfo, //
+};
 use core::cell::UnsafeCell;
 use kernel::bindings;
 
@@ -39,20 +44,77 @@ impl ReadMostly {
     }
 }
 
+/// A [`ReadMostly`] that only this module sets.
+#[repr(transparent)]
+pub(crate) struct ListBound(ReadMostly);
+
+impl ListBound {
+    /// Returns the value.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> usize {
+        self.0.get()
+    }
+}
+
 /// Address of the linear p2m list: `unsigned long *` for C.
+///
+/// It and the size below only ever name memory that is kept for the list, so that a wrong word may
+/// fault but is nobody else's.
 #[no_mangle]
 #[link_section = ".data..read_mostly"]
-pub(crate) static xen_p2m_addr: ReadMostly = ReadMostly::new(0);
+pub(crate) static xen_p2m_addr: ListBound = ListBound(ReadMostly::new(0));
 
 /// Number of words in the list that may be read.
 #[no_mangle]
 #[link_section = ".data..read_mostly"]
-pub(crate) static xen_p2m_size: ReadMostly = ReadMostly::new(0);
+pub(crate) static xen_p2m_size: ListBound = ListBound(ReadMostly::new(0));
 
 /// Number of frames that the list can ever describe; those beyond are identity frames.
 #[no_mangle]
 #[link_section = ".data..read_mostly"]
 pub(crate) static xen_max_p2m_pfn: ReadMostly = ReadMostly::new(0);
+
+/// Uses the list that Xen made, whose pages have a word for `frames` frames.
+///
+/// Context: start of day.
+pub(crate) fn use_initial_list(frames: usize) {
+    xen_p2m_addr.0.set(StartInfo::mfn_list().raw());
+    xen_p2m_size.0.set(frames);
+}
+
+/// Where a list is mapped that had to move: Xen puts the first one at root entry 1 or into the
+/// kernel map, so that 2 is free in either case.
+pub(crate) const RELOCATED_LIST: Vaddr = Vaddr::new(2 << Level::L4.shift());
+
+/// Copies the first `words` words of the list to [`RELOCATED_LIST`], and uses that from now on.
+///
+/// Returns `false` if there is no writable memory for all of them, in which case the list in use
+/// stays.
+///
+/// Context: start of day.
+pub(crate) fn use_relocated_list(words: usize) -> bool {
+    let list = RELOCATED_LIST.raw() as *mut usize;
+
+    for pfn in (0..words).map(Pfn::new) {
+        let Some(word) = p2m_load(pfn) else {
+            return false;
+        };
+        // SAFETY: Nobody else uses this part of the address space; the write may fault.
+        if unsafe { bindings::xen_safe_write_ulong(list.add(pfn.raw()), word.raw()) } != 0 {
+            return false;
+        }
+    }
+    xen_p2m_addr.0.set(RELOCATED_LIST.raw());
+    true
+}
+
+/// Uses the list in the vmalloc area, which is mapped throughout.
+///
+/// Context: start of day.
+pub(crate) fn use_final_list(area: P2mArea) {
+    xen_p2m_addr.0.set(area.start().raw());
+    xen_p2m_size.0.set(area.bytes() / size_of::<usize>());
+}
 
 /// Returns the address of the word for `pfn`, whether or not the list reaches that far.
 pub(crate) fn p2m_word_address(pfn: Pfn) -> Vaddr {

@@ -8,7 +8,9 @@ use crate::addr::{
 };
 use crate::platform::{
     phys,
+    Root,
     Slot,
+    Table,
     TablePage,
     LOADED_CR3, //
 };
@@ -48,11 +50,13 @@ impl Mm {
         self.0.as_ptr()
     }
 
-    /// Returns the address of the root table.
+    /// Returns the root table.
     #[inline(always)]
-    pub(crate) fn root(self) -> Vaddr {
+    pub(crate) fn root(self) -> Root {
         // SAFETY: By the type invariant; the field is set before the mm is handed to us.
-        Vaddr::new(unsafe { (*self.as_ptr()).__bindgen_anon_1.pgd } as usize)
+        let pgd = unsafe { (*self.as_ptr()).__bindgen_anon_1.pgd };
+        // SAFETY: The root exists as long as the mm, and is a table.
+        unsafe { Root::from_table(Table::from_raw(pgd)) }
     }
 
     /// Runs `section` with the lock of the page tables held.
@@ -96,7 +100,7 @@ impl TableLock {
 /// Calls `visit` for the root table of every address space.
 ///
 /// Context: takes `init_mm.page_table_lock` and `pgd_lock`, in this order.
-pub(crate) fn for_each_root(mut visit: impl FnMut(TablePage)) {
+pub(crate) fn for_each_root(mut visit: impl FnMut(Root)) {
     Mm::kernel().with_page_table_lock(|| {
         // SAFETY: The lock is a static of the kernel.
         unsafe { bindings::spin_lock(&raw mut bindings::pgd_lock) };
@@ -110,7 +114,7 @@ pub(crate) fn for_each_root(mut visit: impl FnMut(TablePage)) {
                 let desc = kernel::container_of!(link, bindings::ptdesc, __bindgen_anon_1.pt_list);
                 link = (*link).next;
                 if let Some(page) = NonNull::new(desc.cast::<bindings::page>()) {
-                    visit(TablePage::from_raw(page));
+                    visit(Root::from_table(TablePage::from_raw(page).table()));
                 }
             }
         }
@@ -162,7 +166,7 @@ pub(crate) fn run_where_loaded(mm: Mm, run: DropFn) {
 
     let mut request = DropRequest {
         mm,
-        root: phys(mm.root()),
+        root: phys(mm.root().table().vaddr()),
         run,
     };
     // SAFETY: Waits until the calls are done, so that the request outlives them. The mask is the

@@ -3,17 +3,21 @@
 //! Pages: what `struct page` says about those that hold page tables, and pages of our own.
 
 use crate::addr::{
+    Paddr,
     Vaddr,
     ENTRIES,
     PAGE_SIZE, //
 };
+use crate::entry::MachineEntry;
 use crate::frame::Pfn;
 use crate::platform::{
+    direct,
     direct_of,
     phys,
     ReadMostly,
-    Slot, //
+    Table, //
 };
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::bindings;
 
@@ -54,12 +58,13 @@ impl TablePage {
         NonNull::new(unsafe { bindings::xen_pv_mmu_pfn_to_page(pfn.raw()) }).map(Self)
     }
 
-    /// Returns the page that holds the table at `vaddr`, if there are `struct page`s yet.
+    /// Returns the page that holds `table`, if there are `struct page`s yet.
     #[inline(always)]
-    pub(crate) fn at(vaddr: Vaddr) -> Option<Self> {
+    pub(crate) fn at(table: Table) -> Option<Self> {
         if !struct_pages_ready() {
             return None;
         }
+        let vaddr = table.vaddr();
         // SAFETY: As in `of()`; tables are addressed through the direct map or the kernel image.
         // INVARIANT: As above.
         NonNull::new(unsafe { bindings::xen_pv_mmu_virt_to_page(vaddr.raw() as *const _) })
@@ -82,9 +87,11 @@ impl TablePage {
         Pfn::new(unsafe { bindings::xen_pv_mmu_page_to_pfn(self.0.as_ptr()) })
     }
 
-    /// Returns the address of the page in the direct map.
-    pub(crate) fn vaddr(self) -> Vaddr {
-        direct_of(self.pfn())
+    /// Returns the page as a table, by its address in the direct map.
+    pub(crate) fn table(self) -> Table {
+        let page = direct_of(self.pfn()).raw() as *mut usize;
+        // SAFETY: By the type invariant the page is RAM, which stays mapped, and holds a table.
+        unsafe { Table::from_raw(page) }
     }
 
     /// Returns the `struct page`, for calls into C.
@@ -129,32 +136,20 @@ impl TablePage {
         }
     }
 
-    /// Returns the root table for user mode that belongs to this root table, if it has one.
+    /// Returns the word of the descriptor of a root table that is for us to use.
     #[inline(always)]
-    pub(crate) fn user_root(self) -> Option<Vaddr> {
-        // SAFETY: By the type invariant; the word changes only while a tree is made or freed.
-        let word = unsafe { bindings::xen_pv_mmu_pgd_word(self.as_ptr()).read_volatile() };
-        (word != 0).then_some(Vaddr::new(word))
-    }
-
-    /// Sets or takes away the root table for user mode.
-    ///
-    /// It has to be taken away before the page is freed: the allocator wants the word back as 0.
-    pub(crate) fn set_user_root(self, user_root: Option<Vaddr>) {
-        // SAFETY: By the type invariant; the word is free for us in the descriptor of a PGD.
-        unsafe {
-            bindings::xen_pv_mmu_pgd_word(self.as_ptr())
-                .write_volatile(user_root.map_or(0, Vaddr::raw))
-        }
+    pub(super) fn pgd_word(self) -> *mut usize {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::xen_pv_mmu_pgd_word(self.as_ptr()) }
     }
 }
 
-/// Whether Xen knows the table at `vaddr` as one.
+/// Whether Xen knows the table as one.
 ///
 /// True for all tables before [`struct_pages_ready`].
 #[inline(always)]
-pub(crate) fn is_table_pinned(vaddr: Vaddr) -> bool {
-    TablePage::at(vaddr).is_none_or(TablePage::is_pinned)
+pub(crate) fn is_table_pinned(table: Table) -> bool {
+    TablePage::at(table).is_none_or(TablePage::is_pinned)
 }
 
 /// A page of memory that belongs to us, mapped in the direct map.
@@ -199,6 +194,22 @@ impl OwnedPage {
         phys(self.0).pfn()
     }
 
+    /// Sets entry `index`, of a page that becomes a page table.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is past the end of a table.
+    pub(crate) fn set_entry(&mut self, index: usize, entry: MachineEntry) {
+        assert!(index < ENTRIES);
+        // SAFETY: By the type invariant the page is ours, and the word is within it.
+        unsafe { (self.0.raw() as *mut usize).add(index).write(entry.raw()) };
+    }
+
+    /// Copies the entries of `table`.
+    pub(crate) fn copy_from(&mut self, table: Table) {
+        self.fill(|index| table.entry(index).read().raw());
+    }
+
     /// Sets each of the page's words.
     pub(crate) fn fill(&mut self, word: impl Fn(usize) -> usize) {
         let words = self.0.raw() as *mut usize;
@@ -208,40 +219,22 @@ impl OwnedPage {
         }
     }
 
-    /// Copies the page at `source`.
-    pub(crate) fn copy_from(&mut self, source: Vaddr) {
-        // SAFETY: By the type invariant the destination is ours. Callers name pages of the p2m list
-        // or of the tables that map it, which stay mapped; others may only store single words.
-        unsafe {
-            core::ptr::copy_nonoverlapping(
-                source.page_start().raw() as *const u8,
-                self.0.raw() as *mut u8,
-                PAGE_SIZE,
-            )
-        }
-    }
-
-    /// Returns the place of entry `index`, for a page that becomes a page table.
-    pub(crate) fn slot(&self, index: usize) -> Slot {
-        // SAFETY: The page stays mapped while `self` exists, or for good once it is leaked.
-        unsafe { Slot::in_table(self.0, index) }
-    }
-
-    /// Keeps the page for good and returns its address.
-    pub(crate) fn leak(self) -> Vaddr {
-        let vaddr = self.0;
+    /// Keeps the page for good, as a table or a page of the p2m list.
+    pub(crate) fn leak(self) -> Table {
+        let page = self.0.raw() as *mut usize;
         core::mem::forget(self);
-        vaddr
+        // SAFETY: The page is RAM, stays mapped in the direct map, and nobody else has it.
+        unsafe { Table::from_raw(page) }
     }
 
     /// Takes back a page that was kept with [`Self::leak`].
     ///
     /// # Safety
     ///
-    /// `vaddr` came from [`Self::leak`] and nobody uses the page any more.
-    pub(crate) unsafe fn from_leaked(vaddr: Vaddr) -> Self {
+    /// `table` came from [`Self::leak`] and nobody uses the page any more.
+    pub(super) unsafe fn from_leaked(table: Table) -> Self {
         // INVARIANT: By the contract of this function.
-        Self(vaddr)
+        Self(table.vaddr())
     }
 }
 
@@ -274,14 +267,49 @@ impl Drop for OwnedPage {
     }
 }
 
-/// Fills whole pages of the direct map with zeroes.
+/// A region of memory whose owner gives its contents away, to get other frames for it.
 ///
-/// # Safety
+/// # Invariants
 ///
-/// The pages from `start` on belong to the caller.
-pub(crate) unsafe fn clear_pages(start: Vaddr, pages: usize) {
-    // SAFETY: By the contract of this function.
-    unsafe { core::ptr::write_bytes(start.raw() as *mut u8, 0, pages * PAGE_SIZE) }
+/// Nobody else accesses the `1 << order` pages from `start` on while this exists; they are mapped
+/// in the direct map.
+pub(crate) struct Region<'a> {
+    start: Paddr,
+    order: u32,
+    _owner: PhantomData<&'a mut usize>,
+}
+
+impl Region<'_> {
+    /// Takes over a region from C.
+    ///
+    /// # Safety
+    ///
+    /// The type invariant holds.
+    pub(crate) unsafe fn new(start: Paddr, order: u32) -> Self {
+        // INVARIANT: By the contract of this function.
+        Self {
+            start,
+            order,
+            _owner: PhantomData,
+        }
+    }
+
+    /// Returns where the region begins.
+    pub(crate) fn start(&self) -> Paddr {
+        self.start
+    }
+
+    /// Returns the order: there are `1 << order` pages.
+    pub(crate) fn order(&self) -> u32 {
+        self.order
+    }
+
+    /// Fills the region with zeroes.
+    pub(crate) fn clear(&mut self) {
+        let start = direct(self.start).raw() as *mut u8;
+        // SAFETY: By the type invariant.
+        unsafe { core::ptr::write_bytes(start, 0, PAGE_SIZE << self.order) }
+    }
 }
 
 /// An array of words in whole pages of memory.
@@ -319,6 +347,16 @@ impl WordArray {
     pub(crate) fn words(&mut self) -> &mut [usize] {
         // SAFETY: By the type invariant the pages are ours, and any contents are valid words.
         unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), ENTRIES << self.order) }
+    }
+}
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+impl WordArray {
+    /// Gives the contents away.
+    pub(crate) fn region(&mut self) -> Region<'_> {
+        let start = phys(Vaddr::new(self.start.as_ptr() as usize));
+        // SAFETY: By the type invariant of `WordArray`; it cannot be used otherwise meanwhile.
+        unsafe { Region::new(start, self.order) }
     }
 }
 

@@ -23,14 +23,13 @@ mod kept {
     use crate::platform::IrqLock;
 
     /// While this is `Some`, reports are counted and the last is kept.
-    // SAFETY: `init()` is called by the only user before anything else.
-    static KEPT: IrqLock<Option<(usize, Option<Report>)>> = unsafe { IrqLock::new(None) };
+    static KEPT: IrqLock<Option<(usize, Option<Report>)>> =
+        IrqLock::new(c"xen_pv_mmu_reports", None);
     static ACTIVE: crate::platform::ReadMostly = crate::platform::ReadMostly::new(0);
 
-    /// Keeps reports from now on. Only one test uses this.
+    /// Keeps reports from now on.
     pub(crate) fn start() {
-        // SAFETY: Called once, by the only test that uses it.
-        unsafe { KEPT.init(c"xen_pv_mmu_reports", kernel::static_lock_class!()) };
+        KEPT.init();
         KEPT.with(|kept| *kept = Some((0, None)));
         ACTIVE.set(1);
     }

@@ -2,11 +2,9 @@
 
 //! Entries of page tables in memory.
 
-use crate::addr::{
-    Vaddr,
-    PAGE_SIZE, //
-};
+use crate::addr::Vaddr;
 use crate::entry::MachineEntry;
+use crate::platform::Table;
 use core::ptr::NonNull;
 use kernel::bindings;
 
@@ -16,8 +14,7 @@ use kernel::bindings;
 ///
 /// # Invariants
 ///
-/// The pointer is aligned and points to an entry of a page-table page that stays mapped while
-/// this value is used.
+/// The pointer is aligned and points to an entry of a [`Table`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Slot(NonNull<usize>);
@@ -27,8 +24,8 @@ impl Slot {
     ///
     /// # Safety
     ///
-    /// `entry` is aligned and points to an entry of a page-table page that stays mapped as long as
-    /// the result is used.
+    /// `entry` is aligned and points to an entry of a page for which the invariant of [`Table`]
+    /// holds.
     #[inline(always)]
     pub(crate) unsafe fn from_raw<T>(entry: *mut T) -> Self {
         // SAFETY: A pointer to an entry is not null, by the contract of this function.
@@ -59,10 +56,12 @@ impl Slot {
         Vaddr::new(self.0.as_ptr() as usize)
     }
 
-    /// Returns the start of the table.
+    /// Returns the table that the entry is part of.
     #[inline(always)]
-    pub(crate) fn table(self) -> Vaddr {
-        self.vaddr().page_start()
+    pub(crate) fn table(self) -> Table {
+        let page = self.vaddr().page_start().raw() as *mut usize;
+        // SAFETY: By the type invariant the page is a table.
+        unsafe { Table::from_raw(page) }
     }
 
     /// Returns the index of the entry in its table.
@@ -75,21 +74,6 @@ impl Slot {
     #[inline(always)]
     pub(crate) fn as_ptr<T>(self) -> *mut T {
         self.0.as_ptr().cast()
-    }
-
-    /// Returns entry `index` of the table at `table`.
-    ///
-    /// # Panics
-    ///
-    /// If `index` is past the end of a table.
-    ///
-    /// # Safety
-    ///
-    /// `table` is the address of a page-table page that stays mapped as long as the result is used.
-    pub(crate) unsafe fn in_table(table: Vaddr, index: usize) -> Self {
-        assert!(index < PAGE_SIZE / size_of::<usize>());
-        // SAFETY: The entry is within the table.
-        unsafe { Self::from_raw((table.page_start().raw() as *mut usize).add(index)) }
     }
 }
 

@@ -3,17 +3,15 @@
 //! What Xen hands over at start of day, what the guest publishes to it, and early services of the
 //! kernel.
 
-use crate::addr::{
-    Paddr,
-    Vaddr,
-    PAGE_SIZE, //
+use crate::addr::Vaddr;
+use crate::frame::Mfn;
+use crate::platform::{
+    own_frame,
+    phys,
+    xen_p2m_addr,
+    Table,
+    KERNEL_MAP, //
 };
-use crate::frame::{
-    Mfn,
-    P2mWord,
-    Pfn, //
-};
-use crate::platform::Slot;
 use core::ffi::CStr;
 use kernel::bindings;
 use kernel::str::CStrExt as _;
@@ -41,14 +39,54 @@ macro_rules! start_info_fields {
 
 impl StartInfo {
     start_info_fields! {
-        /// Address of the p2m list that Xen built.
-        mfn_list, set_mfn_list: mfn_list;
         /// First frame of the p2m list and the tables that map it, if it is mapped separately.
         first_p2m_pfn, set_first_p2m_pfn: first_p2m_pfn;
         /// Number of frames from there on.
         nr_p2m_frames, set_nr_p2m_frames: nr_p2m_frames;
         /// Address of the root table that Xen built.
         pt_base, set_pt_base: pt_base;
+    }
+
+    /// Returns the address of the p2m list that Xen built.
+    pub(crate) fn mfn_list() -> Vaddr {
+        // SAFETY: The page is mapped from the first instruction on.
+        Vaddr::new(unsafe { (*bindings::xen_start_info).mfn_list })
+    }
+
+    /// Notes that the p2m list is where the kernel looks for it now.
+    pub(crate) fn note_list() {
+        // SAFETY: As above; nobody else runs while start_info is changed.
+        unsafe { (*bindings::xen_start_info).mfn_list = xen_p2m_addr.get() }
+    }
+
+    /// Fills the list that `start_info` names with ones, unless it still is the kernel's.
+    ///
+    /// Context: start of day, with the list in writable memory.
+    pub(crate) fn wipe_list() {
+        let list = Self::mfn_list().raw();
+        if list == xen_p2m_addr.get() {
+            return;
+        }
+        for index in 0..Self::nr_pages() {
+            // SAFETY: The list was made for us, has a word for each frame, and is used no more.
+            unsafe { (list as *mut usize).add(index).write(usize::MAX) };
+        }
+    }
+
+    /// Returns the table in machine frame `mfn` if it is one that Xen built, by its address in the
+    /// kernel map.
+    ///
+    /// Context: before [`crate::boot::cleanup`].
+    pub(crate) fn table_in(mfn: Mfn) -> Option<Table> {
+        let pfn = own_frame(mfn)?;
+        let first = phys(Vaddr::new(Self::pt_base())).pfn().raw();
+        if !(first..first + Self::nr_pt_frames()).contains(&pfn.raw()) {
+            return None;
+        }
+        let page = KERNEL_MAP.add(pfn.paddr().raw()).raw() as *mut usize;
+        // SAFETY: Xen maps its tables together with the kernel, at this distance, and nobody else
+        // uses them.
+        Some(unsafe { Table::from_raw(page) })
     }
 
     /// Returns the number of frames that the domain has at start of day.
@@ -158,125 +196,6 @@ impl SharedP2m {
     }
 }
 
-/// Reads a word at a pseudo-physical address without relying on the direct map.
-#[inline(always)]
-pub(crate) fn read_phys_early(paddr: Paddr) -> usize {
-    // SAFETY: Maps RAM read-only for the time of the read.
-    unsafe {
-        let word = bindings::early_memremap_ro(paddr.raw() as u64, size_of::<usize>());
-        let value = word.cast::<usize>().read();
-        bindings::early_memunmap(word, size_of::<usize>());
-        value
-    }
-}
-
-/// A page of RAM mapped for the time this exists, before the direct map covers it.
-pub(crate) struct EarlyMapping(*mut core::ffi::c_void);
-
-impl EarlyMapping {
-    /// Maps the page at `paddr` and fills it with zeroes.
-    ///
-    /// # Safety
-    ///
-    /// The page belongs to the caller.
-    #[inline(always)]
-    pub(crate) unsafe fn zeroed(paddr: Paddr) -> Self {
-        // SAFETY: Maps RAM; there are eight slots for such mappings, of which at most three are
-        // in use here.
-        let page = unsafe { bindings::early_memremap(paddr.raw() as u64, PAGE_SIZE) };
-        // SAFETY: The page is mapped and the caller's.
-        unsafe { core::ptr::write_bytes(page.cast::<u8>(), 0, PAGE_SIZE) };
-        Self(page)
-    }
-
-    /// Returns the place of entry `index` of the table that the page is to be.
-    pub(crate) fn slot(&self, index: usize) -> Slot {
-        // SAFETY: The page is mapped while `self` exists.
-        unsafe { Slot::in_table(Vaddr::new(self.0 as usize), index) }
-    }
-}
-
-impl Drop for EarlyMapping {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // SAFETY: Mapped by `zeroed()`.
-        unsafe { bindings::early_memunmap(self.0, PAGE_SIZE) }
-    }
-}
-
-/// Keeps memory from being handed out.
-#[inline(always)]
-pub(crate) fn memblock_reserve(start: Paddr, bytes: usize) {
-    // SAFETY: Start of day: nobody else runs. A failure to record it is reported by memblock.
-    unsafe { bindings::xen_pv_mmu_memblock_reserve(start.raw() as u64, bytes as u64) };
-}
-
-/// Gives reserved memory back.
-#[inline(always)]
-pub(crate) fn memblock_free(start: Paddr, bytes: usize) {
-    // SAFETY: Start of day; the callers have stopped to use the memory.
-    unsafe { bindings::memblock_phys_free(start.raw() as u64, bytes as u64) };
-}
-
-/// Finds `bytes` of RAM that is free and not in conflict with the E820 map (setup.c).
-#[inline(always)]
-pub(crate) fn find_free_area(bytes: usize) -> Option<Paddr> {
-    // SAFETY: Start of day: nobody else runs.
-    let area = unsafe { bindings::xen_find_free_area(bytes as u64) };
-    (area != 0).then_some(Paddr::new(area as usize))
-}
-
-/// Stops the boot if part of the area is not RAM in the E820 map (setup.c).
-#[inline(always)]
-pub(crate) fn check_e820_usable(start: Paddr, bytes: usize, component: &'static CStr) {
-    // SAFETY: Start of day: nobody else runs.
-    unsafe {
-        bindings::xen_chk_is_e820_usable(start.raw() as u64, bytes as u64, component.as_char_ptr())
-    }
-}
-
-/// Returns what the p2m list will say of a frame of extra memory, before it covers it (setup.c).
-#[inline(always)]
-pub(crate) fn check_extra_memory(pfn: Pfn) -> P2mWord {
-    // SAFETY: Only looks the frame up in a table of setup.c.
-    P2mWord::from_raw(unsafe { bindings::xen_chk_extra_mem(pfn.raw()) })
-}
-
-/// Marks extra memory as missing in the p2m list (setup.c).
-#[inline(always)]
-pub(crate) fn invalidate_extra_memory() {
-    // SAFETY: Start of day: nobody else runs.
-    unsafe { bindings::xen_inv_extra_mem() }
-}
-
-/// Remaps memory that was freed for the sake of the E820 map (setup.c).
-#[inline(always)]
-pub(crate) fn remap_released_memory() {
-    // SAFETY: Start of day: nobody else runs.
-    unsafe { bindings::xen_remap_memory() }
-}
-
-/// Builds the kernel's page tables for all memory (`paging_init()`).
-#[inline(always)]
-pub(crate) fn build_kernel_mappings() {
-    // SAFETY: Called once, from the hook that replaces it.
-    unsafe { bindings::paging_init() }
-}
-
-/// Makes sure that there are tables down to level 1 above `vaddr`; returns the entry.
-#[inline(always)]
-pub(crate) fn populate_level1(vaddr: Vaddr) -> Slot {
-    // SAFETY: Start of day: nobody else runs. Returns an entry of the kernel's tables, for good.
-    unsafe { Slot::from_raw(bindings::populate_extra_pte(vaddr.raw())) }
-}
-
-/// Makes sure that there are tables down to level 2 above `vaddr`; returns the entry.
-#[inline(always)]
-pub(crate) fn populate_level2(vaddr: Vaddr) -> Slot {
-    // SAFETY: As in `populate_level1()`.
-    unsafe { Slot::from_raw(bindings::populate_extra_pmd(vaddr.raw())) }
-}
-
 /// Stops the machine: what happened was reported, and nothing can be saved.
 #[cold]
 pub(crate) fn die(message: &'static CStr) -> ! {
@@ -300,30 +219,6 @@ pub(crate) fn image_bounds() -> (Vaddr, Vaddr) {
     // SAFETY: Start of day: nobody else runs.
     let end = unsafe { bindings::_brk_end };
     (Vaddr::new(start), Vaddr::new(end))
-}
-
-/// Copies `count` words.
-///
-/// # Safety
-///
-/// Both areas are mapped, the destination is the caller's, and they do not overlap.
-pub(crate) unsafe fn copy_words(from: Vaddr, to: Vaddr, count: usize) {
-    // SAFETY: By the contract of this function.
-    unsafe {
-        core::ptr::copy_nonoverlapping(from.raw() as *const usize, to.raw() as *mut usize, count)
-    }
-}
-
-/// Sets `count` words.
-///
-/// # Safety
-///
-/// The area is mapped and the caller's.
-pub(crate) unsafe fn fill_words(start: Vaddr, word: usize, count: usize) {
-    for index in 0..count {
-        // SAFETY: By the contract of this function.
-        unsafe { (start.raw() as *mut usize).add(index).write(word) };
-    }
 }
 
 /// A value that is set while only the boot CPU runs, and read later.

@@ -11,10 +11,11 @@ use crate::frame::Pfn;
 use crate::level::Level;
 use crate::platform::{
     Call,
+    Callback,
     Mm,
+    Root,
     Slot, //
 };
-use core::ffi::c_void;
 use kernel::bindings;
 
 /// Why the queue was flushed before its owner asked for it.
@@ -259,8 +260,8 @@ pub(crate) mod trace {
         /// A place for a call with `bytes` of argument space is taken.
         fn mc_entry_alloc(bytes: usize) = xen_mc_entry_alloc(bytes);
         /// A function will be called once the queue is flushed.
-        fn mc_callback(function: Option<unsafe extern "C" fn(*mut c_void)>, data: *mut c_void) =
-            xen_mc_callback(function, data);
+        fn mc_callback(callback: &Callback) =
+            xen_mc_callback(Some(callback.parts().0), callback.parts().1);
         /// The queue is flushed early.
         fn mc_flush_reason(reason: FlushReason) = xen_mc_flush_reason(reason.raw());
         /// The queue is flushed.
@@ -307,9 +308,11 @@ pub(crate) mod trace {
         fn release_ptpage(pfn: Pfn, level: Level, pinned: bool) =
             xen_mmu_release_ptpage(pfn.raw(), level.trace_id(), pinned);
         /// A tree of page tables is pinned.
-        fn pgd_pin(mm: Mm, root: Vaddr) = xen_mmu_pgd_pin(mm.as_ptr(), root.raw() as *mut _);
+        fn pgd_pin(mm: Mm, root: Root) =
+            xen_mmu_pgd_pin(mm.as_ptr(), root.table().vaddr().raw() as *mut _);
         /// A tree of page tables is unpinned.
-        fn pgd_unpin(mm: Mm, root: Vaddr) = xen_mmu_pgd_unpin(mm.as_ptr(), root.raw() as *mut _);
+        fn pgd_unpin(mm: Mm, root: Root) =
+            xen_mmu_pgd_unpin(mm.as_ptr(), root.table().vaddr().raw() as *mut _);
         /// One page is flushed from the local TLB.
         fn flush_tlb_one_user(address: Vaddr) = xen_mmu_flush_tlb_one_user(address.raw());
         /// The TLBs of several CPUs are flushed.

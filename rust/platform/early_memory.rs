@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory before there is a page allocator, and before the direct map covers it.
+
+use crate::addr::{
+    pages_for,
+    Paddr,
+    Vaddr,
+    ENTRIES,
+    PAGE_SIZE, //
+};
+use crate::frame::{
+    P2mWord,
+    Pfn, //
+};
+use crate::platform::{
+    Slot,
+    Table, //
+};
+use core::ffi::CStr;
+use kernel::bindings;
+use kernel::str::CStrExt as _;
+
+/// Reads a word at a pseudo-physical address without relying on the direct map.
+#[inline(always)]
+pub(crate) fn read_phys_early(paddr: Paddr) -> usize {
+    // SAFETY: Maps RAM read-only for the time of the read.
+    unsafe {
+        let word = bindings::early_memremap_ro(paddr.raw() as u64, size_of::<usize>());
+        let value = word.cast::<usize>().read();
+        bindings::early_memunmap(word, size_of::<usize>());
+        value
+    }
+}
+
+/// An area of RAM that was free and is ours for good.
+///
+/// # Invariants
+///
+/// The pages from `start` on belong to nobody else, `pages` of them.
+pub(crate) struct FreeArea {
+    start: Pfn,
+    pages: usize,
+}
+
+impl FreeArea {
+    /// Finds `bytes` of RAM that is free and not in conflict with the E820 map (setup.c), and
+    /// keeps it.
+    #[inline(always)]
+    pub(crate) fn find(bytes: usize) -> Option<Self> {
+        // SAFETY: Start of day: nobody else runs.
+        let start = unsafe { bindings::xen_find_free_area(bytes as u64) };
+        // INVARIANT: The area is free, and reserved by setup.c before it is returned.
+        (start != 0).then_some(Self {
+            start: Paddr::new(start as usize).pfn(),
+            pages: pages_for(bytes),
+        })
+    }
+
+    /// Returns the first frame.
+    pub(crate) fn start(&self) -> Pfn {
+        self.start
+    }
+
+    /// Maps the page `index` pages into the area, and fills it with zeroes.
+    ///
+    /// # Panics
+    ///
+    /// If the page is not part of the area.
+    #[inline(always)]
+    pub(crate) fn map_zeroed(&mut self, index: usize) -> EarlyMapping<'_> {
+        assert!(index < self.pages);
+        let paddr = self.start.add(index).paddr();
+        // SAFETY: Maps RAM; there are eight slots for such mappings, of which at most three are
+        // in use here.
+        let page = unsafe { bindings::early_memremap(paddr.raw() as u64, PAGE_SIZE) };
+        // SAFETY: The page is mapped and ours, by the type invariant.
+        unsafe { core::ptr::write_bytes(page.cast::<u8>(), 0, PAGE_SIZE) };
+        // SAFETY: The page is RAM of the domain, and mapped here until `drop()`.
+        let table = unsafe { Table::from_raw(page) };
+        EarlyMapping { table, _area: self }
+    }
+}
+
+/// A page of a [`FreeArea`], mapped for the time this exists.
+pub(crate) struct EarlyMapping<'area> {
+    table: Table,
+    _area: &'area mut FreeArea,
+}
+
+impl EarlyMapping<'_> {
+    /// Sets the entries of the table that the page is to be, from the first on.
+    pub(crate) fn set_entries(
+        &mut self,
+        entries: impl Iterator<Item = crate::entry::MachineEntry>,
+    ) {
+        for (index, entry) in entries.take(ENTRIES).enumerate() {
+            self.table.entry(index).store(entry);
+        }
+    }
+}
+
+impl Drop for EarlyMapping<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: Mapped by `map_zeroed()`.
+        unsafe { bindings::early_memunmap(self.table.vaddr().raw() as *mut _, PAGE_SIZE) }
+    }
+}
+
+/// Keeps memory from being handed out.
+#[inline(always)]
+pub(crate) fn memblock_reserve(start: Paddr, bytes: usize) {
+    // SAFETY: Start of day: nobody else runs. A failure to record it is reported by memblock.
+    unsafe { bindings::xen_pv_mmu_memblock_reserve(start.raw() as u64, bytes as u64) };
+}
+
+/// Gives reserved memory back.
+#[inline(always)]
+pub(crate) fn memblock_free(start: Paddr, bytes: usize) {
+    // SAFETY: Start of day; the callers have stopped to use the memory.
+    unsafe { bindings::memblock_phys_free(start.raw() as u64, bytes as u64) };
+}
+
+/// Stops the boot if part of the area is not RAM in the E820 map (setup.c).
+#[inline(always)]
+pub(crate) fn check_e820_usable(start: Paddr, bytes: usize, component: &'static CStr) {
+    // SAFETY: Start of day: nobody else runs.
+    unsafe {
+        bindings::xen_chk_is_e820_usable(start.raw() as u64, bytes as u64, component.as_char_ptr())
+    }
+}
+
+/// Returns what the p2m list will say of a frame of extra memory, before it covers it (setup.c).
+#[inline(always)]
+pub(crate) fn check_extra_memory(pfn: Pfn) -> P2mWord {
+    // SAFETY: Only looks the frame up in a table of setup.c.
+    P2mWord::from_raw(unsafe { bindings::xen_chk_extra_mem(pfn.raw()) })
+}
+
+/// Marks extra memory as missing in the p2m list (setup.c).
+#[inline(always)]
+pub(crate) fn invalidate_extra_memory() {
+    // SAFETY: Start of day: nobody else runs.
+    unsafe { bindings::xen_inv_extra_mem() }
+}
+
+/// Remaps memory that was freed for the sake of the E820 map (setup.c).
+#[inline(always)]
+pub(crate) fn remap_released_memory() {
+    // SAFETY: Start of day: nobody else runs.
+    unsafe { bindings::xen_remap_memory() }
+}
+
+/// Builds the kernel's page tables for all memory (`paging_init()`).
+#[inline(always)]
+pub(crate) fn build_kernel_mappings() {
+    // SAFETY: Called once, from the hook that replaces it.
+    unsafe { bindings::paging_init() }
+}
+
+/// Makes sure that there are tables down to level 1 above `vaddr`; returns the entry.
+#[inline(always)]
+pub(crate) fn populate_level1(vaddr: Vaddr) -> Slot {
+    // SAFETY: Start of day: nobody else runs. Returns an entry of the kernel's tables, for good.
+    unsafe { Slot::from_raw(bindings::populate_extra_pte(vaddr.raw())) }
+}
+
+/// Makes sure that there are tables down to level 2 above `vaddr`; returns the entry.
+#[inline(always)]
+pub(crate) fn populate_level2(vaddr: Vaddr) -> Slot {
+    // SAFETY: As in `populate_level1()`.
+    unsafe { Slot::from_raw(bindings::populate_extra_pmd(vaddr.raw())) }
+}

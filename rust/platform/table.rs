@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pages of entries: page tables, and those that the toolstack reads like page tables.
+//!
+//! There is no way to make one of an address in safe code: each [`Table`] comes from something
+//! that is known to be one, be it a static, a page of ours, an address space, another table, or a
+//! frame that both maps between frames agree on.
+
+use crate::addr::{
+    Vaddr,
+    ENTRIES, //
+};
+use crate::entry::MachineEntry;
+use crate::frame::{
+    Mfn,
+    Pfn, //
+};
+use crate::platform::{
+    direct_of,
+    m2p_load,
+    p2m_load,
+    phys,
+    OwnedPage,
+    Slot,
+    TablePage, //
+};
+use core::cell::UnsafeCell;
+use core::ptr::NonNull;
+use kernel::bindings;
+
+/// A page of entries.
+///
+/// What this promises is that the page is memory of the domain which stays mapped, so that an
+/// entry of it can be copied at any time. That it still is a table when an entry is *stored* is
+/// what the locks of its tree are for, just as when Xen is told to store one.
+///
+/// # Invariants
+///
+/// Points to a page of the domain's RAM that is mapped here while this value is used, and that
+/// nobody accesses through a Rust reference.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Table(NonNull<usize>);
+
+// SAFETY: Entries are only accessed by single volatile loads and stores.
+unsafe impl Send for Table {}
+// SAFETY: As above.
+unsafe impl Sync for Table {}
+
+impl Table {
+    /// Takes over a pointer to a page of entries.
+    ///
+    /// # Safety
+    ///
+    /// The type invariant holds for `page`.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw<T>(page: *mut T) -> Self {
+        // SAFETY: A pointer to a page is not null, by the contract of this function.
+        // INVARIANT: By the contract of this function.
+        Self(unsafe { NonNull::new_unchecked(page.cast()) })
+    }
+
+    /// Returns the page in machine frame `mfn`, if that is RAM of the domain.
+    ///
+    /// Context: all memory is mapped.
+    #[inline(always)]
+    pub(crate) fn in_frame(mfn: Mfn) -> Option<Self> {
+        let page = direct_of(own_frame(mfn)?).raw() as *mut usize;
+        // SAFETY: All of the domain's RAM stays mapped in the direct map. What entries are read
+        // from is a table, so that nobody has a reference to it.
+        Some(unsafe { Self::from_raw(page) })
+    }
+
+    /// Returns the place of entry `index`.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is past the end of a table.
+    #[inline(always)]
+    pub(crate) fn entry(self, index: usize) -> Slot {
+        assert!(index < ENTRIES);
+        // SAFETY: The entry is within the page.
+        let entry = unsafe { self.0.as_ptr().add(index) };
+        // SAFETY: By the type invariant.
+        unsafe { Slot::from_raw(entry) }
+    }
+
+    /// Empties the table with plain writes.
+    pub(crate) fn clear(self) {
+        for index in 0..ENTRIES {
+            self.entry(index).store(MachineEntry::EMPTY);
+        }
+    }
+
+    /// Returns the address of the page.
+    #[inline(always)]
+    pub(crate) fn vaddr(self) -> Vaddr {
+        Vaddr::new(self.0.as_ptr() as usize)
+    }
+
+    /// Returns the frame of the page.
+    #[inline(always)]
+    pub(crate) fn pfn(self) -> Pfn {
+        phys(self.vaddr()).pfn()
+    }
+}
+
+/// Returns the frame that `mfn` stands for, if it is RAM of the domain: both maps have to say so.
+#[inline(always)]
+pub(crate) fn own_frame(mfn: Mfn) -> Option<Pfn> {
+    // The m2p table speaks of all domains.
+    let pfn = m2p_load(mfn)?;
+    p2m_load(pfn)?.is_local(mfn).then_some(pfn)
+}
+
+/// A table of level 1 to 4 that is a root: that of an address space, or the kernel's own.
+///
+/// # Invariants
+///
+/// The word of its `struct page` that [`Self::user_root`] reads is 0, or the address of a page
+/// that was handed over to [`Self::set_user_root`] and not taken back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Root(Table);
+
+impl Root {
+    /// Takes over a root table from C.
+    ///
+    /// # Safety
+    ///
+    /// `table` is the root table of an address space, or the kernel's own.
+    #[inline(always)]
+    pub(crate) unsafe fn from_table(table: Table) -> Self {
+        // INVARIANT: The word is 0 in a new root (`pgd_alloc()`), and nobody else uses it.
+        Self(table)
+    }
+
+    /// Returns the table.
+    #[inline(always)]
+    pub(crate) fn table(self) -> Table {
+        self.0
+    }
+
+    /// Returns the `struct page` of the table, if there are `struct page`s yet.
+    #[inline(always)]
+    pub(crate) fn page(self) -> Option<TablePage> {
+        TablePage::at(self.0)
+    }
+
+    /// Returns the root table for user mode that belongs to this one, if it has one.
+    #[inline(always)]
+    pub(crate) fn user_root(self) -> Option<Table> {
+        // SAFETY: The page exists; the word changes only while a tree is made or freed.
+        let word = unsafe { self.page()?.pgd_word().read_volatile() };
+        // SAFETY: By the type invariant the page is a table of ours, which is freed together with
+        // this one.
+        NonNull::new(word as *mut usize).map(|page| unsafe { Table::from_raw(page.as_ptr()) })
+    }
+
+    /// Hands `user_root` over as the root table for user mode.
+    ///
+    /// Returns it if there are no `struct page`s yet.
+    ///
+    /// Context: the tree is being made.
+    pub(crate) fn set_user_root(self, user_root: OwnedPage) -> Result<(), OwnedPage> {
+        let Some(page) = self.page() else {
+            return Err(user_root);
+        };
+        // INVARIANT: The page is ours no more.
+        // SAFETY: The page exists; the word is free for us in the descriptor of a root.
+        unsafe {
+            page.pgd_word()
+                .write_volatile(user_root.leak().vaddr().raw())
+        };
+        Ok(())
+    }
+
+    /// Takes the root table for user mode back, which has to happen before the page of this one is
+    /// freed: the allocator wants the word back as 0.
+    ///
+    /// Context: the tree is used by nobody any more.
+    pub(crate) fn take_user_root(self) -> Option<OwnedPage> {
+        let user_root = self.user_root()?;
+        // SAFETY: As in `set_user_root()`.
+        // INVARIANT: The word is 0.
+        unsafe { self.page()?.pgd_word().write_volatile(0) };
+        // SAFETY: By the type invariant the page was handed over, and nobody can find it any more.
+        Some(unsafe { OwnedPage::from_leaked(user_root) })
+    }
+}
+
+/// The place of an entry in a [`Root`].
+///
+/// # Invariants
+///
+/// The entry is part of a root table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct RootSlot(Slot);
+
+impl RootSlot {
+    /// Takes over an entry of a root table from C.
+    ///
+    /// # Safety
+    ///
+    /// `slot` is in the root table of an address space, or in the kernel's own.
+    #[inline(always)]
+    pub(crate) unsafe fn from_slot(slot: Slot) -> Self {
+        // INVARIANT: By the contract of this function.
+        Self(slot)
+    }
+
+    /// Returns the place of the entry.
+    #[inline(always)]
+    pub(crate) fn slot(self) -> Slot {
+        self.0
+    }
+
+    /// Returns the root table.
+    #[inline(always)]
+    pub(crate) fn root(self) -> Root {
+        // SAFETY: By the type invariant.
+        unsafe { Root::from_table(self.0.table()) }
+    }
+}
+
+/// A page of the kernel image that is, or is to be, a page table.
+#[repr(C, align(4096))]
+pub(crate) struct StaticTable(UnsafeCell<[usize; ENTRIES]>);
+
+const _: () = assert!(size_of::<StaticTable>() == crate::addr::PAGE_SIZE);
+
+// SAFETY: Entries are only accessed through `Slot`, which copies them.
+unsafe impl Sync for StaticTable {}
+
+impl StaticTable {
+    /// Returns a table without entries.
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new([0; ENTRIES]))
+    }
+
+    /// Returns the table, by its address in the kernel image.
+    pub(crate) fn table(&'static self) -> Table {
+        // SAFETY: A static is mapped for good, and no reference to the entries is ever made.
+        unsafe { Table::from_raw(self.0.get()) }
+    }
+}
+
+/// Tables of the kernel image that C code defines, made at build time.
+pub(crate) mod tables {
+    use super::*;
+    use crate::addr::PAGE_SIZE;
+
+    macro_rules! tables {
+        ($($(#[$attr:meta])* fn $name:ident = $symbol:ident;)*) => {$(
+            $(#[$attr])*
+            pub(crate) fn $name() -> Table {
+                // SAFETY: The table is a static of the kernel, which Rust never refers to.
+                unsafe { Table::from_raw((&raw const bindings::$symbol).cast_mut()) }
+            }
+        )*};
+    }
+
+    tables! {
+        /// The root.
+        fn root = init_top_pgt;
+        /// Level 3 above the kernel image.
+        fn kernel_level3 = level3_kernel_pgt;
+        /// Level 2 above the kernel image.
+        fn kernel_level2 = level2_kernel_pgt;
+        /// Level 2 above the fixed mappings.
+        fn fixmap_level2 = level2_fixmap_pgt;
+    }
+
+    /// Returns the tables of level 1 of the fixed mappings.
+    pub(crate) fn fixmap_level1() -> impl Iterator<Item = Table> {
+        let first = (&raw const bindings::level1_fixmap_pgt)
+            .cast::<u8>()
+            .cast_mut();
+        (0..bindings::FIXMAP_PMD_NUM as usize).map(move |number| {
+            // SAFETY: The array has that many tables, each a page.
+            let table = unsafe { first.add(number * PAGE_SIZE) };
+            // SAFETY: As in `root()`.
+            unsafe { Table::from_raw(table) }
+        })
+    }
+}
+
+/// A page with the address of a table in each of its words.
+///
+/// # Invariants
+///
+/// Each word is the address of a [`Table`] that stays allocated.
+pub(crate) struct TableList(Table);
+
+impl TableList {
+    /// Allocates a list that names `table` everywhere.
+    pub(crate) fn new(table: Table) -> Option<Self> {
+        let mut page = OwnedPage::new()?;
+        page.fill(|_| table.vaddr().raw());
+        // INVARIANT: Each word is the address of `table`.
+        Some(Self(page.leak()))
+    }
+
+    /// Returns the table at `index`.
+    pub(crate) fn get(&self, index: usize) -> Table {
+        let word = self.0.entry(index).read().raw() as *mut usize;
+        // SAFETY: By the type invariant.
+        unsafe { Table::from_raw(word) }
+    }
+
+    /// Puts `table` at `index`.
+    pub(crate) fn set(&mut self, index: usize, table: Table) {
+        // INVARIANT: The word is the address of a table.
+        let word = MachineEntry::from_raw(table.vaddr().raw());
+        self.0.entry(index).store(word);
+    }
+}
