@@ -19,6 +19,7 @@ use crate::platform::{
     machphys_mapping,
     memblock_reserve,
     phys,
+    remap_released_memory,
     set_m2p,
     StartInfo, //
 };
@@ -53,4 +54,16 @@ pub(crate) fn reserve_special_pages() {
             memblock_reserve(pfn.paddr(), PAGE_SIZE);
         }
     }
+}
+
+/// Moves the p2m list to its final place, and gives up what only start of day needed.
+///
+/// Context: start of day, with all memory mapped.
+#[init_text]
+pub(crate) fn finish() {
+    p2m::build::move_to_vmalloc();
+    cleanup::clean_up();
+    p2m::tree::build();
+    remap_released_memory();
+    p2m::tree::publish();
 }

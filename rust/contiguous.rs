@@ -204,10 +204,11 @@ mod tests {
     use super::*;
     use crate::addr::Paddr;
     use crate::frame::P2mEntry;
-    use crate::platform::is_pv_domain;
+    use crate::platform::{
+        is_pv_domain,
+        OwnedRegion, //
+    };
     use kernel::prelude::*;
-
-    const WORDS_PER_PAGE: usize = PAGE_SIZE / size_of::<usize>();
 
     /// Returns how many frames of a region do not map back to themselves.
     fn inconsistent(start: Paddr, count: usize) -> usize {
@@ -220,18 +221,6 @@ mod tests {
             .count()
     }
 
-    /// Fills a region, and returns how many words do not hold what was written.
-    fn unwritable(words: &mut [usize]) -> usize {
-        for (index, word) in words.iter_mut().enumerate() {
-            *word = index ^ 0x5a5a;
-        }
-        words
-            .iter()
-            .enumerate()
-            .filter(|(index, word)| **word != index ^ 0x5a5a)
-            .count()
-    }
-
     #[test]
     fn regions_become_contiguous_and_are_given_back() -> Result {
         if !is_pv_domain() {
@@ -240,10 +229,10 @@ mod tests {
         // Below, at and above the order that needs no memory for the exchange.
         for order in [0, 1, SMALL_ORDER, SMALL_ORDER + 1] {
             let count = 1usize << order;
-            let mut region = WordArray::new(count * WORDS_PER_PAGE).ok_or(ENOMEM)?;
-            let start = phys(Vaddr::new(region.words().as_ptr() as usize));
+            let mut memory = OwnedRegion::new(order).ok_or(ENOMEM)?;
+            let start = memory.region().start();
 
-            let created = create(region.region(), 0, Caller::here());
+            let created = create(memory.region(), 0, Caller::here());
             assert!(created.is_ok());
             let first = created.map_err(|_| ENOMEM)?;
             let in_order = (0..count)
@@ -251,11 +240,11 @@ mod tests {
                 .count();
             assert_eq!(in_order, count);
             assert_eq!(inconsistent(start, count), 0);
-            assert_eq!(unwritable(region.words()), 0);
+            assert_eq!(memory.nr_lost_words(), 0);
 
-            destroy(region.region(), Caller::here());
+            destroy(memory.region(), Caller::here());
             assert_eq!(inconsistent(start, count), 0);
-            assert_eq!(unwritable(region.words()), 0);
+            assert_eq!(memory.nr_lost_words(), 0);
         }
         Ok(())
     }
@@ -265,15 +254,15 @@ mod tests {
         if !is_pv_domain() {
             return Ok(());
         }
-        let mut region = WordArray::new(2 * WORDS_PER_PAGE).ok_or(ENOMEM)?;
-        let start = phys(Vaddr::new(region.words().as_ptr() as usize));
+        let mut memory = OwnedRegion::new(1).ok_or(ENOMEM)?;
+        let start = memory.region().start();
         let before = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
 
         // No machine has memory below 4 KiB to give away.
-        assert!(create(region.region(), 12, Caller::here()).is_err());
+        assert!(create(memory.region(), 12, Caller::here()).is_err());
         let after = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
         assert_eq!(before, after);
-        assert_eq!(unwritable(region.words()), 0);
+        assert_eq!(memory.nr_lost_words(), 0);
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ use crate::entry::{
     PseudoEntry, //
 };
 use crate::p2m;
+use crate::platform::is_initial_p2m_frame;
 
 /// Returns the entry to be written into a page table for `entry`.
 ///
@@ -44,5 +45,18 @@ pub(crate) fn to_pseudo(entry: MachineEntry) -> PseudoEntry {
     match p2m::pfn_of(entry.mfn()) {
         Some(pfn) => PseudoEntry::new(pfn, entry.protection()),
         None => PseudoEntry::from_raw(entry.protection().raw() & !bits::PRESENT),
+    }
+}
+
+/// As [`to_machine`], for the mappings that are made while all memory is being mapped.
+///
+/// The pages of Xen's p2m list and the tables that map it are mapped read-only.
+///
+/// Context: start of day.
+pub(crate) fn to_machine_early(entry: PseudoEntry) -> MachineEntry {
+    if is_initial_p2m_frame(entry.pfn()) {
+        to_machine(entry.without(bits::RW))
+    } else {
+        to_machine(entry)
     }
 }

@@ -7,6 +7,7 @@
 //! protects: a page table that stays writable behind Xen's back, a stale translation, a frame that
 //! is leaked. The modules above rule that out, each for its part.
 
+pub(crate) mod abi;
 mod address;
 mod callback;
 mod context;
@@ -28,6 +29,7 @@ mod start_of_day;
 mod table;
 mod tracepoints;
 
+pub(crate) use abi::*;
 pub(crate) use address::*;
 pub(crate) use callback::*;
 pub(crate) use context::*;

@@ -16,7 +16,6 @@ use crate::level::Level;
 use crate::platform::{
     direct,
     flush_request,
-    is_initial_p2m_frame,
     online_words,
     set_vcpu_cr2,
     trace,
@@ -357,18 +356,11 @@ conversions! {
 
 /// Returns the entry to be written to a table while all memory is being mapped.
 ///
-/// The pages of Xen's p2m list and the tables that map it are mapped read-only.
-///
 /// # Safety
 ///
 /// None; `unsafe` because C declares it.
 #[export]
 unsafe extern "C" fn xen_make_pte_init(value: usize) -> bindings::pte_t {
-    let mut entry = PseudoEntry::from_raw(value);
-    if is_initial_p2m_frame(entry.pfn()) {
-        entry = entry.without(crate::entry::bits::RW);
-    }
-    bindings::pte_t {
-        pte: convert::to_machine(entry).raw(),
-    }
+    let entry = convert::to_machine_early(PseudoEntry::from_raw(value));
+    bindings::pte_t { pte: entry.raw() }
 }

@@ -146,11 +146,7 @@ unsafe extern "C" fn xen_pagetable_init() {
     platform::build_kernel_mappings();
     install_run_time();
 
-    p2m::build::move_to_vmalloc();
-    boot::cleanup::clean_up();
-    p2m::tree::build();
-    platform::remap_released_memory();
-    p2m::tree::publish();
+    boot::finish();
 }
 
 /// Marks the kernel's page tables now that there are `struct page`s.

@@ -182,29 +182,4 @@ mod live_list {
             assert_eq!(convert::to_machine(entry), MachineEntry::EMPTY);
         }
     }
-
-    #[test]
-    fn thunks_agree_with_rust() -> Result {
-        if !is_pv_domain() {
-            return Ok(());
-        }
-        let page = OwnedPage::zeroed().ok_or(ENOMEM)?;
-        let own = PseudoEntry::new(page.pfn(), Protection::from_raw(bits::PRESENT | bits::NX));
-        let device = PseudoEntry::new(
-            Pfn::new(xen_max_p2m_pfn.get() + 5),
-            Protection::from_raw(bits::PRESENT),
-        );
-        for pseudo in [own, device, PseudoEntry::from_raw(0x1234_5000)] {
-            let machine = convert::to_machine(pseudo);
-            assert_eq!(
-                crate::ops::vtable::make_by_thunk(pseudo.raw()),
-                machine.raw()
-            );
-            assert_eq!(
-                crate::ops::vtable::val_by_thunk(machine.raw()),
-                convert::to_pseudo(machine).raw()
-            );
-        }
-        Ok(())
-    }
 }

@@ -4,12 +4,9 @@
 //!
 //! Semantics and errors of each are in Xen's `public/xen.h` and `xen/arch/x86/mm.c`.
 
-use crate::addr::{
-    Maddr,
-    Vaddr, //
-};
+use crate::addr::Vaddr;
 use crate::entry::MachineEntry;
-use crate::frame::Mfn;
+use crate::platform::abi::*;
 use core::ffi::c_void;
 use kernel::bindings::{
     self,
@@ -18,224 +15,52 @@ use kernel::bindings::{
 };
 use kernel::static_call::static_call_asm;
 
-/// Numbers of the hypercalls used (`public/xen.h`, `__HYPERVISOR_*`).
-pub(crate) mod number {
-    use kernel::bindings;
+/// The kernel's headers say the same as [`crate::platform::abi`].
+const _: () = {
+    assert!(size_of::<MmuUpdate>() == size_of::<bindings::mmu_update>());
+    assert!(size_of::<ExtOp>() == size_of::<bindings::mmuext_op>());
+    assert!(size_of::<Call>() == size_of::<bindings::multicall_entry>());
+    assert!(DOMID_SELF == bindings::DOMID_SELF as usize);
 
-    pub(crate) const MMU_UPDATE: usize = bindings::__HYPERVISOR_mmu_update as usize;
-    pub(crate) const MEMORY_OP: usize = bindings::__HYPERVISOR_memory_op as usize;
-    pub(crate) const MULTICALL: usize = bindings::__HYPERVISOR_multicall as usize;
-    pub(crate) const UPDATE_VA_MAPPING: usize = bindings::__HYPERVISOR_update_va_mapping as usize;
-    pub(crate) const GRANT_TABLE_OP: usize = bindings::__HYPERVISOR_grant_table_op as usize;
-    pub(crate) const MMUEXT_OP: usize = bindings::__HYPERVISOR_mmuext_op as usize;
-}
-
-/// `DOMID_SELF`: the calling domain.
-pub(crate) const DOMID_SELF: usize = bindings::DOMID_SELF as usize;
-
-/// A negative errno as returned by Xen.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct XenError(isize);
-
-impl XenError {
-    /// Returns `Err` for a negative return value of a hypercall, the value otherwise.
-    #[inline(always)]
-    pub(crate) fn check(ret: isize) -> Result<usize, Self> {
-        if ret < 0 {
-            Err(Self(ret))
-        } else {
-            Ok(ret as usize)
+    macro_rules! same {
+        ($($module:ident { $($name:ident = $binding:ident,)* })*) => {$($(
+            assert!($module::$name as u64 == bindings::$binding as u64);
+        )*)*};
+    }
+    same! {
+        number {
+            MMU_UPDATE = __HYPERVISOR_mmu_update,
+            MEMORY_OP = __HYPERVISOR_memory_op,
+            MULTICALL = __HYPERVISOR_multicall,
+            UPDATE_VA_MAPPING = __HYPERVISOR_update_va_mapping,
+            GRANT_TABLE_OP = __HYPERVISOR_grant_table_op,
+            MMUEXT_OP = __HYPERVISOR_mmuext_op,
+        }
+        ext {
+            PIN_L1_TABLE = MMUEXT_PIN_L1_TABLE,
+            UNPIN_TABLE = MMUEXT_UNPIN_TABLE,
+            NEW_BASEPTR = MMUEXT_NEW_BASEPTR,
+            TLB_FLUSH_LOCAL = MMUEXT_TLB_FLUSH_LOCAL,
+            INVLPG_LOCAL = MMUEXT_INVLPG_LOCAL,
+            TLB_FLUSH_MULTI = MMUEXT_TLB_FLUSH_MULTI,
+            INVLPG_MULTI = MMUEXT_INVLPG_MULTI,
+            TLB_FLUSH_ALL = MMUEXT_TLB_FLUSH_ALL,
+            INVLPG_ALL = MMUEXT_INVLPG_ALL,
+            NEW_USER_BASEPTR = MMUEXT_NEW_USER_BASEPTR,
+        }
+        uvmf {
+            NONE = UVMF_NONE,
+            TLB_FLUSH = UVMF_TLB_FLUSH,
+            INVLPG = UVMF_INVLPG,
+            ALL = UVMF_ALL,
+        }
+        command {
+            NORMAL = MMU_NORMAL_PT_UPDATE,
+            PRESERVE_AD = MMU_PT_UPDATE_PRESERVE_AD,
+            NO_TRANSLATE = MMU_PT_UPDATE_NO_TRANSLATE,
         }
     }
-
-    /// Returns the negative errno.
-    pub(crate) const fn errno(self) -> isize {
-        self.0
-    }
-}
-
-/// How an element of `mmu_update` changes its entry; the value goes to the low bits of the address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Command {
-    /// Store the entry.
-    Normal,
-    /// Store the entry and keep the accessed and dirty bits that are set at that moment.
-    PreserveAd,
-    /// As `Normal`, but do not translate the frame of an auto-translated foreign domain.
-    NoTranslate,
-}
-
-impl Command {
-    const fn bits(self) -> usize {
-        match self {
-            Command::Normal => bindings::MMU_NORMAL_PT_UPDATE as usize,
-            Command::PreserveAd => bindings::MMU_PT_UPDATE_PRESERVE_AD as usize,
-            Command::NoTranslate => bindings::MMU_PT_UPDATE_NO_TRANSLATE as usize,
-        }
-    }
-}
-
-/// An element of an `mmu_update` array.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(crate) struct MmuUpdate {
-    ptr: usize,
-    val: usize,
-}
-
-const _: () = assert!(size_of::<MmuUpdate>() == size_of::<bindings::mmu_update>());
-
-impl MmuUpdate {
-    /// An element that does nothing; for filling arrays.
-    pub(crate) const NONE: Self = Self { ptr: 0, val: 0 };
-
-    /// Returns the element that sets the entry at machine address `at` to `entry`.
-    #[inline(always)]
-    pub(crate) fn new(command: Command, at: Maddr, entry: MachineEntry) -> Self {
-        Self {
-            ptr: at.raw() | command.bits(),
-            val: entry.raw(),
-        }
-    }
-
-    /// Returns address and command, and the new entry, as Xen gets them.
-    pub(crate) fn raw(&self) -> (usize, usize) {
-        (self.ptr, self.val)
-    }
-}
-
-/// An element of an `mmuext_op` array.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(crate) struct ExtOp {
-    cmd: u32,
-    arg1: usize,
-    arg2: usize,
-}
-
-const _: () = assert!(size_of::<ExtOp>() == size_of::<bindings::mmuext_op>());
-
-impl ExtOp {
-    const fn new(cmd: u32, arg1: usize) -> Self {
-        Self { cmd, arg1, arg2: 0 }
-    }
-
-    /// Pins the frame as a table of level 1 to 4.
-    pub(crate) const fn pin(level: crate::level::Level, mfn: Mfn) -> Self {
-        Self::new(
-            bindings::MMUEXT_PIN_L1_TABLE + (level.number() - 1),
-            mfn.raw(),
-        )
-    }
-
-    /// Drops the pin of a table.
-    pub(crate) const fn unpin(mfn: Mfn) -> Self {
-        Self::new(bindings::MMUEXT_UNPIN_TABLE, mfn.raw())
-    }
-
-    /// Loads the root used in kernel mode.
-    pub(crate) const fn new_kernel_root(mfn: Mfn) -> Self {
-        Self::new(bindings::MMUEXT_NEW_BASEPTR, mfn.raw())
-    }
-
-    /// Sets the root used in user mode; `None` takes it away.
-    pub(crate) const fn new_user_root(mfn: Option<Mfn>) -> Self {
-        let mfn = match mfn {
-            Some(mfn) => mfn.raw(),
-            None => 0,
-        };
-        Self::new(bindings::MMUEXT_NEW_USER_BASEPTR, mfn)
-    }
-
-    /// Flushes the TLB of this vCPU.
-    pub(crate) const fn flush_local() -> Self {
-        Self::new(bindings::MMUEXT_TLB_FLUSH_LOCAL, 0)
-    }
-
-    /// Flushes the TLBs of all vCPUs.
-    pub(crate) const fn flush_all() -> Self {
-        Self::new(bindings::MMUEXT_TLB_FLUSH_ALL, 0)
-    }
-
-    /// Flushes one page from the TLB of this vCPU.
-    pub(crate) const fn flush_page_local(page: Vaddr) -> Self {
-        Self::new(bindings::MMUEXT_INVLPG_LOCAL, page.raw())
-    }
-
-    /// Flushes one page from the TLBs of all vCPUs.
-    pub(crate) const fn flush_page_all(page: Vaddr) -> Self {
-        Self::new(bindings::MMUEXT_INVLPG_ALL, page.raw())
-    }
-
-    /// Flushes the TLBs of the vCPUs in a bitmap that is filled in with [`Self::with_vcpus`].
-    pub(crate) const fn flush_multi() -> Self {
-        Self::new(bindings::MMUEXT_TLB_FLUSH_MULTI, 0)
-    }
-
-    /// Flushes one page from the TLBs of the vCPUs in a bitmap, see [`Self::flush_multi`].
-    pub(crate) const fn flush_page_multi(page: Vaddr) -> Self {
-        Self::new(bindings::MMUEXT_INVLPG_MULTI, page.raw())
-    }
-
-    /// Returns the operation with the address of its vCPU bitmap.
-    pub(crate) fn with_vcpus(mut self, bitmap: *const usize) -> Self {
-        self.arg2 = bitmap as usize;
-        self
-    }
-
-    /// Returns command and first argument, as Xen gets them.
-    pub(crate) fn raw(&self) -> (u32, usize) {
-        (self.cmd, self.arg1)
-    }
-}
-
-/// Which TLBs `update_va_mapping` flushes after the change.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum VaFlush {
-    /// None.
-    None,
-    /// The page, on this vCPU.
-    PageLocal,
-    /// The page, on all vCPUs.
-    PageAll,
-    /// Everything, on all vCPUs.
-    All,
-}
-
-impl VaFlush {
-    /// Returns the flags as Xen gets them.
-    pub(crate) const fn bits(self) -> usize {
-        match self {
-            VaFlush::None => bindings::UVMF_NONE as usize,
-            VaFlush::PageLocal => bindings::UVMF_INVLPG as usize,
-            VaFlush::PageAll => (bindings::UVMF_INVLPG | bindings::UVMF_ALL) as usize,
-            VaFlush::All => (bindings::UVMF_TLB_FLUSH | bindings::UVMF_ALL) as usize,
-        }
-    }
-}
-
-/// An entry of a multicall, shared with C callers that fill it in.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(crate) struct Call {
-    /// Number of the hypercall.
-    pub(crate) op: usize,
-    /// What it returned.
-    pub(crate) result: isize,
-    /// Its arguments; Xen may change them.
-    pub(crate) args: [usize; 6],
-}
-
-const _: () = assert!(size_of::<Call>() == size_of::<bindings::multicall_entry>());
-
-impl Call {
-    /// An entry that is not filled in.
-    pub(crate) const NONE: Self = Self {
-        op: 0,
-        result: 0,
-        args: [0; 6],
-    };
-}
+};
 
 /// Issues hypercall `op`.
 ///

@@ -350,19 +350,38 @@ impl WordArray {
     }
 }
 
-#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
-impl WordArray {
-    /// Gives the contents away.
-    pub(crate) fn region(&mut self) -> Region<'_> {
-        let start = phys(Vaddr::new(self.start.as_ptr() as usize));
-        // SAFETY: By the type invariant of `WordArray`; it cannot be used otherwise meanwhile.
-        unsafe { Region::new(start, self.order) }
-    }
-}
-
 impl Drop for WordArray {
     fn drop(&mut self) {
         // SAFETY: By the type invariant.
         unsafe { bindings::free_pages(self.start.as_ptr() as usize, self.order) }
+    }
+}
+
+/// Memory of ours to exchange in tests.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+pub(crate) struct OwnedRegion(WordArray);
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+impl OwnedRegion {
+    /// Allocates `1 << order` pages.
+    pub(crate) fn new(order: u32) -> Option<Self> {
+        WordArray::new(ENTRIES << order).map(Self)
+    }
+
+    /// Gives the contents away.
+    pub(crate) fn region(&mut self) -> Region<'_> {
+        let start = phys(Vaddr::new(self.0.start.as_ptr() as usize));
+        // SAFETY: By the type invariant of `WordArray`; it cannot be used otherwise meanwhile.
+        unsafe { Region::new(start, self.0.order) }
+    }
+
+    /// Fills the region, and returns how many words do not hold what was written.
+    pub(crate) fn nr_lost_words(&mut self) -> usize {
+        let words = self.0.words();
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = index ^ 0x5a5a;
+        }
+        let lost = |(index, word): &(usize, &usize)| **word != index ^ 0x5a5a;
+        words.iter().enumerate().filter(lost).count()
     }
 }
