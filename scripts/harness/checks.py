@@ -61,6 +61,8 @@ _DOORS = tuple(
         "model",
         "host",
         "host.rs",
+        "compile-fail",
+        "fuzz",
     )
 )
 _FORBID = "#![forbid(unsafe_code)]"
