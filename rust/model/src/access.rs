@@ -9,6 +9,7 @@ use crate::entry::{
     ACCESSED,
     DIRTY,
     GLOBAL,
+    GUEST_KERNEL,
     RW, //
 };
 use crate::tlb::Translation;
@@ -18,6 +19,7 @@ use crate::types::{
     FaultKind,
     Mfn,
     Vcpu,
+    ENTRIES,
     PAGE_SIZE, //
 };
 use crate::Machine;
@@ -146,6 +148,35 @@ impl Machine {
             table = entry.mfn();
         }
         Some(table)
+    }
+
+    /// Returns the addresses that leaves of the guest's kernel map under `root`, and the frames:
+    /// to be empty for a root of user mode.
+    pub fn kernel_leaves(&self, root: Mfn) -> Vec<(u64, Mfn)> {
+        let mut found = Vec::new();
+        self.collect_kernel_leaves(root, Level::L4, 0, &mut found);
+        found
+    }
+
+    fn collect_kernel_leaves(
+        &self,
+        table: Mfn,
+        level: Level,
+        start: u64,
+        found: &mut Vec<(u64, Mfn)>,
+    ) {
+        for index in (0..ENTRIES).filter(|&index| level.is_guest_slot(index)) {
+            let entry = Entry(self.frame_word(table, index));
+            let va = start | ((index as u64) << level.shift());
+            if !entry.is_present() {
+                continue;
+            }
+            match level.below().filter(|_| !entry.is_large(level)) {
+                Some(below) => self.collect_kernel_leaves(entry.mfn(), below, va, found),
+                None if entry.has(GUEST_KERNEL) => found.push((canonical(va), entry.mfn())),
+                None => {}
+            }
+        }
     }
 
     /// Walks as the CPU does: bits are set, and the result is cached.

@@ -17,6 +17,7 @@ use crate::frame::{
     Owner,
     PageType, //
 };
+use crate::hooks::Call;
 use crate::tlb::Flush;
 use crate::types::{
     DomainId,
@@ -141,7 +142,12 @@ impl Machine {
     /// `GNTTABOP_map_grant_ref` with one operation for each of `ops`.
     pub fn grant_map(&mut self, who: Vcpu, ops: &[GrantMap]) -> Vec<Result<Granted, GrantError>> {
         self.enter(who);
-        let results = ops.iter().map(|op| self.map_one(who, op)).collect();
+        let mut results = Vec::new();
+        for (index, op) in ops.iter().enumerate() {
+            let unit = self.unit(Call::GrantMap, who, index, ops.len());
+            let unit = unit.map_err(|_| GrantError::General);
+            results.push(unit.and_then(|()| self.map_one(who, op)));
+        }
         self.leave();
         results
     }
@@ -149,7 +155,12 @@ impl Machine {
     /// `GNTTABOP_unmap_grant_ref` with one operation for each of `ops`.
     pub fn grant_unmap(&mut self, who: Vcpu, ops: &[GrantUnmap]) -> Vec<Result<(), GrantError>> {
         self.enter(who);
-        let results = ops.iter().map(|op| self.unmap_one(who, op)).collect();
+        let mut results = Vec::new();
+        for (index, op) in ops.iter().enumerate() {
+            let unit = self.unit(Call::GrantUnmap, who, index, ops.len());
+            let unit = unit.map_err(|_| GrantError::General);
+            results.push(unit.and_then(|()| self.unmap_one(who, op)));
+        }
         let mask = self.dirty_mask(who.domain);
         self.flush_mask(&mask, Flush::All);
         self.leave();
@@ -157,7 +168,6 @@ impl Machine {
     }
 
     fn map_one(&mut self, who: Vcpu, op: &GrantMap) -> Result<Granted, GrantError> {
-        self.make_noise(who);
         let kinds = op.flags & (gntmap::HOST_MAP | gntmap::DEVICE_MAP);
         if kinds == 0 {
             return Err(GrantError::BadReference);
@@ -270,7 +280,6 @@ impl Machine {
     }
 
     fn unmap_one(&mut self, who: Vcpu, op: &GrantUnmap) -> Result<(), GrantError> {
-        self.make_noise(who);
         let table = &self.domain(who.domain).grants;
         let mapping = table.mappings.get(&op.handle).copied();
         let mut mapping = mapping.ok_or(GrantError::BadHandle)?;

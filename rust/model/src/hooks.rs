@@ -36,6 +36,10 @@ pub enum Call {
     SetGdt,
     /// A call of `update_descriptor`.
     UpdateDescriptor,
+    /// An operation of `GNTTABOP_map_grant_ref`.
+    GrantMap,
+    /// An operation of `GNTTABOP_unmap_grant_ref`.
+    GrantUnmap,
 }
 
 /// A place where Xen could fail.
@@ -103,8 +107,10 @@ impl Machine {
         self.hooks.nr_sites += 1;
         self.make_noise(who);
         if let Some(mut interloper) = self.hooks.interloper.take() {
+            let in_multicall = std::mem::take(&mut self.in_multicall);
             interloper(self, &site);
             self.hooks.interloper.get_or_insert(interloper);
+            self.in_multicall = in_multicall;
             self.current = Some(who);
         }
         let injector = self.hooks.injector.as_mut();

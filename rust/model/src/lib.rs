@@ -19,6 +19,8 @@ pub mod entry;
 mod frame;
 mod grant;
 mod hooks;
+#[cfg(test)]
+mod invariants;
 mod l1tf;
 mod leaf;
 mod ledger;
@@ -31,10 +33,13 @@ mod noise;
 mod promote;
 mod ptwr;
 mod raw;
+mod restore;
 mod rng;
 mod save;
 mod start_of_day;
 mod stats;
+#[cfg(test)]
+mod testing;
 mod tlb;
 mod types;
 mod typing;

@@ -150,7 +150,7 @@ impl Machine {
     fn mmuext_element(&mut self, who: Vcpu, op: MmuExtOp, owner: PageOwner) -> Result<(), Errno> {
         match op {
             MmuExtOp::Pin(level, mfn) => self.pin(mfn, level, owner),
-            MmuExtOp::Unpin(mfn) => self.unpin(who, mfn, owner),
+            MmuExtOp::Unpin(mfn) => self.unpin(mfn, owner),
             MmuExtOp::ClearPage(mfn) => {
                 self.get_for_writing(mfn, owner)?;
                 self.frames[mfn.index()].fill(0);
@@ -200,7 +200,7 @@ impl Machine {
         Ok(())
     }
 
-    fn unpin(&mut self, who: Vcpu, mfn: Mfn, owner: PageOwner) -> Result<(), Errno> {
+    fn unpin(&mut self, mfn: Mfn, owner: PageOwner) -> Result<(), Errno> {
         if !self.get_page(mfn, owner.owner()) {
             return Err(Errno::EINVAL);
         }
@@ -209,7 +209,6 @@ impl Machine {
         if was_pinned {
             self.put_page_and_type(mfn);
         }
-        self.current = Some(who);
         self.put_page(mfn);
         was_pinned.then_some(()).ok_or(Errno::EINVAL)
     }

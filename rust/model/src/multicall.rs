@@ -78,12 +78,14 @@ impl Machine {
             return Err(Errno::EINVAL);
         }
         self.enter(who);
-        self.unit(Call::Multicall, who, 0, count)?;
-        self.in_multicall = true;
-        let results = (0..count).map(|index| run(self, index)).collect();
-        self.in_multicall = false;
+        let results = self.unit(Call::Multicall, who, 0, count).map(|()| {
+            self.in_multicall = true;
+            let results = (0..count).map(|index| run(self, index)).collect();
+            self.in_multicall = false;
+            results
+        });
         self.leave();
-        Ok(results)
+        results
     }
 
     /// Counts an entry into Xen, and notes whose it is.

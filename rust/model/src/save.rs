@@ -234,8 +234,8 @@ impl Machine {
         }
     }
 
-    /// Whether a frame is full of entries for frames of `domain`, at least two of them, and Xen
-    /// does not know it as a table.
+    /// Whether all words of a frame are 0 or present entries for frames of `domain`: a guess, since
+    /// Xen does not know the frame as a table.
     fn seems_a_table(&self, domain: DomainId, mfn: Mfn) -> bool {
         let frame = self.frame(mfn);
         if frame.is_filled_with(frame.word(0)) {

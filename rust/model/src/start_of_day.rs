@@ -206,7 +206,7 @@ impl Machine {
     }
 
     /// Stores `struct start_info` as the public interface lays it out.
-    fn write_start_info(&mut self, start: &StartOfDay, page: Mfn) {
+    pub(crate) fn write_start_info(&mut self, start: &StartOfDay, page: Mfn) {
         let frame = &mut self.frames[page.index()];
         frame.fill(0);
         let mut magic = *b"xen-3.0-x86_64\0\0";

@@ -178,3 +178,203 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::*;
+    use crate::*;
+
+    /// Returns how many rounds of type-change flushes `run` made.
+    fn rounds(guest: &mut Guest, run: impl FnOnce(&mut Guest)) -> u64 {
+        let before = guest.stats();
+        run(guest);
+        (guest.stats() - before).type_change_rounds
+    }
+
+    #[test]
+    fn stamping_all_before_retyping_all_flushes_once() {
+        let mut guest = Guest::with_two_vcpus();
+        let tables: Vec<Mfn> = (0..8).map(|_| guest.table(&[])).collect();
+        for (number, &table) in tables.iter().enumerate() {
+            guest.map(number, table, KERNEL_RW).unwrap();
+        }
+        let grouped = rounds(&mut guest, |guest| {
+            for (number, &table) in tables.iter().enumerate() {
+                guest.map(number, table, KERNEL_RO).unwrap();
+            }
+            for &table in &tables {
+                guest.pin(Level::L1, table).unwrap();
+            }
+        });
+        assert_eq!(grouped, 1);
+        let grouped = rounds(&mut guest, |guest| {
+            for &table in &tables {
+                guest.unpin(table).unwrap();
+            }
+            for (number, &table) in tables.iter().enumerate() {
+                guest.map(number, table, KERNEL_RW).unwrap();
+            }
+        });
+        assert_eq!(grouped, 1);
+        let alternating = rounds(&mut guest, |guest| {
+            for (number, &table) in tables.iter().enumerate() {
+                guest.map(number, table, KERNEL_RO).unwrap();
+                guest.pin(Level::L1, table).unwrap();
+            }
+        });
+        assert_eq!(alternating, 8);
+    }
+
+    #[test]
+    fn a_frame_that_becomes_what_it_was_is_not_flushed_for() {
+        let mut guest = Guest::domu();
+        let table = guest.table(&[]);
+        guest.pin(Level::L1, table).unwrap();
+        guest.unpin(table).unwrap();
+        let again = rounds(&mut guest, |guest| guest.pin(Level::L1, table).unwrap());
+        assert_eq!(again, 0);
+        assert_eq!(guest.stats().audits, 2);
+    }
+
+    #[test]
+    fn a_type_change_flushes_stale_writable_translations() {
+        let mut guest = Guest::with_two_vcpus();
+        let (other, va, table) = (guest.other(), guest.va(0), guest.table(&[]));
+        guest.map(0, table, KERNEL_RW).unwrap();
+        guest.write_u64(other, va, 0).unwrap();
+        guest.map(0, table, KERNEL_RO).unwrap();
+        assert!(guest
+            .cached(other, va)
+            .is_some_and(|cached| cached.writable));
+        guest.pin(Level::L1, table).unwrap();
+        assert_eq!(guest.cached(other, va), None);
+        assert!(guest.write_u64(other, va, 0).is_err());
+    }
+
+    #[test]
+    fn upper_entries_flush_once_per_call_and_once_more_per_table_let_go() {
+        let mut guest = Guest::with_two_vcpus();
+        let (who, path) = (guest.who, guest.path(&[]));
+        let more: Vec<Mfn> = (0..3).map(|_| guest.table(&[])).collect();
+        guest.pin(Level::L4, path.root()).unwrap();
+        for &table in &more {
+            guest.pin(Level::L1, table).unwrap();
+        }
+        let place = |index| path.tables[2].word(index);
+        let work = |guest: &mut Guest, values: [u64; 3]| {
+            let updates: Vec<MmuUpdate> = (1..)
+                .zip(values)
+                .map(|(index, val)| MmuUpdate::normal(place(index), val))
+                .collect();
+            let before = guest.stats();
+            assert_eq!(guest.mmu_update(who, &updates, SELF).result, Ok(()));
+            let work = guest.stats() - before;
+            (work.world_entries, work.local_flushes, work.ipi_rounds)
+        };
+        let hooks: Vec<u64> = more
+            .iter()
+            .map(|&table| Entry::new(table, TABLE).0)
+            .collect();
+        let hooks = [hooks[0], hooks[1], hooks[2]];
+        assert_eq!(work(&mut guest, hooks), (1, 1, 1));
+        assert_eq!(
+            work(&mut guest, hooks.map(|hook| hook | (1 << 9))),
+            (1, 1, 1)
+        );
+        assert_eq!(work(&mut guest, [0, 0, 0]), (4, 3, 3));
+    }
+
+    #[test]
+    fn leaves_flush_nothing_and_a_new_root_the_caller_only() {
+        let mut guest = Guest::with_two_vcpus();
+        let (frame, root) = (guest.page(), guest.start_of_day(guest.domain).root);
+        guest.map(0, frame, KERNEL_RO).unwrap();
+        let before = guest.stats();
+        guest.map(0, frame, USER_RO).unwrap();
+        guest.update(guest.leaf(0), 0).unwrap();
+        guest.ext(MmuExtOp::NewUserBaseptr(root)).unwrap();
+        let work = guest.stats() - before;
+        assert_eq!((work.local_flushes, work.ipi_rounds), (0, 0));
+        guest.ext(MmuExtOp::NewBaseptr(root)).unwrap();
+        let work = guest.stats() - before;
+        assert_eq!((work.local_flushes, work.ipi_rounds), (1, 0));
+    }
+
+    #[test]
+    fn leaves_cost_the_atomics_that_the_contract_tells() {
+        let mut guest = Guest::domu();
+        let (who, frame) = (guest.who, guest.page());
+        guest.map(1, frame, KERNEL_RW).unwrap();
+        let at = guest.leaf(0);
+        let cost = |guest: &mut Guest, update| {
+            let before = guest.stats().atomics;
+            guest.mmu_update_one(who, update).unwrap();
+            guest.stats().atomics - before
+        };
+        let leaf = Entry::new(frame, USER_RW).0;
+        assert_eq!(cost(&mut guest, MmuUpdate::normal(at, leaf)), 6, "install");
+        assert_eq!(
+            cost(&mut guest, MmuUpdate::normal(at, leaf | (1 << 9))),
+            4,
+            "fast path"
+        );
+        assert_eq!(
+            cost(&mut guest, MmuUpdate::preserve_ad(at, leaf)),
+            5,
+            "and preserve"
+        );
+        assert_eq!(
+            cost(&mut guest, MmuUpdate::normal(at, leaf & !2)),
+            7,
+            "write-protect"
+        );
+        assert_eq!(cost(&mut guest, MmuUpdate::normal(at, 0)), 5, "clear");
+    }
+
+    #[test]
+    fn mode_changes_drop_what_is_not_global() {
+        let mut guest = Guest::domu();
+        let (who, va, frame) = (guest.who, guest.va(0), guest.page());
+        let path = guest.path(&[(0, Entry::new(frame, USER_RW))]);
+        guest.ext(MmuExtOp::NewUserBaseptr(path.root())).unwrap();
+        guest.map(0, frame, KERNEL_RW).unwrap();
+        guest.read_u64(who, va).unwrap();
+        guest.user_read(who, 0).unwrap();
+        assert_eq!(guest.cached(who, va), None);
+        guest.read_u64(who, va).unwrap();
+        assert!(guest.cached(who, 0).is_some_and(|cached| cached.global));
+    }
+
+    #[test]
+    fn a_right_that_was_added_may_cost_a_fault() {
+        for spurious_faults in [false, true] {
+            let mut machine = Config::new(8192, 1);
+            machine.spurious_faults = spurious_faults;
+            let mut guest = Guest::on(machine, DomainConfig::domu(600).compact());
+            let (who, va, frame) = (guest.who, guest.va(0), guest.page());
+            // Writable already, so that its type does not change.
+            guest.map(1, frame, KERNEL_RW).unwrap();
+            guest.map(0, frame, KERNEL_RO).unwrap();
+            guest.read_u64(who, va).unwrap();
+            guest.map(0, frame, KERNEL_RW).unwrap();
+            assert_eq!(guest.write_u64(who, va, 1).is_err(), spurious_faults);
+            guest.write_u64(who, va, 1).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_iommu_follows_writable_frames() {
+        let mut config = DomainConfig::domu(600).compact();
+        config.iommu_sync = true;
+        let mut guest = Guest::new(config);
+        let table = guest.table(&[]);
+        guest.map(0, table, KERNEL_RW).unwrap();
+        let before = guest.stats().iommu_changes;
+        guest.map(0, table, KERNEL_RO).unwrap();
+        assert_eq!(guest.stats().iommu_changes, before);
+        guest.pin(Level::L1, table).unwrap();
+        guest.unpin(table).unwrap();
+        guest.pin(Level::L1, table).unwrap();
+        assert_eq!(guest.stats().iommu_changes, before + 1);
+    }
+}
