@@ -2,12 +2,20 @@
 
 //! What probes of Xen need beyond what the backend does.
 
-use crate::addr::PAGE_SHIFT;
+use crate::addr::{
+    Paddr,
+    ENTRIES,
+    PAGE_SHIFT, //
+};
 use crate::frame::Mfn;
 use crate::platform::{
+    direct,
+    direct_of,
     kernel_root,
+    xen_cr3,
     OwnedPage,
-    Slot, //
+    Root,
+    Table, //
 };
 use kernel::bindings;
 
@@ -15,18 +23,23 @@ use kernel::bindings;
 const SLOT_OF_XEN: usize = 260;
 
 impl OwnedPage {
+    fn word(&self, index: usize) -> *mut usize {
+        assert!(index < ENTRIES);
+        (direct_of(self.pfn()).raw() as *mut usize).wrapping_add(index)
+    }
+
     /// Loads a word of the page, which may be mapped or not; `None` if that faults.
     pub(crate) fn try_load(&self, index: usize) -> Option<usize> {
         let mut word = 0;
         // SAFETY: The word is within a page of ours, and the load may fault.
-        let ret = unsafe { bindings::xen_safe_read_ulong(self.slot(index).as_ptr(), &mut word) };
+        let ret = unsafe { bindings::xen_safe_read_ulong(self.word(index), &mut word) };
         (ret == 0).then_some(word)
     }
 
     /// Stores a word in the page, which may be writable or not; returns whether it did not fault.
     pub(crate) fn try_store(&mut self, index: usize, word: usize) -> bool {
         // SAFETY: The word is within a page of ours, and the store may fault.
-        unsafe { bindings::xen_safe_write_ulong(self.slot(index).as_ptr(), word) == 0 }
+        unsafe { bindings::xen_safe_write_ulong(self.word(index), word) == 0 }
     }
 }
 
@@ -39,8 +52,14 @@ pub(crate) fn shared_info_frame() -> Mfn {
 
 /// Returns a frame of Xen's own.
 pub(crate) fn frame_of_xen() -> Mfn {
-    // SAFETY: The kernel's root is never unmapped.
-    unsafe { Slot::in_table(kernel_root(), SLOT_OF_XEN) }
-        .read()
-        .mfn()
+    kernel_root().entry(SLOT_OF_XEN).read().mfn()
+}
+
+/// Returns the root that was asked for last on this CPU.
+///
+/// Context: preemption is off.
+pub(crate) fn loaded_root() -> Root {
+    let root = direct(Paddr::new(xen_cr3.read())).raw() as *mut usize;
+    // SAFETY: The root is loaded, so that it exists as long as preemption is off.
+    unsafe { Root::from_table(Table::from_raw(root)) }
 }

@@ -14,7 +14,6 @@ use super::run::{
     FRAMES,
     MAX_ELEMENTS, //
 };
-use crate::addr::Paddr;
 use crate::alloc::mfn_of_table;
 use crate::frame::{
     Mfn,
@@ -24,18 +23,16 @@ use crate::p2m;
 use crate::platform::{
     self,
     die,
-    direct,
+    direct_of,
     frame_of_xen,
+    loaded_root,
     mmuext_op,
     number,
-    phys,
     shared_info_frame,
     single_call,
-    xen_cr3,
     ExtOp,
     IrqsOff,
     OwnedPage,
-    TablePage,
     DOMID_SELF, //
 };
 use kernel::bindings;
@@ -69,9 +66,9 @@ fn hypercall(op: usize, args: [usize; 4]) -> i64 {
 fn keeping_user_root<R>(section: impl FnOnce() -> R) -> R {
     let _irqs = IrqsOff::new();
     let ret = section();
-    let root = Paddr::new(xen_cr3.read());
-    let user_root = TablePage::at(direct(root)).and_then(TablePage::user_root);
-    let mfn = user_root.map(|root| mfn_of_table(phys(root).pfn()));
+    let mfn = loaded_root()
+        .user_root()
+        .map(|root| mfn_of_table(root.pfn()));
     if mmuext_op(ExtOp::new_user_root(mfn)).is_err() {
         die(c"the root for user mode cannot be loaded after a probe");
     }
@@ -160,7 +157,7 @@ impl Bed for Dom0 {
     }
 
     fn address(&self, own: usize) -> u64 {
-        self.pages[own].slot(0).vaddr().raw() as u64
+        direct_of(self.pages[own].pfn()).raw() as u64
     }
 
     fn load(&mut self, own: usize, index: usize) -> Option<u64> {
