@@ -185,7 +185,9 @@ impl Machine {
                 let Some(frame) = self.frames.get(cached.mfn.index()) else {
                     continue;
                 };
-                if cached.writable && frame.is_protected() {
+                // Xen sees to the CPUs of the owner.
+                let is_own = frame.owner == Owner::Domain(vcpu.domain);
+                if cached.writable && is_own && frame.is_protected() {
                     wrong.push(format!(
                         "{vcpu:?} caches a writable translation of {va:#x} to {:?}, {:?}",
                         cached.mfn, frame.kind

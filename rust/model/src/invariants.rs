@@ -4,9 +4,11 @@
 //! invariant and sees the reaction that is documented. The name of a test begins with the number.
 
 mod contents;
+mod hardware;
 mod memory;
 mod ownership;
 mod protocol;
 mod roots;
 mod saving;
 mod start;
+mod stores;

@@ -6,6 +6,52 @@
 //! it ([`Machine::create_domain`]), issues their hypercalls, and accesses memory as they do. The
 //! model accepts and refuses what Xen does, with the errors and in the order of checks that Xen
 //! has, and counts what the work costs ([`Stats`]).
+//!
+//! ```
+//! use xen_model::*;
+//!
+//! let mut machine = Machine::new(Config::new(4096, 1));
+//! let guest = machine.create_domain(DomainConfig::domu(2048)).unwrap();
+//! let root = machine.start_of_day(guest).root;
+//! // A root that is pinned is not pinned again.
+//! let pin = MmuExtOp::Pin(Level::L4, root);
+//! assert_eq!(machine.mmuext_one(guest.vcpu(0), pin), Err(Errno::EINVAL));
+//! machine.assert_sound();
+//! ```
+//!
+//! # How to read it
+//!
+//! | What | Where |
+//! |---|---|
+//! | frames, references to them and to their types | `frame`, `typing`, `alloc` |
+//! | entries, and what leaves refer to | `entry`, `leaf`, `l1tf` |
+//! | audit and teardown of tables | `promote` |
+//! | changes of a live entry | `update`, `mmu_update`, `va_mapping`, `ptwr`, `grant` |
+//! | pins, roots, flushes | `mmuext`, `tlb` |
+//! | memory operations, assists, descriptors | `memory`, `assist`, `descriptors` |
+//! | multicalls, arguments in guest memory | `multicall`, `raw` |
+//! | the guest's loads and stores | `access`, `walk` |
+//! | domains, and how they begin | `domain`, `start_of_day` |
+//! | the toolstack | `save`, `restore` |
+//! | what tests add: errors, other vCPUs, hardware, checks | `hooks`, `noise`, `ledger`, `check` |
+//!
+//! # What it leaves out
+//!
+//! - Audits and teardowns are atomic: nobody sees a table that is half of either.
+//! - Linear tables, by which an entry refers to a table of its own level, are refused.
+//! - A vCPU has a physical CPU to itself; there is no process context identifier, and no private
+//!   copy of the root (XPTI).
+//! - Once an entry that is not safe against L1TF was seen, shadow paging is noted and changes
+//!   nothing else.
+//! - Call gates in descriptor tables are refused, and an LDT is noted and not loaded.
+//! - Caches of memory have no effect: `MMUEXT_FLUSH_CACHE` only checks the right to it.
+//!
+//! # Invariants of the contract that have no reaction to see here
+//!
+//! - I9, second half, and the part of I14 in which a guest gets `#GP`: debug builds of Xen only.
+//! - I34, for `memory_op`: its command is a method here, and cannot have bits too many.
+//! - I23 is the caller's for arrays that are passed as slices, which cannot change meanwhile;
+//!   [`Machine::hypercall`] reads them from the guest's memory.
 #![forbid(unsafe_code)]
 
 mod access;
@@ -45,10 +91,10 @@ mod types;
 mod typing;
 mod update;
 mod va_mapping;
+mod walk;
 
 pub use access::{
     Store,
-    Walk,
     M2P_END,
     XEN_END,
     XEN_START, //
@@ -135,3 +181,4 @@ pub use types::{
     PAGE_SIZE, //
 };
 pub use va_mapping::uvmf;
+pub use walk::Walk;
