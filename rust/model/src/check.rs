@@ -225,3 +225,74 @@ fn disagreements(frame: &Frame, tally: &Tally) -> Vec<&'static str> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::*;
+    use crate::tlb::Translation;
+    use crate::*;
+
+    /// Checks that `check()` finds one thing, which `spoil` did to a frame.
+    fn finds(what: &str, spoil: impl FnOnce(&mut Frame)) {
+        let mut guest = Guest::domu();
+        let frame = guest.page();
+        guest.map(0, frame, KERNEL_RW).unwrap();
+        let good = guest.machine.frames[frame.index()].clone();
+        spoil(&mut guest.machine.frames[frame.index()]);
+        let wrong = guest.check();
+        assert!(
+            wrong.iter().any(|line| line.contains(what)),
+            "{what}: {wrong:?}"
+        );
+        assert!(wrong[0].contains("Leaf"), "the reasons are told: {wrong:?}");
+        guest.machine.frames[frame.index()] = good;
+    }
+
+    #[test]
+    fn what_is_spoilt_is_found() {
+        finds("the count is not", |frame| frame.count += 1);
+        finds("the type count is not", |frame| frame.type_count += 1);
+        finds("the type is not", |frame| frame.kind = PageType::SegDesc);
+        finds("was not audited", |frame| frame.validated = false);
+        finds("different types", |frame| {
+            frame.pinned = true;
+            frame.kind = PageType::Table(Level::L1);
+        });
+        finds("a free frame is in use", |frame| {
+            frame.owner = Owner::Nobody
+        });
+    }
+
+    #[test]
+    fn an_owned_frame_that_nothing_keeps_is_found() {
+        let mut guest = Guest::domu();
+        let frame = guest.page();
+        guest.machine.frames[frame.index()].count = 0;
+        guest.machine.frames[frame.index()].allocated = false;
+        assert!(guest.check()[0].contains("nothing keeps it"));
+        guest.machine.frames[frame.index()].count = 1;
+        guest.machine.frames[frame.index()].allocated = true;
+    }
+
+    #[test]
+    fn a_writable_translation_to_a_table_is_found() {
+        let mut guest = Guest::domu();
+        let (who, va, root) = (
+            guest.who,
+            guest.va(0),
+            guest.start_of_day(guest.domain).root,
+        );
+        let translation = Translation {
+            mfn: root,
+            writable: true,
+            dirty: true,
+            global: false,
+        };
+        guest.machine.vcpu_mut(who).tlb.insert(va, translation);
+        assert!(guest.check()[0].contains("caches a writable translation"));
+        guest.write_u64(who, va, 0).unwrap();
+        assert!(guest.check()[0].contains("behind Xen's back"));
+        guest.machine.noted.clear();
+        guest.machine.vcpu_mut(who).tlb.drop_all();
+    }
+}

@@ -120,3 +120,53 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::*;
+    use crate::*;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    #[test]
+    fn an_interloper_in_a_multicall_is_no_part_of_it() {
+        let mut guest = Guest::with_two_vcpus();
+        let (who, other) = (guest.who, guest.other());
+        guest.set_interloper(Some(Box::new(move |machine, _| {
+            machine.mmuext_one(other, MmuExtOp::TlbFlushLocal).unwrap();
+        })));
+        let flush = || MulticallEntry::MmuextOp {
+            ops: vec![MmuExtOp::TlbFlushLocal],
+            foreigndom: SELF,
+        };
+        assert_eq!(guest.multicall(who, &[flush(), flush()]), Ok(vec![0, 0]));
+        guest.set_interloper(None);
+        // The multicall, and a call of the other before it and before each of its elements.
+        assert_eq!(guest.stats().world_entries, 1 + 3);
+        assert_eq!(guest.stats().local_flushes, 2 + 3);
+    }
+
+    #[test]
+    fn sites_are_numbered_and_tell_what_is_about_to_happen() {
+        let mut guest = Guest::domu();
+        let (who, frame) = (guest.who, guest.page());
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let sites = seen.clone();
+        guest.set_injector(Some(Box::new(move |site| {
+            sites
+                .borrow_mut()
+                .push((site.call, site.index, site.of, site.number));
+            (site.call == Call::Multicall).then_some(Errno::EFAULT)
+        })));
+        let first = guest.nr_sites();
+        assert_eq!(guest.multicall(who, &[]), Err(Errno::EFAULT));
+        let updates = [MmuUpdate::machphys(frame, 1); 2];
+        assert_eq!(guest.mmu_update(who, &updates, SELF).result, Ok(()));
+        let expected = [
+            (Call::Multicall, 0, 0, first),
+            (Call::MmuUpdate, 0, 2, first + 1),
+            (Call::MmuUpdate, 1, 2, first + 2),
+        ];
+        assert_eq!(*seen.borrow(), expected);
+    }
+}

@@ -42,6 +42,9 @@ pub(crate) const TABLE: u64 = PRESENT | RW | USER | ACCESSED | DIRTY;
 /// The first leaf of the initial region that maps nothing.
 const FREE_LEAF: usize = 256;
 
+/// Pages at the end of the guest that neither image nor p2m list take.
+const SPARE_PAGES: usize = 400;
+
 const FRAMES: u64 = 8192;
 
 /// A machine and a guest in it. It is checked when it is dropped.
@@ -76,13 +79,14 @@ impl Guest {
 
     /// Builds the guest on a machine of its own.
     pub(crate) fn on(machine: Config, config: DomainConfig) -> Self {
+        let next = config.nr_pages as usize - SPARE_PAGES;
         let mut machine = Machine::new(machine);
         let domain = machine.create_domain(config).expect("the guest fits");
         Self {
             machine,
             domain,
             who: domain.vcpu(0),
-            next: 200,
+            next,
         }
     }
 

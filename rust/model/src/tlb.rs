@@ -226,6 +226,22 @@ mod tests {
     }
 
     #[test]
+    fn a_stamp_as_old_as_the_last_flush_is_not_old_enough() {
+        let mut guest = Guest::domu();
+        let tables: Vec<Mfn> = (0..4).map(|_| guest.table(&[])).collect();
+        for (number, &table) in tables.iter().enumerate() {
+            guest.map(number, table, KERNEL_RW).unwrap();
+        }
+        let alternating = rounds(&mut guest, |guest| {
+            for (number, &table) in tables.iter().enumerate() {
+                guest.map(number, table, KERNEL_RO).unwrap();
+                guest.pin(Level::L1, table).unwrap();
+            }
+        });
+        assert_eq!(alternating, 4);
+    }
+
+    #[test]
     fn a_frame_that_becomes_what_it_was_is_not_flushed_for() {
         let mut guest = Guest::domu();
         let table = guest.table(&[]);

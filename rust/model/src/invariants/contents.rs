@@ -275,3 +275,66 @@ fn i14_a_granted_leaf_that_was_cleared_cannot_be_unmapped() {
     assert_eq!(guest.grant_unmap(who, &[unmap]), [Err(GrantError::General)]);
     assert_eq!(guest.frame(mfn).count(), 1);
 }
+
+#[test]
+fn i14_a_leaf_is_unmapped_with_the_rights_that_it_was_mapped_with() {
+    let (mut guest, _, granted) = guest_with_grant();
+    let (who, at) = (guest.who, guest.leaf(0));
+    guest.update(at, 0).unwrap();
+    let readonly = GrantMap {
+        host_addr: at,
+        flags: gntmap::HOST_MAP | gntmap::CONTAINS_PTE | gntmap::READONLY,
+        reference: 8,
+        domain: DomainId(1),
+    };
+    let again = guest.grant_map(who, &[readonly])[0].unwrap();
+    let unmap = |handle| GrantUnmap {
+        host_addr: at,
+        dev_bus_addr: 0,
+        handle,
+    };
+    let results = guest.grant_unmap(who, &[unmap(granted.handle), unmap(again.handle)]);
+    assert_eq!(results, [Err(GrantError::General), Ok(())]);
+}
+
+#[test]
+fn i14_grants_are_mapped_by_whom_they_are_for_and_as_they_allow() {
+    let mut guest = Guest::domu();
+    let other = guest.add_domu();
+    let (who, to) = (guest.who, guest.domain);
+    let mfn = guest.start_of_day(other).frames[500];
+    let readonly = true;
+    guest.grant(other, 1, Grant { to, mfn, readonly });
+    let to = other;
+    guest.grant(other, 2, Grant { to, mfn, readonly });
+    let host_addr = guest.va(0);
+    let map = |reference, flags, domain| GrantMap {
+        host_addr,
+        flags,
+        reference,
+        domain,
+    };
+    let flags = gntmap::HOST_MAP | gntmap::READONLY;
+    let wrong = [
+        (map(1, gntmap::HOST_MAP, other), GrantError::General),
+        (map(1, 0, other), GrantError::BadReference),
+        (map(2, flags, other), GrantError::BadReference),
+        (map(3, flags, other), GrantError::BadReference),
+        (map(1, flags, DomainId(9)), GrantError::BadDomain),
+    ];
+    for (map, error) in wrong {
+        assert_eq!(guest.grant_map(who, &[map]), [Err(error)]);
+    }
+    let device = map(1, flags | gntmap::DEVICE_MAP, other);
+    let granted = guest.grant_map(who, &[device])[0].unwrap();
+    assert_eq!(granted.dev_bus_addr, mfn.maddr());
+    assert_eq!(guest.frame(mfn).count(), 3);
+    guest.end_grant(other, 1);
+    let unmap = GrantUnmap {
+        host_addr,
+        dev_bus_addr: granted.dev_bus_addr,
+        handle: granted.handle,
+    };
+    assert_eq!(guest.grant_unmap(who, &[unmap]), [Ok(())]);
+    assert_eq!(guest.frame(mfn).count(), 1);
+}

@@ -285,3 +285,37 @@ fn i42_a_domain_that_cannot_be_saved_is_not_migrated() {
         guest.root(guest.who).unwrap()
     );
 }
+
+#[test]
+fn i41_a_large_page_cannot_be_migrated() {
+    let config = DomainConfig::dom0(262_144 + 512).compact();
+    let mut guest = Guest::on(Config::new(400_000, 1), config);
+    publish(&mut guest);
+    let domain = guest.domain;
+    let start = guest.start_of_day(domain).clone();
+    // By the tree, since the linear list has the large page.
+    let who = guest.who;
+    let top = guest.table(&[]);
+    for middle in 0..2 {
+        let table = guest.table(&[]);
+        guest.set_frame_word(top, middle, table.0);
+        for index in (0..512).take_while(|index| middle * 512 + index < 513) {
+            let va = start.mfn_list + 4096 * (middle * 512 + index) as u64;
+            let page = guest.translate(who, va).unwrap().mfn;
+            guest.set_frame_word(table, index, page.0);
+        }
+    }
+    guest.set_shared_word(domain, shared_info::P2M_CR3, 0);
+    guest.set_shared_word(domain, shared_info::FRAME_LIST_LIST, top.0);
+    let table = guest.table_for(who, start.mfn_list, Level::L2).unwrap();
+    let entry = guest.frame_word(table, 0);
+    let index = 0;
+    assert_eq!(
+        save_errors(&guest),
+        [SaveError::BadEntry {
+            table,
+            index,
+            entry
+        }]
+    );
+}

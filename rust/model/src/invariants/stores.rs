@@ -72,6 +72,29 @@ fn i15_stores_to_upper_and_to_untyped_tables_fault_everywhere() {
 }
 
 #[test]
+fn i15_only_own_tables_in_use_take_stores() {
+    let mut guest = Guest::dom0();
+    let who = guest.who;
+    let table = mapped_table(&mut guest, true);
+    guest.unpin(table).unwrap();
+    assert_eq!(guest.frame(table).page_type(), PageType::Table(Level::L1));
+    let va = guest.va(0);
+    assert!(guest.write_u64(who, va, ACCESSED).is_err());
+
+    let other = guest.add_domu();
+    let other_vcpu = other.vcpu(0);
+    let virt_base = DomainConfig::domu(0).virt_base;
+    let foreign = guest.table_for(other_vcpu, virt_base, Level::L1).unwrap();
+    let update = MmuUpdate::normal(guest.leaf(1), Entry::new(foreign, USER_RO).0);
+    assert_eq!(
+        guest.mmu_update(who, &[update], other.0.into()).result,
+        Ok(())
+    );
+    let va = guest.va(1);
+    assert!(guest.write_u64(who, va + 8 * 511, ACCESSED).is_err());
+}
+
+#[test]
 fn i15_user_mode_never_writes_tables() {
     let mut guest = Guest::dom0();
     let table = guest.table(&[]);
