@@ -356,6 +356,7 @@ impl LocalQueue {
         }
         let mut reports = Reports::new();
         let queue = self.queue();
+        let first = queue.records[range.start].caller;
         for index in range {
             let (call, record) = (&queue.calls[index], &queue.records[index]);
             if call.result >= 0 {
@@ -371,6 +372,7 @@ impl LocalQueue {
                 _ => recover::single(record, call, &mut reports),
             }
         }
+        recover::finish(&mut reports, first);
         reports
     }
 

@@ -2,22 +2,31 @@
 
 //! What is done about calls that Xen refused.
 //!
-//! Xen stops at the first element of an array that it refuses. The elements behind it are carried
-//! out here one by one, since they have nothing to do with it, and each refused one is noted. The
-//! notes are printed when the queue is empty again.
+//! Xen stops at the first element of an array that it refuses, and goes on with the next call. The
+//! elements behind it are carried out here one by one, since they have nothing to do with it, and
+//! each refused one is noted. The notes are printed when the queue is empty again.
+//!
+//! That is later than the calls behind the array, which may have relied on it: a table that is
+//! still pinned cannot be made writable, and TLBs were flushed too early. So what Xen refused of
+//! those calls is tried again, and TLBs are flushed once more.
 
 #![forbid(unsafe_code)]
 
+use crate::addr::Vaddr;
+use crate::entry::MachineEntry;
 use crate::multicall::queue::Record;
 use crate::platform::{
     die,
     mmu_update_one,
     mmuext_op,
+    number,
     refused,
+    update_va_mapping,
     Call,
     Caller,
     ExtOp,
     MmuUpdate,
+    VaFlush,
     XenError, //
 };
 use core::ffi::CStr;
@@ -39,6 +48,8 @@ const MAX_REPORTS: usize = 8;
 pub(super) struct Reports {
     reports: [Option<Report>; MAX_REPORTS],
     total: usize,
+    /// Whether operations were carried out later than calls behind them.
+    late: bool,
 }
 
 impl Reports {
@@ -46,6 +57,7 @@ impl Reports {
         Self {
             reports: [None; MAX_REPORTS],
             total: 0,
+            late: false,
         }
     }
 
@@ -113,6 +125,8 @@ impl Element for ExtOp {
 
 /// Notes the refused element of an array, and carries out the ones behind it.
 ///
+/// The refused one is tried again if what is in front of the call was late.
+///
 /// `element` returns the elements of the array.
 #[cold]
 pub(super) fn go_on<T: Element>(
@@ -121,7 +135,7 @@ pub(super) fn go_on<T: Element>(
     reports: &mut Reports,
     element: impl Fn(usize) -> Option<T>,
 ) {
-    let mut error = Some(error);
+    let mut error = (!reports.late).then_some(error);
 
     for index in record.done as usize..record.value {
         let Some(element) = element(index) else {
@@ -130,7 +144,10 @@ pub(super) fn go_on<T: Element>(
         // The first is the one that Xen has refused already.
         let refusal = match error.take() {
             Some(error) => Some(error),
-            None => element.carry_out().err().map(XenError::errno),
+            None => {
+                reports.late = true;
+                element.carry_out().err().map(XenError::errno)
+            }
         };
         if let Some(error) = refusal {
             let (target, value) = element.describe();
@@ -145,9 +162,18 @@ pub(super) fn go_on<T: Element>(
     }
 }
 
-/// Notes a refused call that has no array.
+/// Notes a refused call that has no array, or carries it out if it was only too early.
 #[cold]
 pub(super) fn single(record: &Record, call: &Call, reports: &mut Reports) {
+    let mut error = call.result;
+    if reports.late && record.op == number::UPDATE_VA_MAPPING {
+        let entry = MachineEntry::from_raw(record.value);
+        // TLBs are flushed in `finish()`.
+        match update_va_mapping(Vaddr::new(record.target), entry, VaFlush::None) {
+            Ok(()) => return,
+            Err(refusal) => error = refusal.errno(),
+        }
+    }
     let (what, target, value) = if record.op == 0 {
         // Filled in by C code: the call itself is all there is, if Xen left it alone.
         (c"hypercall", call.op, call.args[0])
@@ -158,9 +184,28 @@ pub(super) fn single(record: &Record, call: &Call, reports: &mut Reports) {
         what,
         target,
         value,
-        error: call.result,
+        error,
         by: record.caller,
     });
+}
+
+/// Makes up for flushes of TLBs that came too early, on behalf of `by`.
+#[cold]
+pub(super) fn finish(reports: &mut Reports, by: Caller) {
+    if !reports.late {
+        return;
+    }
+    let flush = ExtOp::flush_all();
+    if let Err(error) = flush.carry_out() {
+        let (target, value) = flush.describe();
+        reports.note(Report {
+            what: ExtOp::WHAT,
+            target,
+            value,
+            error: error.errno(),
+            by,
+        });
+    }
 }
 
 /// Xen could not even read the queue: nothing that relies on it holds any more.

@@ -154,7 +154,12 @@ mod queue_memory {
 #[kernel::macros::kunit_tests(xen_pv_mmu_batch)]
 mod batches {
     use crate::addr::Maddr;
-    use crate::entry::MachineEntry;
+    use crate::entry::{
+        bits,
+        MachineEntry, //
+    };
+    use crate::frame::Mfn;
+    use crate::level::Level;
     use crate::multicall::{
         self,
         is_queue_empty,
@@ -176,7 +181,8 @@ mod batches {
         Command,
         ExtOp,
         OwnedPage,
-        PreemptOff, //
+        PreemptOff,
+        VaFlush, //
     };
     use core::ffi::c_void;
     use kernel::prelude::*;
@@ -304,6 +310,44 @@ mod batches {
             && report.error == -22
             && report.by == Caller(0x1234)));
         assert_eq!(applied, [true, true]);
+        Ok(())
+    }
+
+    #[test]
+    fn calls_behind_a_refused_element_find_the_others_done() -> Result {
+        if !is_pv_domain() {
+            return Ok(());
+        }
+        let page = OwnedPage::zeroed().ok_or(ENOMEM)?;
+        let vaddr = direct_of(page.pfn());
+        let (slot, _) = lookup(vaddr).ok_or(EINVAL)?;
+        let mfn = p2m::mfn_of(page.pfn()).ok_or(EINVAL)?;
+        let nobody = Mfn::new((1 << 40) - 1);
+        let writable = slot.read();
+        {
+            let mut batch = Batch::open(Issue::Now, Caller::here());
+            batch.update_va(vaddr, writable.without(bits::RW), VaFlush::None);
+            batch.ext(ExtOp::pin(Level::L1, mfn));
+        }
+
+        keep_reports();
+        {
+            // A table cannot become writable before its pin is dropped.
+            let mut batch = Batch::open(Issue::Now, Caller(0x1234));
+            batch.ext(ExtOp::unpin(nobody));
+            batch.ext(ExtOp::unpin(mfn));
+            batch.update_va(vaddr, writable, VaFlush::None);
+        }
+        let (count, last) = print_reports();
+        let is_writable = slot.read().raw() & bits::RW != 0;
+        if !is_writable {
+            let mut batch = Batch::open(Issue::Now, Caller::here());
+            batch.update_va(vaddr, writable, VaFlush::PageAll);
+        }
+
+        assert!(is_writable);
+        assert_eq!(count, 1);
+        assert!(last.is_some_and(|report| report.value == nobody.raw()));
         Ok(())
     }
 }
