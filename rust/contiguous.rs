@@ -221,6 +221,15 @@ mod tests {
             .count()
     }
 
+    #[cfg(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION)]
+    fn frames(start: Paddr, count: usize) -> Result<KVec<Option<Mfn>>> {
+        let mut frames = KVec::with_capacity(count, GFP_KERNEL)?;
+        for index in 0..count {
+            frames.push(p2m::mfn_of(start.pfn().add(index)), GFP_KERNEL)?;
+        }
+        Ok(frames)
+    }
+
     #[test]
     fn regions_become_contiguous_and_are_given_back() -> Result {
         if !is_pv_domain() {
@@ -263,6 +272,49 @@ mod tests {
         let after = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
         assert_eq!(before, after);
         assert_eq!(memory.nr_lost_words(), 0);
+        Ok(())
+    }
+
+    #[cfg(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION)]
+    #[test]
+    fn failed_exchange_changes_nothing() -> Result {
+        use crate::platform::{
+            Armed,
+            Fault, //
+        };
+
+        if !is_pv_domain() {
+            return Ok(());
+        }
+        // Larger ones need memory for the exchange.
+        for (kind, order) in [
+            (Fault::Exchange, 0),
+            (Fault::Exchange, SMALL_ORDER),
+            (Fault::Exchange, SMALL_ORDER + 1),
+            (Fault::Alloc, SMALL_ORDER + 1),
+        ] {
+            let count = 1usize << order;
+            let mut memory = OwnedRegion::new(order).ok_or(ENOMEM)?;
+            let start = memory.region().start();
+
+            let before = frames(start, count)?;
+            let armed = Armed::new(kind, 0, 1, 12);
+            let created = create(memory.region(), 0, Caller::here());
+            assert_eq!((created, armed.disarm()), (Err(NotExchanged), 1));
+            assert!(frames(start, count)?[..] == before[..]);
+            assert_eq!(memory.nr_lost_words(), 0);
+
+            assert!(create(memory.region(), 0, Caller::here()).is_ok());
+            let contiguous = frames(start, count)?;
+            let armed = Armed::new(Fault::Exchange, 0, 1, 12);
+            destroy(memory.region(), Caller::here());
+            assert_eq!(armed.disarm(), 1);
+            assert!(frames(start, count)?[..] == contiguous[..]);
+            assert_eq!(memory.nr_lost_words(), 0);
+
+            destroy(memory.region(), Caller::here());
+            assert_eq!(inconsistent(start, count), 0);
+        }
         Ok(())
     }
 }

@@ -18,6 +18,13 @@
 #![deny(unsafe_code)]
 
 mod debug;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION)]
+mod fault;
+#[cfg(all(
+    CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION,
+    CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST
+))]
+mod fault_tests;
 #[allow(unsafe_code)]
 mod queue;
 mod recover;

@@ -38,6 +38,8 @@
 #include <xen/xen-ops.h>
 #include <xen/xen.h>
 
+#include "../fault.h"
+
 /* The symbols of mmu_pv.c that C declares nowhere but in that file. */
 pteval_t xen_pte_val(pte_t pte);
 pgdval_t xen_pgd_val(pgd_t pgd);

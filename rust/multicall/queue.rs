@@ -318,6 +318,8 @@ impl LocalQueue {
         let range = queue.issued as usize..queue.nr_calls as usize;
         queue.issued = queue.nr_calls;
 
+        #[cfg(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION)]
+        let refusals = super::fault::Refusals::choose(queue, range.clone());
         let calls = &mut queue.calls[range.clone()];
         let whole = match calls {
             [] => return None,
@@ -328,6 +330,8 @@ impl LocalQueue {
             }
             _ => multicall(calls),
         };
+        #[cfg(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION)]
+        refusals.apply(calls);
         let refused = whole.is_err() || calls.iter().any(|call| call.result < 0);
         let reports = refused.then(|| self.recover(range, whole));
 

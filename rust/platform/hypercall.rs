@@ -7,6 +7,10 @@
 use crate::addr::Vaddr;
 use crate::entry::MachineEntry;
 use crate::platform::abi::*;
+use crate::platform::{
+    fault,
+    Fault, //
+};
 use core::ffi::c_void;
 use kernel::bindings::{
     self,
@@ -95,6 +99,8 @@ unsafe fn hypercall5(op: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: 
 #[inline]
 pub(crate) fn mmu_update(updates: &mut [MmuUpdate], domid: usize) -> Result<(), (XenError, usize)> {
     let mut done: u32 = 0;
+    let refused = (0..updates.len()).find_map(|index| Some((index, fault(Fault::Remap).err()?)));
+    let count = refused.map_or(updates.len(), |(index, _)| index);
 
     // SAFETY: The array and `done` are valid for the time of the call. Page-table changes are
     // architecture-level effects, which the modules above answer for.
@@ -102,14 +108,14 @@ pub(crate) fn mmu_update(updates: &mut [MmuUpdate], domid: usize) -> Result<(), 
         hypercall5(
             number::MMU_UPDATE,
             updates.as_mut_ptr() as usize,
-            updates.len(),
+            count,
             &raw mut done as usize,
             domid,
             0,
         )
     };
     match XenError::check(ret) {
-        Ok(_) => Ok(()),
+        Ok(_) => refused.map_or(Ok(()), |(index, error)| Err((error, index))),
         Err(error) => Err((error, done as usize)),
     }
 }
@@ -119,6 +125,7 @@ pub(crate) fn mmu_update(updates: &mut [MmuUpdate], domid: usize) -> Result<(), 
 pub(crate) fn mmu_update_one(update: MmuUpdate) -> Result<(), XenError> {
     let mut update = update;
 
+    fault(Fault::of_update(&update))?;
     // SAFETY: As in `mmu_update()`; a null pointer for `done` is allowed.
     let ret = unsafe {
         hypercall5(
@@ -137,6 +144,7 @@ pub(crate) fn mmu_update_one(update: MmuUpdate) -> Result<(), XenError> {
 pub(crate) fn mmuext_op(op: ExtOp) -> Result<(), XenError> {
     let mut op = op;
 
+    fault(Fault::of_ext(&op))?;
     // SAFETY: As in `mmu_update()`.
     let ret = unsafe { hypercall5(number::MMUEXT_OP, &raw mut op as usize, 1, 0, DOMID_SELF, 0) };
     XenError::check(ret).map(|_| ())
@@ -148,6 +156,7 @@ pub(crate) fn update_va_mapping(
     entry: MachineEntry,
     flush: VaFlush,
 ) -> Result<(), XenError> {
+    fault(Fault::VaMapping)?;
     // SAFETY: No pointers are passed; for the change see `mmu_update()`.
     let ret = unsafe {
         hypercall5(
@@ -223,6 +232,9 @@ pub(crate) fn exchange(
     if frames_in.len() << order_in != frames_out.len() << order_out {
         return Some(false);
     }
+    if fault(Fault::Exchange).is_err() {
+        return Some(false);
+    }
     let extents = frames_in.len();
     let mut exchange = bindings::xen_memory_exchange {
         in_: bindings::xen_memory_reservation {
@@ -267,6 +279,9 @@ pub(crate) fn exchange(
 /// `ops` points to `count` operations of the kind that `command` takes, and they are right: what
 /// they map and unmap is the caller's to map and unmap.
 pub(crate) unsafe fn grant_table_op(command: u32, ops: *mut c_void, count: u32) -> isize {
+    if let Err(error) = fault(Fault::Grant) {
+        return error.errno();
+    }
     // SAFETY: By the contract of this function.
     unsafe {
         hypercall5(

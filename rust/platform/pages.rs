@@ -13,7 +13,9 @@ use crate::frame::Pfn;
 use crate::platform::{
     direct,
     direct_of,
+    fault,
     phys,
+    Fault,
     ReadMostly,
     Table, //
 };
@@ -178,6 +180,7 @@ impl OwnedPage {
     }
 
     fn with_flags(flags: u32) -> Option<Self> {
+        fault(Fault::Alloc).ok()?;
         // SAFETY: Only reads the state of the allocator.
         let page = if unsafe { bindings::slab_is_available() } {
             // SAFETY: The flags allow to sleep, which the callers' context does.
@@ -330,6 +333,7 @@ impl WordArray {
     ///
     /// Context: any; does not sleep.
     pub(crate) fn new(count: usize) -> Option<Self> {
+        fault(Fault::Alloc).ok()?;
         let pages = crate::addr::pages_for(count * size_of::<usize>());
         let order = pages.next_power_of_two().trailing_zeros();
         let flags = bindings::GFP_ATOMIC | bindings::__GFP_ZERO | bindings::__GFP_NOWARN;

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Refusals of queued operations on request, as Xen would refuse them.
+//!
+//! An array is cut before the element that is to fail, so that Xen carries out what is in front of
+//! it and says how much that was. A call that has no array is swapped for one that does nothing.
+
+#![forbid(unsafe_code)]
+
+use crate::multicall::queue::{
+    Queue,
+    MAX_CALLS, //
+};
+use crate::platform::{
+    fault,
+    number,
+    Call,
+    ExtOp,
+    Fault,
+    MmuUpdate,
+    XenError,
+    DOMID_SELF, //
+};
+use core::ops::Range;
+
+/// The refusals of a flush.
+pub(super) struct Refusals {
+    /// For each call its errno, negative, or 0.
+    errors: [i16; MAX_CALLS],
+}
+
+impl Refusals {
+    /// Chooses what is refused of the calls in `range`, and keeps it from Xen.
+    pub(super) fn choose(queue: &mut Queue, range: Range<usize>) -> Self {
+        let mut errors = [0; MAX_CALLS];
+
+        for (index, place) in range.zip(&mut errors) {
+            let record = queue.records[index];
+            let refusal = match record.op {
+                number::MMU_UPDATE => first(record.value, |at| {
+                    let update = queue.read_arg::<MmuUpdate>(record.target, at)?;
+                    fault(Fault::of_update(&update)).err()
+                }),
+                number::MMUEXT_OP => first(record.value, |at| {
+                    let op = queue.read_arg::<ExtOp>(record.target, at)?;
+                    fault(Fault::of_ext(&op)).err()
+                }),
+                number::UPDATE_VA_MAPPING => fault(Fault::VaMapping).err().map(|error| (0, error)),
+                _ => None,
+            };
+            let Some((at, error)) = refusal else {
+                continue;
+            };
+            *place = error.errno() as i16;
+            let call = &mut queue.calls[index];
+            if record.op == number::UPDATE_VA_MAPPING {
+                call.op = number::MMU_UPDATE;
+                call.args = [0, 0, 0, DOMID_SELF, 0, 0];
+            } else {
+                call.args[1] = at;
+            }
+        }
+        Self { errors }
+    }
+
+    /// Puts the refusals in the results of `calls`, but for calls that Xen refused on its own.
+    pub(super) fn apply(&self, calls: &mut [Call]) {
+        for (call, error) in calls.iter_mut().zip(self.errors) {
+            if error != 0 && call.result >= 0 {
+                call.result = error as isize;
+            }
+        }
+    }
+}
+
+/// Returns the first of `count` elements that is refused, and the error.
+fn first(count: usize, refusal: impl Fn(usize) -> Option<XenError>) -> Option<(usize, XenError)> {
+    (0..count).find_map(|at| refusal(at).map(|error| (at, error)))
+}
