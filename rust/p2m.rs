@@ -24,6 +24,11 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod build;
+#[cfg(all(
+    CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION,
+    CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST
+))]
+mod fault_tests;
 pub(crate) mod grow;
 pub(crate) mod layout;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]

@@ -106,15 +106,17 @@ impl<'list> Update<'list> {
     }
 
     /// Sets an entry of a table that maps the list, and forgets what TLBs know of `page`.
-    fn set(&mut self, slot: Slot, entry: PseudoEntry, page: Vaddr) {
-        let mut batch = Batch::open(Issue::Now, Caller::here());
-        batch.update(
-            Command::Normal,
-            machine_address(slot.vaddr()),
-            convert::to_machine(entry),
-        );
-        // A CPU that still reads the shared page would miss the words stored from now on.
-        batch.ext(ExtOp::flush_page_all(page));
+    ///
+    /// Returns whether Xen has agreed; if not, it was reported, and the old entry is there.
+    fn set(&mut self, slot: Slot, entry: PseudoEntry, page: Vaddr) -> bool {
+        let entry = convert::to_machine(entry);
+        {
+            let mut batch = Batch::open(Issue::Now, Caller::here());
+            batch.update(Command::Normal, machine_address(slot.vaddr()), entry);
+            // A CPU that still reads the shared page would miss the words stored from now on.
+            batch.ext(ExtOp::flush_page_all(page));
+        }
+        slot.read().mfn() == entry.mfn()
     }
 }
 
@@ -162,18 +164,19 @@ fn own_table(pfn: Pfn) -> Result<(), CannotGrow> {
     alloc::table_now(Mm::kernel(), table.pfn(), Level::L1, Caller::here());
     let taken = with_list(|list| {
         let current = leaf_slot(pfn).map(Slot::table);
-        if current != Some(shared) {
-            return false;
-        }
-        Update::begin(list).set(above, entry, page);
-        true
+        current == Some(shared) && Update::begin(list).set(above, entry, page)
     });
     if taken {
         table.leak();
     } else {
         alloc::release_table(table.pfn(), Level::L1, Caller::here());
     }
-    Ok(())
+    // Not taken because another CPU was faster, or because Xen has refused it: what is in a shared
+    // table must not change.
+    match leaf_slot(pfn).map(|slot| Shared::of_table(slot.table())) {
+        Some(None) => Ok(()),
+        _ => Err(CannotGrow),
+    }
 }
 
 /// Makes sure that the tree has a middle page for `pfn`, as far as it reaches.
@@ -214,11 +217,16 @@ fn own_leaf(pfn: Pfn) -> Result<(), CannotGrow> {
         if Shared::of_leaf(slot) != Some(shared) {
             return;
         }
-        Update::begin(list).set(slot, entry, p2m_word_address(pfn).page_start());
+        if !Update::begin(list).set(slot, entry, p2m_word_address(pfn).page_start()) {
+            return;
+        }
         if let Some(tree) = &mut list.tree {
             tree.set_leaf(pfn, leaf);
         }
         page.leak();
     });
-    Ok(())
+    match Shared::of_leaf(slot) {
+        None => Ok(()),
+        Some(_) => Err(CannotGrow),
+    }
 }

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of growing the p2m list while allocations and hypercalls fail on request.
+
+#![forbid(unsafe_code)]
+
+#[kernel::macros::kunit_tests(xen_pv_mmu_p2m_faults)]
+mod growing {
+    use crate::frame::{
+        Mfn,
+        P2mEntry,
+        P2mWord,
+        Pfn, //
+    };
+    use crate::p2m::build::Shared;
+    use crate::p2m::{
+        self,
+        grow,
+        layout, //
+    };
+    use crate::platform::{
+        is_pv_domain,
+        keep_reports,
+        print_reports,
+        xen_p2m_size,
+        Armed,
+        Fault,
+        SharedP2m, //
+    };
+
+    const FOREIGN: P2mEntry = P2mEntry::Foreign(Mfn::new(0x1234));
+    const EBUSY: u32 = 16;
+
+    /// A part of the list that has neither pages nor a table of its own, and its neighbour.
+    struct Part {
+        start: Pfn,
+        before: P2mEntry,
+        neighbour: Pfn,
+        generation: usize,
+    }
+
+    impl Part {
+        /// Finds the first such part, if the list is long enough.
+        fn find() -> Option<Self> {
+            let last_frame = grow::with_list(|list| list.last_frame);
+            let start = Pfn::new(last_frame.next_multiple_of(layout::FRAMES_PER_MIDDLE));
+            let neighbour = start.add(layout::FRAMES_PER_MIDDLE);
+
+            (neighbour.raw() + layout::FRAMES_PER_MIDDLE <= xen_p2m_size.get()).then(|| Self {
+                start,
+                before: p2m::word(start).decode(),
+                neighbour,
+                generation: SharedP2m::generation(),
+            })
+        }
+
+        fn set(&self) -> bool {
+            p2m::set(self.start, P2mWord::encode(self.start, FOREIGN))
+        }
+
+        /// Whether the list says what it said before, here and next to it.
+        fn is_untouched(&self) -> bool {
+            [
+                self.start,
+                self.start.add(511),
+                self.start.add(512),
+                self.neighbour,
+            ]
+            .into_iter()
+            .all(|pfn| p2m::word(pfn).decode() == self.before)
+        }
+
+        /// Whether the tables and pages of several parts are what they have to be.
+        fn are_shared_intact() -> bool {
+            [Shared::Missing, Shared::Identity]
+                .into_iter()
+                .all(|shared| {
+                    let (Some(page), Some(table)) = (shared.page(), shared.table()) else {
+                        return false;
+                    };
+                    (0..512).all(|index| {
+                        page.entry(index).read().raw() == usize::MAX
+                            && Shared::of_leaf(table.entry(index)) == Some(shared)
+                    })
+                })
+        }
+
+        /// Grows without failures, and puts back what the list said.
+        fn works(&self) -> bool {
+            self.set()
+                && p2m::word(self.start).decode() == FOREIGN
+                && p2m::word(self.neighbour).decode() == self.before
+                && p2m::set(self.start, P2mWord::encode(self.start, self.before))
+                && self.is_untouched()
+                && SharedP2m::generation() % 2 == 0
+        }
+    }
+
+    #[test]
+    fn each_allocation_may_fail() {
+        let Some(part) = is_pv_domain().then(Part::find).flatten() else {
+            return;
+        };
+        let mut sites = 0;
+        loop {
+            let armed = Armed::new(Fault::Alloc, sites, 1, EBUSY);
+            let grown = part.set();
+            if armed.disarm() == 0 {
+                assert!(grown);
+                break;
+            }
+            assert!(!grown);
+            assert!(part.is_untouched());
+            assert!(Part::are_shared_intact());
+            sites += 1;
+        }
+        // A table and a page; a middle page as well if the toolstack wants the tree.
+        assert!((1..=3).contains(&sites));
+        assert!(part.works());
+    }
+
+    #[test]
+    fn xen_may_refuse_to_hook_up_what_was_made() {
+        // The table, then the page in it.
+        for index in 0..2 {
+            let Some(part) = is_pv_domain().then(Part::find).flatten() else {
+                return;
+            };
+            keep_reports();
+            let armed = Armed::new(Fault::Update, index, 1, EBUSY);
+            let grown = part.set();
+            let refused = armed.disarm();
+            let (reports, last) = print_reports();
+
+            assert_eq!((grown, refused, reports), (false, 1, 1));
+            assert!(last.is_some_and(|report| report.error == -(EBUSY as isize)));
+            assert!(part.is_untouched());
+            assert!(Part::are_shared_intact());
+            assert_eq!(SharedP2m::generation() % 2, 0);
+            assert!(part.works());
+        }
+    }
+
+    #[test]
+    fn table_may_go_without_its_pin() {
+        let Some(part) = is_pv_domain().then(Part::find).flatten() else {
+            return;
+        };
+        keep_reports();
+        let armed = Armed::new(Fault::Pin, 0, 1, EBUSY);
+        let grown = part.set();
+        let refused = armed.disarm();
+        let (reports, _) = print_reports();
+
+        assert_eq!((grown, refused, reports), (true, 1, 1));
+        assert!(part.works());
+        assert!(SharedP2m::generation() > part.generation);
+    }
+
+    #[test]
+    fn table_that_stays_writable_is_not_used() {
+        let Some(part) = is_pv_domain().then(Part::find).flatten() else {
+            return;
+        };
+        keep_reports();
+        let armed = Armed::new(Fault::VaMapping, 0, 1, EBUSY);
+        let grown = part.set();
+        let refused = armed.disarm();
+        let (reports, _) = print_reports();
+
+        assert_eq!((grown, refused), (false, 1));
+        // Xen itself refuses to pin the table, to hook it up, and to unpin it.
+        assert_eq!(reports, 4);
+        assert!(part.is_untouched());
+        assert!(Part::are_shared_intact());
+        assert!(part.works());
+    }
+}
