@@ -77,7 +77,8 @@ def make_initrd() -> Path:
 
 def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Results, str]:
     """What is wrong with a console log, its KUnit results, the guest's own count."""
-    problems = rules.problems(lines)
+    provoked = [line for line in lines if not line.xen and _is_report(machine, line.text)]
+    problems = rules.problems(sorted(set(lines) - set(provoked), key=lambda line: line.number))
     texts = [line.text for line in lines if not line.xen]
     for marker in machine.markers:
         if not any(re.search(marker, text) for text in texts):
@@ -89,11 +90,30 @@ def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Resu
             passes = sum("PVMMU: PASS " in text for text in texts)
             if passes != int(found[2]):
                 problems.append(Problem(f"the guest counts {found[2]} passes, the log shows {passes}"))
+    problems += _wrong_reports(machine, texts, [line.text for line in provoked])
     tests = ktap.read(texts)
     problems += [Problem(f"KUnit: {name} failed") for name in tests.failures]
     if not any(machines.SUITE in suite for suite in tests.suites):
         problems.append(Problem(f"no KUnit suite named *{machines.SUITE}* ran"))
     return problems, tests, guest
+
+
+def _is_report(machine: Machine, text: str) -> bool:
+    return any(re.fullmatch(pattern, text) for pattern in machine.reports)
+
+
+def _wrong_reports(machine: Machine, texts: list[str], provoked: list[str]) -> list[Problem]:
+    """Provoked reports that are missing, or that no test has counted."""
+    problems = [
+        Problem(f"never reported: {pattern}")
+        for pattern in machine.reports
+        if not any(re.fullmatch(pattern, text) for text in provoked)
+    ]
+    counts = [re.fullmatch(r"PVMMU: COUNT injected=\d+ reports=(\d+)", text) for text in texts]
+    counted = sum(int(count[1]) for count in counts if count)
+    if counted != len(provoked):
+        problems.append(Problem(f"the guest counts {counted} reports, the log shows {len(provoked)}"))
+    return problems
 
 
 def run(machine: Machine, initrd: Path, echo: bool = False) -> Verdict:

@@ -31,10 +31,25 @@ class Machine:
     """Time-out, generous: pure emulation on a shared machine is slow."""
     must_print: tuple[str, ...] = ()
     """Beyond what every machine of its kind must print."""
+    reports: tuple[str, ...] = ()
+    """Whole lines that a rule would catch and that tests provoke: each has to be there, and all of
+    them together as often as the guest's tests have counted."""
 
     @property
     def markers(self) -> tuple[str, ...]:
         return (*KINDS[self.kind], *self.must_print, DONE, OFF)
+
+
+FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-protect:fault-write:fault-pin:fault-fork:fault-growth"
+# gntdev takes its own lock inside of mmap_lock and the other way round, whatever the backend: no lockdep here.
+GRANT_FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-grant lockdep.prove_locking=0"
+# What the backend says of refusals that these provoke; of more than eight in a batch, how many more.
+_REFUSED = r"of 0x[0-9a-f]+ <- 0x[0-9a-f]+ failed: -(EPERM|ENOMEM|EFAULT|EBUSY|EINVAL), called by \w+\+0x[0-9a-f]+/0x[0-9a-f]+"
+REPORTS = (
+    rf"xen_pv_mmu: mmu_update {_REFUSED}",
+    rf"xen_pv_mmu: mmuext_op {_REFUSED}",
+    r"xen_pv_mmu: 12 more operations failed",
+)
 
 
 # fmt: off
@@ -54,6 +69,8 @@ MACHINES = (
     Machine("pvh",            "rust",  "pvh",   2, 1024, "",                 "pvmmu.run=smoke",                          240),
     Machine("stress",         "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        420),
     Machine("debug-2cpu",     "debug", "dom0",  2, 2048, "1024M",            "pvmmu.run=smoke",                          420),
+    Machine("debug-faults",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  FAULTS,                                     600, (), REPORTS),
+    Machine("debug-grants",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  GRANT_FAULTS,                               600),
     Machine("debug-stress",   "debug", "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        600),
 )
 # fmt: on

@@ -3,6 +3,7 @@
 
 import os
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -70,6 +71,31 @@ class Judge(unittest.TestCase):
 
     def test_kernel_lines_between_results_do_no_harm(self):
         self.assertEqual(problems(GOOD.replace("[    1.0]     ok 2", "(XEN) hello\n[    1.0] usb: hello\n[    1.0]     ok 2")), [])
+
+
+class Reports(unittest.TestCase):
+    LINE = "[    5.0] xen_pv_mmu: mmu_update of 0x1002 <- 0x25 failed: -EPERM, called by change_pte_range+0x1/0x2\n"
+    MACHINE = replace(MACHINE, reports=(r"xen_pv_mmu: mmu_update of \S+ <- \S+ failed: -EPERM, called by \S+",))
+    PROVOKED = GOOD.replace("PVMMU: PASS exec\n", f"{LINE}{LINE}PVMMU: COUNT injected=2 reports=2\nPVMMU: PASS exec\n")
+
+    def test_provoked_reports_pass_only_where_they_are_expected(self):
+        self.assertEqual(problems(self.PROVOKED, self.MACHINE), [])
+        self.assertEqual(len(problems(self.PROVOKED)), 3)
+
+    def test_another_report_is_caught(self):
+        for change in (("-EPERM", "-EINVAL"), ("mmu_update", "mmuext_op"), ("change_", "BUG: change_")):
+            with self.subTest(change):
+                log = self.PROVOKED + self.LINE.replace(*change)
+                self.assertEqual(len(problems(log, self.MACHINE)), 1)
+
+    def test_a_report_that_no_test_has_counted_is_noticed(self):
+        self.assertEqual(
+            problems(self.PROVOKED + self.LINE, self.MACHINE), ["the guest counts 2 reports, the log shows 3"]
+        )
+
+    def test_reports_must_appear(self):
+        found = problems(GOOD, self.MACHINE)
+        self.assertTrue(len(found) == 1 and found[0].startswith("never reported"))
 
 
 class Command(unittest.TestCase):

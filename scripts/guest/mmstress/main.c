@@ -11,7 +11,7 @@ static const char usage[] =
 	"usage: mmstress run [-j WORKERS] [-m MIB] [-t SECONDS] [-s SEED] [TEST...]\n"
 	"       mmstress list | time | facts\n"
 	"\n"
-	"  run     the tests named, or all of them, one after the other or\n"
+	"  run     the tests named, or all but fault-*, one after the other or\n"
 	"          (-j above 1) on all CPUs at once; -j 0: one worker more than CPUs;\n"
 	"          -m: the most that a test may touch, memory-hog excepted\n"
 	"  list    the tests by name\n"
@@ -63,7 +63,8 @@ static int run(int argc, char **argv)
 		}
 	}
 	for (size_t i = 0; optind == argc && i < nr_tests; i++)
-		chosen[plan.nr++] = &tests[i];
+		if (!(tests[i].flags & TEST_NAMED))
+			chosen[plan.nr++] = &tests[i];
 	env_init(seed);
 	if (!plan.workers)
 		plan.workers = nr_cpus + 1;

@@ -31,6 +31,7 @@ enum test_flags {
 	TEST_SINGLE = 1,	/* changes something global: one such test at a time */
 	TEST_ALONE = 2,		/* needs the machine for itself */
 	TEST_LAST = 4,		/* looks back at what the others did */
+	TEST_NAMED = 8,		/* makes the kernel complain: only if asked for */
 };
 
 struct test {

@@ -44,6 +44,12 @@ const struct test tests[] = {
 	{ "balloon", test_balloon, TEST_SINGLE, "shrink by 64 MiB and back" },
 	{ "balloon-grow", test_balloon_grow, TEST_SINGLE, "grow and back" },
 	{ "memory-hog", test_memory_hog, TEST_ALONE, "three quarters of memory" },
+	{ "fault-protect", test_fault_protect, TEST_NAMED, "refused changes of protection" },
+	{ "fault-write", test_fault_write, TEST_NAMED, "refused write faults" },
+	{ "fault-pin", test_fault_pin, TEST_NAMED, "tables and roots without pins" },
+	{ "fault-fork", test_fault_fork, TEST_NAMED, "no memory for a user root" },
+	{ "fault-growth", test_fault_growth, TEST_NAMED, "no memory for the p2m list" },
+	{ "fault-grant", test_fault_grant, TEST_NAMED, "refused mappings of grants" },
 	{ "wx", test_wx, TEST_LAST, "no page writable and executable" },
 	{ "dmesg", test_dmesg, TEST_LAST, "the kernel has nothing to complain" },
 };

@@ -41,6 +41,12 @@ void test_cpu_hotplug(void);
 void test_balloon(void);
 void test_balloon_grow(void);
 void test_memory_hog(void);
+void test_fault_protect(void);
+void test_fault_write(void);
+void test_fault_pin(void);
+void test_fault_fork(void);
+void test_fault_growth(void);
+void test_fault_grant(void);
 void test_wx(void);
 void test_dmesg(void);
 
