@@ -23,6 +23,57 @@ pub(crate) const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
 /// Number of entries in a page table of any level.
 pub(crate) const ENTRIES: usize = 512;
 
+/// The number of an entry in a page table of any level.
+///
+/// # Invariants
+///
+/// Below [`ENTRIES`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(transparent)]
+pub(crate) struct Index(usize);
+
+impl Index {
+    /// The first entry.
+    pub(crate) const FIRST: Self = Self(0);
+
+    /// Returns the index of entry `number`, if a table has that many.
+    pub(crate) const fn new(number: usize) -> Option<Self> {
+        if number < ENTRIES {
+            // INVARIANT: As checked.
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    /// Returns the index at which counting to `number` ends, if 0 follows the last one.
+    pub(crate) const fn wrapping(number: usize) -> Self {
+        // INVARIANT: `ENTRIES` is a power of two.
+        Self(number & (ENTRIES - 1))
+    }
+
+    /// Returns the index of the entry that lies `bytes` into a page.
+    pub(crate) const fn at_offset(bytes: usize) -> Self {
+        Self::wrapping(bytes / size_of::<usize>())
+    }
+
+    /// Returns the number.
+    pub(crate) const fn raw(self) -> usize {
+        self.0
+    }
+
+    /// Returns this index and all behind it.
+    pub(crate) fn and_behind(self) -> impl Iterator<Item = Self> {
+        // INVARIANT: The range ends with the last entry.
+        (self.0..ENTRIES).map(Self)
+    }
+
+    /// Returns the indices of all entries.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::FIRST.and_behind()
+    }
+}
+
 /// Number of pages that hold `bytes` bytes.
 pub(crate) const fn pages_for(bytes: usize) -> usize {
     bytes.div_ceil(PAGE_SIZE)
@@ -60,8 +111,8 @@ impl Vaddr {
     }
 
     /// Returns the index of the entry that translates the address in a table of `level`.
-    pub(crate) const fn index(self, level: Level) -> usize {
-        (self.0 >> level.shift()) & (ENTRIES - 1)
+    pub(crate) const fn index(self, level: Level) -> Index {
+        Index::wrapping(self.0 >> level.shift())
     }
 }
 

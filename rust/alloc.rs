@@ -37,6 +37,7 @@ use crate::platform::{
     Mm,
     OwnedPage,
     Root,
+    RunTime,
     TablePage,
     VaFlush,
     SPLIT_PTE_LOCKS,
@@ -84,7 +85,7 @@ fn prepare(mm: Mm, pfn: Pfn, level: Level, issue: Issue, caller: Caller) {
     if !pinned {
         return;
     }
-    if TablePage::of(pfn).is_some_and(TablePage::test_set_pinned) {
+    if RunTime::now().is_some_and(|now| TablePage::of(now, pfn).test_set_pinned()) {
         return;
     }
     let mut batch = Batch::open(issue, caller);
@@ -100,7 +101,7 @@ fn prepare(mm: Mm, pfn: Pfn, level: Level, issue: Issue, caller: Caller) {
 ///
 /// Context: any.
 pub(crate) fn release_table(pfn: Pfn, level: Level, caller: Caller) {
-    let pinned = TablePage::of(pfn).is_none_or(TablePage::test_clear_pinned);
+    let pinned = RunTime::now().is_none_or(|now| TablePage::of(now, pfn).test_clear_pinned());
     trace::release_ptpage(pfn, level, pinned);
     if !pinned {
         return;

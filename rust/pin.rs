@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::addr::Index;
 use crate::alloc::{
     mfn_of_table,
     protect_page, //
@@ -47,6 +48,7 @@ use crate::platform::{
     Mm,
     PreemptOff,
     Root,
+    RunTime,
     Table,
     TableLock,
     TablePage,
@@ -67,7 +69,7 @@ pub(crate) struct LiveTables;
 impl Tables for LiveTables {
     type Table = Table;
 
-    fn entry(&self, table: Table, _level: Level, index: usize) -> MachineEntry {
+    fn entry(&self, table: Table, _level: Level, index: Index) -> MachineEntry {
         table.entry(index).read()
     }
 
@@ -107,10 +109,10 @@ impl Group {
     }
 
     fn add(&mut self, table: Table, level: Level) {
-        let Some(page) = TablePage::at(table) else {
+        let Some(now) = RunTime::now() else {
             return;
         };
-        self.tables[self.len] = Some((page, level));
+        self.tables[self.len] = Some((TablePage::at(now, table), level));
         self.len += 1;
         if self.len == GROUP {
             self.commit();
@@ -297,16 +299,14 @@ pub(crate) fn unpin_all() {
 /// Marks the kernel's own tables, which Xen has known from the start, now that there are
 /// `struct page`s to hold the mark.
 ///
-/// Context: start of day, once `struct page`s are ready.
+/// Context: when run time begins.
 #[init_text]
-pub(crate) fn mark_kernel_tables() {
-    if let Some(page) = user_vsyscall_table().and_then(TablePage::at) {
-        page.test_set_pinned();
+pub(crate) fn mark_kernel_tables(now: RunTime) {
+    if let Some(table) = user_vsyscall_table() {
+        TablePage::at(now, table).test_set_pinned();
     }
     let everything = Geometry::below(depth(), FIXED_END);
     walk(&LiveTables, kernel_root(), &everything, |visited| {
-        if let Some(page) = TablePage::at(visited.table) {
-            page.test_set_pinned();
-        }
+        TablePage::at(now, visited.table).test_set_pinned();
     });
 }

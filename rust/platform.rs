@@ -22,11 +22,13 @@ mod machine_map;
 mod mm;
 mod pages;
 mod percpu;
+mod phase;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 mod probing;
 mod report;
 mod slot;
 mod start_of_day;
+mod state;
 mod table;
 mod tracepoints;
 
@@ -45,10 +47,12 @@ pub(crate) use machine_map::*;
 pub(crate) use mm::*;
 pub(crate) use pages::*;
 pub(crate) use percpu::*;
+pub(crate) use phase::*;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 pub(crate) use probing::*;
 pub(crate) use report::*;
 pub(crate) use slot::*;
 pub(crate) use start_of_day::*;
+pub(crate) use state::*;
 pub(crate) use table::*;
 pub(crate) use tracepoints::*;

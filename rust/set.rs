@@ -11,10 +11,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::{
-    Maddr,
-    Vaddr, //
-};
+use crate::addr::Vaddr;
 use crate::entry::MachineEntry;
 use crate::level::Level;
 use crate::multicall::{
@@ -27,15 +24,17 @@ use crate::platform::{
     arbitrary_machine_address,
     check_page_table_set,
     is_lazy_mmu_mode_active,
-    is_table_pinned,
     mmu_update_one,
     refused,
     trace,
     user_end,
     Caller,
     Command,
+    Early,
+    KnownSlot,
     Mm,
     MmuUpdate,
+    Place,
     RootSlot,
     Slot, //
 };
@@ -43,7 +42,8 @@ use kernel::macros::init_text;
 
 /// Sets an entry of a table that Xen knows, by a hypercall.
 #[inline(always)]
-fn update(command: Command, at: Maddr, entry: MachineEntry, caller: Caller) {
+fn update(command: Command, at: KnownSlot, entry: MachineEntry, caller: Caller) {
+    let at = p2m::machine_address(at.slot().vaddr());
     // Anything in the queue comes first; an interrupt may find what the task has left there.
     if !is_lazy_mmu_mode_active() && is_queue_empty() {
         let update = MmuUpdate::new(command, at, entry);
@@ -61,20 +61,10 @@ fn update(command: Command, at: Maddr, entry: MachineEntry, caller: Caller) {
 /// Context: any; holds the lock of the table, or has it for itself.
 #[inline(always)]
 pub(crate) fn pte(slot: Slot, entry: MachineEntry, caller: Caller) {
-    if is_table_pinned(slot.table()) {
-        pte_by_hypercall(slot, entry, caller);
-    } else {
-        slot.store(entry);
+    match slot.place() {
+        Place::Known(slot) => update(Command::Normal, slot, entry, caller),
+        Place::Private(slot) => slot.store(entry),
     }
-}
-
-/// Sets an entry of level 1 of a table that Xen knows.
-///
-/// Context: any.
-#[inline(always)]
-pub(crate) fn pte_by_hypercall(slot: Slot, entry: MachineEntry, caller: Caller) {
-    let at = p2m::machine_address(slot.vaddr());
-    update(Command::Normal, at, entry, caller);
 }
 
 /// Sets an entry of level 1 while the first page tables are made.
@@ -84,11 +74,11 @@ pub(crate) fn pte_by_hypercall(slot: Slot, entry: MachineEntry, caller: Caller) 
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn pte_early(slot: Slot, entry: MachineEntry, caller: Caller) {
+pub(crate) fn pte_early(early: Early, slot: Slot, entry: MachineEntry, caller: Caller) {
     if crate::platform::is_early_ioremap(slot) {
-        pte_by_hypercall(slot, entry, caller);
+        update(Command::Normal, slot.known(), entry, caller);
     } else {
-        slot.store(entry);
+        slot.early(early).store(entry);
     }
 }
 
@@ -106,8 +96,7 @@ pub(crate) fn modify_protection(
     // The generic pair reports to the checker what it takes out and what it puts in; here the old
     // entry stays until the new one replaces it.
     check_page_table_set(mm, address, slot, entry);
-    let at = p2m::machine_address(slot.vaddr());
-    update(Command::PreserveAd, at, entry, caller);
+    update(Command::PreserveAd, slot.known(), entry, caller);
 }
 
 /// Whether Xen would refuse `entry` above level 1 because it maps a large page; reports it.
@@ -128,10 +117,9 @@ fn refuse_huge(slot: Slot, entry: MachineEntry, level: Level, caller: Caller) {
 ///
 /// Context: any; holds the lock of the table, or has it for itself.
 pub(crate) fn upper(slot: Slot, entry: MachineEntry, level: Level, caller: Caller) {
-    if is_table_pinned(slot.table()) || entry.is_huge() {
-        upper_by_hypercall(slot, entry, level, caller);
-    } else {
-        slot.store(entry);
+    match slot.place() {
+        Place::Private(slot) if !entry.is_huge() => slot.store(entry),
+        _ => upper_by_hypercall(slot.known(), entry, level, caller),
     }
 }
 
@@ -145,7 +133,13 @@ pub(crate) fn pmd(slot: Slot, entry: MachineEntry, caller: Caller) {
 /// Sets an entry of level 2 or 3 of a table that Xen knows.
 ///
 /// Context: any.
-pub(crate) fn upper_by_hypercall(slot: Slot, entry: MachineEntry, level: Level, caller: Caller) {
+pub(crate) fn upper_by_hypercall(
+    slot: KnownSlot,
+    entry: MachineEntry,
+    level: Level,
+    caller: Caller,
+) {
+    let slot = slot.slot();
     if entry.is_huge() {
         refuse_huge(slot, entry, level, caller);
         return;
@@ -178,18 +172,21 @@ pub(crate) fn root(at: RootSlot, entry: MachineEntry, caller: Caller) {
         refuse_huge(slot, entry, Level::L4, caller);
         return;
     }
-    if !is_table_pinned(slot.table()) {
-        slot.store(entry);
-        if let Some(user) = user {
-            user.store(entry);
+    match slot.place() {
+        Place::Private(slot) => {
+            slot.store(entry);
+            if let Some(user) = user {
+                slot.beside(user).store(entry);
+            }
         }
-        return;
-    }
-    // Both or neither: the two go into one call.
-    let mut batch = Batch::open(Issue::LazyMmu, caller);
-    batch.update(Command::Normal, p2m::machine_address(slot.vaddr()), entry);
-    if let Some(user) = user {
-        batch.update(Command::Normal, p2m::machine_address(user.vaddr()), entry);
+        Place::Known(slot) => {
+            // Both or neither: the two go into one call.
+            let mut batch = Batch::open(Issue::LazyMmu, caller);
+            for slot in [Some(slot), user.map(Slot::known)].into_iter().flatten() {
+                let at = p2m::machine_address(slot.slot().vaddr());
+                batch.update(Command::Normal, at, entry);
+            }
+        }
     }
 }
 
@@ -197,10 +194,10 @@ pub(crate) fn root(at: RootSlot, entry: MachineEntry, caller: Caller) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn root_early(slot: Slot, entry: MachineEntry, caller: Caller) {
+pub(crate) fn root_early(slot: KnownSlot, entry: MachineEntry, caller: Caller) {
     Batch::open(Issue::LazyMmu, caller).update(
         Command::Normal,
-        p2m::machine_address(slot.vaddr()),
+        p2m::machine_address(slot.slot().vaddr()),
         entry,
     );
 }

@@ -9,8 +9,8 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{
-    Vaddr,
-    ENTRIES, //
+    Index,
+    Vaddr, //
 };
 use crate::entry::MachineEntry;
 use crate::level::{
@@ -25,7 +25,7 @@ pub(crate) trait Tables {
     type Table: Copy;
 
     /// Returns entry `index` of `table`, of level `level`.
-    fn entry(&self, table: Self::Table, level: Level, index: usize) -> MachineEntry;
+    fn entry(&self, table: Self::Table, level: Level, index: Index) -> MachineEntry;
 
     /// Returns the table that a present, non-leaf entry points to.
     fn target(&self, entry: MachineEntry) -> Option<Self::Table>;
@@ -137,7 +137,9 @@ pub(crate) fn walk<T: Tables>(
         let step = path[at];
         let base = step.base + (step.next << step.level.shift());
 
-        if step.next == ENTRIES || base >= geometry.length {
+        let index = Index::new(step.next).filter(|_| base < geometry.length);
+
+        let Some(index) = index else {
             visit(Visited {
                 table: step.table,
                 level: step.level,
@@ -148,17 +150,17 @@ pub(crate) fn walk<T: Tables>(
             }
             at -= 1;
             continue;
-        }
+        };
         path[at].next += 1;
 
-        if at == 0 && geometry.hole.contains(&step.next) {
+        if at == 0 && geometry.hole.contains(&index.raw()) {
             continue;
         }
         let Some(below) = step.level.below() else {
             // Tables of level 1 are visited when found, never entered.
             continue;
         };
-        let entry = tables.entry(step.table, step.level, step.next);
+        let entry = tables.entry(step.table, step.level, index);
         if !entry.is_present() || entry.is_huge() {
             continue;
         }
@@ -199,7 +201,7 @@ mod tests {
 
     /// Page tables that exist only in a list of their entries; table `n` is frame `n`.
     struct Synthetic {
-        entries: KVec<(Pfn, usize, MachineEntry)>,
+        entries: KVec<(Pfn, Index, MachineEntry)>,
         tables: usize,
     }
 
@@ -211,7 +213,7 @@ mod tests {
             }
         }
 
-        fn set(&mut self, table: Pfn, index: usize, entry: MachineEntry) -> Result {
+        fn set(&mut self, table: Pfn, index: Index, entry: MachineEntry) -> Result {
             self.entries.push((table, index, entry), GFP_KERNEL)?;
             Ok(())
         }
@@ -274,9 +276,9 @@ mod tests {
                 .iter()
                 .find(|(_, _, entry)| !entry.is_huge() && *entry == pointer(table))?;
             let (base, level) = self.start_of(*parent, geometry)?;
-            let start = base + (index << level.shift());
+            let start = base + (index.raw() << level.shift());
             let is_root = *parent == Pfn::new(0);
-            if start >= geometry.length || is_root && geometry.hole.contains(index) {
+            if start >= geometry.length || is_root && geometry.hole.contains(&index.raw()) {
                 return None;
             }
             Some((start, level.below()?))
@@ -293,7 +295,7 @@ mod tests {
     impl Tables for Synthetic {
         type Table = Pfn;
 
-        fn entry(&self, table: Pfn, _level: Level, index: usize) -> MachineEntry {
+        fn entry(&self, table: Pfn, _level: Level, index: Index) -> MachineEntry {
             self.entries
                 .iter()
                 .find(|(t, i, _)| *t == table && *i == index)

@@ -6,8 +6,8 @@
 
 use crate::addr::{
     pages_for,
+    Index,
     Vaddr,
-    ENTRIES,
     PAGE_SHIFT,
     PAGE_SIZE, //
 };
@@ -49,7 +49,7 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr) {
     let span = Level::L2.span();
     let mut address = start;
 
-    for index in start.index(Level::L2)..ENTRIES {
+    for index in start.index(Level::L2).and_behind() {
         if address > end {
             break;
         }
@@ -104,11 +104,11 @@ fn free_below(slot: Slot, level: Level, is_pinned: bool) {
     let Some(table) = Table::in_frame(entry.mfn()) else {
         return;
     };
-    for index in 0..ENTRIES {
+    for index in Index::all() {
         free_below(table.entry(index), below, is_pinned);
     }
     match level {
-        Level::L4 => set::root_early(slot, MachineEntry::EMPTY, Caller::here()),
+        Level::L4 => set::root_early(slot.known(), MachineEntry::EMPTY, Caller::here()),
         level => set::upper(slot, MachineEntry::EMPTY, level, Caller::here()),
     }
     free_table(table.pfn(), is_pinned);

@@ -18,9 +18,9 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{
+    Index,
     Paddr,
     Vaddr,
-    ENTRIES,
     PAGE_SHIFT, //
 };
 use crate::alloc::{
@@ -50,6 +50,7 @@ use crate::platform::{
     tables,
     user_vsyscall_table,
     Caller,
+    Early,
     ReadMostly,
     Slot,
     StartInfo,
@@ -76,11 +77,12 @@ fn pointer_to(table: Table, flags: usize) -> MachineEntry {
 
 /// Converts the entries of a table made at build time.
 #[init_text]
-fn convert_table(table: Table) {
-    for index in 0..ENTRIES {
-        let slot = table.entry(index);
-        let entry = PseudoEntry::from_raw(slot.read().raw());
-        slot.store(convert::to_machine(entry));
+fn convert_table(early: Early, table: Table) {
+    for index in Index::all() {
+        let entry = PseudoEntry::from_raw(table.entry(index).read().raw());
+        table
+            .private_entry(early, index)
+            .store(convert::to_machine(entry));
     }
 }
 
@@ -99,7 +101,7 @@ fn xen_table(slot: Slot) -> Table {
 ///
 /// Context: start of day, with interrupts off.
 #[init_text]
-pub(crate) fn graft(xen_root: Table) {
+pub(crate) fn graft(early: Early, xen_root: Table) {
     let first_table = phys(Vaddr::new(StartInfo::pt_base())).pfn();
     let mfn_list = StartInfo::mfn_list();
 
@@ -112,28 +114,29 @@ pub(crate) fn graft(xen_root: Table) {
 
     let xen_level3 = xen_table(xen_root.entry(KERNEL_MAP.index(Level::L4)));
     let xen_level2 = xen_table(xen_level3.entry(KERNEL_MAP.index(Level::L3)));
-    link_tables();
-    copy_level2(xen_level2);
-    copy_p2m_mapping(xen_root, mfn_list);
+    link_tables(early);
+    copy_level2(early, xen_level2);
+    copy_p2m_mapping(early, xen_root, mfn_list);
     protect_and_pin(xen_root);
     cr3::write_early(tables::root().pfn(), Caller::here());
 
-    keep_xen_tables(first_table, [xen_root, xen_level3, xen_level2]);
+    keep_xen_tables(early, first_table, [xen_root, xen_level3, xen_level2]);
     StartInfo::set_address(direct(phys(StartInfo::address())));
 }
 
 /// Links and converts the tables of the kernel image.
 #[init_text]
-fn link_tables() {
+fn link_tables(early: Early) {
     let root = tables::root();
+    let set = |table: Table, index, entry| table.private_entry(early, index).store(entry);
 
-    root.entry(0).store(MachineEntry::EMPTY);
-    root.entry(direct_map_start().index(Level::L4))
-        .store(pointer_to(DIRECT_LEVEL3.table(), bits::KERNEL_TABLE));
-    root.entry(KERNEL_MAP.index(Level::L4))
-        .store(pointer_to(tables::kernel_level3(), bits::USER_TABLE));
-    let first = DIRECT_LEVEL3.table().entry(0);
-    first.store(pointer_to(DIRECT_LEVEL2.table(), bits::KERNEL_TABLE));
+    set(root, Index::FIRST, MachineEntry::EMPTY);
+    let direct = pointer_to(DIRECT_LEVEL3.table(), bits::KERNEL_TABLE);
+    set(root, direct_map_start().index(Level::L4), direct);
+    let kernel = pointer_to(tables::kernel_level3(), bits::USER_TABLE);
+    set(root, KERNEL_MAP.index(Level::L4), kernel);
+    let first = pointer_to(DIRECT_LEVEL2.table(), bits::KERNEL_TABLE);
+    set(DIRECT_LEVEL3.table(), Index::FIRST, first);
 
     for table in [
         root,
@@ -141,21 +144,22 @@ fn link_tables() {
         tables::kernel_level3(),
         tables::fixmap_level2(),
     ] {
-        convert_table(table);
+        convert_table(early, table);
     }
 }
 
 /// Copies Xen's table of level 2 above the kernel image for the direct map and the kernel map.
 #[init_text]
-fn copy_level2(xen_level2: Table) {
+fn copy_level2(early: Early, xen_level2: Table) {
     // The tables of level 1 are shared with the kernel image, so that this is the place to forbid
     // execution of the direct map.
     let direct_flags = if is_nx_supported() { bits::NX } else { 0 };
 
-    for index in 0..ENTRIES {
+    for index in Index::all() {
         let entry = xen_level2.entry(index).read();
-        tables::kernel_level2().entry(index).store(entry);
-        let direct = DIRECT_LEVEL2.table().entry(index);
+        let kernel = tables::kernel_level2().private_entry(early, index);
+        kernel.store(entry);
+        let direct = DIRECT_LEVEL2.table().private_entry(early, index);
         direct.store(if entry.is_none() {
             entry
         } else {
@@ -166,12 +170,12 @@ fn copy_level2(xen_level2: Table) {
 
 /// Takes over the mapping of the p2m list, if it has a root entry of its own.
 #[init_text]
-fn copy_p2m_mapping(xen_root: Table, mfn_list: Vaddr) {
+fn copy_p2m_mapping(early: Early, xen_root: Table, mfn_list: Vaddr) {
     let index = mfn_list.index(Level::L4);
 
-    if index != 0 && index < KERNEL_MAP.index(Level::L4) {
+    if index != Index::FIRST && index < KERNEL_MAP.index(Level::L4) {
         let entry = xen_root.entry(index).read();
-        tables::root().entry(index).store(entry);
+        tables::root().private_entry(early, index).store(entry);
     }
 }
 
@@ -204,7 +208,7 @@ fn protect_and_pin(xen_root: Table) {
 /// on, so that only the root can be freed; the toolstack orders those of a guest from the root
 /// down, so that all three can.
 #[init_text]
-fn keep_xen_tables(first: Pfn, replaced: [Table; 3]) {
+fn keep_xen_tables(early: Early, first: Pfn, replaced: [Table; 3]) {
     let mut first = first.raw();
     let mut end = first + StartInfo::nr_pt_frames();
 
@@ -214,7 +218,9 @@ fn keep_xen_tables(first: Pfn, replaced: [Table; 3]) {
             continue;
         }
         set_early(table.vaddr(), kernel_rw(), VaFlush::PageLocal);
-        table.clear();
+        for index in Index::all() {
+            table.private_entry(early, index).store(MachineEntry::EMPTY);
+        }
         if pfn == first {
             first += 1;
         } else {

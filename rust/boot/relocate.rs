@@ -10,6 +10,7 @@
 
 use crate::addr::{
     pages_for,
+    Index,
     Paddr,
     Vaddr,
     ENTRIES,
@@ -137,8 +138,8 @@ impl Tables for EarlyTables {
     type Table = Pfn;
 
     #[init_text]
-    fn entry(&self, table: Pfn, _level: Level, index: usize) -> MachineEntry {
-        let at = Paddr::new(table.paddr().raw() + index * size_of::<usize>());
+    fn entry(&self, table: Pfn, _level: Level, index: Index) -> MachineEntry {
+        let at = Paddr::new(table.paddr().raw() + index.raw() * size_of::<usize>());
         MachineEntry::from_raw(read_phys_early(at))
     }
 
@@ -186,7 +187,7 @@ pub(crate) fn relocate() {
         let table = area.start().add(number).paddr();
         let entry = PseudoEntry::from_raw(table.raw() | bits::USER_TABLE);
         let slot = root_slot(RELOCATED_LIST.add(number << Level::L4.shift()));
-        set::root_early(slot, convert::to_machine(entry), Caller::here());
+        set::root_early(slot.known(), convert::to_machine(entry), Caller::here());
     }
 
     let old_list = StartInfo::mfn_list();
@@ -210,7 +211,7 @@ fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize) {
     let (start, end) = if is_separate {
         let start = StartInfo::first_p2m_pfn();
         let slot = root_slot(old_list);
-        set::root_early(slot, MachineEntry::EMPTY, Caller::here());
+        set::root_early(slot.known(), MachineEntry::EMPTY, Caller::here());
         (start, start + StartInfo::nr_p2m_frames())
     } else {
         (list_start.raw(), list_start.raw() + list_pages)

@@ -20,6 +20,7 @@ use crate::platform::{
     is_pv_domain,
     Caller,
     Command,
+    Early,
     FrameList,
     GrantPages,
     Region,
@@ -83,8 +84,10 @@ exports! {
     /// Makes and loads the kernel's page tables out of the ones at `pgd`, which Xen made.
     #[link_section = ".init.text"]
     fn xen_setup_kernel_pagetable(pgd: *mut bindings::pgd_t, _max_pfn: usize) {
+        // SAFETY: The first page tables are made.
+        let early = unsafe { Early::new() };
         // SAFETY: The table is loaded, and mapped together with the kernel.
-        boot::graft::graft(unsafe { Table::from_raw(pgd) });
+        boot::graft::graft(early, unsafe { Table::from_raw(pgd) });
     }
 
     /// Keeps the pages that the domain shares with others from being handed out.

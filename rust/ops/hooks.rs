@@ -20,6 +20,7 @@ use crate::platform::{
     set_vcpu_cr2,
     trace,
     Caller,
+    Early,
     FlushRequest,
     Mm,
     PreemptOff,
@@ -274,24 +275,25 @@ early_hooks! {
     /// Sets an entry of level 1 while the first tables are made (`set_pte`).
     fn xen_set_pte_init(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
         let entry = MachineEntry::from_raw(pte.pte);
-        set::pte_early(slot!(ptep), entry, Caller::here());
+        // SAFETY: This hook is of the early table.
+        set::pte_early(unsafe { Early::new() }, slot!(ptep), entry, Caller::here());
     }
 
     /// Sets an entry of level 2 while all tables are the kernel's (`set_pmd`).
     fn xen_set_pmd_hyper(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
         let entry = MachineEntry::from_raw(pmd.pmd);
-        set::upper_by_hypercall(slot!(pmdp), entry, Level::L2, Caller::here());
+        set::upper_by_hypercall(slot!(pmdp).known(), entry, Level::L2, Caller::here());
     }
 
     /// Sets an entry of level 3 while all tables are the kernel's (`set_pud`).
     fn xen_set_pud_hyper(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
         let entry = MachineEntry::from_raw(pud.pud);
-        set::upper_by_hypercall(slot!(pudp), entry, Level::L3, Caller::here());
+        set::upper_by_hypercall(slot!(pudp).known(), entry, Level::L3, Caller::here());
     }
 
     /// Sets an entry of the kernel's root (`set_p4d`).
     fn xen_set_p4d_hyper(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
-        set::root_early(slot!(p4dp), MachineEntry::from_raw(p4d.p4d), Caller::here());
+        set::root_early(slot!(p4dp).known(), MachineEntry::from_raw(p4d.p4d), Caller::here());
     }
 
     /// Makes a page a table of level 1 (`alloc_pte`).

@@ -297,11 +297,11 @@ mod live_tables {
     use crate::platform::{
         depth,
         is_pv_domain,
+        is_table_pinned,
         kernel_root,
         lookup,
         xen_p2m_addr,
-        OwnedPage,
-        TablePage, //
+        OwnedPage, //
     };
     use crate::walk::{
         find,
@@ -345,7 +345,7 @@ mod live_tables {
         let everything = Geometry::below(depth(), Vaddr::new(0xffff_ffff_ff80_0000));
         walk(&LiveTables, kernel_root(), &everything, |visited| {
             tables += 1;
-            if !TablePage::at(visited.table).is_some_and(TablePage::is_pinned) {
+            if !is_table_pinned(visited.table) {
                 unpinned += 1;
             }
         });

@@ -5,7 +5,8 @@
 use crate::ops::hooks::*;
 use crate::platform::{
     announce,
-    init_dummy_page, //
+    init_dummy_page,
+    RunTime, //
 };
 use crate::{
     boot,
@@ -156,8 +157,8 @@ unsafe extern "C" fn xen_pagetable_init() {
 /// Called once, during start of day.
 #[link_section = ".init.text"]
 unsafe extern "C" fn xen_after_bootmem() {
-    platform::set_struct_pages_ready();
-    pin::mark_kernel_tables();
+    // SAFETY: The page allocator was made a moment ago.
+    pin::mark_kernel_tables(unsafe { RunTime::begin() });
 }
 
 /// Calls a thunk the way a call site does. The value is all ones if the thunk lost a register.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{
+    Index,
     Vaddr,
     ENTRIES, //
 };
@@ -120,7 +121,7 @@ impl Shared {
 
         let table = early_page().leak();
         alloc::table(Mm::kernel(), table.pfn(), Level::L1, Caller::here());
-        for index in 0..ENTRIES {
+        for index in Index::all() {
             set::pte(
                 table.entry(index),
                 convert::to_machine(entry),

@@ -8,7 +8,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::ENTRIES;
+use crate::addr::{
+    Index,
+    ENTRIES, //
+};
 use crate::frame::Pfn;
 use crate::level::Level;
 
@@ -22,17 +25,17 @@ pub(crate) const FRAMES_PER_MIDDLE: usize = FRAMES_PER_LEAF * ENTRIES;
 pub(crate) const FRAMES_IN_TREE: usize = FRAMES_PER_MIDDLE * ENTRIES;
 
 /// Returns the index of the middle page for `pfn` in the top page, if the tree reaches that far.
-pub(crate) const fn top_index(pfn: Pfn) -> Option<usize> {
+pub(crate) const fn top_index(pfn: Pfn) -> Option<Index> {
     if pfn.raw() < FRAMES_IN_TREE {
-        Some(pfn.raw() / FRAMES_PER_MIDDLE)
+        Index::new(pfn.raw() / FRAMES_PER_MIDDLE)
     } else {
         None
     }
 }
 
 /// Returns the index of the leaf page for `pfn` in its middle page.
-pub(crate) const fn middle_index(pfn: Pfn) -> usize {
-    pfn.raw() / FRAMES_PER_LEAF % ENTRIES
+pub(crate) const fn middle_index(pfn: Pfn) -> Index {
+    Index::wrapping(pfn.raw() / FRAMES_PER_LEAF)
 }
 
 /// Returns the first frame described by the leaf page that describes `pfn`.
@@ -86,15 +89,15 @@ mod tests {
 
     #[test]
     fn indices_at_the_borders() {
-        assert_eq!(top_index(Pfn::new(0)), Some(0));
-        assert_eq!(top_index(Pfn::new(FRAMES_PER_MIDDLE - 1)), Some(0));
-        assert_eq!(top_index(Pfn::new(FRAMES_PER_MIDDLE)), Some(1));
-        assert_eq!(top_index(Pfn::new(FRAMES_IN_TREE - 1)), Some(511));
+        assert_eq!(top_index(Pfn::new(0)), Index::new(0));
+        assert_eq!(top_index(Pfn::new(FRAMES_PER_MIDDLE - 1)), Index::new(0));
+        assert_eq!(top_index(Pfn::new(FRAMES_PER_MIDDLE)), Index::new(1));
+        assert_eq!(top_index(Pfn::new(FRAMES_IN_TREE - 1)), Index::new(511));
         assert_eq!(top_index(Pfn::new(FRAMES_IN_TREE)), None);
-        assert_eq!(middle_index(Pfn::new(511)), 0);
-        assert_eq!(middle_index(Pfn::new(512)), 1);
-        assert_eq!(middle_index(Pfn::new(FRAMES_PER_MIDDLE - 1)), 511);
-        assert_eq!(middle_index(Pfn::new(FRAMES_PER_MIDDLE)), 0);
+        assert_eq!(middle_index(Pfn::new(511)).raw(), 0);
+        assert_eq!(middle_index(Pfn::new(512)).raw(), 1);
+        assert_eq!(middle_index(Pfn::new(FRAMES_PER_MIDDLE - 1)).raw(), 511);
+        assert_eq!(middle_index(Pfn::new(FRAMES_PER_MIDDLE)).raw(), 0);
         assert_eq!(leaf_start(Pfn::new(511)), Pfn::new(0));
         assert_eq!(leaf_start(Pfn::new(513)), Pfn::new(512));
     }

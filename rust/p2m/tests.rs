@@ -6,6 +6,7 @@
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_p2m)]
 mod live_list {
+    use crate::addr::Index;
     use crate::convert;
     use crate::entry::{
         bits,
@@ -87,7 +88,7 @@ mod live_list {
         }
         for shared in [Shared::Missing, Shared::Identity] {
             let page = shared.page().ok_or(EINVAL)?;
-            for index in 0..512 {
+            for index in Index::all() {
                 assert_eq!(page.entry(index).read().raw(), usize::MAX);
             }
         }

@@ -9,10 +9,9 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{
-    Vaddr,
-    ENTRIES, //
+    Index,
+    Vaddr, //
 };
-use crate::entry::MachineEntry;
 use crate::frame::{
     Mfn,
     Pfn, //
@@ -33,6 +32,7 @@ use crate::platform::{
     kernel_root,
     xen_max_p2m_pfn,
     xen_p2m_addr,
+    FramePage,
     OwnedPage,
     SharedP2m,
     StartInfo,
@@ -47,17 +47,13 @@ use crate::platform::{
 /// Element `i` of `twin` is the middle page whose machine frame is in word `i` of `top`; it is
 /// `missing` where nothing is described.
 pub(crate) struct Tree {
-    top: Table,
+    top: FramePage,
     twin: TableList,
-    missing: Table,
+    missing: FramePage,
 }
 
 fn mfn_of_page(page: Table) -> Mfn {
     Mfn::new(machine_address(page.vaddr()).raw() >> crate::addr::PAGE_SHIFT)
-}
-
-fn write_mfn(page: Table, index: usize, mfn: Mfn) {
-    page.entry(index).store(MachineEntry::from_raw(mfn.raw()));
 }
 
 /// Returns a page that is to become a middle page, with nothing described.
@@ -70,13 +66,13 @@ pub(crate) fn new_middle() -> Option<OwnedPage> {
 
 impl Tree {
     fn new() -> Option<Self> {
-        let missing = new_middle()?.leak();
-        let mfn = mfn_of_page(missing).raw();
+        let missing = FramePage::new(new_middle()?);
+        let mfn = mfn_of_page(missing.table()).raw();
         let mut top = OwnedPage::new()?;
         top.fill(|_| mfn);
         // INVARIANT: Every middle page is `missing`.
         Some(Self {
-            top: top.leak(),
+            top: FramePage::new(top),
             twin: TableList::new(missing)?,
             missing,
         })
@@ -96,11 +92,11 @@ impl Tree {
             return;
         }
         if let Some(page) = page.take() {
-            let page = page.leak();
+            let page = FramePage::new(page);
             // INVARIANT: The twin is set first and both under the lock of the list, so that
             // nobody sees one without the other.
             self.twin.set(index, page);
-            write_mfn(self.top, index, mfn_of_page(page));
+            self.top.set(index, mfn_of_page(page.table()));
         }
     }
 
@@ -111,19 +107,20 @@ impl Tree {
         };
         let middle = self.twin.get(index);
         if middle != self.missing {
-            write_mfn(middle, layout::middle_index(pfn), leaf);
+            middle.set(layout::middle_index(pfn), leaf);
         }
     }
 
     /// Fills in the machine frames of all pages, as they are now.
     fn refresh(&mut self) {
         if let Some(leaf) = Shared::Missing.page().map(mfn_of_page) {
-            for index in 0..ENTRIES {
-                write_mfn(self.missing, index, leaf);
+            for index in Index::all() {
+                self.missing.set(index, leaf);
             }
         }
-        for index in 0..ENTRIES {
-            write_mfn(self.top, index, mfn_of_page(self.twin.get(index)));
+        for index in Index::all() {
+            let middle = self.twin.get(index).table();
+            self.top.set(index, mfn_of_page(middle));
         }
         let end = xen_max_p2m_pfn.get().min(FRAMES_IN_TREE);
         for start in (0..end).step_by(FRAMES_PER_MIDDLE) {
@@ -148,9 +145,9 @@ impl Tree {
             }
             self.install_middle(start, &mut page);
         }
-        for leaf in 0..ENTRIES {
+        for leaf in Index::all() {
             let entry = slot.table().entry(leaf).read();
-            self.set_leaf(start.add(leaf * layout::FRAMES_PER_LEAF), entry.mfn());
+            self.set_leaf(start.add(leaf.raw() * layout::FRAMES_PER_LEAF), entry.mfn());
         }
     }
 }
@@ -188,7 +185,7 @@ pub(crate) fn publish() {
     }
     grow::with_list(|list| {
         SharedP2m::publish(
-            list.tree.as_ref().map(|tree| mfn_of_page(tree.top)),
+            list.tree.as_ref().map(|tree| mfn_of_page(tree.top.table())),
             list.last_frame,
             Vaddr::new(xen_p2m_addr.get()),
             mfn_of_page(kernel_root()),

@@ -4,9 +4,9 @@
 
 use crate::addr::{
     pages_for,
+    Index,
     Paddr,
     Vaddr,
-    ENTRIES,
     PAGE_SIZE, //
 };
 use crate::frame::{
@@ -14,6 +14,7 @@ use crate::frame::{
     Pfn, //
 };
 use crate::platform::{
+    PrivateSlot,
     Slot,
     Table, //
 };
@@ -94,8 +95,8 @@ impl EarlyMapping<'_> {
         &mut self,
         entries: impl Iterator<Item = crate::entry::MachineEntry>,
     ) {
-        for (index, entry) in entries.take(ENTRIES).enumerate() {
-            self.table.entry(index).store(entry);
+        for (index, entry) in Index::all().zip(entries) {
+            PrivateSlot::new(self.table.entry(index)).store(entry);
         }
     }
 }

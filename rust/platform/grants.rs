@@ -3,6 +3,7 @@
 //! Operations on grants: frames of another domain that it lets us map.
 
 use crate::addr::{
+    Index,
     PAGE_SHIFT,
     PAGE_SIZE, //
 };
@@ -74,7 +75,7 @@ pub(crate) fn maps_for_device(op: &MapGrant) -> bool {
 pub(crate) fn mapped_frame(op: &MapGrant) -> Option<Mfn> {
     if names_entry(op) {
         let address = op.host_addr as usize;
-        let index = address % PAGE_SIZE / size_of::<usize>();
+        let index = Index::at_offset(address % PAGE_SIZE);
         let table = Table::in_frame(Mfn::new(address >> PAGE_SHIFT))?;
         Some(table.entry(index).read().mfn())
     } else {

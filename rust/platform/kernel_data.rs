@@ -3,13 +3,14 @@
 //! Data of the kernel and of this crate that has a fixed place, and what the configuration says.
 
 use crate::addr::{
+    Index,
     Maddr,
-    Vaddr,
-    ENTRIES, //
+    Vaddr, //
 };
 use crate::entry::MachineEntry;
 use crate::platform::{
     Mm,
+    PrivateSlot,
     ReadMostly,
     Slot,
     StaticTable,
@@ -43,8 +44,8 @@ static DUMMY_PAGE: StaticTable = StaticTable::new();
 ///
 /// Context: start of day.
 pub(crate) fn init_dummy_page() {
-    for index in 0..ENTRIES {
-        let slot = DUMMY_PAGE.table().entry(index);
+    for index in Index::all() {
+        let slot = PrivateSlot::new(DUMMY_PAGE.table().entry(index));
         slot.store(MachineEntry::from_raw(usize::MAX));
     }
 }

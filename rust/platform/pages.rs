@@ -3,6 +3,7 @@
 //! Pages: what `struct page` says about those that hold page tables, and pages of our own.
 
 use crate::addr::{
+    Index,
     Paddr,
     Vaddr,
     ENTRIES,
@@ -17,6 +18,7 @@ use crate::platform::{
     phys,
     Fault,
     ReadMostly,
+    RunTime,
     Table, //
 };
 use core::marker::PhantomData;
@@ -25,22 +27,20 @@ use kernel::bindings;
 
 static STRUCT_PAGES_READY: ReadMostly = ReadMostly::new(0);
 
-/// Whether `struct page` may be used.
-///
-/// Before that all page tables are those of the kernel itself, and Xen knows all of them.
+/// Whether `struct page` may be used: see [`RunTime::now`].
 #[inline(always)]
-pub(crate) fn struct_pages_ready() -> bool {
+pub(super) fn struct_pages_ready() -> bool {
     STRUCT_PAGES_READY.get() != 0
 }
 
 /// From now on `struct page` may be used.
-pub(crate) fn set_struct_pages_ready() {
+pub(super) fn set_struct_pages_ready() {
     STRUCT_PAGES_READY.set(1);
 }
 
 /// The `struct page` of a page that holds a page table.
 ///
-/// There is no way to name one before [`struct_pages_ready`]: early code works on frames.
+/// There is no way to name one before [`RunTime`]: early code works on frames.
 ///
 /// # Invariants
 ///
@@ -49,28 +49,21 @@ pub(crate) fn set_struct_pages_ready() {
 pub(crate) struct TablePage(NonNull<bindings::page>);
 
 impl TablePage {
-    /// Returns the page of frame `pfn`, if there are `struct page`s yet.
+    /// Returns the page of frame `pfn`.
     #[inline(always)]
-    pub(crate) fn of(pfn: Pfn) -> Option<Self> {
-        if !struct_pages_ready() {
-            return None;
-        }
-        // SAFETY: Frames that hold page tables are RAM, which has a `struct page`.
+    pub(crate) fn of(_: RunTime, pfn: Pfn) -> Self {
+        // SAFETY: Frames that hold page tables are RAM, which has a `struct page` at run time.
         // INVARIANT: As above.
-        NonNull::new(unsafe { bindings::xen_pv_mmu_pfn_to_page(pfn.raw()) }).map(Self)
+        Self(unsafe { NonNull::new_unchecked(bindings::xen_pv_mmu_pfn_to_page(pfn.raw())) })
     }
 
-    /// Returns the page that holds `table`, if there are `struct page`s yet.
+    /// Returns the page that holds `table`.
     #[inline(always)]
-    pub(crate) fn at(table: Table) -> Option<Self> {
-        if !struct_pages_ready() {
-            return None;
-        }
-        let vaddr = table.vaddr();
+    pub(crate) fn at(_: RunTime, table: Table) -> Self {
+        let table = table.vaddr().raw() as *const _;
         // SAFETY: As in `of()`; tables are addressed through the direct map or the kernel image.
         // INVARIANT: As above.
-        NonNull::new(unsafe { bindings::xen_pv_mmu_virt_to_page(vaddr.raw() as *const _) })
-            .map(Self)
+        Self(unsafe { NonNull::new_unchecked(bindings::xen_pv_mmu_virt_to_page(table)) })
     }
 
     /// Takes over a page from C.
@@ -148,10 +141,10 @@ impl TablePage {
 
 /// Whether Xen knows the table as one.
 ///
-/// True for all tables before [`struct_pages_ready`].
+/// True for all tables before [`RunTime`].
 #[inline(always)]
 pub(crate) fn is_table_pinned(table: Table) -> bool {
-    TablePage::at(table).is_none_or(TablePage::is_pinned)
+    RunTime::now().is_none_or(|now| TablePage::at(now, table).is_pinned())
 }
 
 /// A page of memory that belongs to us, mapped in the direct map.
@@ -198,19 +191,17 @@ impl OwnedPage {
     }
 
     /// Sets entry `index`, of a page that becomes a page table.
-    ///
-    /// # Panics
-    ///
-    /// If `index` is past the end of a table.
-    pub(crate) fn set_entry(&mut self, index: usize, entry: MachineEntry) {
-        assert!(index < ENTRIES);
-        // SAFETY: By the type invariant the page is ours, and the word is within it.
-        unsafe { (self.0.raw() as *mut usize).add(index).write(entry.raw()) };
+    pub(crate) fn set_entry(&mut self, index: Index, entry: MachineEntry) {
+        let entries = self.0.raw() as *mut usize;
+        // SAFETY: By the type invariants the page is ours, and the word is within it.
+        unsafe { entries.add(index.raw()).write(entry.raw()) };
     }
 
     /// Copies the entries of `table`.
     pub(crate) fn copy_from(&mut self, table: Table) {
-        self.fill(|index| table.entry(index).read().raw());
+        for index in Index::all() {
+            self.set_entry(index, table.entry(index).read());
+        }
     }
 
     /// Sets each of the page's words.

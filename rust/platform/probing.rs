@@ -3,6 +3,7 @@
 //! What probes of Xen need beyond what the backend does.
 
 use crate::addr::{
+    Index,
     Paddr,
     ENTRIES,
     PAGE_SHIFT, //
@@ -20,7 +21,7 @@ use crate::platform::{
 use kernel::bindings;
 
 /// A slot of root tables in which Xen has a table of its own.
-const SLOT_OF_XEN: usize = 260;
+const SLOT_OF_XEN: Index = Index::wrapping(260);
 
 impl OwnedPage {
     fn word(&self, index: usize) -> *mut usize {

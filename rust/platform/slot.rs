@@ -2,7 +2,10 @@
 
 //! Entries of page tables in memory.
 
-use crate::addr::Vaddr;
+use crate::addr::{
+    Index,
+    Vaddr, //
+};
 use crate::entry::MachineEntry;
 use crate::platform::Table;
 use core::ptr::NonNull;
@@ -40,12 +43,9 @@ impl Slot {
         MachineEntry::from_raw(unsafe { self.0.as_ptr().read_volatile() })
     }
 
-    /// Stores the entry with a plain write.
-    ///
-    /// That is right for tables Xen does not know as such. A write to one that it does know faults
-    /// and, for level 1 only, is emulated.
+    /// Stores the entry with a plain write: see [`crate::platform::PrivateSlot::store`].
     #[inline(always)]
-    pub(crate) fn store(self, entry: MachineEntry) {
+    pub(super) fn store(self, entry: MachineEntry) {
         // SAFETY: By the type invariant; a single store, so that a table walk never sees half.
         unsafe { self.0.as_ptr().write_volatile(entry.raw()) }
     }
@@ -66,8 +66,8 @@ impl Slot {
 
     /// Returns the index of the entry in its table.
     #[inline(always)]
-    pub(crate) fn index(self) -> usize {
-        self.vaddr().page_offset() / size_of::<usize>()
+    pub(crate) fn index(self) -> Index {
+        Index::at_offset(self.vaddr().page_offset())
     }
 
     /// Returns the pointer, for calls into C.

@@ -7,6 +7,7 @@
 //! frame that both maps between frames agree on.
 
 use crate::addr::{
+    Index,
     Vaddr,
     ENTRIES, //
 };
@@ -21,6 +22,8 @@ use crate::platform::{
     p2m_load,
     phys,
     OwnedPage,
+    PrivateSlot,
+    RunTime,
     Slot,
     TablePage, //
 };
@@ -72,24 +75,12 @@ impl Table {
     }
 
     /// Returns the place of entry `index`.
-    ///
-    /// # Panics
-    ///
-    /// If `index` is past the end of a table.
     #[inline(always)]
-    pub(crate) fn entry(self, index: usize) -> Slot {
-        assert!(index < ENTRIES);
-        // SAFETY: The entry is within the page.
-        let entry = unsafe { self.0.as_ptr().add(index) };
+    pub(crate) fn entry(self, index: Index) -> Slot {
+        // SAFETY: The entry is within the page, by the invariant of `Index`.
+        let entry = unsafe { self.0.as_ptr().add(index.raw()) };
         // SAFETY: By the type invariant.
         unsafe { Slot::from_raw(entry) }
-    }
-
-    /// Empties the table with plain writes.
-    pub(crate) fn clear(self) {
-        for index in 0..ENTRIES {
-            self.entry(index).store(MachineEntry::EMPTY);
-        }
     }
 
     /// Returns the address of the page.
@@ -144,7 +135,7 @@ impl Root {
     /// Returns the `struct page` of the table, if there are `struct page`s yet.
     #[inline(always)]
     pub(crate) fn page(self) -> Option<TablePage> {
-        TablePage::at(self.0)
+        RunTime::now().map(|now| TablePage::at(now, self.0))
     }
 
     /// Returns the root table for user mode that belongs to this one, if it has one.
@@ -286,33 +277,61 @@ pub(crate) mod tables {
     }
 }
 
-/// A page with the address of a table in each of its words.
+/// A page of frame numbers that the toolstack reads, and that Xen never knows as a table.
 ///
 /// # Invariants
 ///
-/// Each word is the address of a [`Table`] that stays allocated.
+/// The page is ours for good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct FramePage(Table);
+
+impl FramePage {
+    /// Keeps `page` for good.
+    pub(crate) fn new(page: OwnedPage) -> Self {
+        // INVARIANT: Nobody gives it back.
+        Self(page.leak())
+    }
+
+    /// Returns the page.
+    pub(crate) fn table(self) -> Table {
+        self.0
+    }
+
+    /// Sets the frame at `index`.
+    pub(crate) fn set(self, index: Index, mfn: Mfn) {
+        PrivateSlot::new(self.0.entry(index)).store(MachineEntry::from_raw(mfn.raw()));
+    }
+}
+
+/// A page with the address of a [`FramePage`] in each of its words.
+///
+/// # Invariants
+///
+/// Each word is the address of a [`FramePage`].
 pub(crate) struct TableList(Table);
 
 impl TableList {
-    /// Allocates a list that names `table` everywhere.
-    pub(crate) fn new(table: Table) -> Option<Self> {
+    /// Allocates a list that names `member` everywhere.
+    pub(crate) fn new(member: FramePage) -> Option<Self> {
         let mut page = OwnedPage::new()?;
-        page.fill(|_| table.vaddr().raw());
-        // INVARIANT: Each word is the address of `table`.
+        page.fill(|_| member.0.vaddr().raw());
+        // INVARIANT: Each word is the address of `member`.
         Some(Self(page.leak()))
     }
 
-    /// Returns the table at `index`.
-    pub(crate) fn get(&self, index: usize) -> Table {
+    /// Returns the page at `index`.
+    pub(crate) fn get(&self, index: Index) -> FramePage {
         let word = self.0.entry(index).read().raw() as *mut usize;
         // SAFETY: By the type invariant.
-        unsafe { Table::from_raw(word) }
+        // INVARIANT: As above.
+        FramePage(unsafe { Table::from_raw(word) })
     }
 
-    /// Puts `table` at `index`.
-    pub(crate) fn set(&mut self, index: usize, table: Table) {
-        // INVARIANT: The word is the address of a table.
-        let word = MachineEntry::from_raw(table.vaddr().raw());
-        self.0.entry(index).store(word);
+    /// Puts `member` at `index`.
+    pub(crate) fn set(&mut self, index: Index, member: FramePage) {
+        // INVARIANT: The word is the address of a page of frame numbers.
+        let word = MachineEntry::from_raw(member.0.vaddr().raw());
+        PrivateSlot::new(self.0.entry(index)).store(word);
     }
 }
