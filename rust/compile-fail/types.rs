@@ -11,8 +11,10 @@ mod entry;
 mod frame;
 #[path = "../level.rs"]
 mod level;
+mod platform;
 
 use crate::addr::{
+    Index,
     Maddr,
     Paddr,
     Vaddr, //
@@ -35,6 +37,7 @@ use crate::level::{
 
 const RAW: usize = 1;
 const VADDR: Vaddr = Vaddr::new(RAW);
+const INDEX: Index = Index::FIRST;
 const PADDR: Paddr = Paddr::new(RAW);
 const MADDR: Maddr = Maddr::new(RAW);
 const PFN: Pfn = Pfn::new(RAW);

@@ -14,4 +14,5 @@ fn main() {
     let _ = MACHINE_ENTRY == PSEUDO_ENTRY;
     let _ = PFN + MFN;
     let _ = VADDR + RAW;
+    let _ = VADDR.index(LEVEL) < RAW;
 }

@@ -11,6 +11,8 @@ fn main() {
     let _ = Pfn::from(MFN);
     let _: MachineEntry = PSEUDO_ENTRY.into();
     let _ = PFN as usize;
+    let _: usize = VADDR.index(LEVEL);
+    let _ = Index(512);
     let _ = Mfn(RAW);
     let _ = MachineEntry(RAW);
     let _ = MachineEntry::new(PFN, PROTECTION);

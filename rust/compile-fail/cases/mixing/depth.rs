@@ -8,6 +8,7 @@ include!("../../types.rs");
 
 const _: Depth = RAW;
 const _: Depth = VADDR;
+const _: Depth = INDEX;
 const _: Depth = PADDR;
 const _: Depth = MADDR;
 const _: Depth = PFN;

@@ -8,6 +8,7 @@ include!("../../types.rs");
 
 const _: Level = RAW;
 const _: Level = VADDR;
+const _: Level = INDEX;
 const _: Level = PADDR;
 const _: Level = MADDR;
 const _: Level = PFN;

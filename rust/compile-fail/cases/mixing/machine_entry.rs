@@ -8,6 +8,7 @@ include!("../../types.rs");
 
 const _: MachineEntry = RAW;
 const _: MachineEntry = VADDR;
+const _: MachineEntry = INDEX;
 const _: MachineEntry = PADDR;
 const _: MachineEntry = MADDR;
 const _: MachineEntry = PFN;

@@ -8,6 +8,7 @@ include!("../../types.rs");
 
 const _: Maddr = RAW;
 const _: Maddr = VADDR;
+const _: Maddr = INDEX;
 const _: Maddr = PADDR;
 const _: Maddr = PFN;
 const _: Maddr = MFN;

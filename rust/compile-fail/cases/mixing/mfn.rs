@@ -8,6 +8,7 @@ include!("../../types.rs");
 
 const _: Mfn = RAW;
 const _: Mfn = VADDR;
+const _: Mfn = INDEX;
 const _: Mfn = PADDR;
 const _: Mfn = MADDR;
 const _: Mfn = PFN;

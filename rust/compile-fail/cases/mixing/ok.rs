@@ -8,6 +8,7 @@ include!("../../types.rs");
 
 const _: usize = RAW;
 const _: Vaddr = VADDR;
+const _: Index = INDEX;
 const _: Paddr = PADDR;
 const _: Maddr = MADDR;
 const _: Pfn = PFN;

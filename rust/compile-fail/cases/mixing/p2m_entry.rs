@@ -8,6 +8,7 @@ include!("../../types.rs");
 
 const _: P2mEntry = RAW;
 const _: P2mEntry = VADDR;
+const _: P2mEntry = INDEX;
 const _: P2mEntry = PADDR;
 const _: P2mEntry = MADDR;
 const _: P2mEntry = PFN;

@@ -8,6 +8,7 @@ include!("../../types.rs");
 
 const _: P2mWord = RAW;
 const _: P2mWord = VADDR;
+const _: P2mWord = INDEX;
 const _: P2mWord = PADDR;
 const _: P2mWord = MADDR;
 const _: P2mWord = PFN;

@@ -8,6 +8,7 @@ include!("../../types.rs");
 
 const _: Paddr = RAW;
 const _: Paddr = VADDR;
+const _: Paddr = INDEX;
 const _: Paddr = MADDR;
 const _: Paddr = PFN;
 const _: Paddr = MFN;

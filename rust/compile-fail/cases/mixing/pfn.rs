@@ -8,6 +8,7 @@ include!("../../types.rs");
 
 const _: Pfn = RAW;
 const _: Pfn = VADDR;
+const _: Pfn = INDEX;
 const _: Pfn = PADDR;
 const _: Pfn = MADDR;
 const _: Pfn = MFN;

@@ -8,6 +8,7 @@ include!("../../types.rs");
 
 const _: Protection = RAW;
 const _: Protection = VADDR;
+const _: Protection = INDEX;
 const _: Protection = PADDR;
 const _: Protection = MADDR;
 const _: Protection = PFN;

@@ -8,6 +8,7 @@ include!("../../types.rs");
 
 const _: PseudoEntry = RAW;
 const _: PseudoEntry = VADDR;
+const _: PseudoEntry = INDEX;
 const _: PseudoEntry = PADDR;
 const _: PseudoEntry = MADDR;
 const _: PseudoEntry = PFN;

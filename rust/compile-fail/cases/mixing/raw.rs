@@ -7,6 +7,7 @@
 include!("../../types.rs");
 
 const _: usize = VADDR;
+const _: usize = INDEX;
 const _: usize = PADDR;
 const _: usize = MADDR;
 const _: usize = PFN;

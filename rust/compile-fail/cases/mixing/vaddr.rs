@@ -7,6 +7,7 @@
 include!("../../types.rs");
 
 const _: Vaddr = RAW;
+const _: Vaddr = INDEX;
 const _: Vaddr = PADDR;
 const _: Vaddr = MADDR;
 const _: Vaddr = PFN;

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Proof of the one phase is none of the other, and none at all is none of either.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../types.rs");
+
+use crate::platform::*;
+
+fn at_start_of_day(_: Early) {}
+
+fn at_run_time(_: RunTime) {}
+
+fn hook(early: Early, now: RunTime) {
+    at_start_of_day(now);
+    at_run_time(early);
+    at_run_time(RunTime::now());
+}
+
+fn main() {}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Run-time code does not get at the stores of start of day.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../types.rs");
+
+use crate::platform::*;
+
+fn set(now: RunTime, slot: Slot, table: Table) {
+    slot.early(now).store(MACHINE_ENTRY);
+    table.private_entry(now, INDEX).store(MACHINE_ENTRY);
+}
+
+fn main() {}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Nothing is stored without a look at what Xen knows of the table, or in one that it knows.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../types.rs");
+
+use crate::platform::*;
+
+fn set(slot: Slot, table: Table) {
+    slot.store(MACHINE_ENTRY);
+    table.entry(INDEX).store(MACHINE_ENTRY);
+    slot.known().store(MACHINE_ENTRY);
+    match slot.place() {
+        Place::Known(slot) => slot.store(MACHINE_ENTRY),
+        Place::Private(_) => (),
+    }
+}
+
+fn main() {}
