@@ -2,13 +2,16 @@
 """Measure backends side by side: what is asked for, the boots, the results."""
 
 import argparse
+import json
 import re
 import subprocess
+import time
 from pathlib import Path
 
-from . import boot, kernel, measure, places, report
-from .measure import Sample, Side
-from .say import Stop
+from . import boot, kernel, measure, places
+from .measure import Boot, Side
+from .report import Table
+from .say import Stop, elapsed
 
 # The name of a side, the variant of kernel.py, what the guest says its PV MMU is.
 _SIDES = {
@@ -18,7 +21,10 @@ _SIDES = {
     "rust": ("bench-rust", "Rust"),
 }
 _DEFAULT = "native,c,rust"
+_RECORDED = "native,c,c-lazy,rust"
 _CHECKED = "c,rust"
+_WORSE = 0.05
+"""How much more, relatively, an operation may take than what was recorded."""
 
 
 def side(name: str) -> Side:
@@ -62,25 +68,83 @@ def operations() -> dict[str, str]:
 
 
 def chosen(pattern: str, known: dict[str, str]) -> list[str]:
-    """The operations whose names match; none stands for all of them."""
+    """The operations whose names match; none stands for all but the one that needs a compiler."""
+    if not pattern:
+        return []
     try:
         names = [name for name in known if re.search(pattern, name)]
     except re.error as error:
         raise Stop(f"OPS={pattern} is not a regular expression: {error}", "see Documentation/performance.md") from None
     if not names:
         raise Stop(f"no operation matches {pattern!r}", f"there are: {', '.join(known)}")
-    return [] if len(names) == len(known) else names
+    return names
 
 
-def run(wanted: list[Side], names: list[str], boots: int, samples: int) -> dict[str, list[Sample]]:
-    """All samples of each side. Boots differ a little in memory, so that luck with addresses shows."""
-    initrd = boot.make_initrd()
-    results: dict[str, list[Sample]] = {one.name: [] for one in wanted}
+def make_initrd(compiler: bool) -> Path:
+    """The guest's user space, with or without a C compiler and a program for it."""
+    if not compiler:
+        return boot.make_initrd()
+    folder = places.build() / "compiler"
+    source = places.tree() / "scripts/unifdef.c"
+    command = [places.repo() / "scripts/guest/mkcompiler", folder, source]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Stop(f"scripts/guest/mkcompiler failed:\n{done.stderr.strip()}", "mend it")
+    return boot.make_initrd(folder, name="initramfs-compiler")
+
+
+def run(wanted: list[Side], names: list[str], boots: int, samples: int, initrd: Path) -> dict[str, list[Boot]]:
+    """All boots of each side. They differ a little in memory, so that luck with addresses shows."""
+    results: dict[str, list[Boot]] = {one.name: [] for one in wanted}
     for number in range(boots):
         for one in wanted:
             title = f"measure {one.name}, boot {number + 1} of {boots}"
-            results[one.name] += measure.boot(one, initrd, names, samples, number, title)
+            results[one.name].append(measure.boot(one, initrd, names, samples, number, title))
     return results
+
+
+def recorded() -> Path:
+    return places.repo() / "Documentation/performance/results.json"
+
+
+def worse(now: dict[str, float], then: dict[str, float]) -> list[str]:
+    """The operations whose ratio of Rust to C is worse than it was, or was never recorded."""
+    found = []
+    for name, ratio in now.items():
+        if name not in then:
+            found.append(f"{name}: nothing is recorded")
+        elif ratio > then[name] * (1 + _WORSE):
+            found.append(f"{name}: rust/c is {ratio:.3f}, recorded {then[name]:.3f}, {ratio / then[name] - 1:+.1%}")
+    return found
+
+
+def compare(table: Table) -> str:
+    """Raises Stop if something became worse than recorded."""
+    if not recorded().exists():
+        raise Stop("there is nothing to compare with", "make bench RECORD=1")
+    then = json.loads(recorded().read_text())["ratios"]
+    now = table.ratios()
+    if not now:
+        raise Stop("CHECK=1 compares c and rust, and one of them was not measured", "leave out SIDES")
+    found = worse(now, then)
+    if found:
+        names = [line.split(":")[0] for line in found]
+        raise Stop(
+            "worse than recorded:\n" + "\n".join(f"  {line}" for line in found),
+            f"see where it goes: make profile OP={names[0]}; if it is meant: make bench RECORD=1",
+        )
+    return f"{len(now)} operations, none worse by more than {_WORSE:.0%} than recorded"
+
+
+def record(table: Table) -> None:
+    # Only this needs a plotting library.
+    from . import chart
+
+    recorded().parent.mkdir(exist_ok=True)
+    recorded().write_text(table.json())
+    picture = recorded().with_name("chart.svg")
+    picture.write_text(chart.svg(table))
+    print(f"Recorded: {places.shown(recorded())} and {places.shown(picture)}")
 
 
 def _arguments(arguments: list[str]) -> argparse.Namespace:
@@ -106,13 +170,19 @@ def main(arguments: list[str]) -> int:
     asked = _arguments(arguments)
     known = operations()
     names = chosen(asked.ops, known)
-    wanted = sides(asked.sides or (_CHECKED if asked.check else _DEFAULT))
+    default = _CHECKED if asked.check else _RECORDED if asked.record else _DEFAULT
+    wanted = sides(asked.sides or default)
     kernel.prepare_tree()
     build(wanted)
-    results = run(wanted, names, 1 if asked.check else asked.boots, asked.samples)
-    table = report.Table(results)
-    print(table.text())
+    start = time.monotonic()
+    initrd = make_initrd(asked.record or measure.COMPILE in names)
+    table = Table(run(wanted, names, 1 if asked.check else asked.boots, asked.samples, initrd))
+    print(f"\n{table.text()}")
     path = places.build() / "bench.json"
     path.write_text(table.json())
-    print(f"\nAll figures: {places.shown(path)}")
+    print(f"\nMeasured in {elapsed(time.monotonic() - start)}. All figures: {places.shown(path)}")
+    if asked.check:
+        print(compare(table))
+    if asked.record:
+        record(table)
     return 0

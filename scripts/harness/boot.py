@@ -55,13 +55,14 @@ def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
     return [*common, "-cpu", cpu, "-kernel", str(image), "-append", linux, "-initrd", str(initrd)]
 
 
-def make_initrd() -> Path:
-    path = places.build() / "initramfs.cpio.gz"
+def make_initrd(*folders: Path, name: str = "initramfs") -> Path:
+    """The guest's user space; what is in the folders is copied into it."""
+    path = places.build() / f"{name}.cpio.gz"
     log = places.logs() / "initramfs.log"
     progress = Progress("initramfs")
     with log.open("wb") as file:
         child = subprocess.Popen(
-            [places.repo() / "scripts/guest/mkinitrd", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [places.repo() / "scripts/guest/mkinitrd", path, *folders], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         for _ in follow(child, file):
             progress.update("being made")

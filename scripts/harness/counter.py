@@ -24,7 +24,10 @@ _ACTIONS = {
 # Without these, counts would be silently wrong.
 _NEEDED = {
     KERNEL: {"xen_start_kernel", "x86_64_start_kernel", "run_init_process"},
-    XEN: {"pv_hypercall", "do_mmu_update", "do_mmuext_op", "do_multicall", "do_update_va_mapping"},
+    XEN: {
+        "pv_hypercall", "handle_exception", "ptwr_emulated_write", "ptwr_emulated_cmpxchg",
+        "do_mmu_update", "do_mmuext_op", "do_multicall", "do_update_va_mapping",
+    },  # fmt: skip
 }
 _LINE = re.compile(r"(?:0x)?([0-9a-f]+) ([A-Za-z]) (\S+)")
 _KERNEL_TEXT = 0xFFFFFFFF80000000

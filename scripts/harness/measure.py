@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import counter, places, rules
@@ -23,6 +23,9 @@ _SECONDS = 900
 _LINE = re.compile(r"MMBENCH: (\S+) (\d+) (\d+) (\d+)")
 _DONE = re.compile(r"MMBENCH: DONE (\d+)")
 CALIBRATION = "calibration"
+COMPILE = "compile"
+COMPILE_SYSTEM = "compile-system"
+"""Not an operation: what of COMPILE is not the programs' own."""
 _LOOP = 4
 """Instructions of mmbench's loop of known length."""
 
@@ -64,6 +67,14 @@ class Sample:
     section: counter.Section
 
 
+@dataclass(frozen=True)
+class Boot:
+    samples: list[Sample]
+    linux: str
+    xen: str
+    """Versions; "none" if there is no Xen."""
+
+
 def command(side: Side, initrd: Path, plugin: str, cmdline: str, number: int) -> list[str]:
     """The QEMU command line of a side's boot, which are numbered from 0."""
     memory = GUEST_MEMORY + number
@@ -83,7 +94,7 @@ def command(side: Side, initrd: Path, plugin: str, cmdline: str, number: int) ->
 
 def boot(
     side: Side, initrd: Path, operations: list[str], samples: int, number: int = 0, title: str = ""
-) -> list[Sample]:
+) -> Boot:
     """Measures in one boot; every operation that was asked for has all its samples."""
     library = counter.make_plugin()
     table = _functions(side)
@@ -102,7 +113,12 @@ def boot(
     text = "\n".join(line.text for line in lines_of(log.read_bytes()))
     result = read(side, text, counter.read(counts.read_text(), table), log)
     progress.done(f"{len(result)} samples")
-    return result
+    return Boot(result, _version("Linux", text), _version("Xen", text))
+
+
+def _version(what: str, text: str) -> str:
+    found = re.search(rf"^ *{what}: (\S+)", text, re.MULTILINE)
+    return found[1] if found else "unknown"
 
 
 def _functions(side: Side) -> list[counter.Function]:
@@ -156,6 +172,7 @@ def read(side: Side, text: str, sections: list[counter.Section], log: Path) -> l
         raise Stop(f"the plugin and mmbench disagree on what was measured on {side.name}", advice)
     result = [_sample(line[0], section, int(line[3])) for line, section in zip(lines, marked)]
     _calibrated(side, result, advice)
+    result += [_system(sample) for sample in result if sample.operation == COMPILE]
     boots = [_sample("boot", section, section.total()) for section in sections if section.name == "boot"]
     return [sample for sample in result if sample.operation != CALIBRATION] + boots
 
@@ -179,6 +196,10 @@ def _sample(operation: str, section: counter.Section, ticks: int) -> Sample:
         bytes=per(section.bytes),
         section=section,
     )
+
+
+def _system(sample: Sample) -> Sample:
+    return replace(sample, operation=COMPILE_SYSTEM, instructions=sample.instructions - sample.user, user=0)
 
 
 def _calibrated(side: Side, samples: list[Sample], advice: str) -> None:

@@ -5,7 +5,7 @@ import argparse
 import subprocess
 from dataclasses import dataclass
 
-from . import bench, boot, counter, kernel, measure
+from . import bench, counter, kernel, measure
 from .measure import Sample
 from .report import short
 from .say import Stop
@@ -89,11 +89,11 @@ def main(arguments: list[str]) -> int:
     wanted = bench.sides(asked.sides)
     kernel.prepare_tree()
     bench.build(wanted)
-    initrd = boot.make_initrd()
+    initrd = bench.make_initrd(asked.operation == measure.COMPILE)
     # To measure the start, measure little else.
     operation = next(iter(known)) if asked.operation == BOOT else asked.operation
     for side in wanted:
-        samples = measure.boot(side, initrd, [operation], 3, title=f"profile {side.name}")
-        samples = [sample for sample in samples if sample.operation == asked.operation]
+        done = measure.boot(side, initrd, [operation], 3, title=f"profile {side.name}")
+        samples = [sample for sample in done.samples if sample.operation == asked.operation]
         print(demangled(f"\n{asked.operation} on {side.name}: {text(samples, asked.top)}\n"))
     return 0

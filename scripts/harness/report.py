@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from .measure import Sample
+from .measure import Boot, Sample
 
 # Natively nothing of ours runs; the ratios are between these.
 NATIVE, C, RUST = "native", "c", "rust"
@@ -65,52 +65,59 @@ def short(value: float) -> str:
 
 
 class Table:
-    def __init__(self, results: dict[str, list[Sample]]) -> None:
+    def __init__(self, results: dict[str, list[Boot]]) -> None:
         self.sides = list(results)
-        self.operations = list(dict.fromkeys(sample.operation for samples in results.values() for sample in samples))
-        self.figures = {
-            side: {
-                operation: figure([sample for sample in samples if sample.operation == operation])
-                for operation in self.operations
-            }
-            for side, samples in results.items()
-        }
+        boots = [one for side in results.values() for one in side]
+        self.linux = sorted({one.linux for one in boots})
+        self.xen = sorted({one.xen for one in boots if one.xen != "none"})
+        self.operations = list(dict.fromkeys(sample.operation for one in boots for sample in one.samples))
+        self.figures = {side: _figures(boots) for side, boots in results.items()}
 
     def ratios(self, side: str = RUST, base: str = C) -> dict[str, float]:
-        """Of each operation, instructions on one side to those on the other."""
-        if not {side, base} <= set(self.sides):
-            return {}
-        pairs = ((name, self.figures[side][name], self.figures[base][name]) for name in self.operations)
-        return {name: above.instructions / below.instructions for name, above, below in pairs}
+        """Of each operation of both, instructions on one side to those on the other."""
+        above, below = self.figures.get(side, {}), self.figures.get(base, {})
+        both = (name for name in self.operations if name in above and name in below)
+        return {name: above[name].instructions / below[name].instructions for name in both}
 
     def text(self) -> str:
-        rows = [["operation", *self.sides, "+-"]]
-        columns = [self.ratios(), self.ratios(RUST, NATIVE)]
-        heads = ["rust/c", "PV tax"]
-        shown = [(head, column) for head, column in zip(heads, columns) if column]
-        rows[0] += [head for head, _ in shown]
-        guests = [side for side in self.sides if any(f.hypercalls for f in self.figures[side].values())]
-        rows[0] += [f"{title} {side}" for title in _EVENTS.values() for side in guests]
+        ratios = {"rust/c": self.ratios(), "PV tax": self.ratios(RUST, NATIVE)}
+        ratios = {head: column for head, column in ratios.items() if column}
+        guests = [side for side in self.sides if any(one.hypercalls for one in self.figures[side].values())]
+        events = [(title, event, side) for event, title in _EVENTS.items() for side in guests]
+        rows = [["operation", *self.sides, "+-", *ratios, *(f"{title} {side}" for title, _, side in events)]]
         for name in self.operations:
-            here = {side: self.figures[side][name] for side in self.sides}
-            spread = max(figure.spread for figure in here.values()) / 2
-            row = [name, *(short(figure.instructions) for figure in here.values()), f"{spread:.1%}"]
-            row += [f"{column[name]:.2f}" for _, column in shown]
-            row += [short(getattr(here[side], event)) for event in _EVENTS for side in guests]
+            here = {side: self.figures[side].get(name) for side in self.sides}
+            spread = max(one.spread for one in here.values() if one) / 2
+            row = [name, *(short(one.instructions) if one else "-" for one in here.values()), f"{spread:.1%}"]
+            row += [f"{column[name]:.2f}" if name in column else "-" for column in ratios.values()]
+            row += [short(getattr(here[side], event)) if here[side] else "-" for _, event, side in events]
             rows.append(row)
         lines = ["Instructions for one operation (median), then what it asks of Xen:", "", *_aligned(rows)]
-        if ratios := self.ratios():
-            lines += ["", f"rust/c, geometric mean of {len(ratios)}: {mean(ratios):.3f}"]
+        if "rust/c" in ratios:
+            lines += ["", f"rust/c, geometric mean of {len(ratios['rust/c'])}: {mean(ratios['rust/c']):.3f}"]
         return "\n".join(lines)
 
     def json(self) -> str:
-        figures = {
-            side: {name: asdict(figure) for name, figure in table.items()} for side, table in self.figures.items()
+        """One line for each operation of each side, so that differences can be read."""
+        head = {
+            "licence": "SPDX-License-Identifier: GPL-2.0",
+            "linux": self.linux,
+            "xen": self.xen,
+            "ratios": {name: round(ratio, 4) for name, ratio in self.ratios().items()},
         }
-        ratios = {name: round(ratio, 4) for name, ratio in self.ratios().items()}
-        text = json.dumps({"ratios": ratios, "sides": figures}, indent=1)
-        # The licence is on the first line, as in every file.
-        return '{"licence": "SPDX-License-Identifier: GPL-2.0",' + text[1:] + "\n"
+        sides = []
+        for side, figures in self.figures.items():
+            lines = (f"{json.dumps(name)}: {json.dumps(asdict(one))}" for name, one in figures.items())
+            sides.append(f"{json.dumps(side)}: {{\n" + ",\n".join(lines) + "\n}")
+        return json.dumps(head)[:-1] + ',\n"sides": {\n' + ",\n".join(sides) + "\n}}\n"
+
+
+def _figures(boots: list[Boot]) -> dict[str, Figure]:
+    samples: dict[str, list[Sample]] = {}
+    for one in boots:
+        for sample in one.samples:
+            samples.setdefault(sample.operation, []).append(sample)
+    return {name: figure(found) for name, found in samples.items()}
 
 
 def mean(ratios: dict[str, float]) -> float:

@@ -53,6 +53,7 @@ static const struct {
 	{ fault_operations, &fault_count },
 	{ range_operations, &range_count },
 	{ talk_operations, &talk_count },
+	{ p2m_operations, &p2m_count },
 };
 
 static void call(void (*hook)(void))
@@ -86,11 +87,13 @@ static void warm_up(const struct operation *op)
 	call(op->after);
 }
 
-static void measure(const struct operation *op, unsigned int samples)
+static int measure(const struct operation *op, unsigned int samples)
 {
 	unsigned long count = (unsigned long)op->rounds * op->loops * op->units;
 	unsigned long long ticks;
 
+	if (op->usable && !op->usable())
+		return 0;
 	call(op->start);
 	warm_up(op);
 	for (unsigned int i = 1; i <= samples; i++) {
@@ -99,11 +102,12 @@ static void measure(const struct operation *op, unsigned int samples)
 		printf("MMBENCH: %s %u %lu %llu\n", op->name, i, count, ticks);
 	}
 	call(op->end);
+	return 1;
 }
 
-/* Calls fn for each operation that is named, or for all. */
+/* Calls fn for each operation that is named, or for all; counts those it did. */
 static unsigned int each(char **names, unsigned int samples,
-			 void (*fn)(const struct operation *op, unsigned int samples))
+			 int (*fn)(const struct operation *op, unsigned int samples))
 {
 	unsigned int found = 0;
 
@@ -116,16 +120,16 @@ static unsigned int each(char **names, unsigned int samples,
 				name++;
 			if (*names && !*name)
 				continue;
-			fn(op, samples);
-			found++;
+			found += fn(op, samples);
 		}
 	return found;
 }
 
-static void show(const struct operation *op, unsigned int samples)
+static int show(const struct operation *op, unsigned int samples)
 {
 	(void)samples;
 	printf("%-20s %s\n", op->name, op->what);
+	return 1;
 }
 
 static int usage(void)

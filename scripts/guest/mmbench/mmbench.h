@@ -17,6 +17,7 @@
 struct operation {
 	const char *name;
 	const char *what;
+	int (*usable)(void);	/* it is left out if this says 0 */
 	void (*start)(void);	/* before the first sample */
 	void (*before)(void);	/* before each stretch */
 	void (*run)(void);
@@ -28,8 +29,9 @@ struct operation {
 };
 
 extern const struct operation process_operations[], fault_operations[],
-	range_operations[], talk_operations[];
-extern const size_t process_count, fault_count, range_count, talk_count;
+	range_operations[], talk_operations[], p2m_operations[];
+extern const size_t process_count, fault_count, range_count, talk_count,
+	p2m_count;
 
 /* Ends the program with the reason, if a call failed. */
 void must(int ok, const char *what);

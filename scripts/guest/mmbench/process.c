@@ -6,6 +6,7 @@
 #include "mmbench.h"
 
 #define BIG	(64 * MIB)
+#define COMPILER	"/usr/bin/gcc"
 
 static char *big;
 
@@ -67,6 +68,25 @@ static void drop_big_threaded(void)
 	drop_big();
 }
 
+static int have_compiler(void)
+{
+	return !access(COMPILER, X_OK);
+}
+
+static void compile(void)
+{
+	static char *argv[] = { COMPILER, "-O2", "-o", "/tmp/program",
+				"/usr/src/program.c", NULL };
+	static char *envp[] = { "PATH=/usr/bin", NULL };
+	pid_t pid = vfork();
+
+	if (!pid) {
+		execve(COMPILER, argv, envp);
+		_exit(1);
+	}
+	reap(pid);
+}
+
 const struct operation process_operations[] = {
 	{ .name = "fork", .what = "fork, exit and wait, small process",
 	  .run = fork_exit, .rounds = 1, .loops = 20, .units = 1 },
@@ -80,6 +100,8 @@ const struct operation process_operations[] = {
 	  .run = fork_exec, .rounds = 1, .loops = 10, .units = 1 },
 	{ .name = "vfork-exec", .what = "vfork, exec, exit and wait",
 	  .run = vfork_exec, .rounds = 1, .loops = 10, .units = 1 },
+	{ .name = "compile", .what = "gcc compiles and links a program",
+	  .usable = have_compiler, .run = compile, .rounds = 1, .loops = 1, .units = 1 },
 };
 
 const size_t process_count = ARRAY_SIZE(process_operations);
