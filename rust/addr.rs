@@ -159,6 +159,11 @@ impl Maddr {
         Self((mfn.raw() << PAGE_SHIFT) | offset)
     }
 
+    /// Returns the address `bytes` further on.
+    pub(crate) const fn add(self, bytes: usize) -> Self {
+        Self(self.0.wrapping_add(bytes))
+    }
+
     /// Returns the address as a number.
     pub(crate) const fn raw(self) -> usize {
         self.0

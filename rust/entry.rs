@@ -30,6 +30,8 @@ pub(crate) mod bits {
     pub(crate) const HUGE: usize = 1 << 7;
     /// Software bit of level 1: the frame has no `struct page` (`_PAGE_SPECIAL`).
     pub(crate) const SPECIAL: usize = 1 << 9;
+    /// Software bit of level 1: userfaultfd watches for writes (`_PAGE_UFFD`).
+    pub(crate) const UFFD_WP: usize = 1 << 10;
     /// Instructions may not be fetched.
     pub(crate) const NX: usize = 1 << 63;
     /// The bits that hold the frame number.

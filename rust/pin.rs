@@ -61,6 +61,7 @@ use crate::walk::{
     Geometry,
     Tables, //
 };
+use core::ops::Range;
 use kernel::macros::init_text;
 
 /// The page tables in memory.
@@ -71,6 +72,15 @@ impl Tables for LiveTables {
 
     fn entry(&self, table: Table, _level: Level, index: Index) -> MachineEntry {
         table.entry(index).read()
+    }
+
+    fn next_present(
+        &self,
+        table: Table,
+        _level: Level,
+        range: Range<usize>,
+    ) -> Option<(usize, MachineEntry)> {
+        table.next_present(range)
     }
 
     fn target(&self, entry: MachineEntry) -> Option<Table> {

@@ -27,6 +27,19 @@ pub(crate) trait Tables {
     /// Returns entry `index` of `table`, of level `level`.
     fn entry(&self, table: Self::Table, level: Level, index: Index) -> MachineEntry;
 
+    /// Returns the first present entry of `table` in `range`, and its index.
+    fn next_present(
+        &self,
+        table: Self::Table,
+        level: Level,
+        range: Range<usize>,
+    ) -> Option<(Index, MachineEntry)> {
+        range
+            .filter_map(Index::new)
+            .map(|index| (index, self.entry(table, level, index)))
+            .find(|(_, entry)| entry.is_present())
+    }
+
     /// Returns the table that a present, non-leaf entry points to.
     fn target(&self, entry: MachineEntry) -> Option<Self::Table>;
 }
@@ -106,13 +119,30 @@ pub(crate) fn find<T: Tables>(
     }
 }
 
+/// A table that the walk is in.
 #[derive(Clone, Copy)]
 struct Step<T> {
     table: T,
     level: Level,
     /// Distance of the first address that the table maps from the start of the root.
     base: usize,
+    /// The entry to be looked at next.
     next: usize,
+    /// How many entries are looked at.
+    end: usize,
+}
+
+impl<T> Step<T> {
+    fn new(table: T, level: Level, base: usize, geometry: &Geometry) -> Self {
+        let length = geometry.length.saturating_sub(base);
+        Self {
+            table,
+            level,
+            base,
+            next: 0,
+            end: length.div_ceil(level.span()).min(ENTRIES),
+        }
+    }
 }
 
 /// Calls `visit` for every table below and including `root`.
@@ -125,43 +155,36 @@ pub(crate) fn walk<T: Tables>(
     geometry: &Geometry,
     mut visit: impl FnMut(Visited<T::Table>),
 ) {
-    let mut path = [Step {
-        table: root,
-        level: geometry.depth.root(),
-        base: 0,
-        next: 0,
-    }; Depth::MAX];
+    let mut path = [Step::new(root, geometry.depth.root(), 0, geometry); Depth::MAX];
     let mut at = 0;
 
     loop {
-        let step = path[at];
-        let base = step.base + (step.next << step.level.shift());
-
-        let index = Index::new(step.next).filter(|_| base < geometry.length);
-
-        let Some(index) = index else {
+        let step = &mut path[at];
+        let (level, is_root) = (step.level, at == 0);
+        let Some((index, entry)) = tables.next_present(step.table, level, step.next..step.end)
+        else {
             visit(Visited {
                 table: step.table,
-                level: step.level,
-                is_root: at == 0,
+                level,
+                is_root,
             });
-            if at == 0 {
+            if is_root {
                 return;
             }
             at -= 1;
             continue;
         };
-        path[at].next += 1;
-
-        if at == 0 && geometry.hole.contains(&index.raw()) {
+        if is_root && geometry.hole.contains(&index.raw()) {
+            step.next = geometry.hole.end;
             continue;
         }
-        let Some(below) = step.level.below() else {
-            // Tables of level 1 are visited when found, never entered.
+        step.next = index.raw() + 1;
+
+        // Tables of level 1 are visited when found, never entered.
+        let Some(below) = level.below() else {
             continue;
         };
-        let entry = tables.entry(step.table, step.level, index);
-        if !entry.is_present() || entry.is_huge() {
+        if entry.is_huge() {
             continue;
         }
         let Some(table) = tables.target(entry) else {
@@ -175,13 +198,9 @@ pub(crate) fn walk<T: Tables>(
             });
             continue;
         }
+        let base = step.base + (index.raw() << level.shift());
         at += 1;
-        path[at] = Step {
-            table,
-            level: below,
-            base,
-            next: 0,
-        };
+        path[at] = Step::new(table, below, base, geometry);
     }
 }
 

@@ -16,7 +16,7 @@
 //! ```text
 //!   ops                                                  the edge: what C calls
 //!   boot  contiguous  remap  grant  nonram               features
-//!   set  pin  alloc  tlb  cr3  fixmap  protect           page-table operations
+//!   set  runs  pin  alloc  tlb  cr3  fixmap  protect     page-table operations
 //!   walk  p2m  convert                                   structures
 //!   multicall                                            batching
 //!   platform                                             the door to hardware, kernel and Xen
@@ -72,6 +72,7 @@ mod platform;
 mod probes;
 mod protect;
 mod remap;
+mod runs;
 mod set;
 mod tlb;
 mod walk;

@@ -326,6 +326,22 @@ rust_helper_page_table_check_ptes_set(struct mm_struct *mm, unsigned long addr,
 	page_table_check_ptes_set(mm, addr, ptep, pte, nr);
 }
 
+__rust_helper void
+rust_helper_page_table_check_pte_clear(struct mm_struct *mm, unsigned long addr,
+				       pte_t pte)
+{
+	page_table_check_pte_clear(mm, addr, pte);
+}
+
+/* Address spaces */
+
+/* Whether only the current task, or only the kernel, can write through @mm. */
+__rust_helper bool rust_helper_xen_pv_mmu_is_only_used_here(struct mm_struct *mm)
+{
+	return mm == &init_mm ||
+	       (mm == current->mm && atomic_read(&mm->mm_users) == 1);
+}
+
 __rust_helper bool rust_helper_xen_pv_mmu_is_io_pfnmap(struct vm_area_struct *vma)
 {
 	return (vma->vm_flags & (VM_PFNMAP | VM_IO)) == (VM_PFNMAP | VM_IO);

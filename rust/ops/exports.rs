@@ -23,7 +23,9 @@ use crate::platform::{
     Early,
     FrameList,
     GrantPages,
+    Mm,
     Region,
+    Slot,
     Table,
     Vma, //
 };
@@ -31,6 +33,7 @@ use crate::remap::{
     Frames,
     Mapping, //
 };
+use crate::runs::Run;
 use crate::{
     boot,
     contiguous,
@@ -39,7 +42,8 @@ use crate::{
     p2m,
     pin,
     protect,
-    remap, //
+    remap,
+    runs, //
 };
 use core::ffi::c_void;
 use kernel::bindings;
@@ -356,4 +360,47 @@ unsafe extern "C" fn paddr_vmcoreinfo_note() -> bindings::phys_addr_t {
     } else {
         crate::platform::phys(note).raw() as u64
     }
+}
+
+// Runs of entries, called by inline functions of <asm/pgtable.h>.
+exports! {
+    /// Takes out entries; returns the first, and in `others` the flags that any other had.
+    fn xen_pv_mmu_take_ptes(
+        mm: *mut bindings::mm_struct,
+        addr: usize,
+        ptep: *mut bindings::pte_t,
+        nr: u32,
+        others: *mut bindings::pte_t,
+    ) -> bindings::pte_t {
+        // SAFETY: The address space exists during the call.
+        let mm = unsafe { Mm::from_raw(mm) };
+        let run = run_of(ptep, nr);
+        let (first, flags) = runs::take(mm, Vaddr::new(addr), run, Caller::here());
+        // SAFETY: The caller has a place for it.
+        unsafe { others.write(bindings::pte_t { pte: flags }) };
+        bindings::pte_t { pte: first.raw() }
+    }
+
+    /// Clears entries whose accessed and dirty bits do not matter.
+    fn xen_pv_mmu_clear_ptes(
+        mm: *mut bindings::mm_struct,
+        addr: usize,
+        ptep: *mut bindings::pte_t,
+        nr: u32,
+    ) {
+        // SAFETY: The address space exists during the call.
+        let mm = unsafe { Mm::from_raw(mm) };
+        runs::clear(mm, Vaddr::new(addr), run_of(ptep, nr), Caller::here());
+    }
+
+    /// Makes entries read-only.
+    fn xen_pv_mmu_wrprotect_ptes(ptep: *mut bindings::pte_t, nr: u32) {
+        runs::write_protect(run_of(ptep, nr), Caller::here());
+    }
+}
+
+/// Takes over a run of entries from C.
+fn run_of(first: *mut bindings::pte_t, count: u32) -> Run {
+    // SAFETY: The entries are in a table that is locked during the call.
+    Run::new(unsafe { Slot::from_raw(first) }, count as usize)
 }

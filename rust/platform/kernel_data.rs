@@ -148,6 +148,22 @@ pub(crate) fn check_page_table_set(mm: Mm, address: Vaddr, slot: Slot, entry: Ma
     let _ = (mm, address, slot, entry);
 }
 
+/// Whether the kernel counts what page tables map.
+pub(crate) const PAGE_TABLE_CHECK: bool = cfg!(CONFIG_PAGE_TABLE_CHECK);
+
+/// Tells the page table checker that `entry` goes.
+#[inline(always)]
+pub(crate) fn check_page_table_clear(mm: Mm, address: Vaddr, entry: MachineEntry) {
+    // SAFETY: The arguments are those that a hook got for this entry.
+    unsafe {
+        bindings::page_table_check_pte_clear(
+            mm.as_ptr(),
+            address.raw(),
+            bindings::pte_t { pte: entry.raw() },
+        )
+    }
+}
+
 /// Returns the size of the vmalloc area in bytes.
 pub(crate) fn vmalloc_bytes() -> usize {
     // SAFETY: Reads what was decided at boot.

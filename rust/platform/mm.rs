@@ -59,6 +59,16 @@ impl Mm {
         unsafe { Root::from_table(Table::from_raw(pgd)) }
     }
 
+    /// Whether nobody but the current task, or nobody but the kernel, can write to memory through
+    /// this address space now.
+    ///
+    /// Other users of it would each count: threads, and kernel threads that adopt it.
+    #[inline(always)]
+    pub(crate) fn is_only_used_here(self) -> bool {
+        // SAFETY: By the type invariant; the count is read atomically.
+        unsafe { bindings::xen_pv_mmu_is_only_used_here(self.as_ptr()) }
+    }
+
     /// Runs `section` with the lock of the page tables held.
     ///
     /// Context: may not be called with it held.

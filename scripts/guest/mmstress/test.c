@@ -28,6 +28,7 @@ const struct test tests[] = {
 	{ "shared-file", test_shared_file, 0, "mapping and file agree" },
 	{ "private-file", test_private_file, 0, "copies on write" },
 	{ "dirty-race", test_dirty_race, 0, "no write is lost to an unmap" },
+	{ "dirty-swap", test_dirty_swap, TEST_SINGLE, "no write is lost to reclaim" },
 	{ "threads", test_threads, 0, "all CPUs in one address space" },
 	{ "thread-exit", test_thread_exit, 0, "exit while threads fault" },
 	{ "dontneed", test_dontneed, 0, "madvise gives zeros or the file" },

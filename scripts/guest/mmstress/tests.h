@@ -25,6 +25,7 @@ void test_shared_anon(void);
 void test_shared_file(void);
 void test_private_file(void);
 void test_dirty_race(void);
+void test_dirty_swap(void);
 void test_threads(void);
 void test_thread_exit(void);
 void test_dontneed(void);

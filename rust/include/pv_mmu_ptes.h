@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Changes of page-table entries that generic code makes by atomic instructions
+ * and that have no paravirt operation: in a Xen PV guest each would trap.
+ * Included by <asm/pgtable.h>.
+ */
+#ifndef _ASM_X86_XEN_PV_MMU_PTES_H
+#define _ASM_X86_XEN_PV_MMU_PTES_H
+
+#if defined(CONFIG_XEN_PV_MMU_RUST) && defined(CONFIG_PARAVIRT_XXL)
+
+#include <linux/jump_label.h>
+
+/* Both are off natively; see the boot parameter xen_pv_mmu_off. */
+DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_takes);
+DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_wrprotects);
+
+pte_t xen_pv_mmu_take_ptes(struct mm_struct *mm, unsigned long addr,
+			   pte_t *ptep, unsigned int nr, pte_t *others);
+void xen_pv_mmu_clear_ptes(struct mm_struct *mm, unsigned long addr,
+			   pte_t *ptep, unsigned int nr);
+void xen_pv_mmu_wrprotect_ptes(pte_t *ptep, unsigned int nr);
+
+static __always_inline bool xen_pv_mmu_takes_ptes(void)
+{
+	return static_branch_unlikely(&xen_pv_mmu_takes);
+}
+
+/* Takes out the entry at @ptep. */
+static inline pte_t xen_pv_mmu_take_pte(struct mm_struct *mm,
+					unsigned long addr, pte_t *ptep)
+{
+	pte_t others;
+
+	return xen_pv_mmu_take_ptes(mm, addr, ptep, 1, &others);
+}
+
+#else
+
+static __always_inline bool xen_pv_mmu_takes_ptes(void)
+{
+	return false;
+}
+
+static inline pte_t xen_pv_mmu_take_pte(struct mm_struct *mm,
+					unsigned long addr, pte_t *ptep)
+{
+	return native_ptep_get_and_clear(ptep);
+}
+
+#endif
+
+#endif /* _ASM_X86_XEN_PV_MMU_PTES_H */

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The helpers for runs of page-table entries, where a Xen PV guest has a cheaper
+ * way than one entry after the other. Included by <asm/pgtable.h>; what they
+ * are to do is said in <linux/pgtable.h>.
+ */
+#ifndef _ASM_X86_XEN_PV_MMU_RUNS_H
+#define _ASM_X86_XEN_PV_MMU_RUNS_H
+
+#if defined(CONFIG_XEN_PV_MMU_RUST) && defined(CONFIG_PARAVIRT_XXL)
+
+/* Adds to @pte what the CPU has noted in other entries of its run. */
+static inline pte_t xen_pv_mmu_merge_noted(pte_t pte, pte_t others)
+{
+	if (pte_dirty(others))
+		pte = pte_mkdirty(pte);
+	if (pte_young(others))
+		pte = pte_mkyoung(pte);
+	return pte;
+}
+
+#define get_and_clear_full_ptes get_and_clear_full_ptes
+static inline pte_t get_and_clear_full_ptes(struct mm_struct *mm,
+					    unsigned long addr, pte_t *ptep,
+					    unsigned int nr, int full)
+{
+	pte_t pte, others;
+
+	if (xen_pv_mmu_takes_ptes() && !full) {
+		pte = xen_pv_mmu_take_ptes(mm, addr, ptep, nr, &others);
+		return xen_pv_mmu_merge_noted(pte, others);
+	}
+	pte = ptep_get_and_clear_full(mm, addr, ptep, full);
+	for (unsigned int i = 1; i < nr; i++) {
+		others = ptep_get_and_clear_full(mm, addr + i * PAGE_SIZE,
+						 ptep + i, full);
+		pte = xen_pv_mmu_merge_noted(pte, others);
+	}
+	return pte;
+}
+
+#define clear_full_ptes clear_full_ptes
+static inline void clear_full_ptes(struct mm_struct *mm, unsigned long addr,
+				   pte_t *ptep, unsigned int nr, int full)
+{
+	if (xen_pv_mmu_takes_ptes() && !full) {
+		xen_pv_mmu_clear_ptes(mm, addr, ptep, nr);
+		return;
+	}
+	for (unsigned int i = 0; i < nr; i++)
+		ptep_get_and_clear_full(mm, addr + i * PAGE_SIZE, ptep + i,
+					full);
+}
+
+#define wrprotect_ptes wrprotect_ptes
+static inline void wrprotect_ptes(struct mm_struct *mm, unsigned long addr,
+				  pte_t *ptep, unsigned int nr)
+{
+	if (static_branch_unlikely(&xen_pv_mmu_wrprotects)) {
+		xen_pv_mmu_wrprotect_ptes(ptep, nr);
+		return;
+	}
+	for (unsigned int i = 0; i < nr; i++)
+		ptep_set_wrprotect(mm, addr + i * PAGE_SIZE, ptep + i);
+}
+
+#endif
+
+#endif /* _ASM_X86_XEN_PV_MMU_RUNS_H */

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Takes out, or write-protects, runs of neighbouring entries of level 1.
+//!
+//! Generic code does this to unmap, move and share pages, by an atomic instruction for each entry.
+//! In a table that Xen knows every such instruction faults and is emulated, which costs more than
+//! all the rest. Here each entry is an element of a hypercall instead.
+//!
+//! What the CPU notes in an entry at the same time, that the page was accessed or written to, must
+//! not get lost. Three cases differ:
+//!
+//! - The table belongs to the one thread that runs here, or to the kernel, or its caller does not
+//!   care: nobody's writes can be missed between reading the entry and clearing it. The clearing
+//!   may wait in the queue.
+//! - Other threads may write to the page until the entry is cleared: Xen clears it but for the
+//!   accessed and dirty bits ([`Command::PreserveAd`]), which are read back. An entry with only
+//!   these bits left counts as empty.
+//! - Write protection keeps both bits, so that nothing can be missed.
+//!
+//! What waits is in effect when the task leaves lazy MMU mode, and before any later flush of TLBs:
+//! generic code holds the lock of the table until the former, and frees no page before the latter.
+
+use crate::addr::{
+    Vaddr,
+    PAGE_SIZE, //
+};
+use crate::entry::{
+    bits,
+    MachineEntry, //
+};
+use crate::multicall::{
+    Batch,
+    Issue, //
+};
+use crate::p2m;
+use crate::platform::{
+    check_page_table_clear,
+    is_table_pinned,
+    Caller,
+    Command,
+    Mm,
+    Slot,
+    PAGE_TABLE_CHECK, //
+};
+use crate::set;
+
+/// Neighbouring entries of one table of level 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Run {
+    first: Slot,
+    count: usize,
+}
+
+impl Run {
+    /// Returns the run of `count` entries from `first` on, which do not reach beyond its table.
+    pub(crate) fn new(first: Slot, count: usize) -> Self {
+        Self { first, count }
+    }
+
+    fn slots(self) -> impl Iterator<Item = Slot> {
+        let (table, start) = (self.first.table(), self.first.index());
+        (start..start + self.count).map(move |index| table.entry(index))
+    }
+
+    /// Returns the flags that any of the entries has, `skipped` at the start left out.
+    fn flags(self, skipped: usize) -> usize {
+        self.slots()
+            .skip(skipped)
+            .fold(0, |flags, slot| flags | slot.read().protection().raw())
+    }
+
+    /// Tells the page table checker that the entries go.
+    fn check(self, mm: Mm, address: Vaddr) {
+        if !PAGE_TABLE_CHECK {
+            return;
+        }
+        for (page, slot) in self.slots().enumerate() {
+            check_page_table_clear(mm, address.add(page * PAGE_SIZE), slot.read());
+        }
+    }
+
+    /// Changes each of the entries of a table that Xen knows; `None` leaves one as it is.
+    #[inline(always)]
+    fn update(
+        self,
+        issue: Issue,
+        command: Command,
+        caller: Caller,
+        change: impl Fn(MachineEntry) -> Option<MachineEntry>,
+    ) {
+        let start = p2m::machine_address(self.first.vaddr());
+        let mut batch = Batch::open(issue, caller);
+        for (place, slot) in self.slots().enumerate() {
+            if let Some(entry) = change(slot.read()) {
+                batch.update(command, start.add(place * size_of::<usize>()), entry);
+            }
+        }
+    }
+
+    /// Clears the entries of a table that Xen knows, with no regard to what the CPU notes in them.
+    #[inline(always)]
+    fn clear_pinned(self, caller: Caller) {
+        if self.count == 1 && self.first.read().raw() & bits::UFFD_WP == 0 {
+            return set::pte_by_hypercall(self.first, MachineEntry::EMPTY, caller);
+        }
+        // A marker takes the place of a page that userfaultfd watches for writes, by code that
+        // looks whether the entry is empty.
+        let issue = if self.flags(0) & bits::UFFD_WP == 0 {
+            Issue::LazyMmu
+        } else {
+            Issue::Now
+        };
+        self.update(issue, Command::Normal, caller, |_| {
+            Some(MachineEntry::EMPTY)
+        });
+    }
+
+    /// Clears the entries of a table that Xen does not know, which no CPU uses.
+    fn clear_unpinned(self) {
+        for slot in self.slots() {
+            slot.store(MachineEntry::EMPTY);
+        }
+    }
+}
+
+/// Clears a run whose accessed and dirty bits do not matter.
+///
+/// Context: holds the lock of the table.
+pub(crate) fn clear(mm: Mm, address: Vaddr, run: Run, caller: Caller) {
+    run.check(mm, address);
+    if is_table_pinned(run.first.table()) {
+        run.clear_pinned(caller);
+    } else {
+        run.clear_unpinned();
+    }
+}
+
+/// Clears a run; returns its first entry, and the flags that any of the others had.
+///
+/// Context: holds the lock of the table.
+pub(crate) fn take(mm: Mm, address: Vaddr, run: Run, caller: Caller) -> (MachineEntry, usize) {
+    let (first, others) = (run.first.read(), run.flags(1));
+
+    run.check(mm, address);
+    if !is_table_pinned(run.first.table()) {
+        run.clear_unpinned();
+        return (first, others);
+    }
+    if mm.is_only_used_here() {
+        run.clear_pinned(caller);
+        return (first, others);
+    }
+    run.update(Issue::Now, Command::PreserveAd, caller, |_| {
+        Some(MachineEntry::EMPTY)
+    });
+    let noted = bits::ACCESSED | bits::DIRTY;
+    (
+        first.with(run.first.read().raw() & noted),
+        others | (run.flags(1) & noted),
+    )
+}
+
+/// Makes a run read-only.
+///
+/// Context: holds the lock of the table.
+pub(crate) fn write_protect(run: Run, caller: Caller) {
+    if !is_table_pinned(run.first.table()) {
+        for slot in run.slots() {
+            slot.store(slot.read().without(bits::RW));
+        }
+        return;
+    }
+    run.update(Issue::LazyMmu, Command::PreserveAd, caller, |entry| {
+        let is_writable = entry.is_present() && entry.raw() & bits::RW != 0;
+        is_writable.then_some(entry.without(bits::RW))
+    });
+}
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_runs)]
+mod tests {
+    use super::*;
+    use crate::addr::PAGE_SIZE;
+    use crate::platform::{
+        is_pv_domain,
+        lookup, //
+    };
+    use crate::tlb;
+    use kernel::prelude::*;
+
+    const PAGES: usize = 4;
+
+    /// Runs `test` on the entries of memory that nobody else uses; puts them back.
+    fn with_scratch<R>(test: impl FnOnce(Run, Vaddr) -> R) -> Result<Option<R>> {
+        if !is_pv_domain() {
+            return Ok(None);
+        }
+        // Some of it lies in one table, whatever its address is.
+        let memory = VVec::<u8>::with_capacity(2 * PAGES * PAGE_SIZE, GFP_KERNEL)?;
+        let mut start = Vaddr::new(memory.as_ptr() as usize);
+        let (mut first, _) = lookup(start).ok_or(EFAULT)?;
+        if first.index() + PAGES > crate::addr::ENTRIES {
+            start = start.add(PAGES * PAGE_SIZE);
+            (first, _) = lookup(start).ok_or(EFAULT)?;
+        }
+        let run = Run::new(first, PAGES);
+        let before: [MachineEntry; PAGES] =
+            core::array::from_fn(|page| first.table().entry(first.index() + page).read());
+
+        let result = test(run, start);
+        for (slot, entry) in run.slots().zip(before) {
+            set::pte_by_hypercall(slot, entry, Caller::here());
+        }
+        tlb::flush_all(Caller::here());
+        Ok(Some(result))
+    }
+
+    #[test]
+    fn taken_entries_are_returned_and_gone() -> Result {
+        let seen = with_scratch(|run, start| {
+            let (first, others) = (run.first.read(), run.flags(1));
+            let taken = take(Mm::kernel(), start, run, Caller::here());
+            let left = run.slots().filter(|slot| !slot.read().is_none()).count();
+            (taken.0 == first, taken.1 == others, left)
+        })?;
+        if let Some(seen) = seen {
+            assert_eq!(seen, (true, true, 0));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn cleared_kernel_entries_are_all_zero() -> Result {
+        let left = with_scratch(|run, start| {
+            clear(Mm::kernel(), start, run, Caller::here());
+            run.slots().filter(|slot| slot.read().raw() != 0).count()
+        })?;
+        assert_eq!(left.unwrap_or(0), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn what_the_cpu_noted_stays_behind() -> Result {
+        // As for an address space that others use at the same time.
+        let left = with_scratch(|run, _| {
+            run.update(Issue::Now, Command::PreserveAd, Caller::here(), |_| {
+                Some(MachineEntry::EMPTY)
+            });
+            let noted = bits::ACCESSED | bits::DIRTY;
+            let is_good = |entry: MachineEntry| entry.is_none() && entry.raw() & !noted == 0;
+            (
+                run.slots().filter(|slot| !is_good(slot.read())).count(),
+                run.flags(0),
+            )
+        })?;
+        // Mappings of the vmalloc area are made with both bits set.
+        if let Some(left) = left {
+            assert_eq!(left, (0, bits::ACCESSED | bits::DIRTY));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn write_protection_leaves_all_else() -> Result {
+        let seen = with_scratch(|run, _| {
+            let before = run.first.read();
+            write_protect(run, Caller::here());
+            let writable = run.flags(0) & bits::RW;
+            (run.first.read() == before.without(bits::RW), writable)
+        })?;
+        if let Some(seen) = seen {
+            assert_eq!(seen, (true, 0));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A thread writes to pages that another one has swapped out all the time. Once
+ * a page is in the swap space, only its dirty bit says whether the copy there
+ * is still good: a lost bit brings old contents back.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "mmstress.h"
+#include "tests.h"
+
+#define PAGES	256UL
+#define SIZE	(PAGES * PAGE)
+#define SPACE	(4 * SIZE)
+
+struct race {
+	uint64_t *mem;
+	_Atomic uint64_t written[PAGES];	/* what each page holds at least */
+	_Atomic unsigned long writes;
+	_Atomic bool stop;
+	_Atomic long lost;			/* a page that went back, + 1 */
+};
+
+static uint64_t *word(struct race *race, size_t page)
+{
+	return race->mem + page * (PAGE / sizeof(*race->mem)) + page % 8;
+}
+
+/* The only one who writes: what it finds is what it wrote last. */
+static void *writer(void *arg)
+{
+	struct race *race = arg;
+
+	pin(1);
+	for (uint64_t value = 1; !atomic_load(&race->stop); value++) {
+		size_t page = rnd_below(PAGES);
+
+		if (*word(race, page) != atomic_load(&race->written[page]))
+			atomic_store(&race->lost, page + 1);
+		*word(race, page) = value;
+		atomic_store(&race->written[page], value);
+		atomic_fetch_add(&race->writes, 1);
+	}
+	return NULL;
+}
+
+/* The swap header of the kernel's format 1, with nothing but the size. */
+static void write_header(int fd)
+{
+	uint32_t sizes[3] = { 1, SPACE / PAGE - 1, 0 };
+
+	if (pwrite(fd, sizes, sizeof(sizes), 1024) != sizeof(sizes) ||
+	    pwrite(fd, "SWAPSPACE2", 10, PAGE - 10) != 10)
+		fail_errno("the header of the swap space");
+}
+
+/* Makes a block device of a file in memory, and swaps to it. */
+static int swap_on(char *path, size_t length)
+{
+	int control = open("/dev/loop-control", O_RDWR);
+	int number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
+	int file = tmpfs_file(SPACE), device;
+
+	if (number < 0)
+		skip("no loop device");
+	close(control);
+	write_header(file);
+	snprintf(path, length, "/dev/loop%d", number);
+	device = open(path, O_RDWR);
+	if (device < 0 || ioctl(device, LOOP_SET_FD, file))
+		fail_errno("%s", path);
+	close(file);
+	if (swapon(path, 0)) {
+		if (errno == ENOSYS)
+			skip("no swap");
+		fail_errno("swapon %s", path);
+	}
+	return device;
+}
+
+static void swap_off(const char *path, int device)
+{
+	if (swapoff(path))
+		fail_errno("swapoff %s", path);
+	if (ioctl(device, LOOP_CLR_FD, 0))
+		fail_errno("%s", path);
+	close(device);
+}
+
+static unsigned long swapped_out(void)
+{
+	struct sysinfo info;
+
+	if (sysinfo(&info))
+		fail_errno("sysinfo");
+	return info.totalswap - info.freeswap;
+}
+
+void test_dirty_swap(void)
+{
+	char path[32];
+	int device = swap_on(path, sizeof(path));
+	unsigned long most = 0;
+
+	pin(0);
+	while (more()) {
+		struct race race = { .mem = map(SIZE, PROT_READ | PROT_WRITE) };
+		unsigned long id = thread(writer, &race);
+
+		small_pages(race.mem, SIZE);
+		for (unsigned int i = 0; i < 40 || !race.writes; i++) {
+			unsigned long out;
+
+			advise(race.mem, SIZE, MADV_PAGEOUT);
+			out = swapped_out();
+			if (out > most)
+				most = out;
+		}
+		atomic_store(&race.stop, true);
+		join(id);
+		if (race.lost)
+			fail("page %ld lost a write after %lu", race.lost - 1,
+			     race.writes);
+		for (size_t page = 0; page < PAGES; page++)
+			if (*word(&race, page) != race.written[page])
+				fail("page %zu: wrote %lu, has %lu", page,
+				     race.written[page], *word(&race, page));
+		unmap(race.mem, SIZE);
+	}
+	if (!most)
+		fail("nothing was swapped out");
+	swap_off(path, device);
+}
