@@ -148,6 +148,18 @@ impl Drop for Batch {
     }
 }
 
+/// Queues the change of an entry of an own table, to be made when the task leaves lazy MMU mode.
+///
+/// Context: the task is in lazy MMU mode.
+#[inline(always)]
+pub(crate) fn update_later(command: Command, at: Maddr, entry: MachineEntry, caller: Caller) {
+    let irqs = IrqsOff::new();
+    trace::mc_batch(irqs.flags());
+    let mut queue = LocalQueue::new(irqs);
+    queue.push_update(MmuUpdate::new(command, at, entry), caller);
+    trace::mc_issue(false, queue.irq_flags());
+}
+
 /// Makes everything that is queued on this CPU take effect.
 ///
 /// Context: preemption is off.

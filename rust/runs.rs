@@ -20,6 +20,8 @@
 //! What waits is in effect when the task leaves lazy MMU mode, and before any later flush of TLBs:
 //! generic code holds the lock of the table until the former, and frees no page before the latter.
 
+#![forbid(unsafe_code)]
+
 use crate::addr::{
     Vaddr,
     PAGE_SIZE, //
@@ -35,10 +37,11 @@ use crate::multicall::{
 use crate::p2m;
 use crate::platform::{
     check_page_table_clear,
-    is_table_pinned,
     Caller,
     Command,
+    KnownSlot,
     Mm,
+    Place,
     Slot,
     PAGE_TABLE_CHECK, //
 };
@@ -58,8 +61,11 @@ impl Run {
     }
 
     fn slots(self) -> impl Iterator<Item = Slot> {
-        let (table, start) = (self.first.table(), self.first.index());
-        (start..start + self.count).map(move |index| table.entry(index))
+        let (table, first) = (self.first.table(), self.first.index());
+        first
+            .and_behind()
+            .take(self.count)
+            .map(move |index| table.entry(index))
     }
 
     /// Returns the flags that any of the entries has, `skipped` at the start left out.
@@ -99,9 +105,9 @@ impl Run {
 
     /// Clears the entries of a table that Xen knows, with no regard to what the CPU notes in them.
     #[inline(always)]
-    fn clear_pinned(self, caller: Caller) {
+    fn clear_known(self, first: KnownSlot, caller: Caller) {
         if self.count == 1 && self.first.read().raw() & bits::UFFD_WP == 0 {
-            return set::pte_by_hypercall(self.first, MachineEntry::EMPTY, caller);
+            return set::update(Command::Normal, first, MachineEntry::EMPTY, caller);
         }
         // A marker takes the place of a page that userfaultfd watches for writes, by code that
         // looks whether the entry is empty.
@@ -115,10 +121,12 @@ impl Run {
         });
     }
 
-    /// Clears the entries of a table that Xen does not know, which no CPU uses.
-    fn clear_unpinned(self) {
+    /// Changes each of the entries of a table that Xen does not know, and that no CPU uses.
+    fn store(self, change: impl Fn(MachineEntry) -> MachineEntry) {
         for slot in self.slots() {
-            slot.store(MachineEntry::EMPTY);
+            if let Place::Private(private) = slot.place() {
+                private.store(change(slot.read()));
+            }
         }
     }
 }
@@ -128,10 +136,9 @@ impl Run {
 /// Context: holds the lock of the table.
 pub(crate) fn clear(mm: Mm, address: Vaddr, run: Run, caller: Caller) {
     run.check(mm, address);
-    if is_table_pinned(run.first.table()) {
-        run.clear_pinned(caller);
-    } else {
-        run.clear_unpinned();
+    match run.first.place() {
+        Place::Known(first) => run.clear_known(first, caller),
+        Place::Private(_) => run.store(|_| MachineEntry::EMPTY),
     }
 }
 
@@ -142,45 +149,44 @@ pub(crate) fn take(mm: Mm, address: Vaddr, run: Run, caller: Caller) -> (Machine
     let (first, others) = (run.first.read(), run.flags(1));
 
     run.check(mm, address);
-    if !is_table_pinned(run.first.table()) {
-        run.clear_unpinned();
-        return (first, others);
+    match run.first.place() {
+        Place::Private(_) => run.store(|_| MachineEntry::EMPTY),
+        Place::Known(slot) if mm.is_only_used_here() => run.clear_known(slot, caller),
+        Place::Known(_) => {
+            run.update(Issue::Now, Command::PreserveAd, caller, |_| {
+                Some(MachineEntry::EMPTY)
+            });
+            let noted = bits::ACCESSED | bits::DIRTY;
+            return (
+                first.with(run.first.read().raw() & noted),
+                others | (run.flags(1) & noted),
+            );
+        }
     }
-    if mm.is_only_used_here() {
-        run.clear_pinned(caller);
-        return (first, others);
-    }
-    run.update(Issue::Now, Command::PreserveAd, caller, |_| {
-        Some(MachineEntry::EMPTY)
-    });
-    let noted = bits::ACCESSED | bits::DIRTY;
-    (
-        first.with(run.first.read().raw() & noted),
-        others | (run.flags(1) & noted),
-    )
+    (first, others)
 }
 
 /// Makes a run read-only.
 ///
 /// Context: holds the lock of the table.
 pub(crate) fn write_protect(run: Run, caller: Caller) {
-    if !is_table_pinned(run.first.table()) {
-        for slot in run.slots() {
-            slot.store(slot.read().without(bits::RW));
-        }
-        return;
+    match run.first.place() {
+        Place::Private(_) => run.store(|entry| entry.without(bits::RW)),
+        Place::Known(_) => run.update(Issue::LazyMmu, Command::PreserveAd, caller, |entry| {
+            let is_writable = entry.is_present() && entry.raw() & bits::RW != 0;
+            is_writable.then_some(entry.without(bits::RW))
+        }),
     }
-    run.update(Issue::LazyMmu, Command::PreserveAd, caller, |entry| {
-        let is_writable = entry.is_present() && entry.raw() & bits::RW != 0;
-        is_writable.then_some(entry.without(bits::RW))
-    });
 }
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 #[kernel::macros::kunit_tests(xen_pv_mmu_runs)]
 mod tests {
     use super::*;
-    use crate::addr::PAGE_SIZE;
+    use crate::addr::{
+        Index,
+        ENTRIES, //
+    };
     use crate::platform::{
         is_pv_domain,
         lookup, //
@@ -189,6 +195,11 @@ mod tests {
     use kernel::prelude::*;
 
     const PAGES: usize = 4;
+
+    fn nth(run: Run, number: usize) -> Slot {
+        let index = Index::wrapping(run.first.index().raw() + number);
+        run.first.table().entry(index)
+    }
 
     /// Runs `test` on the entries of memory that nobody else uses; puts them back.
     fn with_scratch<R>(test: impl FnOnce(Run, Vaddr) -> R) -> Result<Option<R>> {
@@ -199,17 +210,17 @@ mod tests {
         let memory = VVec::<u8>::with_capacity(2 * PAGES * PAGE_SIZE, GFP_KERNEL)?;
         let mut start = Vaddr::new(memory.as_ptr() as usize);
         let (mut first, _) = lookup(start).ok_or(EFAULT)?;
-        if first.index() + PAGES > crate::addr::ENTRIES {
+        if first.index().raw() + PAGES > ENTRIES {
             start = start.add(PAGES * PAGE_SIZE);
             (first, _) = lookup(start).ok_or(EFAULT)?;
         }
         let run = Run::new(first, PAGES);
         let before: [MachineEntry; PAGES] =
-            core::array::from_fn(|page| first.table().entry(first.index() + page).read());
+            core::array::from_fn(|page| nth(run, page).read());
 
         let result = test(run, start);
         for (slot, entry) in run.slots().zip(before) {
-            set::pte_by_hypercall(slot, entry, Caller::here());
+            set::pte(slot, entry, Caller::here());
         }
         tlb::flush_all(Caller::here());
         Ok(Some(result))

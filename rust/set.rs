@@ -16,6 +16,7 @@ use crate::entry::MachineEntry;
 use crate::level::Level;
 use crate::multicall::{
     is_queue_empty,
+    update_later,
     Batch,
     Issue, //
 };
@@ -42,10 +43,14 @@ use kernel::macros::init_text;
 
 /// Sets an entry of a table that Xen knows, by a hypercall.
 #[inline(always)]
-fn update(command: Command, at: KnownSlot, entry: MachineEntry, caller: Caller) {
+pub(crate) fn update(command: Command, at: KnownSlot, entry: MachineEntry, caller: Caller) {
     let at = p2m::machine_address(at.slot().vaddr());
+    if is_lazy_mmu_mode_active() {
+        update_later(command, at, entry, caller);
+        return;
+    }
     // Anything in the queue comes first; an interrupt may find what the task has left there.
-    if !is_lazy_mmu_mode_active() && is_queue_empty() {
+    if is_queue_empty() {
         let update = MmuUpdate::new(command, at, entry);
         if let Err(error) = mmu_update_one(update) {
             let (target, value) = update.raw();
@@ -53,7 +58,7 @@ fn update(command: Command, at: KnownSlot, entry: MachineEntry, caller: Caller) 
         }
         return;
     }
-    Batch::open(Issue::LazyMmu, caller).update(command, at, entry);
+    Batch::open(Issue::Now, caller).update(command, at, entry);
 }
 
 /// Sets an entry of level 1.

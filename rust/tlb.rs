@@ -6,34 +6,55 @@
 
 use crate::addr::Vaddr;
 use crate::multicall::{
+    is_queue_empty,
     Batch,
     Issue, //
 };
 use crate::platform::{
+    is_lazy_mmu_mode_active,
+    mmuext_op,
+    refused,
     Caller,
     ExtOp, //
 };
+
+/// Flushes now or, in lazy MMU mode, along with what is queued.
+fn flush(op: ExtOp, caller: Caller) {
+    if is_lazy_mmu_mode_active() || !is_queue_empty() {
+        Batch::open(Issue::LazyMmu, caller).ext(op);
+        return;
+    }
+    if let Err(error) = mmuext_op(op) {
+        let (command, argument) = op.raw();
+        refused(
+            c"mmuext_op",
+            command as usize,
+            argument,
+            error.errno(),
+            caller,
+        );
+    }
+}
 
 /// Flushes the TLB of this vCPU.
 ///
 /// Context: any.
 pub(crate) fn flush_local(caller: Caller) {
-    Batch::open(Issue::LazyMmu, caller).ext(ExtOp::flush_local());
+    flush(ExtOp::flush_local(), caller);
 }
 
 /// Flushes the TLBs of all vCPUs.
 ///
 /// Context: any.
 pub(crate) fn flush_all(caller: Caller) {
-    Batch::open(Issue::LazyMmu, caller).ext(ExtOp::flush_all());
+    flush(ExtOp::flush_all(), caller);
 }
 
 /// Flushes the page at `address` from the TLB of this vCPU.
 ///
 /// Context: any.
 pub(crate) fn flush_page_local(address: Vaddr, caller: Caller) {
-    let op = ExtOp::flush_page_local(address.page_start());
-    Batch::open(Issue::LazyMmu, caller).ext(op);
+    flush(ExtOp::flush_page_local(address.page_start()), caller);
 }
 
 /// What is flushed from the TLBs of other vCPUs.

@@ -64,6 +64,22 @@ static inline void wrprotect_ptes(struct mm_struct *mm, unsigned long addr,
 		ptep_set_wrprotect(mm, addr + i * PAGE_SIZE, ptep + i);
 }
 
+/* As the generic one, but without a step, which costs conversions, past the end. */
+#define modify_prot_commit_ptes modify_prot_commit_ptes
+static inline void modify_prot_commit_ptes(struct vm_area_struct *vma,
+					   unsigned long addr, pte_t *ptep,
+					   pte_t old_pte, pte_t pte,
+					   unsigned int nr)
+{
+	ptep_modify_prot_commit(vma, addr, ptep, old_pte, pte);
+	for (unsigned int i = 1; i < nr; i++) {
+		old_pte = pte_advance_pfn(old_pte, 1);
+		pte = pte_advance_pfn(pte, 1);
+		ptep_modify_prot_commit(vma, addr + i * PAGE_SIZE, ptep + i,
+					old_pte, pte);
+	}
+}
+
 #endif
 
 #endif /* _ASM_X86_XEN_PV_MMU_RUNS_H */

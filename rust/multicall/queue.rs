@@ -138,6 +138,12 @@ pub(crate) struct Space {
     pub(crate) args: *mut c_void,
 }
 
+/// Calls of which Xen refused at least one.
+struct Refused {
+    range: Range<usize>,
+    whole: Result<(), XenError>,
+}
+
 /// The queue of the CPU this runs on, with interrupts off.
 pub(super) struct LocalQueue {
     queue: NonNull<Queue>,
@@ -300,18 +306,15 @@ impl LocalQueue {
             (queue.nr_calls, queue.arg_bytes, queue.nr_deferred);
 
         trace::mc_flush(nr_calls, arg_bytes, nr_deferred);
-        let reports = if nr_calls != 0 { self.issue() } else { None };
-        if nr_deferred != 0 {
-            self.run_deferred();
-        }
-        // Last, with nothing of this flush left in the queue: who knows what a console driver does.
-        if let Some(reports) = reports {
-            reports.print();
+        match if nr_calls != 0 { self.issue() } else { None } {
+            Some(refused) => self.settle(refused),
+            None if nr_deferred != 0 => self.run_deferred(),
+            None => {}
         }
     }
 
-    /// Issues the queued calls; returns what there is to report of them.
-    fn issue(&mut self) -> Option<Reports> {
+    /// Issues the queued calls and forgets them, unless Xen refused any.
+    fn issue(&mut self) -> Option<Refused> {
         let queue = self.queue();
         // INVARIANT: `issued` is at most `nr_calls`. Should the debugging aid queue calls of its
         // own while it prints, they are issued without the ones at work here.
@@ -332,16 +335,22 @@ impl LocalQueue {
         };
         #[cfg(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION)]
         refusals.apply(calls);
-        let refused = whole.is_err() || calls.iter().any(|call| call.result < 0);
-        let reports = refused.then(|| self.recover(range, whole));
-
-        let queue = self.queue();
-        if queue.issued == queue.nr_calls {
-            queue.issued = 0;
-            queue.nr_calls = 0;
-            queue.arg_bytes = 0;
+        if whole.is_err() || calls.iter().any(|call| call.result < 0) {
+            return Some(Refused { range, whole });
         }
-        reports
+        queue.forget_issued();
+        None
+    }
+
+    /// Does what can be done about refused calls, and reports them.
+    #[cold]
+    fn settle(&mut self, refused: Refused) {
+        let reports = self.recover(refused.range, refused.whole);
+
+        self.queue().forget_issued();
+        self.run_deferred();
+        // Last, with nothing of this flush left in the queue: who knows what a console driver does.
+        reports.print();
     }
 
     #[cold]
@@ -399,6 +408,16 @@ impl LocalQueue {
 }
 
 impl Queue {
+    /// Empties the queue, unless calls were added since the last were issued.
+    #[inline(always)]
+    fn forget_issued(&mut self) {
+        if self.issued == self.nr_calls {
+            self.issued = 0;
+            self.nr_calls = 0;
+            self.arg_bytes = 0;
+        }
+    }
+
     /// Whether another call with `bytes` of arguments fits, or why not.
     #[inline(always)]
     pub(super) fn check_room(&self, bytes: usize) -> Result<(), FlushReason> {

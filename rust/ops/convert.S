@@ -8,7 +8,8 @@
  * caller-saved registers kept: see convert.rs for what is done there.
  *
  * An entry is in %rdi. Bits 12 to 51 hold the frame: shifting left and right by
- * 12 and 24 bits extracts it.
+ * 12 and 24 bits extracts it. The difference of the frames, shifted into place and
+ * added, replaces one by the other.
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
@@ -64,10 +65,9 @@ SYM_FUNC_START(__raw_callee_save_\name)
 	mov xen_p2m_addr(%rip), %rdx
 	cmp (%rdx,%rax,8), %rcx
 	jne .Lrust_\name
+	sub %rcx, %rax
 	shl $12, %rax
-	shl $12, %rcx
-	xor %rdi, %rcx
-	or %rcx, %rax
+	add %rdi, %rax
 	pop %rdx
 	pop %rcx
 .Lasis_\name:
@@ -95,14 +95,12 @@ SYM_FUNC_START(__raw_callee_save_\name)
 	jae .Lrust_\name
 	mov xen_p2m_addr(%rip), %rax
 	mov (%rax,%rcx,8), %rax
-	cmp $-1, %rax
-	je .Lrust_\name
-	/* Both shifts together drop the tags of the p2m word. */
-	shl $24, %rax
-	shr $12, %rax
-	shl $12, %rcx
-	xor %rdi, %rcx
-	or %rcx, %rax
+	/* Missing or foreign; the tag of an identity frame is shifted out. */
+	test %rax, %rax
+	js .Lrust_\name
+	sub %rcx, %rax
+	shl $12, %rax
+	add %rdi, %rax
 	pop %rcx
 .Lasis_\name:
 	RET
