@@ -79,7 +79,7 @@ impl Tables for LiveTables {
         table: Table,
         _level: Level,
         range: Range<usize>,
-    ) -> Option<(usize, MachineEntry)> {
+    ) -> Option<(Index, MachineEntry)> {
         table.next_present(range)
     }
 

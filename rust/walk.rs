@@ -10,7 +10,8 @@
 
 use crate::addr::{
     Index,
-    Vaddr, //
+    Vaddr,
+    ENTRIES, //
 };
 use crate::entry::MachineEntry;
 use crate::level::{

@@ -114,9 +114,13 @@ void test_dirty_swap(void)
 	pin(0);
 	while (more()) {
 		struct race race = { .mem = map(SIZE, PROT_READ | PROT_WRITE) };
-		unsigned long id = thread(writer, &race);
+		unsigned long id;
 
+		/* By this CPU, so that its madvise() finds them on the list. */
 		small_pages(race.mem, SIZE);
+		for (size_t page = 0; page < PAGES; page++)
+			*(volatile uint64_t *)word(&race, page) = 0;
+		id = thread(writer, &race);
 		for (unsigned int i = 0; i < 40 || !race.writes; i++) {
 			unsigned long out;
 
