@@ -7,7 +7,7 @@
 ENTER := scripts/setup && scripts/enter
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 21
 	@echo
 	@echo 'Variables:'
 	@echo '  KVER=7.2           another kernel (default 7.3)'
@@ -56,6 +56,18 @@ coverage: ## Which lines the host tests reach
 mutants: ## Which bugs, put in one at a time, the host tests notice (hours)
 	@scripts/setup cargo-mutants && scripts/enter scripts/host mutants
 
+patches: ## A series for git am on the untouched kernel, checked (KVER=7.2 for that one)
+	@$(ENTER) scripts/patches
+
+patches-boot: ## Build that series in a tree of its own and boot it (BOOT; VARIANT=c: its mends of C)
+	@$(ENTER) scripts/patches boot '$(or $(VARIANT),rust)' '$(or $(BOOT),dom0-2cpu)'
+
+doc: ## Manuals as HTML, and rustdoc of the crate and of the host crates
+	@$(ENTER) scripts/doc
+
+rust-analyzer: ## rust-project.json, for editors
+	@$(ENTER) scripts/rust-analyzer
+
 check: ## Linters and formatters only
 	@$(ENTER) scripts/check
 
@@ -71,4 +83,4 @@ clean: ## Remove the results
 distclean: ## Remove the downloads and the build root as well
 	@scripts/clean --cache
 
-.PHONY: help setup build boot test bench profile host soak fuzz coverage mutants check fmt enter clean distclean
+.PHONY: help setup build boot test bench profile host soak fuzz coverage mutants patches patches-boot doc rust-analyzer check fmt enter clean distclean

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import host, kernel, places
+from . import host, kernel, links, places, series
 from .say import Progress, Stop
 
 # What checkpatch says that does not apply, and why. In code for the kernel:
@@ -204,6 +204,8 @@ CHECKS = (
     Check("shellcheck", "shell scripts", shellcheck),
     Check("pyflakes", "Python", pyflakes),
     Check("codespell", "spelling", codespell),
+    Check("links", "links of the manuals lead somewhere", links.check),
+    Check("mapping", "every file and edit has its patch in the series", series.mapping),
     Check("unsafe", "unsafe blocks per file, none in modules of logic", unsafe_blocks),
 )
 

@@ -68,7 +68,7 @@ def prepare_tree() -> None:
     tree = places.tree()
     pristine = places.pristine()
     if pristine and not tree.exists():
-        _copy(pristine, tree)
+        copy(pristine, tree)
     if not (tree / "Kbuild").exists():
         raise Stop(f"{tree} is not a Linux source tree", "set KDIR to one")
     if (tree / ".config").exists() or (tree / "include/config").exists():
@@ -76,7 +76,7 @@ def prepare_tree() -> None:
     trouble = _integrate(tree)
     if trouble and pristine:
         # The copy may carry the edits of an older anchors.toml: start from a clean one.
-        subprocess.run(["rsync", "-a", "--delete", f"{pristine}/", f"{tree}/"], check=True)
+        restore(pristine, tree)
         trouble = _integrate(tree)
     if trouble:
         raise Stop(
@@ -94,7 +94,12 @@ def _integrate(tree: Path) -> str:
     return (done.stdout + done.stderr).strip() if done.returncode else ""
 
 
-def _copy(source: Path, target: Path) -> None:
+def restore(pristine: Path, tree: Path) -> None:
+    """Makes a copy what it was; files that have not changed keep their objects."""
+    subprocess.run(["rsync", "-a", "--delete", f"{pristine}/", f"{tree}/"], check=True)
+
+
+def copy(source: Path, target: Path) -> None:
     progress = Progress(f"copy of {source.name}")
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".copy-", dir=target.parent))
@@ -161,8 +166,13 @@ def configure(variant: Variant) -> None:
 
 
 def build(variant: Variant, *targets: str) -> str:
-    """Builds a variant; returns one line on what was done."""
+    """Puts our edits into the tree and builds a variant; returns one line on what was done."""
     prepare_tree()
+    return build_as_it_is(variant, *targets)
+
+
+def build_as_it_is(variant: Variant, *targets: str) -> str:
+    """The same without touching the tree."""
     # Only a first build's length is worth predicting: later ones do what changed.
     first = not targets and not out(variant).exists()
     resumed = not targets and not first and not bzimage(variant).exists()
@@ -206,7 +216,7 @@ def _seed(variant: Variant) -> Variant | None:
     seed = named(variant.seed)
     if not vmlinux(seed).exists():
         return None
-    _copy(out(seed), out(variant))
+    copy(out(seed), out(variant))
     return seed
 
 

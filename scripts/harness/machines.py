@@ -6,6 +6,7 @@ from dataclasses import dataclass
 # What each kind of machine must print: proof that it is that kind.
 KINDS = {
     "dom0": (r"Booting kernel on Xen", r"PV MMU: Rust\b", r"Paging levels: +4\b"),
+    "dom0-c": (r"Booting kernel on Xen", r"PV MMU: C\b", r"Paging levels: +4\b"),
     "bare4": (r"Booting paravirtualized kernel on bare hardware", r"PV MMU: none\b", r"Paging levels: +4\b"),
     "bare5": (r"Booting paravirtualized kernel on bare hardware", r"PV MMU: none\b", r"Paging levels: +5\b"),
     "pvh": (r"Booting paravirtualized kernel on bare hardware", r"PV MMU: none\b", r"Paging levels: +4\b"),
@@ -20,7 +21,7 @@ class Machine:
     kernel: str
     """A variant of kernel.py."""
     kind: str
-    """dom0 under Xen; bare4 and bare5, no Xen and so many levels; pvh, the ELF entry, no Xen."""
+    """dom0 under Xen, dom0-c with the C backend; bare4 and bare5, no Xen and so many levels; pvh, the ELF entry, no Xen."""
     vcpus: int
     memory: int
     """Of the whole machine, in MiB."""

@@ -47,6 +47,11 @@ def pristine() -> Path | None:
     return Path(value) if value else None
 
 
+def root() -> Path:
+    """The build root, as it is seen from outside; with the user's own tools that is /."""
+    return Path(os.environ.get("XEN_PVMMU_ROOT", "/"))
+
+
 def kunit() -> Path:
     """The kernel's own reader of test results."""
     return (pristine() or tree()) / "tools/testing/kunit"

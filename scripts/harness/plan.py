@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import boot, checks, host, kernel, machines, places
+from . import analyzer, boot, checks, docs, host, kernel, machines, patches, places
 from .say import Stop, elapsed
 
 
@@ -107,6 +107,17 @@ def _host() -> list[Step]:
     ]
 
 
+def _exports() -> list[Step]:
+    """Left out with the user's own tools and tree as well."""
+    if not places.pristine():
+        return []
+    return [
+        Step("series", "patches for upstream, which apply and result in this", patches.make, needs="integration"),
+        Step("doc", "manuals and rustdoc, without a warning", docs.make, needs="build rust"),
+        Step("rust-analyzer", "a project file for editors", analyzer.make, needs="build rust"),
+    ]
+
+
 def steps() -> list[Step]:
     return [
         Step("self-tests", "the scripts' own tests", self_tests),
@@ -115,6 +126,7 @@ def steps() -> list[Step]:
         *_host(),
         Step("initramfs", "the guest's user space", lambda: str(boot.make_initrd().name)),
         Step("build rust", "the kernel with the Rust backend, clippy on", _build("rust"), needs="integration"),
+        *_exports(),
         Step("build c", "the same kernel with the C backend, to compare with", _build("c"), needs="build rust"),
         Step("symbols", "Rust and C backends offer the same symbols", symbols, needs="build c"),
         *_boots("rust"),

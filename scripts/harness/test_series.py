@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The series is cut where it is declared to be, and nothing is forgotten."""
+
+import tempfile
+import textwrap
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from . import analyzer, hunks, links, patches, places, series
+from .say import Stop
+
+REPO = Path(__file__).resolve().parents[2]
+
+DECLARED = {
+    "folder": "arch/ours",
+    "patch": [
+        {"name": "code", "files": ["rust/*"], "edits": ["makefile"]},
+        {"name": "tests", "files": ["rust/tests.rs"], "own": ["index"]},
+    ],
+    "outside": [{"files": ["scripts/*"], "why": "They stay."}],
+}
+ANCHORS = {"link": [{"target": "rust/call.rs", "path": "rust/kernel/call.rs"}], "edit": []}
+
+
+def edit(name: str) -> dict:
+    return {"name": name, "file": "Makefile", "position": "after", "anchor": "a\n", "lines": "b\n"}
+
+
+class Hunks(unittest.TestCase):
+    """Tests are cut out of files so that what stays looks as if they had never been there."""
+
+    def rust(self, text: str) -> str:
+        text = textwrap.dedent(text)
+        return hunks.without("rust/x.rs", text.replace("MARK", "#[cfg(CONFIG_TESTS)]"), "TESTS")
+
+    def test_items_of_one_line(self):
+        self.assertEqual(self.rust("mod a;\nMARK\nmod b;\nMARK\npub use c::*;\nmod d;\n"), "mod a;\nmod d;\n")
+
+    def test_item_with_comments_and_attributes(self):
+        text = """\
+            fn a() {}
+
+            /// Says what.
+            /// And why.
+            MARK
+            #[derive(Clone)]
+            struct B {
+                c: u8,
+            }
+
+            fn d() {}
+            """
+        self.assertEqual(self.rust(text), "fn a() {}\n\nfn d() {}\n")
+
+    def test_items_that_follow_each_other(self):
+        self.assertEqual(self.rust("fn a() {}\n\nMARK\nstruct B(u8);\n\nMARK\nimpl B {\n}\n"), "fn a() {}\n")
+
+    def test_statement(self):
+        text = """\
+            fn a() {
+                MARK
+                if b(C {
+                    d,
+                }) {
+                    return;
+                }
+                e();
+            }
+            """
+        self.assertEqual(self.rust(text), "fn a() {\n    e();\n}\n")
+
+    def test_last_item_of_a_block(self):
+        text = "impl A {\n    fn b() {}\n\n    MARK\n    fn c() {\n    }\n}\n"
+        self.assertEqual(self.rust(text), "impl A {\n    fn b() {}\n}\n")
+
+    def test_entry_of_kconfig(self):
+        text = "config A\n\tbool\n\nconfig TESTS\n\tbool\n\thelp\n\t  Tests.\n\nconfig B\n\tbool\n"
+        self.assertEqual(hunks.without("Kconfig", text, "TESTS"), "config A\n\tbool\n\nconfig B\n\tbool\n")
+        last = "config A\n\tbool\n\nconfig TESTS\n\tbool\n"
+        self.assertEqual(hunks.without("Kconfig", last, "TESTS"), "config A\n\tbool\n")
+
+    def test_marks_of_another_kind_are_refused(self):
+        for path, text in (("x.c", "#ifdef CONFIG_TESTS\n"), ("x.rs", "if cfg!(CONFIG_TESTS) {}\n")):
+            with self.subTest(path), self.assertRaises(Stop):
+                hunks.without(path, text, "TESTS")
+
+
+class Mapping(unittest.TestCase):
+    """No file and no edit is forgotten."""
+
+    def setUp(self):
+        patcher = mock.patch.object(places, "repo", return_value=REPO)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+
+    def plan(self, edits=("makefile",), own=("index",)) -> series.Declared:
+        anchors = ANCHORS | {"edit": [edit(name) for name in edits]}
+        return series.Declared(DECLARED, anchors, {"edit": [edit(name) for name in own]})
+
+    def stop(self, function, *arguments) -> str:
+        with self.assertRaises(Stop) as caught:
+            function(*arguments)
+        return str(caught.exception)
+
+    def test_files_go_to_the_last_patch_that_matches(self):
+        paths = [Path("rust/a.rs"), Path("rust/tests.rs"), Path("scripts/b")]
+        self.assertEqual(self.plan().owners(paths), {"rust/a.rs": "code", "rust/tests.rs": "tests", "scripts/b": ""})
+
+    def test_file_without_a_patch(self):
+        paths = [Path("rust/a.rs"), Path("rust/tests.rs"), Path("new.rs")]
+        self.assertEqual(self.stop(self.plan().owners, paths), "no patch has the file new.rs")
+
+    def test_pattern_without_a_file(self):
+        self.assertEqual(self.stop(self.plan().owners, [Path("rust/a.rs")]), "no file matches rust/tests.rs")
+
+    def test_edits(self):
+        self.plan().check_edits()
+        self.assertEqual(self.stop(self.plan(("makefile", "new")).check_edits), "no patch has the edit new")
+        self.assertEqual(self.stop(self.plan(own=()).check_edits), "index is no edit")
+
+    def test_places(self):
+        self.assertEqual(self.plan().place("rust/call.rs"), "rust/kernel/call.rs")
+        self.assertEqual(self.plan().place("rust/a.rs"), "arch/ours/rust/a.rs")
+
+    def test_everything_that_is_declared_here_says_what_it_is(self):
+        plan = series.declared()
+        for patch in plan.patches:
+            self.assertLessEqual(len(patch["subject"]), 75, patch["name"])
+            self.assertTrue(patch["message"].strip(), patch["name"])
+        for table in plan.declared["outside"]:
+            self.assertTrue(table["why"])
+
+
+class Text(unittest.TestCase):
+    def test_paragraphs_are_filled_and_what_is_indented_is_kept(self):
+        long = "word " * 40
+        made = patches.wrapped(f"{long}\n\n  $ command   {long}\n")
+        self.assertTrue(all(len(line) <= 72 for line in made.split("\n\n")[0].splitlines()))
+        self.assertIn(f"  $ command   {long}", made)
+
+    def test_sections(self):
+        text = "# A `b` c!\n## Same\n## Same\n```\n# not this\n```\n"
+        self.assertEqual(links.anchors(text), {"a-b-c", "same", "same-1"})
+
+    def test_dead_links(self):
+        with tempfile.TemporaryDirectory() as folder:
+            top = Path(folder)
+            (top / "b.md").write_text("# There\n")
+            (top / "a.md").write_text(
+                "[ok](b.md#there) [web](https://x.example/y) `[code](nowhere)`\n"
+                "[gone](c.md) [section](b.md#here) [own](#a) [out](../x)\n\n[r]: d.md\n"
+            )
+            self.assertEqual(
+                links.dead(Path("a.md"), top),
+                [
+                    "a.md: there is no c.md",
+                    "a.md: b.md has no section here",
+                    "a.md: the page has no section a",
+                    "a.md: there is no ../x",
+                    "a.md: there is no d.md",
+                ],
+            )
+
+
+class Editor(unittest.TestCase):
+    def crate(self, name: str) -> dict:
+        return {"display_name": name, "root_module": f"/usr/lib/{name}.rs", "cfg": [name], "edition": "2021"}
+
+    def test_our_crate_is_added_and_paths_are_those_outside(self):
+        names = ("core", "pin_init", "kernel", "zerocopy", "zerocopy_derive")
+        made = {"crates": [self.crate(name) for name in names], "sysroot": "/usr"}
+        made = analyzer.project(made, Path("/tree"), Path("/repo"), Path("/root"))
+        ours = made["crates"][-1]
+        self.assertEqual(ours["root_module"], "/repo/rust/xen_pv_mmu.rs")
+        self.assertEqual(ours["cfg"], ["kernel"])
+        self.assertIn({"crate": 2, "name": "kernel"}, ours["deps"])
+        self.assertEqual(analyzer.paths(made)[:2], [Path("/root/usr"), Path("/root/usr/lib/core.rs")])
+
+    def test_a_kernel_that_has_other_crates_is_named(self):
+        with self.assertRaises(Stop):
+            analyzer.project({"crates": [self.crate("core")], "sysroot": "/usr"}, Path(), Path(), Path())
+
+
+if __name__ == "__main__":
+    unittest.main()
