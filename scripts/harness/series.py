@@ -188,7 +188,7 @@ def load(paths: list[Path]) -> Series:
 def _page(page: str, pages: Iterable[str]) -> str:
     """One of our pages, in the format of the kernel's documentation."""
     names = " ".join(Path(name).stem for name in pages)
-    command = ["pandoc", "--from=gfm", "--to=rst", "--columns=80", f"--metadata=pages:{names}"]
+    command = ["pandoc", "--from=gfm", "--to=rst", "--columns=100", f"--metadata=pages:{names}"]
     command += [f"--lua-filter={places.repo() / FOLDER / 'rst.lua'}", str(places.repo() / page)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
