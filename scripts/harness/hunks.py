@@ -10,7 +10,7 @@ def without(path: str, text: str, option: str) -> str:
     """The text as it is before the patch that brings what `option` marks."""
     name = path.rsplit("/", 1)[-1]
     if path.endswith(".rs"):
-        text = _rust(text, f"#[cfg(CONFIG_{option})]")
+        text = _rust(text, f"CONFIG_{option}")
     elif name.startswith("Kconfig"):
         text = _kconfig(text, option)
     elif name == "Kbuild":
@@ -23,8 +23,8 @@ def without(path: str, text: str, option: str) -> str:
     return text
 
 
-def _rust(text: str, mark: str) -> str:
-    """Leaves out items and statements under `mark`, with their comments.
+def _rust(text: str, option: str) -> str:
+    """Leaves out items and statements that need `option`, with their comments.
 
     rustfmt sees to it that one that does not end on its first line ends on the
     first line that is indented like it and closes a bracket.
@@ -33,14 +33,15 @@ def _rust(text: str, mark: str) -> str:
     kept: list[str] = []
     at = 0
     while at < len(lines):
-        if lines[at].strip() != mark:
+        mark = _mark(lines, at, option)
+        if not mark:
             kept.append(lines[at])
             at += 1
             continue
         indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
         while kept and kept[-1].startswith((f"{indent}///", f"{indent}#[")):
             kept.pop()
-        at = _end(lines, at + 1, indent)
+        at = _end(lines, at + mark, indent)
         # Of the empty lines around the item one stays, none at the end of a block.
         if not kept or not kept[-1].strip():
             after = lines[at].strip() if at < len(lines) else "}"
@@ -49,6 +50,16 @@ def _rust(text: str, mark: str) -> str:
             elif kept and after.startswith("}"):
                 kept.pop()
     return "".join(kept)
+
+
+def _mark(lines: list[str], at: int, option: str) -> int:
+    """How many lines an attribute takes that asks for `option`, alone or among others."""
+    if not lines[at].strip().startswith("#[cfg("):
+        return 0
+    end = next((n for n in range(at, len(lines)) if lines[n].rstrip().endswith(")]")), at)
+    said = "".join(line.strip() for line in lines[at : end + 1])
+    match = re.fullmatch(r"#\[cfg\((?:all\()?([\w,\s]+)\)?\)\]", said)
+    return end + 1 - at if match and option in re.split(r"[,\s]+", match[1]) else 0
 
 
 def _end(lines: list[str], at: int, indent: str) -> int:

@@ -213,9 +213,8 @@ def make() -> str:
     applies(made, patches)
     progress.update("checkpatch")
     checkpatch(patches)
-    lines = sum(text.count("\n") for patch in made.patches for text in patch.changes.values())
     progress.done(f"{len(patches)} patches")
-    return f"{len(patches)} patches and {letter.name} in {places.shown(folder)}, {lines} lines of text"
+    return f"{len(patches)} patches and {letter.name} in {places.shown(folder)}"
 
 
 def try_out(variant: str, machine: str) -> str:

@@ -56,6 +56,12 @@ class Hunks(unittest.TestCase):
     def test_items_that_follow_each_other(self):
         self.assertEqual(self.rust("fn a() {}\n\nMARK\nstruct B(u8);\n\nMARK\nimpl B {\n}\n"), "fn a() {}\n")
 
+    def test_option_among_others(self):
+        text = "fn a() {}\n\n#[cfg(all(\n    CONFIG_B,\n    CONFIG_TESTS\n))]\nmod c {\n}\nMARK\nuse c::D;\n"
+        self.assertEqual(self.rust(text), "fn a() {}\n")
+        with self.assertRaises(Stop):
+            self.rust("#[cfg(any(CONFIG_B, CONFIG_TESTS))]\nmod c;\n")
+
     def test_statement(self):
         text = """\
             fn a() {
