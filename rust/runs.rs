@@ -215,8 +215,7 @@ mod tests {
             (first, _) = lookup(start).ok_or(EFAULT)?;
         }
         let run = Run::new(first, PAGES);
-        let before: [MachineEntry; PAGES] =
-            core::array::from_fn(|page| nth(run, page).read());
+        let before: [MachineEntry; PAGES] = core::array::from_fn(|page| nth(run, page).read());
 
         let result = test(run, start);
         for (slot, entry) in run.slots().zip(before) {
