@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from . import cargo, checks, kernel, places
+from .host import COMPILE_FAIL
 from .say import Progress, Stop
 
 _CRATE = "arch/x86/xen/pvmmu/rust/xen_pv_mmu.o"
@@ -91,9 +92,7 @@ def crate(folder: Path) -> None:
 
 
 def host(folder: Path) -> None:
-    """Documents the crates that run on the host."""
-    command = ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]
-    cargo.build("host-doc", command, RUSTDOCFLAGS="--deny=warnings", CARGO_TARGET_DIR=str(folder))
-    (folder / "doc").rename(folder.parent / "crates")
-    shutil.rmtree(folder)
-    (folder.parent / "crates").rename(folder)
+    """Documents the crates that run on the host, but for a part of ours that only fails to compile."""
+    command = ["doc", "--workspace", "--exclude", COMPILE_FAIL, "--no-deps", "--document-private-items", "--locked"]
+    cargo.build("host-doc", command, RUSTDOCFLAGS="--deny=warnings")
+    shutil.copytree(Path(os.environ["CARGO_TARGET_DIR"]) / "doc", folder)
