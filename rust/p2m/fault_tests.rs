@@ -6,6 +6,7 @@
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_p2m_faults)]
 mod growing {
+    use crate::addr::Index;
     use crate::frame::{
         Mfn,
         P2mEntry,
@@ -78,7 +79,7 @@ mod growing {
                     let (Some(page), Some(table)) = (shared.page(), shared.table()) else {
                         return false;
                     };
-                    (0..512).all(|index| {
+                    Index::all().all(|index| {
                         page.entry(index).read().raw() == usize::MAX
                             && Shared::of_leaf(table.entry(index)) == Some(shared)
                     })
