@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import host, kernel, links, places, series
+from . import covered, host, kernel, links, places, series
 from .say import Progress, Stop
 
 # What checkpatch says that does not apply, and why. In code for the kernel:
@@ -205,6 +205,7 @@ CHECKS = (
     Check("pyflakes", "Python", pyflakes),
     Check("codespell", "spelling", codespell),
     Check("links", "links of the manuals lead somewhere", links.check),
+    Check("covered", "the coverage map names tests that exist", covered.check),
     Check("mapping", "every file and edit has its patch in the series", series.mapping),
     Check("unsafe", "unsafe blocks per file, none in modules of logic", unsafe_blocks),
 )
