@@ -5,7 +5,7 @@ import io
 import os
 import tempfile
 
-from .report import NATIVE, RUST, Table, mean
+from .report import NATIVE, RUST, Table
 
 _COLOURS = {NATIVE: "#9a9a9a", "c-lazy": "#e0a458", RUST: "#2a6f97"}
 _NAMES = {NATIVE: "without Xen", "c-lazy": "C, lazy MMU mode mended", RUST: "Rust"}
@@ -32,14 +32,14 @@ def svg(table: Table) -> str:
         values = [column[name] for name in shown]
         bars = axes.barh(places, values, height, color=_COLOURS[side], label=_NAMES[side])
         if side == RUST:
-            axes.bar_label(bars, [f"{value:.2f}" for value in values], padding=2, fontsize=7)
+            axes.bar_label(bars, [f"{value:.2f}" for value in values], padding=-20, fontsize=7, color="white")
     axes.axvline(1, color="#b5403a", linewidth=1.2, label="C as shipped")
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlim(0, max(1.05, *(max(column.values()) + 0.08 for column in columns.values())))
     axes.set_xlabel("instructions for one operation, C as shipped = 1; less is better")
     versions = f"Linux {', '.join(table.linux)}, Xen {', '.join(table.xen)}"
-    axes.set_title(f"{versions}: Rust/C {mean(columns[RUST]):.2f} (geometric mean)", fontsize=10)
+    axes.set_title(f"{versions}: Rust/C {table.mean()[0]:.2f} (geometric mean)", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=len(columns) + 1, frameon=False)
     output = io.StringIO()

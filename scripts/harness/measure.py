@@ -23,6 +23,7 @@ _SECONDS = 900
 _LINE = re.compile(r"MMBENCH: (\S+) (\d+) (\d+) (\d+)")
 _DONE = re.compile(r"MMBENCH: DONE (\d+)")
 CALIBRATION = "calibration"
+BOOT = "boot"
 COMPILE = "compile"
 COMPILE_SYSTEM = "compile-system"
 """Not an operation: what of COMPILE is not the programs' own."""
@@ -173,7 +174,7 @@ def read(side: Side, text: str, sections: list[counter.Section], log: Path) -> l
     result = [_sample(line[0], section, int(line[3])) for line, section in zip(lines, marked)]
     _calibrated(side, result, advice)
     result += [_system(sample) for sample in result if sample.operation == COMPILE]
-    boots = [_sample("boot", section, section.total()) for section in sections if section.name == "boot"]
+    boots = [_sample(BOOT, section, section.total()) for section in sections if section.name == BOOT]
     return [sample for sample in result if sample.operation != CALIBRATION] + boots
 
 

@@ -6,11 +6,9 @@ import subprocess
 from dataclasses import dataclass
 
 from . import bench, counter, kernel, measure
-from .measure import Sample
+from .measure import BOOT, Sample
 from .report import short
 from .say import Stop
-
-BOOT = "boot"
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ import math
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from .measure import Boot, Sample
+from .measure import BOOT, COMPILE, COMPILE_SYSTEM, Boot, Sample
 
 # Natively nothing of ours runs; the ratios are between these.
 NATIVE, C, RUST = "native", "c", "rust"
+# Whole loads: what the mean of the operations leaves out.
+_LOADS = (BOOT, COMPILE, COMPILE_SYSTEM)
 _EVENTS = {
     "hypercalls": "hypercalls",
     "emulated": "traps",
@@ -79,6 +81,11 @@ class Table:
         both = (name for name in self.operations if name in above and name in below)
         return {name: above[name].instructions / below[name].instructions for name in both}
 
+    def mean(self) -> tuple[float, int]:
+        """The geometric mean of the ratios, without whole loads, and of how many."""
+        found = [ratio for name, ratio in self.ratios().items() if name not in _LOADS]
+        return math.exp(sum(map(math.log, found)) / max(len(found), 1)), len(found)
+
     def text(self) -> str:
         ratios = {"rust/c": self.ratios(), "PV tax": self.ratios(RUST, NATIVE)}
         ratios = {head: column for head, column in ratios.items() if column}
@@ -93,8 +100,9 @@ class Table:
             row += [short(getattr(here[side], event)) if here[side] else "-" for _, event, side in events]
             rows.append(row)
         lines = ["Instructions for one operation (median), then what it asks of Xen:", "", *_aligned(rows)]
-        if "rust/c" in ratios:
-            lines += ["", f"rust/c, geometric mean of {len(ratios['rust/c'])}: {mean(ratios['rust/c']):.3f}"]
+        mean, count = self.mean()
+        if count:
+            lines += ["", f"rust/c, geometric mean of {count}: {mean:.3f}"]
         return "\n".join(lines)
 
     def json(self) -> str:
@@ -103,6 +111,7 @@ class Table:
             "licence": "SPDX-License-Identifier: GPL-2.0",
             "linux": self.linux,
             "xen": self.xen,
+            "mean": round(self.mean()[0], 4),
             "ratios": {name: round(ratio, 4) for name, ratio in self.ratios().items()},
         }
         sides = []
@@ -118,10 +127,6 @@ def _figures(boots: list[Boot]) -> dict[str, Figure]:
         for sample in one.samples:
             samples.setdefault(sample.operation, []).append(sample)
     return {name: figure(found) for name, found in samples.items()}
-
-
-def mean(ratios: dict[str, float]) -> float:
-    return math.exp(sum(map(math.log, ratios.values())) / len(ratios))
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:
