@@ -25,6 +25,8 @@
 //! of those who read stack traces. All are `unsafe` because C calls them; each does no more than
 //! take over its arguments.
 
+#[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
+mod debugfs;
 mod exports;
 mod hooks;
 pub(crate) mod multicall;

@@ -31,6 +31,8 @@ pub(crate) mod build;
 mod fault_tests;
 pub(crate) mod grow;
 pub(crate) mod layout;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
+pub(crate) mod ranges;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 mod tests;
 pub(crate) mod tree;

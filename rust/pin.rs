@@ -195,6 +195,27 @@ fn user_geometry() -> Geometry {
     Geometry::below(depth(), user_end())
 }
 
+/// Calls `visit` for each table of `mm`, or of the kernel if it is that of the kernel, with its
+/// level and whether Xen knows it.
+///
+/// A process's tables are those of its own part of the address space, and both roots.
+///
+/// Context: no table above level 1 is freed meanwhile.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
+pub(crate) fn for_each_table(mm: Mm, mut visit: impl FnMut(Level, bool)) {
+    let geometry = if mm == Mm::kernel() {
+        Geometry::below(depth(), FIXED_END)
+    } else {
+        user_geometry()
+    };
+    walk(&LiveTables, mm.root().table(), &geometry, |visited| {
+        visit(visited.level, is_table_pinned(visited.table))
+    });
+    if let Some(user_root) = mm.root().user_root() {
+        visit(Level::L4, is_table_pinned(user_root));
+    }
+}
+
 /// Queues an operation on each of the roots.
 fn queue_for_roots(roots: [Option<Table>; 2], op: impl Fn(Mfn) -> ExtOp, caller: Caller) {
     let mut batch = Batch::open(Issue::Now, caller);

@@ -29,6 +29,7 @@ mod report;
 mod slot;
 mod start_of_day;
 mod state;
+pub(crate) mod stats;
 mod table;
 mod tracepoints;
 

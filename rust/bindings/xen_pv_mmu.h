@@ -39,6 +39,7 @@
 #include <xen/xen.h>
 
 #include "../fault.h"
+#include "../debugfs.h"
 
 /* The symbols of mmu_pv.c that C declares nowhere but in that file. */
 pteval_t xen_pte_val(pte_t pte);

@@ -107,6 +107,12 @@ __rust_helper void *rust_helper_xen_pv_mmu_per_cpu_ptr(void *ptr,
 	return per_cpu_ptr((char __percpu __force *)ptr, cpu);
 }
 
+__rust_helper void rust_helper_xen_pv_mmu_this_cpu_add(unsigned long *ptr,
+						       unsigned long amount)
+{
+	this_cpu_add(*(unsigned long __percpu __force *)ptr, amount);
+}
+
 __rust_helper struct mm_struct *rust_helper_xen_pv_mmu_loaded_mm(void)
 {
 #ifdef MODULE

@@ -33,7 +33,7 @@ extern "C" {
     fn __raw_callee_save_xen_make_pte_init();
     // xen-asm.S
     fn xen_read_cr2();
-    #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+    #[cfg(any(CONFIG_XEN_PV_MMU_RUST_DEBUGFS, CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST))]
     fn xen_read_cr2_direct();
 }
 
@@ -97,23 +97,41 @@ fn install_early() {
     }
 }
 
-/// Puts the run-time table in place: the slots in which it differs from the early one.
+/// Gives `then` the slots in which the run-time table differs from the early one.
+macro_rules! with_run_time_slots {
+    ($then:ident) => {
+        $then! {
+            write_cr3: Some(xen_write_cr3),
+            alloc_pte: Some(xen_alloc_pte),
+            alloc_pmd: Some(xen_alloc_pmd),
+            alloc_pud: Some(xen_alloc_pud),
+            release_pte: Some(xen_release_pte),
+            release_pmd: Some(xen_release_pmd),
+            release_pud: Some(xen_release_pud),
+            set_pte: Some(xen_set_pte),
+            set_pmd: Some(xen_set_pmd),
+            set_pud: Some(xen_set_pud),
+            set_p4d: Some(xen_set_p4d),
+            make_pte: saves(__raw_callee_save_xen_make_pte),
+        }
+    };
+}
+
+/// Puts the run-time table in place.
 #[link_section = ".init.text"]
 fn install_run_time() {
-    set_slots! {
-        write_cr3: Some(xen_write_cr3),
-        alloc_pte: Some(xen_alloc_pte),
-        alloc_pmd: Some(xen_alloc_pmd),
-        alloc_pud: Some(xen_alloc_pud),
-        release_pte: Some(xen_release_pte),
-        release_pmd: Some(xen_release_pmd),
-        release_pud: Some(xen_release_pud),
-        set_pte: Some(xen_set_pte),
-        set_pmd: Some(xen_set_pmd),
-        set_pud: Some(xen_set_pud),
-        set_p4d: Some(xen_set_p4d),
-        make_pte: saves(__raw_callee_save_xen_make_pte),
+    with_run_time_slots!(set_slots);
+}
+
+/// Whether slot `name` is another one in the run-time table.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
+pub(super) fn differs_at_run_time(name: &str) -> bool {
+    macro_rules! names {
+        ($($slot:ident: $value:expr,)*) => {
+            [$(stringify!($slot),)*]
+        };
     }
+    with_run_time_slots!(names).contains(&name)
 }
 
 /// Registers the backend.
@@ -206,7 +224,7 @@ pub(crate) fn make_by_thunk(value: usize) -> usize {
 }
 
 /// Returns the slots that have to be ours at run time: name, value, and our function.
-#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[cfg(any(CONFIG_XEN_PV_MMU_RUST_DEBUGFS, CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST))]
 pub(super) fn own_slots() -> [(&'static str, usize, usize); 36] {
     macro_rules! slots {
         (

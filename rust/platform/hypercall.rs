@@ -9,6 +9,7 @@ use crate::entry::MachineEntry;
 use crate::platform::abi::*;
 use crate::platform::{
     fault,
+    stats,
     Fault, //
 };
 use core::ffi::c_void;
@@ -77,6 +78,7 @@ const _: () = {
 unsafe fn hypercall5(op: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize) -> isize {
     let ret: isize;
 
+    stats::count_hypercall(op, a2);
     // SAFETY: The target is the entry that suits the guest type, and keeps all registers but those
     // below; the rest is up to the caller. Not `nostack`: it is a call.
     unsafe {
@@ -173,6 +175,7 @@ pub(crate) fn update_va_mapping(
 
 /// Issues `calls` in one go; their results are in them afterwards.
 pub(crate) fn multicall(calls: &mut [Call]) -> Result<(), XenError> {
+    stats::count_parts(calls);
     // SAFETY: The array is valid for the time of the call; each call in it was set up by this
     // crate or by a C caller of the multicall interface that answers for its arguments.
     let ret = unsafe {

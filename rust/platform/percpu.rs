@@ -82,6 +82,57 @@ impl PerCpu<usize> {
     }
 }
 
+impl<const N: usize> PerCpu<[usize; N]> {
+    /// Adds to word `index` of the CPU this runs on.
+    ///
+    /// Context: any; a single instruction does it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such word.
+    pub(crate) fn add(&self, index: usize, amount: usize) {
+        assert!(index < N);
+        // SAFETY: By the type invariant the address is that of a per-CPU variable, and that of the
+        // word is within it.
+        unsafe {
+            let word = self.0.get().cast::<usize>().add(index);
+            bindings::xen_pv_mmu_this_cpu_add(word, amount);
+        }
+    }
+
+    /// Sets word `index` of all CPUs to 0.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such word.
+    #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
+    pub(crate) fn clear(&self, index: usize) {
+        for cpu in 0..kernel::cpu::nr_cpu_ids() {
+            // SAFETY: Words of per-CPU data are changed by single stores.
+            unsafe { self.word_of(cpu, index).write_volatile(0) }
+        }
+    }
+
+    /// Returns the sum of word `index` over all CPUs, which may change it at any time.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such word.
+    #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
+    pub(crate) fn sum(&self, index: usize) -> usize {
+        (0..kernel::cpu::nr_cpu_ids())
+            // SAFETY: Words of per-CPU data can be read at any time.
+            .map(|cpu| unsafe { self.word_of(cpu, index).read_volatile() })
+            .fold(0, usize::wrapping_add)
+    }
+
+    #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
+    fn word_of(&self, cpu: u32, index: usize) -> *mut usize {
+        assert!(index < N);
+        self.of_cpu(cpu).cast::<usize>().wrapping_add(index)
+    }
+}
+
 /// Defines per-CPU variables.
 macro_rules! define_per_cpu {
     ($($(#[$attr:meta])* $vis:vis static $name:ident: $type:ty = $init:expr;)*) => {$(

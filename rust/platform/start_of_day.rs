@@ -5,6 +5,10 @@
 
 use crate::addr::Vaddr;
 use crate::frame::Mfn;
+use crate::platform::stats::{
+    self,
+    Counter, //
+};
 use crate::platform::{
     own_frame,
     phys,
@@ -191,6 +195,9 @@ impl SharedP2m {
         let generation = Self::generation().wrapping_add(1);
         // SAFETY: A single store of a word, under the lock of the p2m list.
         unsafe { (&raw mut (*Self::arch()).p2m_generation).write_volatile(generation) };
+        if generation % 2 == 1 {
+            stats::count(Counter::P2mChange);
+        }
         // SAFETY: As above.
         unsafe { bindings::xen_pv_mmu_wmb() };
     }

@@ -9,6 +9,10 @@ use crate::addr::{
 use crate::entry::MachineEntry;
 use crate::frame::Pfn;
 use crate::level::Level;
+use crate::platform::stats::{
+    self,
+    Counter, //
+};
 use crate::platform::{
     Call,
     Callback,
@@ -35,6 +39,16 @@ impl FlushReason {
             FlushReason::Batch => bindings::xen_mc_flush_reason_XEN_MC_FL_BATCH,
             FlushReason::Args => bindings::xen_mc_flush_reason_XEN_MC_FL_ARGS,
             FlushReason::Callback => bindings::xen_mc_flush_reason_XEN_MC_FL_CALLBACK,
+        }
+    }
+}
+
+impl FlushReason {
+    const fn counter(self) -> Counter {
+        match self {
+            FlushReason::Batch => Counter::FlushCalls,
+            FlushReason::Args => Counter::FlushArgs,
+            FlushReason::Callback => Counter::FlushDeferred,
         }
     }
 }
@@ -238,11 +252,13 @@ pub(crate) mod trace {
     macro_rules! events {
         ($(
             $(#[$attr:meta])*
-            fn $name:ident($($arg:ident: $type:ty),*) = $event:ident($($value:expr),*);
+            fn $name:ident($($arg:ident: $type:ty),*) = $event:ident($($value:expr),*)
+                $(, counts $counter:expr)?;
         )*) => {$(
             $(#[$attr])*
             #[inline(always)]
             pub(crate) fn $name($($arg: $type),*) {
+                $(stats::count($counter);)?
                 // SAFETY: The arguments are valid; probes only read what they point to.
                 unsafe { raw::$event($($value),*) }
             }
@@ -263,10 +279,11 @@ pub(crate) mod trace {
         fn mc_callback(callback: &Callback) =
             xen_mc_callback(Some(callback.parts().0), callback.parts().1);
         /// The queue is flushed early.
-        fn mc_flush_reason(reason: FlushReason) = xen_mc_flush_reason(reason.raw());
+        fn mc_flush_reason(reason: FlushReason) = xen_mc_flush_reason(reason.raw())
+            , counts reason.counter();
         /// The queue is flushed.
         fn mc_flush(calls: u32, arg_bytes: u32, callbacks: u32) =
-            xen_mc_flush(calls, arg_bytes, callbacks);
+            xen_mc_flush(calls, arg_bytes, callbacks), counts Counter::Flush;
         /// An attempt was made to add arguments to the last call.
         fn mc_extend(op: usize, bytes: usize, result: ExtendResult) =
             xen_mc_extend_args(op, bytes, result.raw());
@@ -303,27 +320,31 @@ pub(crate) mod trace {
             );
         /// A page becomes a page table.
         fn alloc_ptpage(mm: Mm, pfn: Pfn, level: Level, pinned: bool) =
-            xen_mmu_alloc_ptpage(mm.as_ptr(), pfn.raw(), level.trace_id(), pinned);
+            xen_mmu_alloc_ptpage(mm.as_ptr(), pfn.raw(), level.trace_id(), pinned)
+            , counts Counter::AllocTable;
         /// A page is no page table any more.
         fn release_ptpage(pfn: Pfn, level: Level, pinned: bool) =
-            xen_mmu_release_ptpage(pfn.raw(), level.trace_id(), pinned);
+            xen_mmu_release_ptpage(pfn.raw(), level.trace_id(), pinned)
+            , counts Counter::ReleaseTable;
         /// A tree of page tables is pinned.
         fn pgd_pin(mm: Mm, root: Root) =
-            xen_mmu_pgd_pin(mm.as_ptr(), root.table().vaddr().raw() as *mut _);
+            xen_mmu_pgd_pin(mm.as_ptr(), root.table().vaddr().raw() as *mut _), counts Counter::Pin;
         /// A tree of page tables is unpinned.
         fn pgd_unpin(mm: Mm, root: Root) =
-            xen_mmu_pgd_unpin(mm.as_ptr(), root.table().vaddr().raw() as *mut _);
+            xen_mmu_pgd_unpin(mm.as_ptr(), root.table().vaddr().raw() as *mut _)
+            , counts Counter::Unpin;
         /// One page is flushed from the local TLB.
-        fn flush_tlb_one_user(address: Vaddr) = xen_mmu_flush_tlb_one_user(address.raw());
+        fn flush_tlb_one_user(address: Vaddr) = xen_mmu_flush_tlb_one_user(address.raw())
+            , counts Counter::FlushPage;
         /// The TLBs of several CPUs are flushed.
         fn flush_tlb_multi(
             cpus: *const bindings::cpumask,
             mm: *mut bindings::mm_struct,
             start: usize,
             end: usize
-        ) = xen_mmu_flush_tlb_multi(cpus, mm, start, end);
+        ) = xen_mmu_flush_tlb_multi(cpus, mm, start, end), counts Counter::FlushCpus;
         /// A root table is loaded.
         fn write_cr3(kernel: bool, root: Option<Paddr>) =
-            xen_mmu_write_cr3(kernel, root.map_or(0, Paddr::raw));
+            xen_mmu_write_cr3(kernel, root.map_or(0, Paddr::raw)), counts Counter::LoadRoot;
     }
 }

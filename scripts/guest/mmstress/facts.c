@@ -85,6 +85,15 @@ static const char *pv_mmu(const char *log)
 	return "C";
 }
 
+bool is_rust_backend(void)
+{
+	char *log = read_klog();
+	bool is_rust = !strcmp(pv_mmu(log ? log : ""), "Rust");
+
+	free(log);
+	return is_rust;
+}
+
 static void print_p2m(const char *log)
 {
 	const char *line = strstr(log, "p2m virtual area at ");

@@ -166,6 +166,7 @@ int paging_levels(void);
 
 /* facts.c, time.c, exec.c: what main.c offers beside the tests */
 void print_facts(void);
+bool is_rust_backend(void);
 void time_operations(void);
 int exec_child(int argc, char **argv);
 

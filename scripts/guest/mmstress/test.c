@@ -51,6 +51,10 @@ const struct test tests[] = {
 	{ "fault-fork", test_fault_fork, TEST_NAMED, "no memory for a user root" },
 	{ "fault-growth", test_fault_growth, TEST_NAMED, "no memory for the p2m list" },
 	{ "fault-grant", test_fault_grant, TEST_NAMED, "refused mappings of grants" },
+	{ "debugfs-ops", test_debugfs_ops, 0, "every slot is ours" },
+	{ "debugfs-p2m", test_debugfs_p2m, 0, "ranges without gaps" },
+	{ "debugfs-stats", test_debugfs_stats, TEST_SINGLE, "counters on and off" },
+	{ "debugfs-tables", test_debugfs_tables, 0, "all of them pinned" },
 	{ "wx", test_wx, TEST_LAST, "no page writable and executable" },
 	{ "dmesg", test_dmesg, TEST_LAST, "the kernel has nothing to complain" },
 };

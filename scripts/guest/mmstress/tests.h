@@ -48,6 +48,10 @@ void test_fault_pin(void);
 void test_fault_fork(void);
 void test_fault_growth(void);
 void test_fault_grant(void);
+void test_debugfs_ops(void);
+void test_debugfs_p2m(void);
+void test_debugfs_stats(void);
+void test_debugfs_tables(void);
 void test_wx(void);
 void test_dmesg(void);
 

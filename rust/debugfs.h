@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files in debugfs (debugfs.c) and the crate know of each other. */
+#ifndef XEN_PV_MMU_DEBUGFS_H
+#define XEN_PV_MMU_DEBUGFS_H
+
+#include <linux/jump_label.h>
+#include <linux/mm_types.h>
+#include <linux/seq_file.h>
+
+/* Whether anything is counted; a structure because Rust wants a field. */
+struct xen_pv_mmu_stats {
+	struct static_key_false counting;
+};
+
+extern struct xen_pv_mmu_stats xen_pv_mmu_stats;
+
+/* Frames of which the p2m list says the same; @end is exclusive. */
+struct xen_pv_mmu_p2m_range {
+	unsigned long start;
+	unsigned long end;
+	const char *kind;
+};
+
+/* Tables of an address space, by level; those of levels 1 to 4 are pinned. */
+struct xen_pv_mmu_tables {
+	unsigned long pinned[4];
+	unsigned long user_roots;
+	unsigned long not_pinned;
+};
+
+/* rust/ops/debugfs.rs */
+void xen_pv_mmu_show_ops(struct seq_file *m);
+void xen_pv_mmu_show_stats(struct seq_file *m);
+void xen_pv_mmu_reset_stats(void);
+bool xen_pv_mmu_find_p2m_range(unsigned long start,
+			       struct xen_pv_mmu_p2m_range *range);
+void xen_pv_mmu_count_tables(struct mm_struct *mm,
+			     struct xen_pv_mmu_tables *tables);
+
+#endif /* XEN_PV_MMU_DEBUGFS_H */

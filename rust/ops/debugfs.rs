@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the files in debugfs show; `debugfs.c` opens, iterates and locks.
+
+use crate::frame::Pfn;
+use crate::level::Level;
+use crate::ops::vtable;
+use crate::p2m::ranges::{
+    self,
+    Kind, //
+};
+use crate::pin;
+use crate::platform::{
+    stats,
+    Mm, //
+};
+use kernel::bindings;
+use kernel::prelude::*;
+use kernel::seq_file::{
+    seq_print,
+    SeqFile, //
+};
+
+/// Shows what is in the slots of `pv_ops.mmu`, and whether it was put there early or at run time.
+///
+/// # Safety
+///
+/// `m` points to a `seq_file` that this thread is to fill.
+#[export]
+unsafe extern "C" fn xen_pv_mmu_show_ops(m: *mut bindings::seq_file) {
+    // SAFETY: By the contract of this function.
+    let file = unsafe { SeqFile::from_raw(m) };
+
+    for (name, value, _) in vtable::own_slots() {
+        let since = if vtable::differs_at_run_time(name) {
+            "run-time"
+        } else {
+            "early"
+        };
+        seq_print!(file, "{name} {since} ");
+        // SAFETY: As above; `%ps` takes an address and reads nothing there.
+        unsafe { bindings::seq_printf(m, c"%ps\n".as_char_ptr(), value) };
+    }
+}
+
+/// Shows all counters, one on a line.
+///
+/// # Safety
+///
+/// As [`xen_pv_mmu_show_ops`].
+#[export]
+unsafe extern "C" fn xen_pv_mmu_show_stats(m: *mut bindings::seq_file) {
+    // SAFETY: By the contract of this function.
+    let file = unsafe { SeqFile::from_raw(m) };
+
+    stats::for_each(|name, from, value| match from {
+        None => seq_print!(file, "{name} {value}\n"),
+        Some(from) => seq_print!(file, "{name} {from} {value}\n"),
+    });
+}
+
+/// Sets all counters to 0.
+///
+/// # Safety
+///
+/// Any caller may call it.
+#[export]
+unsafe extern "C" fn xen_pv_mmu_reset_stats() {
+    stats::reset();
+}
+
+/// Finds the range of the p2m list that begins with frame `start`, unless the list ends before.
+///
+/// # Safety
+///
+/// `range` may be written to.
+#[export]
+unsafe extern "C" fn xen_pv_mmu_find_p2m_range(
+    start: usize,
+    range: *mut bindings::xen_pv_mmu_p2m_range,
+) -> bool {
+    let Some(found) = ranges::find(Pfn::new(start)) else {
+        return false;
+    };
+    let kind = match found.kind {
+        Kind::Local => c"local",
+        Kind::Foreign => c"foreign",
+        Kind::Identity => c"identity",
+        Kind::Missing => c"missing",
+    };
+    // SAFETY: By the contract of this function.
+    unsafe {
+        range.write(bindings::xen_pv_mmu_p2m_range {
+            start: found.start.raw(),
+            end: found.end.raw(),
+            kind: kind.as_char_ptr(),
+        })
+    };
+    true
+}
+
+/// Counts the tables of `mm`: those of the process, or of the kernel if that is `init_mm`.
+///
+/// # Safety
+///
+/// `mm` points to an address space whose tables above level 1 are not freed meanwhile, `tables` to
+/// counts that are 0.
+#[export]
+unsafe extern "C" fn xen_pv_mmu_count_tables(
+    mm: *mut bindings::mm_struct,
+    tables: *mut bindings::xen_pv_mmu_tables,
+) {
+    // SAFETY: By the contract of this function.
+    let (mm, tables) = unsafe { (Mm::from_raw(mm), &mut *tables) };
+
+    tables.user_roots = mm.root().user_root().is_some().into();
+    pin::for_each_table(mm, |level, is_pinned| {
+        if !is_pinned {
+            tables.not_pinned += 1;
+            return;
+        }
+        match level {
+            Level::L1 => tables.pinned[0] += 1,
+            Level::L2 => tables.pinned[1] += 1,
+            Level::L3 => tables.pinned[2] += 1,
+            // The root; a PV guest has no level 5.
+            Level::L4 | Level::L5 => tables.pinned[3] += 1,
+        }
+    });
+}

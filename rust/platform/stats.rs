@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counters, for `xen/pvmmu/stats` in debugfs.
+//!
+//! While nobody counts, each place that would costs a nop.
+
+use crate::platform::{
+    define_per_cpu,
+    number,
+    Call, //
+};
+#[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
+use kernel::{
+    bindings,
+    jump_label::static_branch_unlikely, //
+};
+
+/// Defines what is counted, and under which name it is shown.
+macro_rules! counters {
+    ($($(#[$attr:meta])* $counter:ident = $name:literal,)*) => {
+        /// Something that is counted.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Counter {
+            $($(#[$attr])* $counter,)*
+        }
+
+        /// All counters in order, with their names.
+        const COUNTERS: &[(Counter, &str)] = &[$((Counter::$counter, $name),)*];
+    };
+}
+
+counters! {
+    /// `mmu_update` issued alone, and so on: each is a trap into Xen.
+    MmuUpdate = "hypercall mmu_update",
+    MmuextOp = "hypercall mmuext_op",
+    UpdateVaMapping = "hypercall update_va_mapping",
+    MemoryOp = "hypercall memory_op",
+    GrantTableOp = "hypercall grant_table_op",
+    Multicall = "hypercall multicall",
+    Other = "hypercall other",
+    /// `mmu_update` as a part of a multicall, and so on.
+    PartMmuUpdate = "in_multicall mmu_update",
+    PartMmuextOp = "in_multicall mmuext_op",
+    PartUpdateVaMapping = "in_multicall update_va_mapping",
+    PartOther = "in_multicall other",
+    /// Elements of `mmu_update` arrays, alone or in multicalls.
+    Updates = "elements mmu_update",
+    ExtOps = "elements mmuext_op",
+    /// Flushes of the queue, with nothing in it as well.
+    Flush = "flush any",
+    /// Flushes because something did not fit.
+    FlushCalls = "flush calls_full",
+    FlushArgs = "flush args_full",
+    FlushDeferred = "flush deferred_full",
+    Pin = "tree pinned",
+    Unpin = "tree unpinned",
+    AllocTable = "table made",
+    ReleaseTable = "table released",
+    LoadRoot = "tlb root_loaded",
+    FlushPage = "tlb page_flushed",
+    FlushCpus = "tlb cpus_flushed",
+    P2mChange = "p2m mapping_changed",
+}
+
+/// Lengths of arrays, by their logarithm: 1, 2 to 3, 4 to 7 and so on, and the last for all beyond.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lengths {
+    /// Calls of a multicall.
+    Multicall,
+    /// Elements of an `mmu_update`.
+    Updates,
+}
+
+/// How many ranges of lengths there are: those of [`Lengths::Updates`] end with 128.
+const BUCKETS: usize = 8;
+const HISTOGRAMS: [(Lengths, &str); 2] = [
+    (Lengths::Multicall, "multicall_calls"),
+    (Lengths::Updates, "mmu_update_elements"),
+];
+const WORDS: usize = COUNTERS.len() + HISTOGRAMS.len() * BUCKETS;
+
+/// Returns the number of the range that `length` is in.
+const fn bucket(length: usize) -> usize {
+    let log = match length.checked_ilog2() {
+        Some(log) => log as usize,
+        None => 0,
+    };
+    if log < BUCKETS {
+        log
+    } else {
+        BUCKETS - 1
+    }
+}
+
+impl Lengths {
+    const fn index(self, bucket: usize) -> usize {
+        COUNTERS.len() + self as usize * BUCKETS + bucket
+    }
+}
+
+define_per_cpu! {
+    static COUNTS: [usize; WORDS] = [0; WORDS];
+}
+
+/// Whether anything is counted.
+#[inline(always)]
+fn is_counting() -> bool {
+    #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
+    {
+        // SAFETY: The key is a static key that C defines.
+        unsafe {
+            static_branch_unlikely!(
+                bindings::xen_pv_mmu_stats,
+                bindings::xen_pv_mmu_stats,
+                counting
+            )
+        }
+    }
+    #[cfg(not(CONFIG_XEN_PV_MMU_RUST_DEBUGFS))]
+    {
+        false
+    }
+}
+
+/// Counts something.
+#[inline(always)]
+pub(crate) fn count(counter: Counter) {
+    if is_counting() {
+        COUNTS.add(counter as usize, 1);
+    }
+}
+
+/// Counts a hypercall; `length` is its second argument.
+#[inline(always)]
+pub(super) fn count_hypercall(op: usize, length: usize) {
+    if is_counting() {
+        add_hypercall(op, length);
+    }
+}
+
+/// Counts the parts of a multicall.
+#[inline(always)]
+pub(super) fn count_parts(calls: &[Call]) {
+    if is_counting() {
+        add_parts(calls);
+    }
+}
+
+#[cold]
+fn add_hypercall(op: usize, length: usize) {
+    let counter = match op {
+        number::MMU_UPDATE => Counter::MmuUpdate,
+        number::MMUEXT_OP => Counter::MmuextOp,
+        number::UPDATE_VA_MAPPING => Counter::UpdateVaMapping,
+        number::MEMORY_OP => Counter::MemoryOp,
+        number::GRANT_TABLE_OP => Counter::GrantTableOp,
+        number::MULTICALL => Counter::Multicall,
+        _ => Counter::Other,
+    };
+    COUNTS.add(counter as usize, 1);
+    if op == number::MULTICALL {
+        COUNTS.add(Lengths::Multicall.index(bucket(length)), 1);
+    }
+    add_elements(op, length);
+}
+
+#[cold]
+fn add_parts(calls: &[Call]) {
+    for call in calls {
+        let counter = match call.op {
+            number::MMU_UPDATE => Counter::PartMmuUpdate,
+            number::MMUEXT_OP => Counter::PartMmuextOp,
+            number::UPDATE_VA_MAPPING => Counter::PartUpdateVaMapping,
+            _ => Counter::PartOther,
+        };
+        COUNTS.add(counter as usize, 1);
+        add_elements(call.op, call.args[1]);
+    }
+}
+
+fn add_elements(op: usize, length: usize) {
+    match op {
+        number::MMU_UPDATE => {
+            COUNTS.add(Counter::Updates as usize, length);
+            COUNTS.add(Lengths::Updates.index(bucket(length)), 1);
+        }
+        number::MMUEXT_OP => COUNTS.add(Counter::ExtOps as usize, length),
+        _ => (),
+    }
+}
+
+/// Sets all counters to 0.
+///
+/// Context: nothing is counted.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
+pub(crate) fn reset() {
+    for index in 0..WORDS {
+        COUNTS.clear(index);
+    }
+}
+
+/// Calls `show` with each counter: its name, for a range of lengths the first of them, its value.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
+pub(crate) fn for_each(mut show: impl FnMut(&str, Option<usize>, usize)) {
+    for &(counter, name) in COUNTERS {
+        show(name, None, COUNTS.sum(counter as usize));
+    }
+    for (lengths, name) in HISTOGRAMS {
+        for bucket in 0..BUCKETS {
+            show(name, Some(1 << bucket), COUNTS.sum(lengths.index(bucket)));
+        }
+    }
+}
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_stats)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_in_the_range_that_begins_below_them() {
+        let lengths = [0, 1, 2, 3, 4, 7, 8, 127, 128, 129, usize::MAX];
+        let buckets = [0, 0, 1, 1, 2, 2, 3, 6, 7, 7, 7];
+        assert_eq!(lengths.map(bucket), buckets);
+    }
+
+    #[test]
+    fn every_counter_has_a_word_of_its_own() {
+        for (index, &(counter, _)) in COUNTERS.iter().enumerate() {
+            assert_eq!(counter as usize, index);
+        }
+        assert_eq!(Lengths::Multicall.index(0), COUNTERS.len());
+        assert_eq!(Lengths::Updates.index(0), COUNTERS.len() + BUCKETS);
+        assert_eq!(Lengths::Updates.index(BUCKETS - 1), WORDS - 1);
+    }
+}
