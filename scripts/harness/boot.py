@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run one machine in QEMU and judge what it printed."""
 
+import gzip
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +79,32 @@ def make_initrd(*folders: Path, name: str = "initramfs") -> Path:
     return path
 
 
+def with_modules(initrd: Path, modules: list[Path], out: Path) -> Path:
+    """Adds modules of the kernel that is booted, in an archive of their own behind the first one."""
+    if not modules:
+        return initrd
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root) / "lib/modules"
+        folder.mkdir(parents=True)
+        for module in modules:
+            shutil.copy(module, folder)
+        names = ["lib", "lib/modules", *(f"lib/modules/{module.name}" for module in modules)]
+        archive = subprocess.run(
+            ["cpio", "--quiet", "--owner=0:0", "-H", "newc", "-o"],
+            input="\n".join(names).encode(),
+            cwd=root,
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+    out.write_bytes(initrd.read_bytes() + gzip.compress(archive, 1))
+    return out
+
+
+def _initrd_of(machine: Machine, initrd: Path) -> Path:
+    variant = kernel.named(machine.kernel)
+    return with_modules(initrd, kernel.modules(variant), places.build() / f"initramfs-{variant.name}.cpio.gz")
+
+
 def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Results, str]:
     """What is wrong with a console log, its KUnit results, the guest's own count."""
     provoked = [line for line in lines if not line.xen and _is_report(machine, line.text)]
@@ -127,7 +156,7 @@ def run(machine: Machine, initrd: Path, echo: bool = False) -> Verdict:
     cut_short = ""
     with log.open("wb") as file:
         child = subprocess.Popen(
-            command(machine, initrd, "stdio") + ["-monitor", "none"],
+            command(machine, _initrd_of(machine, initrd), "stdio") + ["-monitor", "none"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -186,7 +215,7 @@ def main(arguments: list[str]) -> int:
     initrd = make_initrd()
     if interactive:
         print("Booting Xen and dom0. Ctrl-A X leaves.", flush=True)
-        return subprocess.run(command(machine, initrd, "mon:stdio"), check=False).returncode
+        return subprocess.run(command(machine, _initrd_of(machine, initrd), "mon:stdio"), check=False).returncode
     verdict = run(machine, initrd, echo=True)
     if verdict.problems:
         explain(machine, verdict)

@@ -28,8 +28,8 @@ class Variant:
 VARIANTS = {
     variant.name: variant
     for variant in (
-        Variant("rust", ("dom0", "rust"), 1700),
-        Variant("debug", ("dom0", "rust", "debug"), 1700),
+        Variant("rust", ("dom0", "rust", "samples"), 1700),
+        Variant("debug", ("dom0", "rust", "samples", "debug"), 1700),
         Variant("c", ("dom0", "c"), 70, seed="rust"),
         Variant("bench-rust", ("dom0", "rust", "bench"), 700, seed="rust"),
         Variant("bench-c", ("dom0", "c", "bench"), 70, seed="bench-rust"),
@@ -61,6 +61,18 @@ def bzimage(variant: Variant) -> Path:
 
 def vmlinux(variant: Variant) -> Path:
     return out(variant) / "vmlinux"
+
+
+def goals(variant: Variant) -> tuple[str, ...]:
+    """What make is to build: modules cost little, but only if there are any."""
+    return ("bzImage", "modules") if "m" in asked_for(variant).values() else ("bzImage",)
+
+
+def modules(variant: Variant) -> list[Path]:
+    """The modules that were built."""
+    order = out(variant) / "modules.order"
+    names = order.read_text().split() if order.exists() else []
+    return [(out(variant) / name).with_suffix(".ko") for name in names]
 
 
 def prepare_tree() -> None:
@@ -187,7 +199,7 @@ def build_as_it_is(variant: Variant, *targets: str) -> str:
     steps = 0
     with log.open("wb") as file:
         child = subprocess.Popen(
-            _make(variant, *(targets or ("bzImage",))),
+            _make(variant, *(targets or goals(variant))),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

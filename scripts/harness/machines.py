@@ -15,7 +15,8 @@ DONE = r"PVMMU: DONE pass=[1-9]\d* fail=0\b"
 OFF = r"reboot: Power down"
 
 # Tests that skip where there is nothing for them, and must not skip everywhere.
-EYES = tuple(rf"PVMMU: PASS debugfs-{name}\b" for name in ("ops", "p2m", "stats", "tables"))
+SAMPLES = tuple(rf"PVMMU: PASS {name}\b" for name in ("static-call", "pgtable-dump"))
+EYES = (*SAMPLES, *(rf"PVMMU: PASS debugfs-{name}\b" for name in ("ops", "p2m", "stats", "tables")))
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ MACHINES = (
     Machine("dom0-ballooned", "rust",  "dom0",  2, 2048, "512M,max:1024M",   "pvmmu.run=smoke",                          240),
     Machine("dom0-mc-debug",  "rust",  "dom0",  2, 1024, "512M",             "pvmmu.run=smoke xen_mc_debug",             240),
     Machine("bare-4level",    "rust",  "bare4", 2, 1024, "",                 "pvmmu.run=smoke",                          240),
-    Machine("bare-5level",    "rust",  "bare5", 2, 1024, "",                 "pvmmu.run=smoke",                          240),
+    Machine("bare-5level",    "rust",  "bare5", 2, 1024, "",                 "pvmmu.run=smoke",                          240, SAMPLES),
     Machine("pvh",            "rust",  "pvh",   2, 1024, "",                 "pvmmu.run=smoke",                          240),
     Machine("stress",         "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        420),
     Machine("debug-2cpu",     "debug", "dom0",  2, 2048, "1024M",            "pvmmu.run=smoke",                          420),

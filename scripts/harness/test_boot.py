@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """A whole console log is judged: markers, counts, KUnit."""
 
+import gzip
 import os
+import tempfile
 import unittest
 from dataclasses import replace
 from pathlib import Path
@@ -130,6 +132,28 @@ class Command(unittest.TestCase):
         for machine in machines.MACHINES:
             kernel.named(machine.kernel)
             self.assertIn(machine.kind, machines.KINDS)
+
+
+class Modules(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name)
+        self.initrd = self.folder / "initrd"
+        self.initrd.write_bytes(b"base")
+
+    def test_they_follow_the_first_archive(self):
+        module = self.folder / "sample.ko"
+        module.write_bytes(b"the module")
+        path = boot.with_modules(self.initrd, [module], self.folder / "out")
+        content = path.read_bytes()
+        self.assertTrue(content.startswith(b"base"))
+        archive = gzip.decompress(content[len(b"base") :])
+        self.assertIn(b"lib/modules/sample.ko\0", archive)
+        self.assertIn(b"the module", archive)
+
+    def test_a_kernel_without_modules_needs_no_second_archive(self):
+        self.assertEqual(boot.with_modules(self.initrd, [], self.folder / "out"), self.initrd)
 
 
 class Ktap(unittest.TestCase):

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a build's log and configuration say."""
 
+import os
+import tempfile
 import unittest
+from pathlib import Path
+from unittest import mock
 
 from . import kernel
 
@@ -25,6 +29,23 @@ class Config(unittest.TestCase):
             kernel.not_taken(wanted, self.CONFIG),
             ["CONFIG_SMP=y", "CONFIG_XEN=n", "CONFIG_NR_CPUS=8", "CONFIG_GONE=y"],
         )
+
+
+class Modules(unittest.TestCase):
+    def test_made_only_where_a_fragment_asks(self):
+        repo = str(Path(__file__).parents[2])
+        with mock.patch.dict(os.environ, {"XEN_PVMMU_REPO": repo}):
+            self.assertEqual(kernel.goals(kernel.named("rust")), ("bzImage", "modules"))
+            self.assertEqual(kernel.goals(kernel.named("c")), ("bzImage",))
+
+    def test_found_in_the_list_that_the_build_leaves(self):
+        with tempfile.TemporaryDirectory() as build:
+            with mock.patch.dict(os.environ, {"XEN_PVMMU_BUILD": build, "XEN_PVMMU_TREE": "/t/linux"}):
+                out = kernel.out(kernel.named("rust"))
+                self.assertEqual(kernel.modules(kernel.named("rust")), [])
+                out.mkdir()
+                (out / "modules.order").write_text("a/b.o\nc.o\n")
+                self.assertEqual(kernel.modules(kernel.named("rust")), [out / "a/b.ko", out / "c.ko"])
 
 
 class Log(unittest.TestCase):
