@@ -3,7 +3,7 @@
 //! Loads root page tables.
 //!
 //! There are two values for each CPU. `xen_cr3` is the root that was asked for last; its own CPU
-//! may rely on it. [`LOADED_CR3`] is the root that Xen is known to use, which lags behind while
+//! may rely on it. `LOADED_CR3` is the root that Xen is known to use, which lags behind while
 //! the hypercall is queued; that is the one to ask for another CPU.
 
 #![forbid(unsafe_code)]

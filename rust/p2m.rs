@@ -19,7 +19,7 @@
 //!
 //! The toolstack finds the list through `shared_info`, by its address or by the tree of frame
 //! lists ([`tree`]). Entries change at any time by single stores; changes of the list's mapping
-//! are made under one lock, between two changes of the generation ([`grow::Update`]).
+//! are made under one lock, between two changes of the generation ([`grow`]).
 
 #![forbid(unsafe_code)]
 

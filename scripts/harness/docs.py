@@ -76,8 +76,10 @@ def crate(folder: Path) -> None:
             next(arguments)
         elif not word.startswith(tuple(f"{name}=" for name in _OUTPUT)):
             flags.append(word)
+    # All of it is private, and shown; so are links to it.
+    options = ["--document-private-items", "--deny=warnings", "--allow=rustdoc::private_intra_doc_links"]
     done = subprocess.run(
-        ["rustdoc", *flags, "--document-private-items", "--deny=warnings", f"--output={folder}"],
+        ["rustdoc", *flags, *options, f"--output={folder}"],
         cwd=out,
         env=environment,
         capture_output=True,

@@ -10,6 +10,8 @@ def without(path: str, text: str, option: str) -> str:
     """The text as it is before the patch that brings what `option` marks."""
     name = path.rsplit("/", 1)[-1]
     if path.endswith(".rs"):
+        # What another option needs as well stays, for that one.
+        text = re.sub(rf"cfg\(any\((\w+), CONFIG_{option}\)\)", r"cfg(\1)", text)
         text = _rust(text, f"CONFIG_{option}")
     elif name.startswith("Kconfig"):
         text = _kconfig(text, option)

@@ -59,8 +59,10 @@ class Hunks(unittest.TestCase):
     def test_option_among_others(self):
         text = "fn a() {}\n\n#[cfg(all(\n    CONFIG_B,\n    CONFIG_TESTS\n))]\nmod c {\n}\nMARK\nuse c::D;\n"
         self.assertEqual(self.rust(text), "fn a() {}\n")
+        shared = "#[cfg(any(CONFIG_B, CONFIG_TESTS))]\nmod c;\n"
+        self.assertEqual(self.rust(shared), "#[cfg(CONFIG_B)]\nmod c;\n")
         with self.assertRaises(Stop):
-            self.rust("#[cfg(any(CONFIG_B, CONFIG_TESTS))]\nmod c;\n")
+            self.rust("#[cfg(any(CONFIG_TESTS, CONFIG_B))]\nmod c;\n")
 
     def test_statement(self):
         text = """\
