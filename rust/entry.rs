@@ -143,7 +143,7 @@ mod tests {
         bits::PRESENT | bits::RW,
         bits::PRESENT | bits::RW | bits::USER | bits::ACCESSED | bits::DIRTY,
         bits::PRESENT | bits::NX,
-        bits::PRESENT | 0x7ff << 52 | 0xe00,
+        bits::PRESENT | (0x7ff << 52) | 0xe00,
     ];
 
     #[test]

@@ -26,6 +26,7 @@ mod phase;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 mod probing;
 mod report;
+mod scan;
 mod slot;
 mod start_of_day;
 mod state;

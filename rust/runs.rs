@@ -189,7 +189,8 @@ mod tests {
     };
     use crate::platform::{
         is_pv_domain,
-        lookup, //
+        lookup,
+        ScratchMemory, //
     };
     use crate::tlb;
     use kernel::prelude::*;
@@ -207,12 +208,12 @@ mod tests {
             return Ok(None);
         }
         // Some of it lies in one table, whatever its address is.
-        let memory = VVec::<u8>::with_capacity(2 * PAGES * PAGE_SIZE, GFP_KERNEL)?;
-        let mut start = Vaddr::new(memory.as_ptr() as usize);
-        let (mut first, _) = lookup(start).ok_or(EFAULT)?;
+        let memory = ScratchMemory::new(2 * PAGES).ok_or(ENOMEM)?;
+        let mut start = memory.start();
+        let (mut first, _) = lookup(start).ok_or(EINVAL)?;
         if first.index().raw() + PAGES > ENTRIES {
             start = start.add(PAGES * PAGE_SIZE);
-            (first, _) = lookup(start).ok_or(EFAULT)?;
+            (first, _) = lookup(start).ok_or(EINVAL)?;
         }
         let run = Run::new(first, PAGES);
         let before: [MachineEntry; PAGES] = core::array::from_fn(|page| nth(run, page).read());

@@ -45,11 +45,11 @@
 //!
 //! # Soundness
 //!
-//! `unsafe` is confined to [`platform`], to the edge in [`ops`], to element access in
-//! [`multicall`] and to places that say where a table or page of theirs stays mapped. Damage that
-//! Rust's rules know nothing of, and who rules it out: a writable alias of a table ([`alloc`],
-//! [`pin`], with Xen refusing it), a stale translation (callers of [`tlb`]; [`p2m`] for its own
-//! list), a leaked frame ([`p2m`], [`contiguous`]).
+//! `unsafe` is confined to [`platform`], to the edge in [`ops`] and to element access in the queue
+//! of [`multicall`]; the other modules forbid it. Damage that Rust's rules know nothing of, and who
+//! rules it out: a writable alias of a table ([`alloc`], [`pin`], with Xen refusing it), a stale
+//! translation (callers of [`tlb`]; [`p2m`] for its own list), a leaked frame ([`p2m`],
+//! [`contiguous`]).
 
 mod addr;
 mod alloc;

@@ -35,10 +35,15 @@ impl XenError {
     #[inline(always)]
     pub(crate) fn check(ret: isize) -> Result<usize, Self> {
         if ret < 0 {
-            Err(Self(ret))
+            Err(Self::of(ret))
         } else {
             Ok(ret as usize)
         }
+    }
+
+    /// Returns the error of a negative errno.
+    pub(crate) const fn of(errno: isize) -> Self {
+        Self(errno)
     }
 
     /// Returns the negative errno.
@@ -193,6 +198,12 @@ impl ExtOp {
     /// Returns command and first argument, as Xen gets them.
     pub(crate) fn raw(&self) -> (u32, usize) {
         (self.cmd, self.arg1)
+    }
+
+    /// Returns the second argument.
+    #[allow(dead_code)] // The kernel hands the whole structure to Xen.
+    pub(crate) fn second(&self) -> usize {
+        self.arg2
     }
 }
 

@@ -380,3 +380,22 @@ impl OwnedRegion {
         words.iter().enumerate().filter(lost).count()
     }
 }
+
+/// Memory in the vmalloc area whose entries tests may change.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+pub(crate) struct ScratchMemory(kernel::alloc::VVec<u8>);
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+impl ScratchMemory {
+    /// Allocates and maps `pages` pages.
+    pub(crate) fn new(pages: usize) -> Option<Self> {
+        let flags = kernel::alloc::flags::GFP_KERNEL;
+        let memory = kernel::alloc::VVec::with_capacity(pages * PAGE_SIZE, flags);
+        memory.ok().map(Self)
+    }
+
+    /// Returns where it begins.
+    pub(crate) fn start(&self) -> Vaddr {
+        Vaddr::new(self.0.as_ptr() as usize)
+    }
+}

@@ -39,8 +39,8 @@ _IGNORED_IN_PROGRAMS = (
     # checkpatch takes the star behind a typedef of libc for a product.
     "SPACING",
 )
-# "useable" is a member of struct user_desc.
-_WORDS = ("crate", "useable")
+# "useable" is a member of struct user_desc; statics are what Rust calls them.
+_WORDS = ("crate", "useable", "statics")
 # Files that hold no licence line: licences, and what cargo and rustc write.
 _BARE = re.compile(r"^(COPYING|LICENSE|LICENSES/)|(^|/)Cargo\.lock$|\.stderr$")
 # Where unsafe Rust has its place, under rust/; any other module forbids it.

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The backend's modules above `platform`, on the host: the same files, on a model of Xen.
+//!
+//! `platform` has a second face here, with the same names and signatures as in the kernel: memory
+//! is that of a simulated machine, reached through the page tables that the backend makes, and
+//! hypercalls go to [`xen_model`]. The modules above are compiled as they are. `ops`, the edge to
+//! C, is not: [`guest`] calls the modules in its place, in the way the kernel's generic code would.
+//!
+//! There is nothing to link against: the crate is its tests.
+
+#![cfg(test)]
+// In the kernel, `ops` uses all there is, and the build says what nobody uses.
+#![allow(dead_code)]
+
+mod addr;
+mod alloc;
+mod boot;
+mod contiguous;
+mod convert;
+mod cr3;
+mod entry;
+mod fixmap;
+mod frame;
+mod grant;
+#[path = "host/guest/mod.rs"]
+mod guest;
+mod level;
+mod multicall;
+mod nonram;
+mod p2m;
+mod pin;
+#[path = "host/platform/mod.rs"]
+mod platform;
+mod protect;
+mod remap;
+mod runs;
+mod set;
+mod tlb;
+mod walk;

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Boots the backend in the order of the kernel: from what Xen built to run time.
+
+use crate::addr::{
+    Index,
+    Vaddr,
+    ENTRIES, //
+};
+use crate::alloc::mfn_of_table;
+use crate::entry::{
+    bits,
+    MachineEntry,
+    Protection,
+    PseudoEntry, //
+};
+use crate::frame::Pfn;
+use crate::guest::{
+    edge,
+    generic, //
+};
+use crate::level::Level;
+use crate::platform::{
+    alias_of,
+    direct_map_start,
+    direct_of,
+    early,
+    fixmap_index,
+    init_dummy_page,
+    kernel_root,
+    kernel_rw,
+    phys,
+    tables,
+    xen_cr3,
+    Caller,
+    Host,
+    IrqsOff,
+    Mm,
+    OwnedPage,
+    RunTime,
+    StartInfo,
+    Table,
+    FIXED_END,
+    KERNEL_MAP, //
+};
+use crate::{
+    boot,
+    contiguous,
+    fixmap,
+    p2m,
+    pin, //
+};
+use xen_model::{
+    Assists,
+    Mfn, //
+};
+
+/// Boots on the boot CPU.
+pub(crate) fn boot(host: &Host) {
+    {
+        let _irqs = IrqsOff::new();
+        make_image_tables();
+        init_dummy_page();
+        boot::find_m2p();
+        p2m::build::use_initial_list();
+        boot::graft::graft(early(), Table::at(Vaddr::new(StartInfo::pt_base())));
+        boot::reserve_special_pages();
+    }
+    enable_emulation(host);
+    boot::graft::check_e820();
+    map_all_memory(host);
+
+    p2m::grow::init();
+    contiguous::init();
+    edge::install_run_time();
+    boot::finish();
+    map_fixed();
+
+    // SAFETY: `struct page`s are a matter of looking them up here.
+    let now = unsafe { RunTime::begin() };
+    pin::mark_kernel_tables(now);
+    host.pool.borrow_mut().set_up();
+}
+
+/// Starts CPU `cpu` on the kernel's tables, as smp_pv.c does.
+pub(crate) fn start_cpu(host: &Host, cpu: u32) {
+    let root = kernel_root();
+    xen_cr3.write_of(cpu, phys(root.vaddr()).raw());
+    let mfn = Mfn(mfn_of_table(root.pfn()).raw() as u64);
+    let result = host
+        .machine
+        .borrow_mut()
+        .vcpu_up(host.domain.vcpu(cpu), mfn);
+    assert_eq!(result, Ok(()), "CPU {cpu} does not start");
+    let before = host.switch_to(cpu);
+    edge::write_cr3(Mm::kernel().root());
+    host.switch_to(before);
+}
+
+/// Fills the tables of the kernel image as the build does (`head_64.S`), and the rest of it with
+/// zeroes.
+fn make_image_tables() {
+    for page in 0..tables::IMAGE_PAGES {
+        clear(tables::nth(page));
+    }
+    let set = |table: Table, index, to| table.private_entry(early(), index).store(pointer(to));
+    for start in [Vaddr::new(0), direct_map_start(), KERNEL_MAP] {
+        let level3 = tables::kernel_level3();
+        set(tables::root(), start.index(Level::L4), level3);
+    }
+    let last = Vaddr::new(FIXED_END.raw() - 1);
+    let kernel_map = KERNEL_MAP.index(Level::L3);
+    set(tables::kernel_level3(), kernel_map, tables::kernel_level2());
+    let fixed_map = last.index(Level::L3);
+    set(tables::kernel_level3(), fixed_map, tables::fixmap_level2());
+
+    let end = last.index(Level::L2).raw() + 1;
+    let first = Index::wrapping(end - tables::NR_FIXMAP_LEVEL1);
+    for (index, table) in first.and_behind().zip(tables::fixmap_level1()) {
+        set(tables::fixmap_level2(), index, table);
+    }
+}
+
+/// Returns the entry for a table, with its pseudo-physical frame.
+fn pointer(table: Table) -> MachineEntry {
+    MachineEntry::from_raw(phys(table.vaddr()).raw() | bits::USER_TABLE)
+}
+
+fn clear(table: Table) {
+    for index in Index::all() {
+        let slot = table.private_entry(early(), index);
+        slot.store(MachineEntry::EMPTY);
+    }
+}
+
+/// Has Xen emulate stores to tables of level 1 (`xen_pvmmu_arch_setup()`).
+fn enable_emulation(host: &Host) {
+    let mut machine = host.machine.borrow_mut();
+    let result = machine.vm_assist(host.vcpu(), 0, Assists::WRITABLE_PAGETABLES);
+    assert_eq!(result, Ok(()));
+}
+
+/// Where tables for the direct map come from (`alloc_low_pages()`): first pages of the image that
+/// are kept for that, then memory that is mapped by now.
+struct LowPages {
+    next: usize,
+}
+
+impl LowPages {
+    /// Returns an empty table by its address in the direct map.
+    fn take(&mut self) -> Table {
+        if self.next < tables::IMAGE_PAGES {
+            let table = alias_of(tables::nth(self.next));
+            self.next += 1;
+            clear(table);
+            return table;
+        }
+        match OwnedPage::zeroed() {
+            Some(page) => page.leak(),
+            None => panic!("no memory for the direct map"),
+        }
+    }
+}
+
+/// Builds the direct map (`init_mem_mapping()`), from its beginning to its end.
+fn map_all_memory(host: &Host) {
+    let frames = StartInfo::nr_pages();
+    let mut low_pages = LowPages {
+        next: tables::FIRST_BRK,
+    };
+    let per_table = ENTRIES;
+
+    for start in (0..frames).step_by(per_table) {
+        let end = frames.min(start + per_table);
+        let address = direct_of(Pfn::new(start));
+        let slot = level2_slot(address, &mut low_pages);
+        let current = slot.read();
+        if current.is_none() {
+            let table = low_pages.take();
+            map_frames(table, start, end);
+            Mm::kernel().with_page_table_lock(|| {
+                generic::hook(Mm::kernel(), slot, Level::L2, table);
+            });
+        } else if let Some(table) = Table::in_frame(current.mfn()) {
+            // One of Xen's tables, with the image's mapping in it. Stores to it are emulated.
+            host.with_emulation(|| map_frames(table, start, end));
+        }
+        host.pool.borrow_mut().set_nr_mapped(end);
+    }
+}
+
+fn level2_slot(address: Vaddr, low_pages: &mut LowPages) -> crate::platform::Slot {
+    let mut table = kernel_root();
+    for level in [Level::L4, Level::L3] {
+        let slot = table.entry(address.index(level));
+        if slot.read().is_none() {
+            let below = low_pages.take();
+            Mm::kernel().with_page_table_lock(|| {
+                generic::hook(Mm::kernel(), slot, level, below);
+            });
+        }
+        table = match Table::in_frame(slot.read().mfn()) {
+            Some(table) => table,
+            None => panic!("the direct map has no tables"),
+        };
+    }
+    table.entry(address.index(Level::L2))
+}
+
+fn map_frames(table: Table, start: usize, end: usize) {
+    for pfn in start..end {
+        let slot = table.entry(Index::wrapping(pfn));
+        if slot.read().is_none() {
+            let entry = PseudoEntry::new(Pfn::new(pfn), kernel_rw());
+            edge::set_pte(slot, edge::make_pte(entry));
+        }
+    }
+}
+
+/// Sets the fixed mappings that every kernel has.
+fn map_fixed() {
+    let page = phys(tables::nth(tables::FIRST_BRK - 1).vaddr()).raw();
+    let flags = bits::PRESENT | bits::USER | bits::ACCESSED;
+    let caller = Caller::here();
+    fixmap::set(
+        fixmap_index::VSYSCALL,
+        page,
+        Protection::from_raw(flags),
+        caller,
+    );
+    fixmap::set(fixmap_index::APIC, 0xfee0_0000, kernel_rw(), caller);
+}

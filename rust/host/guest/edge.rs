@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `ops` is in the kernel: the operations that generic code asks for, in both phases.
+
+use crate::addr::Vaddr;
+use crate::entry::{
+    bits,
+    MachineEntry,
+    PseudoEntry, //
+};
+use crate::frame::Pfn;
+use crate::guest::generic;
+use crate::level::Level;
+use crate::multicall;
+use crate::platform::{
+    early,
+    host,
+    Caller,
+    Mm,
+    PreemptOff,
+    ReadMostly,
+    Root,
+    RootSlot,
+    Slot, //
+};
+use crate::runs::Run;
+use crate::{
+    alloc,
+    convert,
+    cr3,
+    runs,
+    set, //
+};
+use xen_model::Store;
+
+static IS_RUN_TIME: ReadMostly = ReadMostly::new(0);
+
+fn is_run_time() -> bool {
+    IS_RUN_TIME.get() != 0
+}
+
+/// Puts the run-time table of operations in place.
+pub(crate) fn install_run_time() {
+    IS_RUN_TIME.set(1);
+}
+
+/// `make_pte`
+pub(crate) fn make_pte(entry: PseudoEntry) -> MachineEntry {
+    if is_run_time() {
+        convert::to_machine(entry)
+    } else {
+        convert::to_machine_early(entry)
+    }
+}
+
+/// `set_pte`
+#[track_caller]
+pub(crate) fn set_pte(slot: Slot, entry: MachineEntry) {
+    let caller = Caller::here();
+    if is_run_time() {
+        set::pte(slot, entry, caller);
+    } else {
+        set::pte_early(early(), slot, entry, caller);
+    }
+}
+
+/// `set_pmd`, `set_pud` or `set_p4d`
+#[track_caller]
+pub(crate) fn set_upper(slot: Slot, level: Level, entry: MachineEntry) {
+    let caller = Caller::here();
+    match (level, is_run_time()) {
+        (Level::L4, true) => set::root(RootSlot::from_slot(slot), entry, caller),
+        (Level::L4, false) => set::root_early(slot.known(), entry, caller),
+        (level, true) => set::upper(slot, entry, level, caller),
+        (level, false) => set::upper_by_hypercall(slot.known(), entry, level, caller),
+    }
+}
+
+/// `alloc_pte`, `alloc_pmd` or `alloc_pud`
+#[track_caller]
+pub(crate) fn alloc_table(mm: Mm, pfn: Pfn, level: Level) {
+    if is_run_time() {
+        alloc::table(mm, pfn, level, Caller::here());
+    } else {
+        alloc::table_early(pfn, level);
+    }
+}
+
+/// `release_pte`, `release_pmd` or `release_pud`
+#[track_caller]
+pub(crate) fn release_table(pfn: Pfn, level: Level) {
+    if is_run_time() {
+        alloc::release_table(pfn, level, Caller::here());
+    } else {
+        alloc::release_table_early(pfn, level);
+    }
+}
+
+/// `write_cr3`
+#[track_caller]
+pub(crate) fn write_cr3(root: Root) {
+    let _preempt = PreemptOff::new();
+    if is_run_time() {
+        cr3::write(root, Caller::here());
+    } else {
+        cr3::write_early(root.table().pfn(), Caller::here());
+    }
+}
+
+static OPTIMISATIONS_ARE_OFF: ReadMostly = ReadMostly::new(0);
+
+/// Leaves changes of entries to Xen's emulation, as the boot parameter `xen_pv_mmu_off` does.
+pub(crate) fn switch_optimisations_off() {
+    OPTIMISATIONS_ARE_OFF.set(1);
+}
+
+fn is_optimised() -> bool {
+    OPTIMISATIONS_ARE_OFF.get() == 0
+}
+
+/// `ptep_get_and_clear`
+#[track_caller]
+pub(crate) fn get_and_clear(mm: Mm, address: Vaddr, slot: Slot) -> MachineEntry {
+    if is_optimised() {
+        let run = Run::new(slot, 1);
+        return runs::take(mm, address, run, Caller::here()).0;
+    }
+    generic::change_entry(slot, Store::Exchange(0))
+}
+
+/// `clear_full_ptes`, for `count` entries from `slot` on
+#[track_caller]
+pub(crate) fn clear_entries(mm: Mm, address: Vaddr, slot: Slot, count: usize) {
+    if is_optimised() {
+        let run = Run::new(slot, count);
+        return runs::clear(mm, address, run, Caller::here());
+    }
+    for index in slot.index().and_behind().take(count) {
+        generic::change_entry(slot.table().entry(index), Store::Exchange(0));
+    }
+}
+
+/// `wrprotect_ptes`, for `count` entries from `slot` on
+#[track_caller]
+pub(crate) fn write_protect(slot: Slot, count: usize) {
+    if is_optimised() {
+        return runs::write_protect(Run::new(slot, count), Caller::here());
+    }
+    for index in slot.index().and_behind().take(count) {
+        let slot = slot.table().entry(index);
+        generic::change_entry(slot, Store::And(!(bits::RW as u64)));
+    }
+}
+
+/// Enters a section of lazy MMU mode (`lazy_mmu_mode_enable()`).
+pub(crate) fn enter_lazy_mmu() {
+    host().with_state(|state| state.lazy_mmu += 1);
+}
+
+/// Leaves a section of lazy MMU mode (`lazy_mmu_mode_disable()`): updates take effect.
+pub(crate) fn leave_lazy_mmu() {
+    host().with_state(|state| state.lazy_mmu -= 1);
+    let _preempt = PreemptOff::new();
+    if !multicall::is_queue_empty() {
+        multicall::flush();
+    }
+}
+
+/// Runs `section` in lazy MMU mode.
+pub(crate) fn in_lazy_mmu<R>(section: impl FnOnce() -> R) -> R {
+    enter_lazy_mmu();
+    let ret = section();
+    leave_lazy_mmu();
+    ret
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What generic code does to page tables: makes them, finds entries in them, frees them.
+
+use crate::addr::Vaddr;
+use crate::entry::{
+    bits,
+    MachineEntry,
+    PseudoEntry, //
+};
+use crate::frame::Pfn;
+use crate::guest::edge;
+use crate::level::Level;
+use crate::platform::{
+    free_page,
+    host,
+    Mm,
+    OwnedPage,
+    Slot,
+    Table, //
+};
+use xen_model::Store;
+
+/// Returns the entry for `address` in the tables of `mm`, of level 1, making tables that are
+/// missing; `None` if there is no memory for them.
+pub(crate) fn level1_entry(mm: Mm, address: Vaddr) -> Option<Slot> {
+    make_down_to(mm, mm.root().table(), Level::L4, Level::L1, address)
+}
+
+/// As [`level1_entry`], of level 2.
+pub(crate) fn level2_entry(mm: Mm, address: Vaddr) -> Option<Slot> {
+    make_down_to(mm, mm.root().table(), Level::L4, Level::L2, address)
+}
+
+/// Sets the entry for `address` below a table of level 3 of the kernel (`set_pte_vaddr_pud()`).
+pub(crate) fn set_below_level3(table: Table, address: Vaddr, entry: MachineEntry) {
+    match make_down_to(Mm::kernel(), table, Level::L3, Level::L1, address) {
+        Some(slot) => edge::set_pte(slot, entry),
+        None => panic!("no memory for tables"),
+    }
+}
+
+fn make_down_to(
+    mm: Mm,
+    mut table: Table,
+    mut level: Level,
+    leaf: Level,
+    address: Vaddr,
+) -> Option<Slot> {
+    loop {
+        let slot = table.entry(address.index(level));
+        let below = match level.below() {
+            Some(below) if level != leaf => below,
+            _ => return Some(slot),
+        };
+        if slot.read().is_none() {
+            let page = OwnedPage::zeroed()?;
+            mm.with_page_table_lock(|| hook(mm, slot, level, page.leak()));
+        }
+        let entry = slot.read();
+        table = match Table::in_frame(entry.mfn()) {
+            Some(table) => table,
+            None => panic!("{entry:x?} for {address:x?} points to no table of ours"),
+        };
+        level = below;
+    }
+}
+
+/// Makes `table` a table of `mm`, below `slot` of `level` (`pmd_populate()` and its like).
+pub(crate) fn hook(mm: Mm, slot: Slot, level: Level, table: Table) {
+    let flags = if mm == Mm::kernel() {
+        bits::KERNEL_TABLE
+    } else {
+        bits::USER_TABLE
+    };
+    if let Some(below) = level.below() {
+        edge::alloc_table(mm, table.pfn(), below);
+    }
+    let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | flags);
+    edge::set_upper(slot, level, edge::make_pte(entry));
+}
+
+/// Takes the table below `slot` of `level` out and frees it (`free_pte_range()` and its like).
+pub(crate) fn free_table(slot: Slot, level: Level) {
+    let Some(table) = Table::in_frame(slot.read().mfn()) else {
+        panic!("an entry points to no table of ours");
+    };
+    edge::set_upper(slot, level, MachineEntry::EMPTY);
+    if let Some(below) = level.below() {
+        edge::release_table(table.pfn(), below);
+    }
+    free_page(table.pfn());
+}
+
+/// Returns the entry of `level` for `address` in the tables of `mm`, if there is a table with it.
+pub(crate) fn find(mm: Mm, level: Level, address: Vaddr) -> Option<Slot> {
+    let mut table = mm.root().table();
+    let mut at = Level::L4;
+    loop {
+        let slot = table.entry(address.index(at));
+        if at == level {
+            return Some(slot);
+        }
+        let entry = slot.read();
+        if !entry.is_present() {
+            return None;
+        }
+        table = Table::in_frame(entry.mfn())?;
+        at = at.below()?;
+    }
+}
+
+/// Changes an entry as the CPU does, with a locked instruction; returns what it was.
+///
+/// If Xen knows the table, it emulates that.
+#[track_caller]
+pub(crate) fn change_entry(slot: Slot, change: Store) -> MachineEntry {
+    let host = host();
+    let result = host.with_emulation(|| {
+        let mut machine = host.machine.borrow_mut();
+        machine.store(host.vcpu(), slot.vaddr().raw() as u64, change)
+    });
+    match result {
+        Ok(word) => MachineEntry::from_raw(word as usize),
+        Err(fault) => panic!("changing an entry: {fault:x?}"),
+    }
+}
+
+/// Returns the page that an entry maps.
+#[track_caller]
+pub(crate) fn page_of(entry: MachineEntry) -> Pfn {
+    crate::convert::to_pseudo(entry).pfn()
+}

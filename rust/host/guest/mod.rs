@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A guest for tests: the backend, booted on the model, and processes on top of it.
+//!
+//! [`Guest`] calls the backend's modules where the kernel's generic code would, through [`edge`].
+//! A [`Process`] has pages with contents, so that a test sees whether an address leads where it
+//! should, and offers what system calls and faults do to page tables.
+//!
+//! ```text
+//! let guest = Guest::boot(GuestConfig::dom0(8000));
+//! let before = guest.snapshot();
+//! let mut parent = guest.spawn();
+//! parent.map(0x1000, 16, Access::Write);
+//! parent.write(0x1000, 7);
+//! let mut child = parent.fork();
+//! assert_eq!(child.read(0x1000), 7);
+//! child.exit();
+//! parent.exit();
+//! guest.snapshot().assert_same(&before);
+//! guest.assert_sound();
+//! ```
+//!
+//! All of a guest happens on one thread. CPUs take turns when a test says so
+//! ([`Guest::switch_to`]).
+
+mod boot;
+pub(crate) mod edge;
+pub(crate) mod generic;
+mod process;
+pub(crate) mod suites;
+mod tests;
+
+pub(crate) use process::{
+    Access,
+    Process,
+    PAGE, //
+};
+
+use crate::frame::Pfn;
+use crate::multicall;
+use crate::platform::{
+    self,
+    set_current,
+    Host,
+    Mm,
+    PreemptOff, //
+};
+use kernel::log;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use xen_model::{
+    Config,
+    DomainConfig,
+    Machine,
+    Mfn,
+    PageType, //
+};
+
+/// How to make a guest.
+#[derive(Clone, Debug)]
+pub(crate) struct GuestConfig {
+    /// The domain.
+    pub(crate) domain: DomainConfig,
+    /// Frames of the machine beyond those of the domain.
+    pub(crate) spare_frames: u64,
+    /// Seed of everything that is random in the model.
+    pub(crate) seed: u64,
+}
+
+impl GuestConfig {
+    fn new(domain: DomainConfig) -> Self {
+        let image_pages = platform::tables::IMAGE_PAGES as u64;
+        Self {
+            domain: DomainConfig {
+                image_pages,
+                ..domain.compact()
+            },
+            spare_frames: 3000,
+            seed: 1,
+        }
+    }
+
+    /// Returns a dom0 of `nr_pages` pages with one CPU.
+    pub(crate) fn dom0(nr_pages: u64) -> Self {
+        Self::new(DomainConfig::dom0(nr_pages))
+    }
+
+    /// Returns an unprivileged domain of `nr_pages` pages with one CPU.
+    pub(crate) fn domu(nr_pages: u64) -> Self {
+        Self::new(DomainConfig::domu(nr_pages))
+    }
+
+    /// Returns the guest with `cpus` CPUs.
+    pub(crate) fn with_cpus(mut self, cpus: u32) -> Self {
+        self.domain.vcpus = cpus;
+        self
+    }
+
+    /// Returns the guest with another seed.
+    pub(crate) fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+}
+
+/// What a frame of the domain is used for: what has to be the same again after everything ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct FrameUse {
+    mfn: Mfn,
+    count: u32,
+    kind: Option<PageType>,
+    type_count: u32,
+    is_pinned: bool,
+}
+
+/// What is in use in a guest.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    /// Pages that are free.
+    pub(crate) nr_free: usize,
+    /// The frames of the domain.
+    pub(crate) frames: Vec<FrameUse>,
+}
+
+impl Snapshot {
+    /// Panics unless the same is in use as in `before`.
+    #[track_caller]
+    pub(crate) fn assert_same(&self, before: &Self) {
+        let changed: Vec<_> = before
+            .frames
+            .iter()
+            .zip(&self.frames)
+            .filter(|(old, new)| old != new)
+            .take(4)
+            .collect();
+        assert!(
+            changed.is_empty(),
+            "frames are used otherwise: {changed:x?}"
+        );
+        assert_eq!(
+            self.frames.len(),
+            before.frames.len(),
+            "frames of the domain"
+        );
+        assert_eq!(self.nr_free, before.nr_free, "free pages");
+    }
+}
+
+/// How many processes use a page.
+pub(crate) type PageUsers = Rc<RefCell<BTreeMap<Pfn, u32>>>;
+
+/// A booted guest. Only one at a time exists on a thread.
+pub(crate) struct Guest {
+    host: Rc<Host>,
+    users: PageUsers,
+}
+
+impl Guest {
+    /// Builds a machine and a domain, and boots the backend in it.
+    ///
+    /// # Panics
+    ///
+    /// If anything goes wrong: Xen refuses an operation, an access faults, a lock stays held.
+    #[track_caller]
+    pub(crate) fn boot(config: GuestConfig) -> Self {
+        let guest = Self::build(config);
+        boot::boot(&guest.host);
+        for cpu in 1..guest.nr_cpus() {
+            boot::start_cpu(&guest.host, cpu);
+        }
+        guest
+    }
+
+    /// As [`Self::boot`], but leaves the domain at its first instruction.
+    #[track_caller]
+    pub(crate) fn build(config: GuestConfig) -> Self {
+        log::take();
+        let frames = config.domain.nr_pages * 2 + config.spare_frames;
+        let mut machine = Machine::new(Config::new(frames, config.seed));
+        let cpus = config.domain.vcpus;
+        let domain = match machine.create_domain(config.domain) {
+            Ok(domain) => domain,
+            Err(error) => panic!("{error}"),
+        };
+        let host = Rc::new(Host::new(machine, domain, cpus));
+        set_current(Some(host.clone()));
+        Self {
+            host,
+            users: PageUsers::default(),
+        }
+    }
+
+    /// Returns the simulated machine, to look into it or to inject faults.
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Returns how many CPUs there are.
+    pub(crate) fn nr_cpus(&self) -> u32 {
+        self.host.cpus.borrow().len() as u32
+    }
+
+    /// Lets `cpu` run from now on.
+    pub(crate) fn switch_to(&self, cpu: u32) {
+        self.host.switch_to(cpu);
+    }
+
+    /// Makes a process without mappings, as exec does, and runs it on this CPU.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory; see [`Self::try_spawn`].
+    #[track_caller]
+    pub(crate) fn spawn(&self) -> Process {
+        match self.try_spawn() {
+            Some(process) => process,
+            None => panic!("no memory for a process"),
+        }
+    }
+
+    /// As [`Self::spawn`]; `None` if there is no memory.
+    #[track_caller]
+    pub(crate) fn try_spawn(&self) -> Option<Process> {
+        let process = Process::new(self.users.clone())?;
+        process.enter();
+        process.run();
+        Some(process)
+    }
+
+    /// Has a task of the kernel run on this CPU, which borrows what the last process had loaded.
+    pub(crate) fn run_kernel_task(&self) {
+        let mm = Mm::loaded();
+        mm.note_loaded(mm != Mm::kernel());
+    }
+
+    /// Returns what is in use.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let machine = self.host.machine.borrow();
+        let frames = machine.frames_of(self.host.domain).map(|mfn| {
+            let frame = machine.frame(mfn);
+            FrameUse {
+                mfn,
+                count: frame.count(),
+                kind: (frame.type_count() > 0).then_some(frame.page_type()),
+                type_count: frame.type_count(),
+                is_pinned: frame.is_pinned(),
+            }
+        });
+        Snapshot {
+            nr_free: self.host.pool.borrow().nr_free(),
+            frames: frames.collect(),
+        }
+    }
+
+    /// Panics unless the model is sound, nothing is queued, locked or off, and nobody complained.
+    #[track_caller]
+    pub(crate) fn assert_sound(&self) {
+        self.host.assert_at_rest();
+        let running = self.host.this_cpu();
+        for cpu in 0..self.nr_cpus() {
+            self.switch_to(cpu);
+            assert!(multicall::is_queue_empty(), "CPU {cpu} has calls queued");
+        }
+        self.switch_to(running);
+        self.host.machine.borrow().assert_sound();
+        let refusals = self.host.refusals.borrow();
+        assert!(refusals.is_empty(), "Xen refused: {refusals:x?}");
+        let complaints = self.complaints();
+        assert!(complaints.is_empty(), "logged: {complaints:?}");
+    }
+
+    /// Takes the warnings and errors that were logged since the last call.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let messages = log::take().into_iter();
+        messages
+            .filter(|message| message.level <= log::Level::Warning)
+            .map(|message| message.text)
+            .collect()
+    }
+
+    /// Takes the refused operations that were reported since the last call.
+    pub(crate) fn take_refusals(&self) -> Vec<platform::Report> {
+        self.host.refusals.take()
+    }
+
+    /// Makes everything that is queued on this CPU take effect.
+    pub(crate) fn flush(&self) {
+        let _preempt = PreemptOff::new();
+        multicall::flush();
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        set_current(None);
+    }
+}

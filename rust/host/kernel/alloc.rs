@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory.
+
+use std::mem::MaybeUninit;
+use std::ops::{
+    Deref,
+    DerefMut, //
+};
+
+/// How memory is to be allocated; all the same here.
+#[derive(Clone, Copy)]
+pub struct Flags(());
+
+/// Names of flags.
+pub mod flags {
+    use super::Flags;
+
+    /// May sleep.
+    pub const GFP_KERNEL: Flags = Flags(());
+    /// The memory is filled with zeroes.
+    pub const __GFP_ZERO: Flags = Flags(());
+}
+
+impl std::ops::BitOr for Flags {
+    type Output = Self;
+
+    fn bitor(self, _other: Self) -> Self {
+        self
+    }
+}
+
+/// There is no memory; never so here.
+#[derive(Debug)]
+pub struct AllocError;
+
+/// A `Box` with the kernel's interface.
+#[derive(Debug)]
+pub struct KBox<T>(Box<T>);
+
+impl<T> KBox<T> {
+    /// Allocates memory, filled with zeroes.
+    pub fn new_uninit(_flags: Flags) -> Result<KBox<MaybeUninit<T>>, AllocError> {
+        Ok(KBox(Box::new(MaybeUninit::zeroed())))
+    }
+}
+
+impl<T> KBox<MaybeUninit<T>> {
+    /// Takes the contents for initialised.
+    ///
+    /// # Safety
+    ///
+    /// They are.
+    pub unsafe fn assume_init(self) -> KBox<T> {
+        // SAFETY: By the contract of this function; the layouts are the same.
+        KBox(unsafe { Box::from_raw(Box::into_raw(self.0).cast()) })
+    }
+}
+
+impl<T> Deref for KBox<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for KBox<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+/// A `Vec` with the kernel's interface.
+#[derive(Clone, Debug, Default)]
+pub struct KVec<T>(Vec<T>);
+
+impl<T> KVec<T> {
+    /// Returns an empty vector.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds an element.
+    pub fn push(&mut self, value: T, _flags: Flags) -> Result<(), AllocError> {
+        self.0.push(value);
+        Ok(())
+    }
+}
+
+impl<T> Deref for KVec<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for KVec<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+}

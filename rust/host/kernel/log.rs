@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's log: each thread, that is each test, has its own.
+
+use std::cell::RefCell;
+
+/// How important a message is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// The system is unusable.
+    Emerg,
+    /// An error.
+    Err,
+    /// A warning.
+    Warning,
+    /// Information.
+    Info,
+}
+
+/// A message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// How important it is.
+    pub level: Level,
+    /// What it says, without the line end.
+    pub text: String,
+}
+
+thread_local! {
+    static MESSAGES: RefCell<Vec<Message>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Logs a message.
+pub fn push(level: Level, text: &str) {
+    let text = text.trim_end().to_owned();
+    MESSAGES.with_borrow_mut(|messages| messages.push(Message { level, text }));
+}
+
+/// Returns what was logged since the last call.
+pub fn take() -> Vec<Message> {
+    MESSAGES.take()
+}
+
+macro_rules! print_macros {
+    ($d:tt $($(#[$doc:meta])* $name:ident = $level:ident;)*) => {$(
+        $(#[$doc])*
+        #[macro_export]
+        macro_rules! $name {
+            ($d($d arg:tt)*) => {
+                $crate::log::push($crate::log::Level::$level, &format!($d($d arg)*))
+            };
+        }
+    )*};
+}
+
+print_macros! { $
+    /// Logs at [`Level::Emerg`].
+    pr_emerg = Emerg;
+    /// Logs at [`Level::Err`].
+    pr_err = Err;
+    /// Logs at [`Level::Warning`].
+    pr_warn = Warning;
+    /// Logs at [`Level::Info`].
+    pr_info = Info;
+}

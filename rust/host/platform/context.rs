@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The context code runs in: interrupts, preemption, lazy MMU mode.
+
+use crate::platform::{
+    current,
+    host, //
+};
+use std::panic::Location;
+
+/// Interrupts of the running CPU are off; what they were before comes back when this is dropped.
+#[must_use = "interrupts come back on when this is dropped"]
+pub(crate) struct IrqsOff {
+    were_off: bool,
+    cpu: u32,
+}
+
+impl IrqsOff {
+    /// Turns interrupts off.
+    pub(crate) fn new() -> Self {
+        let were_off = match current() {
+            Some(host) => host.with_state(|state| std::mem::replace(&mut state.irqs_off, true)),
+            None => false,
+        };
+        let cpu = current().map_or(0, |host| host.this_cpu());
+        Self { were_off, cpu }
+    }
+
+    /// Returns what the interrupt state was before.
+    pub(crate) fn flags(&self) -> usize {
+        self.were_off.into()
+    }
+}
+
+impl Drop for IrqsOff {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        if let Some(host) = current() {
+            assert_eq!(host.this_cpu(), self.cpu, "moved with interrupts off");
+            host.with_state(|state| state.irqs_off = self.were_off);
+        }
+    }
+}
+
+/// Preemption is off until this is dropped.
+#[must_use = "preemption comes back on when this is dropped"]
+pub(crate) struct PreemptOff {
+    cpu: u32,
+}
+
+impl PreemptOff {
+    /// Turns preemption off.
+    pub(crate) fn new() -> Self {
+        let host = host();
+        host.with_state(|state| state.preempt_count += 1);
+        Self {
+            cpu: host.this_cpu(),
+        }
+    }
+}
+
+impl Drop for PreemptOff {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let host = host();
+        assert_eq!(host.this_cpu(), self.cpu, "moved with preemption off");
+        host.with_state(|state| state.preempt_count -= 1);
+    }
+}
+
+/// Whether the current task could be moved to another CPU.
+pub(crate) fn is_preemptible() -> bool {
+    let state = host().state();
+    state.preempt_count == 0 && !state.irqs_off && !state.in_interrupt
+}
+
+/// Whether page-table updates of the current task may wait in the queue.
+pub(crate) fn is_lazy_mmu_mode_active() -> bool {
+    let state = host().state();
+    state.lazy_mmu > 0 && !state.in_interrupt
+}
+
+/// Whether CPU state changes may wait in the queue: so between the two hooks of a context switch.
+pub(crate) fn is_lazy_cpu_mode_active() -> bool {
+    host().state().lazy_cpu
+}
+
+/// Where an operation was asked for, for diagnostics only: the address of a [`Location`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Caller(pub(crate) usize);
+
+impl Caller {
+    /// Returns the caller.
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        Self(&raw const *Location::caller() as usize)
+    }
+}
+
+/// Lets other tasks run if that is due.
+pub(crate) fn cond_resched() {
+    host().assert_may_sleep();
+}

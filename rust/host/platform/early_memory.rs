@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory before there is a page allocator, and before the direct map covers it.
+
+use crate::addr::{
+    pages_for,
+    Index,
+    Paddr,
+    Vaddr, //
+};
+use crate::convert;
+use crate::entry::{
+    MachineEntry,
+    PseudoEntry, //
+};
+use crate::frame::{
+    P2mWord,
+    Pfn, //
+};
+use crate::guest::generic;
+use crate::level::Level;
+use crate::platform::{
+    early,
+    fixed,
+    host,
+    kernel_rw,
+    p2m_load,
+    store_page,
+    tables,
+    Caller,
+    Mm,
+    Slot,
+    Table, //
+};
+use crate::set;
+use std::ffi::CStr;
+
+/// The fixed mapping at the start of those for early use.
+const EARLY_FIXED: u32 = 1535;
+
+/// Reads a word at a pseudo-physical address without relying on the direct map.
+#[track_caller]
+pub(crate) fn read_phys_early(paddr: Paddr) -> usize {
+    let mfn = p2m_load(paddr.pfn()).and_then(P2mWord::mfn);
+    let Some(mfn) = mfn else {
+        panic!("there is no memory at {paddr:x?}");
+    };
+    let host = host();
+    let machine = host.machine.borrow();
+    machine.frame_word(xen_model::Mfn(mfn.raw() as u64), paddr.offset() / 8) as usize
+}
+
+/// An area of RAM that was free and is ours for good.
+pub(crate) struct FreeArea {
+    start: Pfn,
+    pages: usize,
+}
+
+impl FreeArea {
+    /// Finds `bytes` of RAM that is free, and keeps it.
+    pub(crate) fn find(bytes: usize) -> Option<Self> {
+        let pages = pages_for(bytes);
+        let start = host().pool.borrow_mut().take_area(pages)?;
+        Some(Self { start, pages })
+    }
+
+    /// Returns the first frame.
+    pub(crate) fn start(&self) -> Pfn {
+        self.start
+    }
+
+    /// Maps the page `index` pages into the area, and fills it with zeroes.
+    pub(crate) fn map_zeroed(&mut self, index: usize) -> EarlyMapping<'_> {
+        assert!(index < self.pages);
+        let page = PseudoEntry::new(self.start.add(index), kernel_rw());
+        let (slot, address) = early_mapping();
+        set::pte_early(early(), slot, convert::to_machine(page), Caller::here());
+        store_page(address, |_| 0);
+        let table = Table::at(address);
+        EarlyMapping { table, _area: self }
+    }
+}
+
+/// Returns the entry and the address of the fixed mapping that is used.
+fn early_mapping() -> (Slot, Vaddr) {
+    let address = fixed(EARLY_FIXED);
+    match tables::fixmap_level1().next() {
+        Some(table) => (table.entry(address.index(Level::L1)), address),
+        None => unreachable!("there are fixed mappings"),
+    }
+}
+
+/// A page of a [`FreeArea`], mapped for the time this exists.
+pub(crate) struct EarlyMapping<'area> {
+    table: Table,
+    _area: &'area mut FreeArea,
+}
+
+impl EarlyMapping<'_> {
+    /// Sets the entries of the table that the page is to be, from the first on.
+    pub(crate) fn set_entries(&mut self, entries: impl Iterator<Item = MachineEntry>) {
+        for (index, entry) in Index::all().zip(entries) {
+            self.table.private_entry(early(), index).store(entry);
+        }
+    }
+}
+
+impl Drop for EarlyMapping<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let (slot, address) = early_mapping();
+        set::pte_early(early(), slot, MachineEntry::EMPTY, Caller::here());
+        crate::tlb::flush_page_local(address, Caller::here());
+    }
+}
+
+/// Keeps memory from being handed out.
+pub(crate) fn memblock_reserve(start: Paddr, bytes: usize) {
+    let host = host();
+    let mut pool = host.pool.borrow_mut();
+    pool.reserve(start.pfn(), pages_for(bytes));
+}
+
+/// Gives reserved memory back.
+pub(crate) fn memblock_free(start: Paddr, bytes: usize) {
+    let host = host();
+    let mut pool = host.pool.borrow_mut();
+    pool.give(start.pfn(), pages_for(bytes));
+}
+
+/// Stops the boot if part of the area is not RAM in the E820 map: all of it is here.
+pub(crate) fn check_e820_usable(start: Paddr, bytes: usize, component: &'static CStr) {
+    let end = start.pfn().raw() + pages_for(bytes);
+    let nr_pages = host().pool.borrow().nr_pages();
+    assert!(end <= nr_pages, "{component:?} is not in RAM");
+}
+
+/// Returns what the p2m list will say of a frame of extra memory, before it covers it.
+pub(crate) fn check_extra_memory(pfn: Pfn) -> P2mWord {
+    P2mWord::identity(pfn)
+}
+
+/// Marks extra memory as missing in the p2m list: there is none.
+pub(crate) fn invalidate_extra_memory() {}
+
+/// Remaps memory that was freed for the sake of the E820 map: there is none.
+pub(crate) fn remap_released_memory() {}
+
+/// Makes sure that there are tables down to level 1 above `vaddr`; returns the entry.
+pub(crate) fn populate_level1(vaddr: Vaddr) -> Slot {
+    match generic::level1_entry(Mm::kernel(), vaddr) {
+        Some(slot) => slot,
+        None => panic!("no memory for tables"),
+    }
+}
+
+/// Makes sure that there are tables down to level 2 above `vaddr`; returns the entry.
+pub(crate) fn populate_level2(vaddr: Vaddr) -> Slot {
+    match generic::level2_entry(Mm::kernel(), vaddr) {
+        Some(slot) => slot,
+        None => panic!("no memory for tables"),
+    }
+}

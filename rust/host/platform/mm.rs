@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Address spaces of processes, and which CPUs use them.
+
+use crate::addr::{
+    Vaddr,
+    PAGE_SIZE, //
+};
+use crate::guest::generic;
+use crate::platform::{
+    host,
+    phys,
+    tables,
+    CpuState,
+    IrqsOff,
+    PreemptOff,
+    Root,
+    Slot,
+    Table,
+    TablePage,
+    LOADED_CR3, //
+};
+
+/// An address space, as far as the backend sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct MmState {
+    root: Table,
+}
+
+impl MmState {
+    /// Returns the kernel's.
+    pub(crate) fn kernel() -> Self {
+        Self {
+            root: tables::root(),
+        }
+    }
+}
+
+/// An address space: an index of [`crate::platform::Host::mms`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Mm(usize);
+
+impl Mm {
+    /// Makes an address space with this root table.
+    pub(crate) fn create(root: Table) -> Self {
+        let host = host();
+        let mut mms = host.mms.borrow_mut();
+        mms.push(Some(MmState { root }));
+        Self(mms.len() - 1)
+    }
+
+    /// Ends the address space; returns its root table.
+    pub(crate) fn destroy(self) -> Table {
+        let host = host();
+        for (cpu, state) in host.cpus.borrow().iter().enumerate() {
+            assert_ne!(state.mm, self.0, "CPU {cpu} still has a dead mm loaded");
+        }
+        let state = host.mms.borrow_mut()[self.0].take();
+        match state {
+            Some(state) => state.root,
+            None => panic!("an mm ends twice"),
+        }
+    }
+
+    /// Returns its index.
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+
+    /// Returns the address space that the running CPU has loaded.
+    pub(crate) fn loaded() -> Self {
+        Self(host().state().mm)
+    }
+
+    /// Notes that the running CPU has it loaded, and whether a task of the kernel borrows it.
+    pub(crate) fn note_loaded(self, is_borrowed: bool) {
+        host().with_state(|state| {
+            state.mm = self.0;
+            state.borrows_mm = is_borrowed;
+        });
+    }
+
+    /// Returns the kernel's own address space.
+    pub(crate) fn kernel() -> Self {
+        Self(0)
+    }
+
+    /// Returns the root table.
+    pub(crate) fn root(self) -> Root {
+        match &host().mms.borrow()[self.0] {
+            Some(state) => Root::from_table(state.root),
+            None => panic!("a dead mm is used"),
+        }
+    }
+
+    /// Whether nobody but the current task, or nobody but the kernel, can write to memory through
+    /// this address space now: no other CPU runs it.
+    pub(crate) fn is_only_used_here(self) -> bool {
+        let host = host();
+        let users = |cpus: &[CpuState]| {
+            let is_user = |state: &&CpuState| state.mm == self.0 && !state.borrows_mm;
+            cpus.iter().filter(is_user).count()
+        };
+        self == Self::kernel() || (Self::loaded() == self && users(&host.cpus.borrow()) == 1)
+    }
+
+    fn lock_name(self) -> &'static str {
+        if self == Self::kernel() {
+            "init_mm.page_table_lock"
+        } else {
+            "page_table_lock"
+        }
+    }
+
+    /// Runs `section` with the lock of the page tables held.
+    pub(crate) fn with_page_table_lock<R>(self, section: impl FnOnce() -> R) -> R {
+        let _preempt = PreemptOff::new();
+        host().lock(self.lock_name());
+        let ret = section();
+        host().unlock(self.lock_name());
+        ret
+    }
+}
+
+/// Whether tables of level 1 have locks of their own.
+pub(crate) const SPLIT_PTE_LOCKS: bool = true;
+
+/// How deep preemption can be turned off.
+const MAX_PREEMPT_COUNT: u32 = 255;
+
+/// The lock of a table of PTEs, held.
+#[must_use = "the table stays locked until `unlock()`"]
+pub(crate) struct TableLock(TablePage);
+
+impl TableLock {
+    /// Locks the table in `page`, where such tables have locks of their own.
+    pub(crate) fn lock(page: TablePage, mm: Mm) -> Option<Self> {
+        let host = host();
+        let name = mm.lock_name();
+        let is_nested = host.locks.borrow().contains(&name);
+        assert!(is_nested, "tables are locked without {name}");
+        let was_locked = page.with_state(|state| std::mem::replace(&mut state.is_locked, true));
+        assert!(!was_locked, "{:x?} is locked twice", page.pfn());
+        host.table_locks.set(host.table_locks.get() + 1);
+        let depth = host.with_state(|state| {
+            state.preempt_count += 1;
+            state.preempt_count
+        });
+        assert!(depth <= MAX_PREEMPT_COUNT, "too many locks are held");
+        Some(Self(page))
+    }
+
+    /// Unlocks the table.
+    pub(crate) fn unlock(self) {
+        let host = host();
+        let was_locked = self
+            .0
+            .with_state(|state| std::mem::replace(&mut state.is_locked, false));
+        assert!(was_locked, "{:x?} is unlocked twice", self.0.pfn());
+        host.table_locks.set(host.table_locks.get() - 1);
+        host.with_state(|state| state.preempt_count -= 1);
+    }
+}
+
+/// Calls `visit` for the root table of every address space.
+pub(crate) fn for_each_root(mut visit: impl FnMut(Root)) {
+    Mm::kernel().with_page_table_lock(|| {
+        host().lock("pgd_lock");
+        let roots: Vec<_> = host().mms.borrow()[1..]
+            .iter()
+            .flatten()
+            .map(|state| Root::from_table(state.root))
+            .collect();
+        roots.into_iter().for_each(&mut visit);
+        host().unlock("pgd_lock");
+    });
+}
+
+/// Switches this CPU away from `mm` if it is in lazy TLB mode on it.
+pub(crate) fn leave_if_loaded(mm: Mm) {
+    if Mm::loaded() == mm {
+        assert!(
+            host().state().borrows_mm,
+            "an mm ends that a task on CPU {} uses",
+            host().this_cpu()
+        );
+        Mm::kernel().note_loaded(false);
+        crate::guest::edge::write_cr3(Mm::kernel().root());
+    }
+}
+
+/// A function to be run on CPUs that still have a root table loaded.
+pub(crate) type DropFn = fn(Mm);
+
+/// Runs `run(mm)` on every CPU that Xen still has on the root table of `mm`, and waits for it.
+pub(crate) fn run_where_loaded(mm: Mm, run: DropFn) {
+    let host = host();
+    assert!(
+        !host.state().irqs_off,
+        "waiting for CPUs with interrupts off"
+    );
+    let root = phys(mm.root().table().vaddr()).raw();
+    let nr_cpus = host.cpus.borrow().len() as u32;
+
+    for cpu in (0..nr_cpus).filter(|cpu| LOADED_CR3.read_of(*cpu) == root) {
+        let caller = host.switch_to(cpu);
+        {
+            let _irqs = IrqsOff::new();
+            run(mm);
+        }
+        host.switch_to(caller);
+    }
+}
+
+/// A mapping of a process.
+#[derive(Clone, Copy)]
+pub(crate) struct Vma {
+    mm: Mm,
+}
+
+impl Vma {
+    /// Names a mapping of frames of others in `mm`.
+    pub(crate) fn new(mm: Mm) -> Self {
+        Self { mm }
+    }
+
+    /// Returns the address space.
+    pub(crate) fn mm(self) -> Mm {
+        self.mm
+    }
+}
+
+/// A negative errno of the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct KernelError(i32);
+
+impl KernelError {
+    /// Returns the negative errno.
+    pub(crate) fn errno(self) -> i32 {
+        self.0
+    }
+}
+
+impl From<crate::platform::XenError> for KernelError {
+    fn from(error: crate::platform::XenError) -> Self {
+        Self(error.errno() as i32)
+    }
+}
+
+/// Calls `visit` with each entry of level 1 for `bytes` bytes from `start` on in `vma`, which may
+/// make tables that are missing.
+pub(crate) fn for_each_level1_entry<F: FnMut(Slot)>(
+    vma: Vma,
+    start: Vaddr,
+    bytes: usize,
+    mut visit: F,
+) -> Result<(), KernelError> {
+    const ENOMEM: i32 = -12;
+
+    host().assert_may_sleep();
+    for offset in (0..bytes).step_by(PAGE_SIZE) {
+        let slot = generic::level1_entry(vma.mm(), start.add(offset));
+        visit(slot.ok_or(KernelError(ENOMEM))?);
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the administrator would be told: kept for tests to look at.
+
+use crate::platform::{
+    host,
+    Caller,
+    ReadMostly, //
+};
+use kernel::log::{
+    self,
+    Level, //
+};
+use std::ffi::CStr;
+
+/// A refused operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Report {
+    pub(crate) target: usize,
+    pub(crate) value: usize,
+    pub(crate) error: isize,
+    pub(crate) by: Caller,
+}
+
+static FIRST_KEPT: ReadMostly = ReadMostly::new(0);
+
+/// Keeps reports from now on.
+pub(crate) fn keep_reports() {
+    FIRST_KEPT.set(host().refusals.borrow().len());
+}
+
+/// Forgets what was reported since [`keep_reports`]; returns how many there were, and the last.
+pub(crate) fn print_reports() -> (usize, Option<Report>) {
+    let host = host();
+    let kept = host.refusals.borrow_mut().split_off(FIRST_KEPT.get());
+    (kept.len(), kept.last().copied())
+}
+
+/// Whether another report is due: always here.
+pub(crate) fn may_report() -> bool {
+    true
+}
+
+/// Reports that Xen refused `what`: its target and new value, the error and who asked for it.
+#[cold]
+pub(crate) fn refused(what: &'static CStr, target: usize, value: usize, error: isize, by: Caller) {
+    let report = Report {
+        target,
+        value,
+        error,
+        by,
+    };
+    host().refusals.borrow_mut().push(report);
+    let what = what.to_string_lossy();
+    let text = format!("{what} of {target:#x} <- {value:#x} failed: {error}");
+    log::push(Level::Info, &text);
+}
+
+/// Writes to Xen's own console.
+pub(crate) fn raw_console(message: &'static CStr) {
+    log::push(Level::Warning, &message.to_string_lossy());
+}
+
+/// Stops the machine, and with it the test.
+#[cold]
+pub(crate) fn die(message: &'static CStr) -> ! {
+    panic!("xen_pv_mmu: {}", message.to_string_lossy());
+}
