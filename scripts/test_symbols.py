@@ -293,6 +293,13 @@ class CommandTest(unittest.TestCase):
             self.output, "symbols: 3 global symbols of the C objects, no difference\n"
         )
 
+    def test_exports_of_a_build_with_modules(self):
+        (self.rust / "vmlinux.symvers").rename(self.rust / "Module.symvers")
+        self.assertEqual(self.run_symbols(), 0, getattr(self, "output", ""))
+        (self.rust / "Module.symvers").unlink()
+        self.assertEqual(self.run_symbols(), 1)
+        self.assertIn("vmlinux.symvers is missing", self.output)
+
     def test_differences_are_printed_and_fail(self):
         self.tool("llvm-nm", textwrap.dedent("""\
             case "$*" in

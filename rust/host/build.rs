@@ -4,10 +4,11 @@
 
 fn main() {
     let tests = "CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST";
-    // Here it is the model that refuses.
+    // Here it is the model that refuses, and tests look for themselves.
     let faults = "CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION";
+    let debugfs = "CONFIG_XEN_PV_MMU_RUST_DEBUGFS";
 
-    println!("cargo::rustc-check-cfg=cfg({tests}, {faults})");
+    println!("cargo::rustc-check-cfg=cfg({tests}, {faults}, {debugfs})");
     println!("cargo::rustc-cfg={tests}");
     println!("cargo::rerun-if-changed=build.rs");
 }
