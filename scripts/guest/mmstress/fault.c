@@ -215,9 +215,9 @@ void test_fault_fork(void)
 		if (failed != 1)
 			fail("%u allocations failed", failed);
 	}
-	/* A page each would be four times as much; some memory is freed late. */
+	/* A page each would be twice as much; some memory is freed late. */
 	limit = now() + 10;
-	while ((less = before - meminfo_kb("MemFree")) > (long)forks) {
+	while ((less = before - meminfo_kb("MemFree")) > (long)(2 * forks)) {
 		if (now() > limit)
 			fail("%ld kB less are free", less);
 		usleep(100000);
