@@ -47,6 +47,9 @@ host: ## Host tests only: the logic against a model of Xen (minutes)
 soak: ## Host tests at random, 10 million operations or SOAK=N
 	@$(ENTER) scripts/host soak
 
+soak-boots: ## Boots of many sizes and long runs, with guests (hours)
+	@$(ENTER) scripts/test --soak $(ONLY)
+
 fuzz: ## Fuzz targets, 30 seconds each
 	@scripts/setup cargo-fuzz && scripts/enter scripts/host fuzz
 
@@ -83,4 +86,4 @@ clean: ## Remove the results
 distclean: ## Remove the downloads and the build root as well
 	@scripts/clean --cache
 
-.PHONY: help setup build boot test bench profile host soak fuzz coverage mutants patches patches-boot doc rust-analyzer check fmt enter clean distclean
+.PHONY: help setup build boot test bench profile host soak soak-boots fuzz coverage mutants patches patches-boot doc rust-analyzer check fmt enter clean distclean

@@ -5,7 +5,8 @@ places   where things are           say      what a person sees
 stream   follow a child's output    console  a guest's console, cleaned
 rules    what may not be printed    ktap     the kernel's own test results
 kernel   variants and their builds  machines the table of boots
-boot     run one machine            checks   linters
+boot     run one machine            guests   what a dom0 with guests boots
+checks   linters
 cargo    run cargo                  host     host tests, types, soak
 coverage what they reach            fuzz     the fuzz targets
 mutants  bugs that they must catch  plan     everything, in order

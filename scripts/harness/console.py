@@ -11,6 +11,7 @@ from dataclasses import dataclass
 _ESCAPE = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|c)")
 _TIME = re.compile(r"^\[\s*\d+\.\d+\](\[\s*[TC]\d+\])? ?")
 _XEN = "(XEN) "
+_GUEST = "guest: "
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Line:
     """Its place in the log as it was written, from 1."""
     text: str
     xen: bool
+    guest: bool = False
+    """Repeated by dom0 of a guest's console."""
 
 
 def lines_of(raw: bytes) -> list[Line]:
@@ -40,4 +43,5 @@ def lines_of(raw: bytes) -> list[Line]:
 
 
 def _linux(number: int, text: str) -> Line:
-    return Line(number, _TIME.sub("", text), False)
+    guest = text.startswith(_GUEST)
+    return Line(number, _TIME.sub("", text.removeprefix(_GUEST)), False, guest)

@@ -39,10 +39,15 @@ class Machine:
     reports: tuple[str, ...] = ()
     """Whole lines that a rule would catch and that tests provoke: each has to be there, and all of
     them together as often as the guest's tests have counted."""
+    guests: str = ""
+    """The variant that guests of this dom0 boot, if it has any."""
 
     @property
     def markers(self) -> tuple[str, ...]:
-        return (*KINDS[self.kind], *self.must_print, DONE, OFF)
+        guest = ()
+        if self.guests:
+            guest = (rf"PVMMU: PASS create .*PV MMU of the guest is {'C' if self.guests == 'c' else 'Rust'}\b",)
+        return (*KINDS[self.kind], *guest, *self.must_print, DONE, OFF)
 
 
 FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-protect:fault-write:fault-pin:fault-fork:fault-growth"
@@ -73,10 +78,31 @@ MACHINES = (
     Machine("bare-5level",    "rust",  "bare5", 2, 1024, "",                 "pvmmu.run=smoke",                          240, SAMPLES),
     Machine("pvh",            "rust",  "pvh",   2, 1024, "",                 "pvmmu.run=smoke",                          240),
     Machine("stress",         "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        420),
+    Machine("guests",         "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack",                     1500, guests="rust"),
+    Machine("guests-of-c",    "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      1500, guests="c"),
+    Machine("guests-on-c",    "c",     "dom0-c",2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      1500, guests="rust"),
     Machine("debug-2cpu",     "debug", "dom0",  2, 2048, "1024M",            "pvmmu.run=smoke",                          420),
     Machine("debug-faults",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  FAULTS,                                     600, (), REPORTS),
     Machine("debug-grants",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  GRANT_FAULTS,                               600),
     Machine("debug-stress",   "debug", "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        600),
+)
+# fmt: on
+
+# Sizes of dom0 around the borders of leaves, middle pages and tables: 2 MiB, 512 MiB, 1 GiB, 4 GiB.
+_SIZES = (
+    "96M", "128M", "131068K", "131076K", "524284K", "524292K", "1022M", "1048572K", "1048580K", "1026M",
+    "2047M", "2049M", "4095M", "4097M", "5000M",
+)  # fmt: skip
+
+# fmt: off
+# What `make soak-boots` makes on top.
+SOAK = (
+    *(Machine(f"dom0-{size}", "rust", "dom0",  2, 6656, size,                "pvmmu.run=smoke",                          600) for size in _SIZES),
+    Machine("soak-balloon",   "rust",  "dom0",  2, 3072, "512M,max:2048M",   "pvmmu.run=smoke pvmmu.seconds=240 pvmmu.tests=balloon:balloon-grow:dmesg", 900),
+    Machine("soak-storm",     "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=600",      1500),
+    Machine("soak-save",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=20",     3600, guests="rust"),
+    Machine("soak-sizes",     "rust",  "dom0",  2, 6656, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:sizes:grown:totals:dmesg", 3600, guests="rust"),
+    Machine("soak-debug",     "debug", "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=5",      3600, guests="debug"),
 )
 # fmt: on
 

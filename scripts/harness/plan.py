@@ -84,7 +84,7 @@ def _boot(machine: machines.Machine) -> Callable[[], str]:
     return run
 
 
-def _boots(variant: str) -> list[Step]:
+def _boots(variant: str, table: tuple[machines.Machine, ...] = machines.MACHINES) -> list[Step]:
     return [
         Step(
             f"boot {machine.name}",
@@ -92,7 +92,7 @@ def _boots(variant: str) -> list[Step]:
             _boot(machine),
             needs=f"build {variant}",
         )
-        for machine in machines.MACHINES
+        for machine in table
         if machine.kernel == variant
     ]
 
@@ -130,15 +130,30 @@ def steps() -> list[Step]:
         Step("build c", "the same kernel with the C backend, to compare with", _build("c"), needs="build rust"),
         Step("symbols", "Rust and C backends offer the same symbols", symbols, needs="build c"),
         *_boots("rust"),
+        *_boots("c"),
         Step("build debug", "the same with every check of the kernel's on", _build("debug"), needs="integration"),
         *_boots("debug"),
     ]
 
 
+def soak_steps() -> list[Step]:
+    """The boots that take too long for every day."""
+    return [
+        Step("initramfs", "the guest's user space", lambda: str(boot.make_initrd().name)),
+        Step("build rust", "the kernel with the Rust backend, clippy on", _build("rust")),
+        *_boots("rust", machines.SOAK),
+        Step("build debug", "the same with every check of the kernel's on", _build("debug")),
+        *_boots("debug", machines.SOAK),
+    ]
+
+
 def main(arguments: list[str]) -> int:
-    """test [PATTERN]: all steps, or those whose name matches."""
+    """test [--soak] [PATTERN]: all steps, or those whose name matches."""
+    every = steps
+    if arguments[:1] == ["--soak"]:
+        every, arguments = soak_steps, arguments[1:]
     wanted = re.compile(arguments[0] if arguments else "")
-    plan = [step for step in steps() if wanted.search(step.name)]
+    plan = [step for step in every() if wanted.search(step.name)]
     if not plan:
         raise Stop(f"no step matches {wanted.pattern!r}", "see the names: scripts/enter scripts/test")
     start = time.monotonic()

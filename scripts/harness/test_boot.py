@@ -74,6 +74,25 @@ class Judge(unittest.TestCase):
     def test_kernel_lines_between_results_do_no_harm(self):
         self.assertEqual(problems(GOOD.replace("[    1.0]     ok 2", "(XEN) hello\n[    1.0] usb: hello\n[    1.0]     ok 2")), [])
 
+    def test_a_guest_is_judged_by_the_rules_only(self):
+        for line, expected in (
+            ("guest: [    0.5] PVMMU: PASS fork", []),
+            ("guest: [    0.5] not ok 1 xen_pv_mmu_walk", []),
+            ("guest: [    0.5] page_table_check: Disabled", []),
+            ("guest: WARNING: mm/memory.c:1", ["kernel warning (line 17): WARNING: mm/memory.c:1"]),
+            ("guest: [    0.5] Oops: 0000", ["oops (line 17): Oops: 0000"]),
+        ):
+            with self.subTest(line):
+                self.assertEqual(problems(f"{GOOD}{line}\n"), expected)
+
+    def test_backends_of_dom0_and_of_its_guests(self):
+        machine = replace(MACHINE, kernel="c", kind="dom0-c", guests="rust")
+        log = GOOD.replace(KUNIT, "").replace("PV MMU: Rust", "PV MMU: C")
+        told = log.replace("PVMMU: PASS fork", "PVMMU: PASS create (3.1 s, PV MMU of the guest is Rust)")
+        self.assertEqual(problems(told, machine), [])
+        self.assertEqual(len(problems(told, replace(machine, guests="c"))), 1)
+        self.assertEqual(len(problems(told.replace("PV MMU: C", "PV MMU: Rust"), machine)), 1)
+
 
 class Reports(unittest.TestCase):
     LINE = "[    5.0] xen_pv_mmu: mmu_update of 0x1002 <- 0x25 failed: -EPERM, called by change_pte_range+0x1/0x2\n"
@@ -119,6 +138,9 @@ class Command(unittest.TestCase):
     def test_dom0_memory_goes_to_xen(self):
         self.assertTrue(any(word.endswith("dom0_mem=512M,max:1024M") for word in self.of("dom0")))
 
+    def test_xen_does_not_switch_the_fpu_lazily(self):
+        self.assertIn("spec-ctrl=eager-fpu", self.of("dom0")[self.of("dom0").index("-append") + 1])
+
     def test_levels(self):
         self.assertIn("max,la57=on", self.of("bare5"))
         self.assertIn("max,la57=off", self.of("bare4"))
@@ -127,10 +149,12 @@ class Command(unittest.TestCase):
         self.assertIn("/b/linux-rust/vmlinux", self.of("pvh"))
 
     def test_names_are_unique_and_kernels_exist(self):
-        names = [machine.name for machine in machines.MACHINES]
+        table = (*machines.MACHINES, *machines.SOAK)
+        names = [machine.name for machine in table]
         self.assertEqual(len(names), len(set(names)))
-        for machine in machines.MACHINES:
+        for machine in table:
             kernel.named(machine.kernel)
+            kernel.named(machine.guests or machine.kernel)
             self.assertIn(machine.kind, machines.KINDS)
 
 

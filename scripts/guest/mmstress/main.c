@@ -9,11 +9,13 @@
 
 static const char usage[] =
 	"usage: mmstress run [-j WORKERS] [-m MIB] [-t SECONDS] [-s SEED] [TEST...]\n"
+	"       mmstress keep [-m MIB] [-s SEED] FILE\n"
 	"       mmstress list | time | facts\n"
 	"\n"
 	"  run     the tests named, or all but fault-*, one after the other or\n"
 	"          (-j above 1) on all CPUs at once; -j 0: one worker more than CPUs;\n"
 	"          -m: the most that a test may touch, memory-hog excepted\n"
+	"  keep    fork and check memory until it is wrong; FILE counts the rounds\n"
 	"  list    the tests by name\n"
 	"  time    what a few operations cost\n"
 	"  facts   what all this runs on\n";
@@ -75,6 +77,28 @@ static int run(int argc, char **argv)
 	return run_plan(&plan) ? 1 : 0;
 }
 
+static int keep_memory(int argc, char **argv)
+{
+	uint64_t seed = random_seed();
+	size_t size = 16 * MIB;
+	int opt;
+
+	while ((opt = getopt(argc, argv, "m:s:")) != -1) {
+		if (opt == 'm')
+			size = strtoul(optarg, NULL, 0) * MIB;
+		else if (opt == 's')
+			seed = strtoull(optarg, NULL, 0);
+		else
+			usage_error();
+	}
+	if (optind + 1 != argc)
+		usage_error();
+	env_init(seed);
+	probe_init();
+	keep(size, argv[optind]);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "";
@@ -82,6 +106,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 	if (!strcmp(command, "run"))
 		return run(argc - 1, argv + 1);
+	if (!strcmp(command, "keep"))
+		return keep_memory(argc - 1, argv + 1);
 	if (!strcmp(command, "exec-child"))
 		return exec_child(argc - 2, argv + 2);
 	if (!strcmp(command, "facts")) {

@@ -164,6 +164,15 @@ char *read_klog(void);
 /* map.c: as found out by mapping, whatever the CPU could do */
 int paging_levels(void);
 
+/* keep.c: a load, and memory that another domain can look for */
+
+#define KEEP_NONE	(1U << 24)	/* first page number of what is inaccessible */
+#define KEEP_SHIFT	16		/* and so many bits of numbers for each process */
+#define KEEP_GEN	1
+
+/* Returns when something is wrong. */
+void keep(size_t size, const char *path);
+
 /* facts.c, time.c, exec.c: what main.c offers beside the tests */
 void print_facts(void);
 bool is_rust_backend(void);

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Looks at a guest as the toolstack does when it saves one: finds its p2m list,
+ * maps its frames through /dev/xen/privcmd, and recognizes the pages that
+ * "mmstress keep" made inaccessible.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <xenctrl.h>
+#include <xenforeignmemory.h>
+
+#include "../mmstress/mmstress.h"
+
+#define ENTRIES		512UL
+#define TOP_BITS	(3UL << 62)	/* of a word of the list: no frame of the guest's */
+#define NO_FRAME	(~0UL >> 16)	/* beyond all memory */
+#define MOST		1000
+#define SEARCHED	(1 << 20)
+
+static xenforeignmemory_handle *foreign;
+static uint32_t domain;
+static xen_pfn_t *frames;
+static size_t nr_frames;
+/* Of those, memory that the guest uses for nothing else: Xen lets us write it. */
+static xen_pfn_t kept[MOST];
+
+static void *map_foreign(const xen_pfn_t *mfns, size_t count, int prot, int *errors)
+{
+	void *mem = xenforeignmemory_map(foreign, domain, prot, count, mfns, errors);
+
+	if (!mem)
+		fail_errno("map of %zu frames, the first %#lx", count, mfns[0]);
+	return mem;
+}
+
+static void unmap_foreign(void *mem, size_t count)
+{
+	if (xenforeignmemory_unmap(foreign, mem, count))
+		fail_errno("unmap of %zu frames", count);
+}
+
+static uint64_t foreign_word(xen_pfn_t mfn, size_t index)
+{
+	uint64_t *mem = map_foreign(&mfn, 1, PROT_READ, NULL), word = mem[index];
+
+	unmap_foreign(mem, 1);
+	return word;
+}
+
+/* The frame behind an address in the address space with this top table. */
+static xen_pfn_t walk(xen_pfn_t table, unsigned long addr)
+{
+	for (int shift = 39; shift >= 12; shift -= 9) {
+		uint64_t entry = foreign_word(table, addr >> shift & (ENTRIES - 1));
+
+		if (!(entry & 1))
+			fail("the list has a hole at %#lx", addr);
+		table = entry << 12 >> 24;
+	}
+	return table;
+}
+
+/* The list is linear in an address space that the guest names. */
+static void read_list(xen_pfn_t shared_info)
+{
+	const shared_info_t *shared = map_foreign(&shared_info, 1, PROT_READ, NULL);
+	const struct arch_shared_info *arch = &shared->arch;
+	xen_pfn_t top = arch->p2m_cr3 >> 12 | arch->p2m_cr3 << 52;
+
+	if (!arch->p2m_cr3 || arch->p2m_generation & 1)
+		fail("the guest has no list, or it changes");
+	frames = calloc(arch->max_pfn, sizeof(*frames));
+	if (!frames)
+		abort();
+	for (size_t pfn = 0; pfn < arch->max_pfn; pfn += ENTRIES) {
+		xen_pfn_t mfn = walk(top, arch->p2m_vaddr + pfn * sizeof(*frames));
+		const xen_pfn_t *list = map_foreign(&mfn, 1, PROT_READ, NULL);
+
+		for (size_t i = 0; i < ENTRIES && pfn + i < arch->max_pfn; i++)
+			if (!(list[i] & TOP_BITS))
+				frames[nr_frames++] = list[i];
+		unmap_foreign((void *)list, 1);
+	}
+	unmap_foreign((void *)shared, 1);
+}
+
+/* The number of a page that must be there once, or -1. */
+static long number_of(const uint64_t *page)
+{
+	uint64_t zero = pattern_word(0, 0), number = (*page ^ zero) >> 32;
+
+	if (*page != pattern_word(number, KEEP_GEN) || number < KEEP_NONE ||
+	    number - KEEP_NONE >= SEARCHED)
+		return -1;
+	return number - KEEP_NONE;
+}
+
+/* Finds @expected pages, each once, mapping so many frames at a time. */
+static void search(size_t at_once, size_t expected)
+{
+	static unsigned char seen[SEARCHED];
+	size_t found = 0;
+
+	memset(seen, 0, sizeof(seen));
+	for (size_t at = 0; at < nr_frames; at += at_once) {
+		size_t count = nr_frames - at < at_once ? nr_frames - at : at_once;
+		char *mem = map_foreign(frames + at, count, PROT_READ, NULL);
+
+		for (size_t i = 0; i < count; i++) {
+			long number = number_of((uint64_t *)(mem + i * PAGE));
+
+			if (number < 0)
+				continue;
+			verify(mem + i * PAGE, 1, KEEP_NONE + number, KEEP_GEN, "foreign");
+			if (seen[number]++)
+				fail("page %ld is there twice", number);
+			if (found < MOST)
+				kept[found] = frames[at + i];
+			found++;
+		}
+		unmap_foreign(mem, count);
+	}
+	if (found != expected || found < MOST)
+		fail("%zu of %zu pages found, %zu at once", found, expected, at_once);
+}
+
+static void same(const char *mem, const char *good, size_t first, size_t count)
+{
+	if (memcmp(mem + first * PAGE, good + first * PAGE, count * PAGE))
+		fail("frames %zu to %zu differ", first, first + count - 1);
+}
+
+/* A frame that is none: only its slot has an error. */
+static void one_is_bad(size_t count, size_t bad)
+{
+	xen_pfn_t mfns[MOST];
+	int errors[MOST];
+	char *mem, *good = map_foreign(frames, count, PROT_READ, NULL);
+
+	memcpy(mfns, frames, count * sizeof(*mfns));
+	mfns[bad] = NO_FRAME;
+	mem = map_foreign(mfns, count, PROT_READ, errors);
+	for (size_t i = 0; i < count; i++) {
+		bool refused = errors[i], expected = i == bad;
+
+		if (refused != expected)
+			fail("frame %zu of %zu has result %d, %zu is bad", i, count,
+			     errors[i], bad);
+	}
+	same(mem, good, 0, bad);
+	same(mem, good, bad + 1, count - bad - 1);
+	if (!try_read(mem + bad * PAGE))
+		fail("something is mapped in place of a bad frame");
+	unmap_foreign(mem, count);
+	unmap_foreign(good, count);
+}
+
+/*
+ * fork, and munmap of a part, which privcmd refuses. No mprotect: the kernel
+ * has no name for the frame in such an entry, whichever the backend.
+ */
+static void use(size_t count)
+{
+	char *mem = map_foreign(kept, count, PROT_READ | PROT_WRITE, NULL);
+	char *good = map_foreign(kept, count, PROT_READ, NULL);
+	pid_t pid = spawn();
+
+	if (!pid) {
+		must_fault(mem, false, "foreign frame in a child");
+		_exit(0);
+	}
+	reap(pid);
+	if (try_write(mem) || !munmap(mem + PAGE, PAGE))
+		fail("%zu frames are not writable, or can be split", count);
+	same(mem, good, 0, count);
+	unmap_foreign(mem, count);
+	unmap_foreign(good, count);
+}
+
+int main(int argc, char **argv)
+{
+	xc_interface *xc = xc_interface_open(NULL, NULL, 0);
+	xc_domaininfo_t info;
+	size_t expected;
+
+	if (argc != 4 || !xc) {
+		fputs("usage: frames DOMAIN SEED PAGES\n", stderr);
+		return 2;
+	}
+	domain = atoi(argv[1]);
+	env_init(strtoull(argv[2], NULL, 0));
+	expected = strtoul(argv[3], NULL, 0);
+	probe_init();
+	foreign = xenforeignmemory_open(NULL, 0);
+	if (!foreign || xc_domain_getinfo_single(xc, domain, &info))
+		fail_errno("domain %u", domain);
+	read_list(info.shared_info_frame);
+	search(16, expected);
+	search(17, expected);
+	search(MOST, expected);
+	one_is_bad(16, 0);
+	one_is_bad(17, 16);
+	one_is_bad(MOST, 15);
+	one_is_bad(MOST, 500);
+	one_is_bad(MOST, MOST - 1);
+	use(17);
+	use(MOST);
+	printf("%zu frames, %zu pages recognized\n", nr_frames, expected);
+	xenforeignmemory_close(foreign);
+	xc_interface_close(xc);
+	return 0;
+}

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-2.0
+# The scenarios. Sourced; see run.
+# Paths and names here have no blanks; run and xen.sh set what is not set here.
+# shellcheck shell=busybox disable=SC2086,SC2154
+
+play_create()
+{
+	start_guest 128 192
+	facts=$(ask facts)
+	note "$(echo "$facts" | sed 's/.*PV MMU: \([A-Za-z]*\).*/PV MMU of the guest is \1/')"
+	! heard "not ok " || fail "KUnit in the guest: $(heard "not ok " | head -n 1)"
+}
+
+# A long line goes through both rings more than once.
+play_console()
+{
+	need_guest
+	line=$(head -c 700 /dev/urandom | base64 | tr -d '\n')
+	for round in 1 2 3; do
+		[ "$(ask echo "$line")" = "$line" ] || fail "round $round: not what was sent"
+	done
+}
+
+online_are()
+{
+	cpus=$(ask cpus) || exit 1
+	[ "$cpus" = "$1" ]
+}
+
+play_cpus()
+{
+	need_guest
+	keep_busy
+	for _ in 1 2; do
+		xl vcpu-set $guest 1
+		await 200 online_are 0 || fail "one CPU wanted, it has $cpus"
+		xl vcpu-set $guest 2
+		await 200 online_are 0-1 || fail "two CPUs wanted, it has $cpus"
+	done
+	ask run 2 threads fork
+	still_busy
+}
+
+# total_is KIB: within a MiB.
+total_is()
+{
+	total=$(ask memory) || exit 1
+	off=$((total - $1))
+	[ $off -ge -1024 ] && [ $off -le 1024 ]
+}
+
+# Below what the guest started with, back, and above it.
+play_memory()
+{
+	need_guest
+	keep_busy
+	ask online
+	start=$(ask memory)
+	for mib in 100 128 168 128; do
+		xl mem-set $guest $mib
+		await 200 total_is $((start + (mib - 128) * 1024)) ||
+			fail "at $mib MiB it has $total kB, it started with $start"
+	done
+	ask run 2 fork mmap
+	still_busy
+}
+
+cpu_seconds()
+{
+	xl list $guest | sed -n '2s/.* //p'
+}
+
+play_pause()
+{
+	need_guest
+	keep_busy
+	for _ in 1 2 3; do
+		xl pause $guest
+		before=$(cpu_seconds)
+		sleep 1
+		[ "$(cpu_seconds)" = "$before" ] || fail "it runs while it is paused"
+		xl unpause $guest
+		still_busy
+	done
+}
+
+disk_gone()
+{
+	! xl block-list $guest | grep -q backend/vbd
+}
+
+# Its data goes through grants that blkback maps.
+play_block()
+{
+	need_guest
+	keep_busy
+	dd if=/dev/urandom of=$state/disk bs=64k count=256
+	losetup /dev/loop7 $state/disk
+	xl block-attach $guest format=raw,vdev=xvda,access=rw,target=/dev/loop7 ||
+		fail "xl block-attach: $(tail -n 3 /var/log/xen/xen-hotplug.log)"
+	[ "$(ask read xvda)" = "$(sha256sum <$state/disk)" ] || fail "the guest reads something else"
+	written=$(ask write xvda 128)
+	xl block-detach $guest xvda || fail "xl block-detach"
+	await 60 disk_gone || fail "the disk stays"
+	sync
+	[ "$(head -c $((128 * 65536)) $state/disk | sha256sum)" = "$written" ] ||
+		fail "the guest wrote something else"
+	losetup -d /dev/loop7
+	rm $state/disk
+	still_busy
+}
+
+# Grants of dom0 to itself, beside a guest that grants.
+play_grants()
+{
+	need_guest
+	keep_busy
+	mmstress run -t 8 grant-map grant-bad grant-use grant-exit >$state/run ||
+		fail "$(sed -n 's/.*FAIL //p' $state/run)"
+	! grep SKIP $state/run || fail "$(grep -m 1 SKIP $state/run)"
+	still_busy
+}
+
+# The toolstack's way to a guest's memory. Its pages rest while it is paused.
+play_frames()
+{
+	need_guest
+	keep_busy
+	still_busy
+	pages=$(ask pages)
+	xl pause $guest
+	said=$(/guest/frames "$(xl domid $guest)" 1 "$pages" 2>&1) || fail "$said"
+	note "$said"
+	xl unpause $guest
+	still_busy
+}
+
+play_save()
+{
+	need_guest
+	keep_busy
+	for round in $(seq "$rounds"); do
+		xl save $guest $state/saved || fail "round $round: xl save"
+		gone || fail "round $round: it is still there"
+		xl restore $state/saved || fail "round $round: xl restore"
+		rm $state/saved
+		still_busy
+	done
+	ask run 2 fork mmap prot-none
+	note "$rounds rounds"
+}
+
+# The guest goes on where it is: as a checkpoint, and because there is no room.
+play_cancel()
+{
+	need_guest
+	keep_busy
+	id=$(xl domid $guest)
+	for _ in $(seq "$rounds"); do
+		xl save -c $guest $state/saved || fail "xl save -c"
+		rm $state/saved
+		still_busy
+	done
+	mkdir -p $state/small
+	mount -t tmpfs -o size=8m tmpfs $state/small
+	! xl save $guest $state/small/saved || fail "8 MiB is enough to save it"
+	still_busy
+	umount $state/small
+	[ "$(xl domid $guest)" = "$id" ] || fail "it is another domain now"
+}
+
+# Saved into a pipe that another domain is restored from: what a migration is,
+# as far as the guest can tell, on a Xen without shadow paging.
+move()
+{
+	[ -p $state/pipe ] || mkfifo $state/pipe
+	sed "s/^name = .*/name = \"$guest-moved\"/" $state/guest.cfg >$state/moved.cfg
+	xl restore $state/moved.cfg $state/pipe &
+	xl save $guest $state/pipe || fail "xl save to a pipe"
+	wait $! || fail "xl restore from a pipe"
+	gone || fail "it is still there"
+	xl rename $guest-moved $guest
+	still_busy
+}
+
+play_move()
+{
+	need_guest
+	keep_busy
+	for _ in $(seq "$rounds"); do
+		move
+	done
+	note "$rounds rounds"
+}
+
+# Around the borders of leaves, middle pages and the tables above them.
+play_sizes()
+{
+	for mib in 64 66 127 128 130 510 511 512 513 1023 1024 1025 2047 2049; do
+		drop_guest
+		start_guest $mib $mib
+		keep_busy
+		ask run 2 memory-hog
+		move
+	done
+	drop_guest
+	start_guest 5000 5000
+	ask run 10 memory-hog
+	note "64 to 5000 MiB"
+}
+
+# Saved after more than a GiB was added to it, in blocks.
+play_grown()
+{
+	drop_guest
+	start_guest 256 1600
+	keep_busy
+	ask online
+	start=$(ask memory)
+	xl mem-set $guest 1560
+	await 300 total_is $((start + (1560 - 256) * 1024)) || fail "it has $total kB"
+	ask run 5 memory-hog
+	move
+	ask run 5 memory-hog
+	note "$(ask memory) kB"
+}
+
+play_shutdown()
+{
+	need_guest
+	ask run 0 wx dmesg
+	xl shutdown $guest
+	await 200 gone || fail "it does not go"
+	! heard "Kernel panic" || fail "it panicked"
+}
+
+all_back()
+{
+	[ "$(domains)" = 1 ] && [ "$(free_mib)" = "$(cat $state/free)" ]
+}
+
+# With all guests gone, Xen has its memory back and dom0 has what it had.
+play_totals()
+{
+	drop_guest || true
+	await 60 all_back ||
+		fail "$(domains) domains; Xen has $(free_mib) MiB free, at first $(cat $state/free)"
+	total=$(sed -n 's/^MemTotal: *//p' /proc/meminfo)
+	[ "$total" = "$(cat $state/total)" ] || fail "MemTotal of dom0 is $total, at first $(cat $state/total)"
+}
+
+play_dmesg()
+{
+	mmstress run -t 0 wx dmesg >$state/run || fail "$(sed -n 's/.*FAIL //p' $state/run)"
+	! dmesg | grep segfault || fail "a program of dom0 crashed: $(dmesg | grep -m 1 segfault)"
+}

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a machine with guests boots: the toolstack, and a kernel for the guests, in dom0's initramfs."""
+
+import subprocess
+from pathlib import Path
+
+from . import kernel, places
+from .machines import Machine
+from .say import Stop
+
+
+def initrd(machine: Machine, plain: Path) -> Path:
+    """The initramfs of a machine: `plain`, unless it has guests, which boot `plain` themselves."""
+    if not machine.guests:
+        return plain
+    image = kernel.bzimage(kernel.named(machine.guests))
+    overlay = places.build() / f"guests-{machine.guests}"
+    result = places.build() / f"initramfs-guests-{machine.guests}.cpio.gz"
+    folder = places.repo() / "scripts/guest"
+    for command in ([folder / "mkguests", overlay, image, plain], [folder / "mkinitrd", result, overlay]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Stop(f"{command[0].name} failed:\n{(done.stdout + done.stderr).strip()}", "mend that")
+    return result
