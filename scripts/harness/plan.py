@@ -130,7 +130,6 @@ def steps() -> list[Step]:
         Step("build c", "the same kernel with the C backend, to compare with", _build("c"), needs="build rust"),
         Step("symbols", "Rust and C backends offer the same symbols", symbols, needs="build c"),
         *_boots("rust"),
-        *_boots("c"),
         Step("build debug", "the same with every check of the kernel's on", _build("debug"), needs="integration"),
         *_boots("debug"),
     ]
@@ -141,7 +140,9 @@ def soak_steps() -> list[Step]:
     return [
         Step("initramfs", "the guest's user space", lambda: str(boot.make_initrd().name)),
         Step("build rust", "the kernel with the Rust backend, clippy on", _build("rust")),
+        Step("build c", "the same kernel with the C backend", _build("c"), needs="build rust"),
         *_boots("rust", machines.SOAK),
+        *_boots("c", machines.SOAK),
         Step("build debug", "the same with every check of the kernel's on", _build("debug")),
         *_boots("debug", machines.SOAK),
     ]
