@@ -74,7 +74,8 @@ void test_fault_protect(void)
 
 	need_faults();
 	witness = call_witness();
-	mem = map(pages * PAGE, PROT_READ | PROT_WRITE);
+	/* In one table: there is a flush at the end of each. */
+	mem = map_aligned(pages * PAGE, PMD);
 	small_pages(mem, pages * PAGE);
 	for (size_t i = 0; i < ARRAY_SIZE(indices); i++)
 		refuse_protection(mem, pages, indices[i], 1,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Lets operations of the kernel fail, and reads what it says about that. */
 #define _GNU_SOURCE
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,15 @@ static void wait_for_limit(unsigned int n)
 	limit_used += n;
 }
 
+/* A switch to another task flushes: there is none while operations fail. */
+static void set_policy(int policy)
+{
+	const struct sched_param param = { .sched_priority = policy == SCHED_FIFO };
+
+	if (sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &param))
+		fail_errno("sched_setscheduler");
+}
+
 void arm(const char *kind, unsigned int index, unsigned int times, int error,
 	 unsigned int reports)
 {
@@ -68,6 +78,7 @@ void arm(const char *kind, unsigned int index, unsigned int times, int error,
 	set_fault(kind, "space", index + 1);
 	set_fault(kind, "times", times);
 	set_fault(kind, "probability", 100);
+	set_policy(SCHED_FIFO);
 	if (!write_text(MAKE_IT_FAIL, "1"))
 		fail_errno(MAKE_IT_FAIL);
 }
@@ -78,6 +89,7 @@ unsigned int disarm(const char *kind, unsigned int times)
 
 	if (!write_text(MAKE_IT_FAIL, "0"))
 		fail_errno(MAKE_IT_FAIL);
+	set_policy(SCHED_OTHER);
 	set_fault(kind, "probability", 0);
 	n = times - times_left(kind);
 	injected += n;
