@@ -4,30 +4,17 @@
 
 import contextlib
 import errno
-import importlib.machinery
-import importlib.util
 import io
 import os
 import stat
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
+from harness.script import load
+
 HERE = Path(__file__).resolve().parent
-
-
-def load(name):
-    """Import a script that has no .py suffix."""
-    loader = importlib.machinery.SourceFileLoader(name, str(HERE / name))
-    spec = importlib.util.spec_from_loader(name, loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.dont_write_bytecode = True
-    loader.exec_module(module)
-    return module
-
 
 integrate = load("integrate")
 

@@ -3,29 +3,16 @@
 """Tests of scripts/symbols, on tables as llvm-nm and modpost print them."""
 
 import contextlib
-import importlib.machinery
-import importlib.util
 import io
 import os
-import sys
 import tempfile
 import textwrap
 import unittest
 from pathlib import Path
 
+from harness.script import load
+
 HERE = Path(__file__).resolve().parent
-
-
-def load(name):
-    """Import a script that has no .py suffix."""
-    loader = importlib.machinery.SourceFileLoader(name, str(HERE / name))
-    spec = importlib.util.spec_from_loader(name, loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.dont_write_bytecode = True
-    loader.exec_module(module)
-    return module
-
 
 symbols = load("symbols")
 

@@ -3,27 +3,12 @@
 """Tests of scripts/viewer, on files as the kernel shows them."""
 
 import contextlib
-import importlib.machinery
-import importlib.util
 import io
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-
-
-def load(name):
-    """Import a script that has no .py suffix."""
-    loader = importlib.machinery.SourceFileLoader(name, str(HERE / name))
-    spec = importlib.util.spec_from_loader(name, loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.dont_write_bytecode = True
-    loader.exec_module(module)
-    return module
-
+from harness.script import load
 
 viewer = load("viewer")
 

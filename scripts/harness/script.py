@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Scripts without a suffix as modules, for their tests."""
+
+import importlib.machinery
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+_SCRIPTS = Path(__file__).resolve().parent.parent
+
+
+def load(name: str) -> ModuleType:
+    """Import scripts/NAME."""
+    loader = importlib.machinery.SourceFileLoader(name, str(_SCRIPTS / name))
+    spec = importlib.util.spec_from_loader(name, loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.dont_write_bytecode = True
+    loader.exec_module(module)
+    return module
