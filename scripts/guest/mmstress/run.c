@@ -17,7 +17,7 @@
 
 #include "mmstress.h"
 
-#define GRACE		120	/* seconds that a test may take beyond its time */
+#define GRACE		180	/* seconds that a test may take beyond its time */
 #define KILL_GRACE	10	/* seconds that a killed test may take to end */
 #define PROGRESS	10	/* seconds between two lines of progress */
 

@@ -22,6 +22,11 @@
 #define SIZE	(PAGES * PAGE)
 #define SPACE	(4 * SIZE)
 
+/* A round has many passes, or on a slow machine those of some seconds. */
+#define PASSES		40
+#define FEW_PASSES	4
+#define ROUND_SECONDS	10
+
 struct race {
 	uint64_t *mem;
 	_Atomic uint64_t written[PAGES];	/* what each page holds at least */
@@ -114,6 +119,7 @@ void test_dirty_swap(void)
 	pin(0);
 	while (more()) {
 		struct race race = { .mem = map(SIZE, PROT_READ | PROT_WRITE) };
+		double end = now() + ROUND_SECONDS;
 		unsigned long id;
 
 		/* By this CPU, so that its madvise() finds them on the list. */
@@ -121,9 +127,11 @@ void test_dirty_swap(void)
 		for (size_t page = 0; page < PAGES; page++)
 			*(volatile uint64_t *)word(&race, page) = 0;
 		id = thread(writer, &race);
-		for (unsigned int i = 0; i < 40 || !race.writes; i++) {
+		for (unsigned int i = 0; i < PASSES || !race.writes; i++) {
 			unsigned long out;
 
+			if (i >= FEW_PASSES && race.writes && now() > end)
+				break;
 			advise(race.mem, SIZE, MADV_PAGEOUT);
 			out = swapped_out();
 			if (out > most)
