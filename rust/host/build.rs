@@ -10,5 +10,6 @@ fn main() {
 
     println!("cargo::rustc-check-cfg=cfg({tests}, {faults}, {debugfs})");
     println!("cargo::rustc-cfg={tests}");
+    println!("cargo::rustc-cfg={debugfs}");
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -57,6 +57,11 @@ use xen_model::{
 
 /// Boots on the boot CPU.
 pub(crate) fn boot(host: &Host) {
+    boot_with(host, || {});
+}
+
+/// As [`boot`]; runs `setup` where the kernel looks at the E820 map (`xen_memory_setup()`).
+pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
     {
         let _irqs = IrqsOff::new();
         make_image_tables();
@@ -68,6 +73,7 @@ pub(crate) fn boot(host: &Host) {
     }
     enable_emulation(host);
     boot::graft::check_e820();
+    setup();
     map_all_memory(host);
 
     p2m::grow::init();

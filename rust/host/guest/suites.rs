@@ -8,10 +8,11 @@ use crate::guest::{
 };
 
 /// Suites that look at a running kernel: they get one.
-const LIVE: [&str; 4] = [
+const LIVE: [&str; 5] = [
     "xen_pv_mmu_batch",
     "xen_pv_mmu_contiguous",
     "xen_pv_mmu_p2m",
+    "xen_pv_mmu_p2m_ranges",
     "xen_pv_mmu_runs",
 ];
 

@@ -2,6 +2,11 @@
 
 //! The backend as a whole on the model: start of day, processes, the p2m list, refusals.
 
+mod grants;
+mod moved;
+mod refused;
+mod remap;
+
 use crate::addr::Maddr;
 use crate::entry::MachineEntry;
 use crate::frame::{

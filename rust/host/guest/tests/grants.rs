@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Frames of another domain, mapped by grants.
+
+use crate::frame::{
+    Mfn,
+    P2mEntry,
+    P2mWord,
+    Pfn, //
+};
+use crate::grant;
+use crate::guest::{
+    generic,
+    Access,
+    Guest,
+    GuestConfig,
+    Process,
+    PAGE, //
+};
+use crate::level::Level;
+use crate::p2m;
+use crate::platform::{
+    direct_of,
+    load,
+    map_grants,
+    unmap_grants,
+    GrantPages,
+    MapGrant,
+    Mm,
+    Slot,
+    UnmapGrant,
+    GRANT_GENERAL_ERROR,
+    GRANT_OKAY,
+    INVALID_GRANT_HANDLE, //
+};
+use xen_model::{
+    gntmap,
+    Call,
+    DomainConfig,
+    DomainId,
+    Errno,
+    Grant, //
+};
+
+/// Pages of the guest beyond its memory, in a part of the list that is its own by now.
+const PAGES: [Pfn; 3] = [Pfn::new(3001), Pfn::new(3002), Pfn::new(3003)];
+
+/// A page whose part of the list is shared.
+const SHARED: Pfn = Pfn::new(3600);
+
+/// A guest, and another domain that has granted it frames.
+struct Bed {
+    guest: Guest,
+    other: DomainId,
+    frames: Vec<Mfn>,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let guest = Guest::boot(GuestConfig::domu(3000));
+        let other = {
+            let mut machine = guest.host().machine.borrow_mut();
+            machine
+                .create_domain(DomainConfig::domu(600).compact())
+                .unwrap()
+        };
+        let mut bed = Self {
+            guest,
+            other,
+            frames: Vec::new(),
+        };
+        for reference in 0..4 {
+            bed.grant(reference);
+        }
+        bed
+    }
+
+    /// Has the other domain grant a frame with a number of its own in it.
+    fn grant(&mut self, reference: u32) {
+        let host = self.guest.host();
+        let mut machine = host.machine.borrow_mut();
+        let mfn = machine.start_of_day(self.other).frames[500 + reference as usize];
+        machine.set_frame_word(mfn, 0, contents(reference) as u64);
+        let grant = Grant {
+            to: host.domain,
+            mfn,
+            readonly: false,
+        };
+        machine.grant(self.other, reference, grant);
+        self.frames.push(Mfn::new(mfn.0 as usize));
+    }
+
+    /// Returns the operation that maps a grant at a page of the direct map.
+    fn for_kernel(&self, reference: u32, page: Pfn) -> MapGrant {
+        self.operation(reference, direct_of(page).raw() as u64, 0)
+    }
+
+    /// Returns the operation that maps a grant with the entry at `slot`.
+    fn for_user(&self, reference: u32, slot: Slot) -> MapGrant {
+        let at = p2m::machine_address(slot.vaddr()).raw() as u64;
+        self.operation(
+            reference,
+            at,
+            gntmap::CONTAINS_PTE | gntmap::APPLICATION_MAP,
+        )
+    }
+
+    fn operation(&self, reference: u32, host_addr: u64, flags: u32) -> MapGrant {
+        MapGrant {
+            host_addr,
+            flags: gntmap::HOST_MAP | flags,
+            reference,
+            domain: self.other.0,
+            ..MapGrant::default()
+        }
+    }
+
+    fn foreign(&self, reference: u32) -> P2mEntry {
+        P2mEntry::Foreign(self.frames[reference as usize])
+    }
+
+    /// How many references Xen counts for a frame of the other domain.
+    fn count(&self, reference: u32) -> u32 {
+        let machine = self.guest.host().machine.borrow();
+        let mfn = self.frames[reference as usize].raw() as u64;
+        machine.frame(xen_model::Mfn(mfn)).count()
+    }
+
+    /// Has Xen refuse the `number`th operation of this kind from now on.
+    fn refuse(&self, call: Call, mut number: u32) {
+        let mut machine = self.guest.host().machine.borrow_mut();
+        machine.set_injector(Some(Box::new(move |site| {
+            if site.call != call {
+                return None;
+            }
+            number = number.wrapping_sub(1);
+            (number == u32::MAX).then_some(Errno::EINVAL)
+        })));
+    }
+}
+
+fn contents(reference: u32) -> usize {
+    0x1000 + reference as usize
+}
+
+/// Makes the page one without a frame, that can be mapped.
+fn prepare(page: Pfn) {
+    assert!(p2m::set(page, P2mWord::MISSING));
+    assert!(generic::level1_entry(Mm::kernel(), direct_of(page)).is_some());
+}
+
+fn unmapping(op: &MapGrant) -> UnmapGrant {
+    UnmapGrant {
+        host_addr: op.host_addr,
+        dev_bus_addr: 0,
+        handle: op.handle,
+        status: GRANT_OKAY,
+    }
+}
+
+#[test]
+fn granted_frames_are_mapped_and_given_back() {
+    let bed = Bed::new();
+    PAGES.into_iter().for_each(prepare);
+    let unused = bed.count(0);
+
+    let mut ops: Vec<_> = (0..3)
+        .map(|reference| bed.for_kernel(reference, PAGES[reference as usize]))
+        .collect();
+    assert_eq!(map_grants(&mut ops), 0);
+    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES)), 0);
+    for (reference, page) in (0..).zip(PAGES) {
+        assert_eq!(p2m::word(page).decode(), bed.foreign(reference));
+        assert_eq!(load(direct_of(page)), contents(reference));
+        assert!(bed.count(reference) > unused);
+    }
+
+    let mut unmaps: Vec<_> = ops.iter().map(unmapping).collect();
+    assert_eq!(unmap_grants(&mut unmaps), 0);
+    assert!(unmaps.iter().all(|op| op.status == GRANT_OKAY));
+    assert_eq!(grant::unmap(None, &GrantPages::new(&PAGES)), 0);
+    for (reference, page) in (0..).zip(PAGES) {
+        assert!(p2m::word(page).is_missing());
+        assert_eq!(bed.count(reference), unused);
+    }
+    bed.guest.assert_sound();
+}
+
+#[test]
+fn operations_beyond_the_pages_are_left_alone() {
+    let bed = Bed::new();
+    PAGES.into_iter().for_each(prepare);
+    let mut ops = [0, 1].map(|reference| bed.for_kernel(reference, PAGES[reference as usize]));
+    assert_eq!(map_grants(&mut ops), 0);
+    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES[..1])), 0);
+    assert_eq!(p2m::word(PAGES[0]).decode(), bed.foreign(0));
+    assert!(p2m::word(PAGES[1]).is_missing());
+}
+
+#[test]
+fn a_grant_that_xen_refuses_is_not_noted() {
+    let bed = Bed::new();
+    PAGES.into_iter().for_each(prepare);
+    let mut ops = [0, 9, 2].map(|reference| bed.for_kernel(reference, PAGES[0]));
+    ops[1].host_addr = direct_of(PAGES[1]).raw() as u64;
+    ops[2].host_addr = direct_of(PAGES[2]).raw() as u64;
+    assert_eq!(map_grants(&mut ops), 0);
+    let refused = ops[1];
+    assert_ne!(refused.status, GRANT_OKAY);
+    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES)), 0);
+    assert_eq!(p2m::word(PAGES[0]).decode(), bed.foreign(0));
+    assert!(p2m::word(PAGES[1]).is_missing());
+    assert_eq!(p2m::word(PAGES[2]).decode(), bed.foreign(2));
+    assert_eq!(ops[1].status, refused.status);
+    bed.guest.assert_sound();
+}
+
+#[test]
+fn a_frame_of_ones_own_that_is_covered_is_told() {
+    let bed = Bed::new();
+    prepare(SHARED);
+    let own = P2mWord::from_raw(0x77);
+    assert!(p2m::set(SHARED, own));
+    let mut ops = [bed.for_kernel(0, SHARED)];
+    assert_eq!(map_grants(&mut ops), 0);
+    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);
+    let told = format!(
+        "frame {:#x} gets a foreign frame but has one of its own",
+        SHARED.raw()
+    );
+    assert_eq!(bed.guest.complaints(), [told]);
+    assert_eq!(p2m::word(SHARED).decode(), bed.foreign(0));
+}
+
+/// Maps grant 0 at [`SHARED`] while there is no memory for the list to grow.
+fn map_without_memory(bed: &Bed, flags: u32) -> MapGrant {
+    assert!(generic::level1_entry(Mm::kernel(), direct_of(SHARED)).is_some());
+    let mut ops = [bed.for_kernel(0, SHARED)];
+    ops[0].flags |= flags;
+    assert_eq!(map_grants(&mut ops), 0);
+    assert_eq!(ops[0].status, GRANT_OKAY);
+    let pool = &bed.guest.host().pool;
+    pool.borrow_mut().set_shortage(Some(Box::new(|| true)));
+    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);
+    pool.borrow_mut().set_shortage(None);
+    ops[0]
+}
+
+#[test]
+fn a_frame_that_cannot_be_noted_is_unmapped_again() {
+    let bed = Bed::new();
+    let unused = bed.count(0);
+    // With and without a mapping for devices.
+    for flags in [0, gntmap::DEVICE_MAP] {
+        let op = map_without_memory(&bed, flags);
+        assert_eq!(op.status, GRANT_GENERAL_ERROR);
+        assert_eq!(op.handle, INVALID_GRANT_HANDLE);
+        assert_eq!(bed.count(0), unused);
+        assert_eq!(p2m::word(SHARED).decode(), P2mEntry::Identity);
+        // It was an identity frame, and nothing else is wrong.
+        assert_eq!(bed.guest.complaints().len(), 1);
+    }
+    bed.guest.assert_sound();
+}
+
+#[test]
+fn a_grant_that_stays_mapped_is_told() {
+    let bed = Bed::new();
+    let unused = bed.count(0);
+    bed.refuse(Call::GrantUnmap, 0);
+    let op = map_without_memory(&bed, 0);
+    assert_eq!(op.status, GRANT_GENERAL_ERROR);
+    assert!(bed.count(0) > unused);
+    let complaints = bed.guest.complaints();
+    assert_eq!(
+        complaints.last().map(String::as_str),
+        Some("a grant stays mapped: unmap returned 0, status Some(-1)")
+    );
+    assert_eq!(complaints.len(), 2);
+}
+
+/// A process that has grant 0 mapped by an entry of its own, and the kernel beside it.
+fn map_for_process(bed: &Bed, at: usize) -> (Process, Slot, MapGrant, MapGrant) {
+    let mut process = bed.guest.spawn();
+    process.map(at, 1, Access::Write);
+    let slot = generic::level1_entry(process.mm(), crate::addr::Vaddr::new(at)).unwrap();
+    let user = bed.for_user(0, slot);
+    (process, slot, user, bed.for_kernel(0, PAGES[0]))
+}
+
+#[test]
+fn a_process_and_the_kernel_map_the_same_grant() {
+    let bed = Bed::new();
+    prepare(PAGES[0]);
+    let unused = bed.count(0);
+    let (mut process, slot, user, kernel) = map_for_process(&bed, 4 * PAGE);
+
+    let (mut users, mut kernels) = ([user], [kernel]);
+    assert_eq!(map_grants(&mut users), 0);
+    let pages = GrantPages::new(&PAGES[..1]);
+    assert_eq!(grant::map(&mut users, Some(&mut kernels), &pages), 0);
+    assert_eq!(
+        (users[0].status, kernels[0].status),
+        (GRANT_OKAY, GRANT_OKAY)
+    );
+    assert_eq!(slot.read().mfn(), bed.frames[0]);
+    assert_eq!(p2m::word(PAGES[0]).decode(), bed.foreign(0));
+    assert_eq!(process.read(4 * PAGE), contents(0) as u64);
+    assert_eq!(load(direct_of(PAGES[0])), contents(0));
+
+    let (mut user, mut kernel) = ([unmapping(&users[0])], [unmapping(&kernels[0])]);
+    assert_eq!(unmap_grants(&mut user), 0);
+    assert_eq!(grant::unmap(Some(&mut kernel), &pages), 0);
+    assert_eq!((user[0].status, kernel[0].status), (GRANT_OKAY, GRANT_OKAY));
+    assert!(p2m::word(PAGES[0]).is_missing());
+    assert_eq!(bed.count(0), unused);
+    assert!(generic::find(process.mm(), Level::L1, crate::addr::Vaddr::new(4 * PAGE)).is_some());
+    process.exit();
+    bed.guest.assert_sound();
+}
+
+#[test]
+fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
+    let bed = Bed::new();
+    prepare(PAGES[0]);
+    let (process, slot, user, kernel) = map_for_process(&bed, 4 * PAGE);
+    let (mut users, mut kernels) = ([user], [kernel]);
+    assert_eq!(map_grants(&mut users), 0);
+    bed.refuse(Call::GrantMap, 0);
+    let pages = GrantPages::new(&PAGES[..1]);
+    assert_eq!(grant::map(&mut users, Some(&mut kernels), &pages), 0);
+    assert_ne!(kernels[0].status, GRANT_OKAY);
+    assert!(p2m::word(PAGES[0]).is_missing());
+    // What the process has stays for the caller to undo.
+    assert_eq!(users[0].status, GRANT_OKAY);
+    assert_eq!(slot.read().mfn(), bed.frames[0]);
+    assert_eq!(unmap_grants(&mut [unmapping(&users[0])]), 0);
+    process.exit();
+    bed.guest.assert_sound();
+}
+
+#[test]
+fn both_mappings_go_if_the_frame_cannot_be_noted() {
+    let bed = Bed::new();
+    let unused = bed.count(0);
+    assert!(generic::level1_entry(Mm::kernel(), direct_of(SHARED)).is_some());
+    let (process, slot, user, _) = map_for_process(&bed, 4 * PAGE);
+    let (mut users, mut kernels) = ([user], [bed.for_kernel(0, SHARED)]);
+    assert_eq!(map_grants(&mut users), 0);
+    let pool = &bed.guest.host().pool;
+    pool.borrow_mut().set_shortage(Some(Box::new(|| true)));
+    let pages = [SHARED];
+    assert_eq!(
+        grant::map(&mut users, Some(&mut kernels), &GrantPages::new(&pages)),
+        0
+    );
+    pool.borrow_mut().set_shortage(None);
+    for op in [users[0], kernels[0]] {
+        assert_eq!(
+            (op.status, op.handle),
+            (GRANT_GENERAL_ERROR, INVALID_GRANT_HANDLE)
+        );
+    }
+    assert_eq!(bed.count(0), unused);
+    assert!(slot.read().is_none());
+    assert_eq!(bed.guest.complaints().len(), 1);
+    process.exit();
+    bed.guest.assert_sound();
+}
+
+#[test]
+fn pages_without_a_foreign_frame_are_not_unmapped() {
+    const EINVAL: i32 = -22;
+
+    let bed = Bed::new();
+    PAGES.into_iter().for_each(prepare);
+    let mut ops = [bed.for_kernel(0, PAGES[1])];
+    assert_eq!(map_grants(&mut ops), 0);
+    let foreign = [PAGES[1]];
+    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&foreign)), 0);
+    let own = Pfn::new(20);
+    let word = p2m::word(own);
+    let pages = [PAGES[0], PAGES[1], own];
+    let mut unmaps = [unmapping(&ops[0])];
+    assert_eq!(
+        grant::unmap(Some(&mut unmaps), &GrantPages::new(&pages)),
+        EINVAL
+    );
+    // The others are unmapped all the same.
+    assert_eq!(unmaps[0].status, GRANT_OKAY);
+    assert!(p2m::word(PAGES[1]).is_missing());
+    assert_eq!(p2m::word(own), word);
+    bed.guest.assert_sound();
+}

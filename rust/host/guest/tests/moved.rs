@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What moves for the sake of the E820 map: the p2m list, and ranges that are not RAM.
+
+use super::check_booted;
+use crate::boot::relocate::relocate;
+use crate::frame::{
+    P2mWord,
+    Pfn, //
+};
+use crate::guest::{
+    boot,
+    Access,
+    Guest,
+    GuestConfig, //
+};
+use crate::nonram::{
+    self,
+    Remap, //
+};
+use crate::p2m;
+use crate::platform::{
+    xen_p2m_addr,
+    StartInfo,
+    KERNEL_MAP,
+    RELOCATED_LIST, //
+};
+use kernel::log;
+
+/// Returns the guest with a p2m list that is part of the kernel's region.
+fn with_list_in_region(mut config: GuestConfig) -> GuestConfig {
+    config.domain.list_va = None;
+    config
+}
+
+#[test]
+fn guests_boot_with_the_list_in_the_region_of_the_kernel() {
+    for nr_pages in [1024, 4097] {
+        for config in [GuestConfig::dom0(nr_pages), GuestConfig::domu(nr_pages)] {
+            let guest = Guest::build(with_list_in_region(config));
+            let list = StartInfo::mfn_list();
+            assert!(list > KERNEL_MAP);
+            boot::boot(guest.host());
+            check_booted(&guest);
+        }
+    }
+}
+
+/// Boots with a list that moves, and checks that nothing of it stays behind.
+#[track_caller]
+fn boot_with_relocation(config: GuestConfig) {
+    let nr_pages = config.domain.nr_pages as usize;
+    let plain = Guest::boot(config.clone());
+    let nr_free = plain.snapshot().nr_free;
+    drop(plain);
+
+    let guest = Guest::build(config);
+    boot::boot_with(guest.host(), || {
+        let words: Vec<_> = (0..nr_pages).map(|pfn| p2m::word(Pfn::new(pfn))).collect();
+        let old = StartInfo::mfn_list();
+        let nr_free = guest.host().pool.borrow().nr_free();
+        relocate();
+
+        assert_ne!(StartInfo::mfn_list(), old);
+        assert_eq!(StartInfo::mfn_list(), RELOCATED_LIST);
+        assert_eq!(xen_p2m_addr.get(), RELOCATED_LIST.raw());
+        let moved: Vec<_> = (0..nr_pages).map(|pfn| p2m::word(Pfn::new(pfn))).collect();
+        assert_eq!(moved, words);
+        // What the old list took is free: as much as the new one takes, where it was mapped alike.
+        let list = nr_pages.div_ceil(512);
+        let tables = StartInfo::nr_p2m_frames() - list;
+        assert!((3..=4).contains(&tables), "{tables} tables");
+        let lost = nr_free - guest.host().pool.borrow().nr_free();
+        assert!(lost <= tables, "{lost} pages are gone");
+    });
+    check_booted(&guest);
+    // The new place is given up as well.
+    assert_eq!(guest.snapshot().nr_free, nr_free);
+
+    let mut process = guest.spawn();
+    process.map(0x1000, 4, Access::Write);
+    process.write(0x1000, 1);
+    assert_eq!(process.read(0x1000), 1);
+    process.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn a_list_with_an_entry_of_the_root_moves() {
+    for nr_pages in [1024, 4097] {
+        boot_with_relocation(GuestConfig::dom0(nr_pages));
+        boot_with_relocation(GuestConfig::domu(nr_pages));
+    }
+}
+
+#[test]
+fn a_list_in_the_region_of_the_kernel_moves() {
+    for nr_pages in [1024, 4097] {
+        boot_with_relocation(with_list_in_region(GuestConfig::dom0(nr_pages)));
+        boot_with_relocation(with_list_in_region(GuestConfig::domu(nr_pages)));
+    }
+}
+
+#[test]
+#[should_panic(expected = "no free memory to move the p2m list to")]
+fn a_list_that_has_no_place_to_go_to_stops_the_boot() {
+    let guest = Guest::build(GuestConfig::dom0(1024));
+    boot::boot_with(guest.host(), || {
+        let mut pool = guest.host().pool.borrow_mut();
+        pool.reserve(Pfn::new(0), 1024);
+        drop(pool);
+        relocate();
+    });
+}
+
+/// Ranges of pages without memory: in the middle of a page, and across two of them.
+const MOVES: [Remap; 2] = [
+    Remap {
+        machine: 0x9_0800,
+        pseudo: 3500 * 0x1000 + 0x800,
+        bytes: 0x1000,
+    },
+    Remap {
+        machine: 0x20_0000,
+        pseudo: 3400 * 0x1000,
+        bytes: 0x1000,
+    },
+];
+
+#[test]
+fn ranges_that_move_are_in_the_list() {
+    let guest = Guest::build(GuestConfig::dom0(3000));
+    boot::boot_with(guest.host(), || MOVES.into_iter().for_each(nonram::add));
+    log::take();
+    nonram::apply();
+    let told: Vec<_> = log::take()
+        .into_iter()
+        .map(|message| message.text)
+        .collect();
+    assert_eq!(told, ["Remapped 3 non-RAM page(s)"]);
+
+    for (pfn, mfn) in [(3500, 0x90), (3501, 0x91), (3400, 0x200)] {
+        assert_eq!(p2m::word(Pfn::new(pfn)), P2mWord::from_raw(mfn));
+    }
+    for pfn in [3399, 3401, 3499, 3502] {
+        assert_eq!(p2m::word(Pfn::new(pfn)), P2mWord::identity(Pfn::new(pfn)));
+    }
+}
+
+#[test]
+fn nothing_is_told_if_no_range_moves() {
+    let _guest = Guest::boot(GuestConfig::dom0(1000));
+    log::take();
+    nonram::apply();
+    assert_eq!(log::take(), []);
+}
+
+#[test]
+fn acpi_finds_ranges_that_moved() {
+    let guest = Guest::build(GuestConfig::dom0(3000));
+    boot::boot_with(guest.host(), || MOVES.into_iter().for_each(nonram::add));
+    for moved in MOVES {
+        assert_eq!(nonram::translate(moved.machine, 8), moved.pseudo);
+        assert_eq!(
+            nonram::translate(moved.machine + 0x10, 8),
+            moved.pseudo + 0x10
+        );
+    }
+    assert_eq!(nonram::translate(0x30_0000, 8), 0x30_0000);
+    guest.assert_sound();
+
+    let [moved, _] = MOVES;
+    assert_eq!(nonram::translate(moved.machine - 8, 0x10), moved.pseudo - 8);
+    assert_eq!(
+        guest.complaints(),
+        ["ACPI maps 0x10 bytes at 0x907f8 across the border of a range that moved"]
+    );
+}
+
+#[test]
+#[should_panic(expected = "moves by a part of a page")]
+fn a_range_moves_by_whole_pages() {
+    let guest = Guest::build(GuestConfig::dom0(1000));
+    boot::boot_with(guest.host(), || {
+        nonram::add(Remap {
+            pseudo: MOVES[0].pseudo + 1,
+            ..MOVES[0]
+        })
+    });
+}
+
+#[test]
+fn as_many_ranges_move_as_there_is_room_for() {
+    let guest = Guest::build(GuestConfig::dom0(1000));
+    boot::boot_with(guest.host(), || {
+        (0..nonram::MAX_REMAPS).for_each(|_| nonram::add(MOVES[0]))
+    });
+    guest.assert_sound();
+}
+
+#[test]
+#[should_panic(expected = "too many ranges that are not RAM")]
+fn one_range_too_many_stops_the_boot() {
+    let guest = Guest::build(GuestConfig::dom0(1000));
+    boot::boot_with(guest.host(), || {
+        (0..=nonram::MAX_REMAPS).for_each(|_| nonram::add(MOVES[0]))
+    });
+}
+
+#[test]
+#[should_panic(expected = "a range that is not RAM could not be remapped")]
+fn a_range_beyond_the_list_stops_the_boot() {
+    let guest = Guest::build(GuestConfig::dom0(1000));
+    boot::boot_with(guest.host(), || {
+        nonram::add(Remap {
+            pseudo: 1 << 40,
+            machine: 0,
+            bytes: 1,
+        })
+    });
+    nonram::apply();
+}

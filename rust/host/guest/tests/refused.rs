@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What Xen refuses: it is told, or it stops the machine where nothing works without it.
+
+use crate::addr::{
+    Index,
+    Maddr,
+    Vaddr, //
+};
+use crate::alloc;
+use crate::contiguous::{
+    self,
+    NotExchanged, //
+};
+use crate::entry::{
+    bits,
+    MachineEntry, //
+};
+use crate::fixmap;
+use crate::frame::{
+    Mfn,
+    P2mWord,
+    Pfn, //
+};
+use crate::guest::{
+    boot,
+    Guest,
+    GuestConfig, //
+};
+use crate::level::Level;
+use crate::multicall::{
+    Batch,
+    Issue, //
+};
+use crate::p2m;
+use crate::platform::{
+    direct_of,
+    fixed,
+    kernel_root,
+    kernel_rw,
+    lookup,
+    set_multicall_debug,
+    Caller,
+    Command,
+    ExtOp,
+    OwnedPage,
+    OwnedRegion,
+    PreemptOff,
+    Report,
+    RootSlot,
+    SharedP2m,
+    Slot,
+    VaFlush, //
+};
+use crate::{
+    cr3,
+    protect,
+    set,
+    tlb, //
+};
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::panic::{
+    catch_unwind,
+    AssertUnwindSafe, //
+};
+use std::rc::Rc;
+use xen_model::{
+    Call,
+    Errno, //
+};
+
+/// Who asks, in tests.
+const BY: Caller = Caller(0x77);
+
+/// A frame that no machine has.
+const NOWHERE: Mfn = Mfn::new((1 << 40) - 1);
+
+const EINVAL: isize = -22;
+
+/// Has Xen refuse operations of this kind from the `number`th on, `count` of them.
+///
+/// Returns how many it still has to refuse.
+fn refuse(guest: &Guest, call: Call, number: usize, count: usize) -> Rc<Cell<usize>> {
+    let left = Rc::new(Cell::new(count));
+    let (mut passed, rest) = (0, left.clone());
+    let mut machine = guest.host().machine.borrow_mut();
+    machine.set_injector(Some(Box::new(move |site| {
+        if site.call != call || rest.get() == 0 {
+            return None;
+        }
+        passed += 1;
+        if passed <= number {
+            return None;
+        }
+        rest.set(rest.get() - 1);
+        Some(Errno::EINVAL)
+    })));
+    left
+}
+
+/// Returns why `action` stops the machine, if it does.
+fn death_in(action: impl FnOnce()) -> Option<String> {
+    let panic = catch_unwind(AssertUnwindSafe(action)).err()?;
+    let message = panic.downcast_ref::<String>();
+    let message = message.map_or("no message", String::as_str);
+    Some(message.trim_start_matches("xen_pv_mmu: ").to_owned())
+}
+
+/// Boots once for each operation of this kind, with that refused; returns why boots stop.
+///
+/// The others have to tell what was refused.
+fn deaths_at_boot(config: &GuestConfig, call: Call) -> BTreeSet<String> {
+    let mut deaths = BTreeSet::new();
+    for number in 0.. {
+        let guest = Guest::build(config.clone());
+        let left = refuse(&guest, call, number, 1);
+        let death = death_in(|| boot::boot(guest.host()));
+        if left.get() != 0 {
+            assert_eq!(death, None);
+            break;
+        }
+        let told = !guest.take_refusals().is_empty();
+        assert!(death.is_some() || told, "{call:?} {number} goes unnoticed");
+        deaths.extend(death);
+    }
+    deaths
+}
+
+#[test]
+fn a_boot_stops_without_what_it_needs() {
+    let config = GuestConfig::domu(600);
+    let deaths = deaths_at_boot(&config, Call::MmuextOp);
+    for message in [
+        "Xen refused to pin a page table",
+        "Xen refused to unpin a page table",
+    ] {
+        assert!(deaths.contains(message), "{deaths:?}");
+    }
+    let deaths = deaths_at_boot(&config, Call::UpdateVaMapping);
+    for message in [
+        "Xen refused to map a page of the kernel",
+        "Xen refused to change the protection of a page",
+        "Xen refused a fixed mapping",
+    ] {
+        assert!(deaths.contains(message), "{deaths:?}");
+    }
+}
+
+#[test]
+fn a_boot_does_without_the_size_of_the_m2p_table() {
+    let guest = Guest::build(GuestConfig::domu(600));
+    let left = refuse(&guest, Call::MachphysMapping, 0, 1);
+    boot::boot(guest.host());
+    assert_eq!(left.get(), 0);
+    guest.assert_sound();
+    assert_eq!(
+        p2m::pfn_of(p2m::mfn_of(Pfn::new(5)).unwrap()),
+        Some(Pfn::new(5))
+    );
+}
+
+#[test]
+fn a_machine_frame_that_cannot_be_mapped_stops_the_boot() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    let page = fixed(1400);
+    let (slot, _) = lookup(page).unwrap();
+    let mfn = p2m::mfn_of(Pfn::new(7)).unwrap();
+    protect::map_machine_early(page, mfn, kernel_rw());
+    assert_eq!(slot.read().mfn(), mfn);
+    let death = death_in(|| protect::map_machine_early(page, NOWHERE, kernel_rw()));
+    assert_eq!(death.as_deref(), Some("Xen refused to map a machine frame"));
+    assert_eq!(slot.read().mfn(), mfn);
+    drop(guest);
+}
+
+#[test]
+fn tables_are_made_and_released_early() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    for level in [Level::L1, Level::L2] {
+        let page = OwnedPage::zeroed().unwrap();
+        let (slot, _) = lookup(direct_of(page.pfn())).unwrap();
+        let is_pinned = || {
+            let mfn = xen_model::Mfn(slot.read().mfn().raw() as u64);
+            let machine = guest.host().machine.borrow();
+            machine.frame(mfn).is_pinned()
+        };
+        alloc::table_early(page.pfn(), level);
+        assert_eq!(slot.read().raw() & bits::RW, 0);
+        // Those above level 1 are known through the tree.
+        assert_eq!(is_pinned(), level == Level::L1);
+        alloc::release_table_early(page.pfn(), level);
+        assert_ne!(slot.read().raw() & bits::RW, 0);
+        assert!(!is_pinned());
+    }
+}
+
+#[test]
+fn fixed_mappings_of_all_kinds() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    let memory = OwnedPage::zeroed().unwrap().leak().pfn();
+    let mapped = |index: u32| lookup(fixed(index)).unwrap().0.read();
+
+    fixmap::set(1400, memory.paddr().raw(), kernel_rw(), BY);
+    assert_eq!(mapped(1400).mfn(), p2m::mfn_of(memory).unwrap());
+    // A machine address, which happens to be one of our pages.
+    let mfn = p2m::mfn_of(memory).unwrap();
+    fixmap::set(600, mfn.raw() << 12, kernel_rw(), BY);
+    assert_eq!(mapped(600).mfn(), mfn);
+    let flags = kernel_rw().raw();
+    assert_eq!(mapped(600).raw() & flags, flags);
+    guest.assert_sound();
+
+    let death = death_in(|| fixmap::set(600, NOWHERE.raw() << 12, kernel_rw(), BY));
+    assert_eq!(death.as_deref(), Some("Xen refused a fixed mapping"));
+    let [told] = guest.take_refusals()[..] else {
+        panic!("not one report");
+    };
+    assert_eq!((told.target, told.by), (fixed(600).raw(), BY));
+    assert_eq!(told.value, MachineEntry::new(NOWHERE, kernel_rw()).raw());
+    assert!(told.error < 0);
+}
+
+/// Returns an entry of the direct map, for a page of ours.
+fn slot_of(page: &OwnedPage) -> Slot {
+    lookup(direct_of(page.pfn())).unwrap().0
+}
+
+/// Returns the one report there is.
+#[track_caller]
+fn only_report(guest: &Guest) -> Report {
+    match guest.take_refusals()[..] {
+        [report] => report,
+        ref others => panic!("{} reports", others.len()),
+    }
+}
+
+#[test]
+fn a_refused_entry_is_told_with_all_there_is_to_know() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    let page = OwnedPage::zeroed().unwrap();
+    let slot = slot_of(&page);
+    let at = p2m::machine_address(slot.vaddr()).raw();
+    let entry = MachineEntry::new(NOWHERE, kernel_rw());
+    set::pte(slot, entry, BY);
+    let report = only_report(&guest);
+    assert_eq!((report.target, report.value), (at, entry.raw()));
+    assert_eq!((report.error, report.by), (EINVAL, BY));
+    assert_ne!(slot.read(), entry);
+    drop(page);
+    guest.assert_sound();
+}
+
+#[test]
+fn large_pages_above_level_1_do_not_reach_xen() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | bits::HUGE);
+    let known = kernel_root().entry(Index::wrapping(3));
+    let process = guest.spawn();
+    let page = OwnedPage::zeroed().unwrap();
+    let private = crate::platform::Table::at(direct_of(page.pfn())).entry(Index::FIRST);
+    let before = guest.host().machine.borrow().stats();
+    kernel::log::take();
+
+    set::upper(known, entry, Level::L2, BY);
+    set::upper(private, entry, Level::L3, BY);
+    set::root(
+        RootSlot::from_slot(process.mm().root().table().entry(Index::FIRST)),
+        entry,
+        BY,
+    );
+    let slots = [
+        known,
+        private,
+        process.mm().root().table().entry(Index::FIRST),
+    ];
+    let reports = guest.take_refusals();
+    assert_eq!(reports.len(), 3);
+    for (report, slot) in reports.iter().zip(slots) {
+        assert_eq!(
+            (report.target, report.value),
+            (slot.vaddr().raw(), entry.raw())
+        );
+        assert_eq!((report.error, report.by), (EINVAL, BY));
+        assert!(slot.read().is_none());
+    }
+    let told = kernel::log::take();
+    let names = ["level 2", "above level 2", "above level 2"];
+    assert!(told
+        .iter()
+        .zip(names)
+        .all(|(told, name)| told.text.contains(name)));
+    let work = guest.host().machine.borrow().stats() - before;
+    assert_eq!(work.mmu_updates, 0);
+    process.exit();
+    drop(page);
+    guest.assert_sound();
+}
+
+#[test]
+fn refused_flushes_are_told() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    refuse(&guest, Call::MmuextOp, 0, 1);
+    tlb::flush_page_local(Vaddr::new(0x1234_5678), BY);
+    let report = only_report(&guest);
+    let (command, argument) = ExtOp::flush_page_local(Vaddr::new(0x1234_5000)).raw();
+    assert_eq!((report.target, report.value), (command as usize, argument));
+    assert_eq!((report.error, report.by), (EINVAL, BY));
+    guest.assert_sound();
+}
+
+#[test]
+fn roots_are_loaded_with_preemption_off() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    let root = crate::platform::Mm::kernel().root();
+    assert_eq!(
+        cr3::read(),
+        crate::platform::phys(root.table().vaddr()).raw()
+    );
+    {
+        let _preempt = PreemptOff::new();
+        cr3::write(root, BY);
+    }
+    guest.assert_sound();
+    cr3::write(root, BY);
+    assert_eq!(guest.complaints(), ["root table loaded with preemption on"]);
+}
+
+#[test]
+fn a_queue_that_xen_cannot_read_stops_the_machine() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    refuse(&guest, Call::Multicall, 0, 1);
+    let page = OwnedPage::zeroed().unwrap();
+    let slot = slot_of(&page);
+    let death = death_in(|| {
+        let mut batch = Batch::open(Issue::Now, BY);
+        batch.ext(ExtOp::flush_local());
+        batch.update(
+            Command::Normal,
+            p2m::machine_address(slot.vaddr()),
+            slot.read(),
+        );
+    });
+    assert_eq!(
+        death.as_deref(),
+        Some("Xen could not read the multicall queue")
+    );
+    assert_eq!(guest.complaints(), ["multicall of 2 calls failed: -22"]);
+    std::mem::forget(page);
+}
+
+#[test]
+fn refused_batches_are_shown_for_debugging() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    set_multicall_debug();
+    let page = OwnedPage::zeroed().unwrap();
+    let (slot, vaddr) = (slot_of(&page), direct_of(page.pfn()));
+    let bad = Maddr::new(NOWHERE.raw() << 12);
+    let entry = slot.read();
+    {
+        let mut batch = Batch::open(Issue::Now, BY);
+        batch.update_va(vaddr, entry, VaFlush::None);
+        batch.update(Command::Normal, bad, entry);
+    }
+    guest.take_refusals();
+    let shown = guest.complaints();
+    let calls: Vec<_> = shown.iter().filter(|line| line.contains("call ")).collect();
+    let va = format!(
+        "  call 1: op 14 result 0 caller 0x77 target {:#x} value {:#x} done 0",
+        vaddr.raw(),
+        entry.raw()
+    );
+    assert_eq!(*calls[0], va);
+    assert!(calls[1].starts_with("  call 2: op 1 result -22 caller 0x77 target 0x"));
+    assert!(calls[1].ends_with("value 0x1 done 0"));
+    assert_eq!(calls.len(), 2);
+    let words: Vec<_> = shown
+        .iter()
+        .filter(|line| line.contains("argument"))
+        .collect();
+    assert_eq!(words.len(), 8);
+    assert_eq!(*words[0], format!("    argument 0: {:#x}", bad.raw()));
+    assert_eq!(*words[1], format!("    argument 1: {:#x}", entry.raw()));
+
+    // What is not refused is not shown.
+    let mut batch = Batch::open(Issue::Now, BY);
+    batch.update_va(vaddr, entry, VaFlush::None);
+    drop(batch);
+    drop(page);
+    guest.assert_sound();
+}
+
+#[test]
+fn a_refused_mapping_is_told_once() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    let page = OwnedPage::zeroed().unwrap();
+    let (slot, vaddr) = (slot_of(&page), direct_of(page.pfn()));
+    let bad = MachineEntry::new(NOWHERE, kernel_rw());
+    // Alone; and behind a refused element, so that it is tried again.
+    for is_late in [false, true] {
+        {
+            let mut batch = Batch::open(Issue::Now, BY);
+            if is_late {
+                batch.ext(ExtOp::unpin(NOWHERE));
+                batch.ext(ExtOp::flush_local());
+            }
+            batch.update_va(vaddr, bad, VaFlush::None);
+        }
+        let reports = guest.take_refusals();
+        assert_eq!(reports.len(), 1 + usize::from(is_late));
+        let report = reports.last().unwrap();
+        assert_eq!((report.target, report.value), (vaddr.raw(), bad.raw()));
+        assert_eq!((report.error, report.by), (EINVAL, BY));
+        assert_ne!(slot.read(), bad);
+    }
+    drop(page);
+    guest.assert_sound();
+}
+
+#[test]
+fn tlbs_are_flushed_behind_operations_that_were_late() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    let late = || {
+        let mut batch = Batch::open(Issue::Now, BY);
+        batch.ext(ExtOp::unpin(NOWHERE));
+        batch.ext(ExtOp::flush_local());
+    };
+    let before = guest.host().machine.borrow().stats();
+    late();
+    let work = guest.host().machine.borrow().stats() - before;
+    assert_eq!(guest.take_refusals().len(), 1);
+    // The element behind the refused one, and the flush of all CPUs.
+    assert_eq!(work.mmuext_ops, 2);
+
+    // Should that be refused as well, it is told.
+    refuse(&guest, Call::MmuextOp, 2, 1);
+    late();
+    let reports = guest.take_refusals();
+    assert_eq!(reports.len(), 2);
+    let (command, argument) = ExtOp::flush_all().raw();
+    assert_eq!(
+        (reports[1].target, reports[1].value),
+        (command as usize, argument)
+    );
+    assert_eq!((reports[1].error, reports[1].by), (EINVAL, BY));
+    guest.assert_sound();
+}
+
+#[test]
+fn a_list_that_xen_does_not_let_grow_stays_as_it_was() {
+    let guest = Guest::boot(GuestConfig::domu(3000));
+    let pfn = Pfn::new(300_000);
+    let before = guest.snapshot().nr_free;
+    // First the table of level 1 that is hooked up, then the page of the list.
+    for number in 0..2 {
+        let left = refuse(&guest, Call::MmuUpdate, number, 1);
+        let generation = SharedP2m::generation();
+        assert!(!p2m::set(pfn, P2mWord::from_raw(1)));
+        assert_eq!(left.get(), 0);
+        assert_eq!(only_report(&guest).error, EINVAL);
+        assert_eq!(p2m::word(pfn), P2mWord::identity(pfn));
+        assert_eq!(SharedP2m::generation() % 2, 0);
+        assert!(SharedP2m::generation() > generation);
+        // Kept are the middle page of the tree and the table, once it is hooked up.
+        assert_eq!(before - guest.snapshot().nr_free, 1 + number);
+        guest.assert_sound();
+    }
+    assert!(p2m::set(pfn, P2mWord::from_raw(1)));
+    assert_eq!(before - guest.snapshot().nr_free, 3);
+    guest.assert_sound();
+}
+
+#[test]
+fn regions_that_cannot_be_exchanged_stay() {
+    let guest = Guest::boot(GuestConfig::dom0(8000));
+    let mut memory = OwnedRegion::new(0).unwrap();
+    let start = memory.region().start();
+    let too_large = || crate::platform::Region::new(start, 19);
+    let before = guest.host().machine.borrow().stats();
+    assert_eq!(contiguous::create(too_large(), 0, BY), Err(NotExchanged));
+    contiguous::destroy(too_large(), BY);
+    let work = guest.host().machine.borrow().stats() - before;
+    assert_eq!(work.world_entries, 0);
+
+    // Xen has nothing to give for it: it is as it was, contents aside.
+    let mfn = p2m::mfn_of(start.pfn());
+    refuse(&guest, Call::Exchange, 0, 1);
+    contiguous::destroy(memory.region(), BY);
+    assert_eq!(p2m::mfn_of(start.pfn()), mfn);
+    assert_eq!(memory.nr_lost_words(), 0);
+    drop(memory);
+    guest.assert_sound();
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Frames of another domain in a process, as `privcmd` maps them.
+
+use crate::addr::Vaddr;
+use crate::entry::{
+    bits,
+    MachineEntry,
+    Protection, //
+};
+use crate::frame::Mfn;
+use crate::guest::{
+    edge,
+    generic,
+    Access,
+    Guest,
+    GuestConfig,
+    Process,
+    PAGE, //
+};
+use crate::level::Level;
+use crate::platform::{
+    Caller,
+    Command,
+    FrameList,
+    KernelError,
+    Vma, //
+};
+use crate::remap::{
+    self,
+    Frames,
+    Mapping, //
+};
+use std::ops::Range;
+use xen_model::{
+    Call,
+    DomainConfig,
+    DomainId,
+    Errno,
+    Machine, //
+};
+
+/// Frames of the other domain that nothing uses: more than go into two hypercalls.
+const COUNT: usize = 40;
+
+/// Where they are mapped: across two tables of level 1.
+const START: usize = (512 - 10) * PAGE;
+
+/// A process of a dom0, and another domain whose frames it maps.
+struct Bed {
+    guest: Guest,
+    process: Process,
+    other: DomainId,
+    frames: Vec<Mfn>,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let guest = Guest::boot(GuestConfig::dom0(3000));
+        let config = DomainConfig::domu(600).compact();
+        let (other, frames) = {
+            let mut machine = guest.host().machine.borrow_mut();
+            let other = machine.create_domain(config).unwrap();
+            let first = frames_in_a_row(&mut machine, other);
+            let frames: Vec<_> = (first..).map(xen_model::Mfn).take(COUNT).collect();
+            for (number, mfn) in frames.iter().enumerate() {
+                machine.set_frame_word(*mfn, 0, contents(number));
+            }
+            (other, frames)
+        };
+        let mut process = guest.spawn();
+        process.map(START, COUNT, Access::Write);
+        Self {
+            guest,
+            process,
+            other,
+            frames: frames.iter().map(|mfn| Mfn::new(mfn.0 as usize)).collect(),
+        }
+    }
+
+    fn map(&self, count: usize, frames: &Frames<'_>) -> Result<usize, KernelError> {
+        let flags = bits::PRESENT | bits::RW | bits::USER | bits::ACCESSED | bits::NX;
+        let mapping = Mapping {
+            protection: Protection::from_raw(flags),
+            domid: self.other.0.into(),
+            command: Command::Normal,
+        };
+        let vma = Vma::new(self.process.mm());
+        remap::map(
+            vma,
+            Vaddr::new(START),
+            count,
+            frames,
+            mapping,
+            Caller::here(),
+        )
+    }
+
+    /// Maps the frames of `list`; returns how many were mapped, and what became of each.
+    fn map_listed(&self, list: &[Mfn]) -> (Result<usize, i32>, Vec<i32>) {
+        const UNTOUCHED: i32 = 0x5a5a;
+
+        let words: Vec<usize> = list.iter().map(|mfn| mfn.raw()).collect();
+        let mut results = vec![UNTOUCHED; list.len()];
+        // SAFETY: Both arrays have that many elements, and live until the list is gone.
+        let list = unsafe { FrameList::new(words.as_ptr(), results.as_mut_ptr(), words.len()) };
+        let mapped = self.map(words.len(), &Frames::Listed(&list));
+        (mapped.map_err(KernelError::errno), results)
+    }
+
+    fn entry(&self, page: usize) -> MachineEntry {
+        let at = Vaddr::new(START + page * PAGE);
+        match generic::find(self.process.mm(), Level::L1, at) {
+            Some(slot) => slot.read(),
+            None => MachineEntry::EMPTY,
+        }
+    }
+
+    /// Checks that the pages of a range map the frames from there on.
+    #[track_caller]
+    fn assert_mapped(&mut self, pages: Range<usize>) {
+        for page in pages {
+            let entry = self.entry(page);
+            assert_eq!(entry.mfn(), self.frames[page], "page {page}");
+            let flags = bits::PRESENT | bits::RW | bits::SPECIAL | bits::NX;
+            assert_eq!(entry.raw() & flags, flags, "page {page}");
+            assert_eq!(self.process.read(START + page * PAGE), contents(page));
+        }
+    }
+
+    #[track_caller]
+    fn assert_empty(&self, pages: Range<usize>) {
+        for page in pages {
+            assert!(self.entry(page).is_none(), "page {page}");
+        }
+    }
+
+    /// Has Xen refuse what changes the entries of these pages.
+    ///
+    /// Each of them is tried once, in order.
+    fn refuse(&self, pages: &'static [usize], error: Errno) {
+        // Tables are made now, so that nothing but the entries is changed later.
+        for page in 0..COUNT {
+            let at = Vaddr::new(START + page * PAGE);
+            assert!(generic::level1_entry(self.process.mm(), at).is_some());
+        }
+        let mut tried = 0;
+        let mut machine = self.guest.host().machine.borrow_mut();
+        machine.set_injector(Some(Box::new(move |site| {
+            if site.call != Call::MmuUpdate {
+                return None;
+            }
+            tried += 1;
+            pages.contains(&(tried - 1)).then_some(error)
+        })));
+    }
+
+    fn end(self) {
+        let machine = &self.guest.host().machine;
+        machine.borrow_mut().set_injector(None);
+        for page in 0..COUNT {
+            let at = Vaddr::new(START + page * PAGE);
+            if let Some(slot) = generic::find(self.process.mm(), Level::L1, at) {
+                edge::set_pte(slot, MachineEntry::EMPTY);
+            }
+        }
+        self.process.exit();
+        self.guest.assert_sound();
+    }
+}
+
+/// Gets the domain frames that follow each other; returns the first.
+fn frames_in_a_row(machine: &mut Machine, domain: DomainId) -> u64 {
+    const ORDER: u32 = 6;
+
+    let given: Vec<_> = machine.start_of_day(domain).frames[500..500 + (1 << ORDER)]
+        .iter()
+        .map(|mfn| mfn.0)
+        .collect();
+    let mut extent = [500];
+    let outcome = machine.exchange(domain.vcpu(0), (&given, 0), (&mut extent, ORDER), 0);
+    assert_eq!(outcome.result, Ok(()));
+    extent[0]
+}
+
+fn contents(number: usize) -> u64 {
+    0x7000 + number as u64
+}
+
+#[test]
+fn frames_in_a_row_are_mapped() {
+    // One hypercall, exactly, and one frame more; more than two.
+    for count in [1, 16, 17, COUNT] {
+        let mut bed = Bed::new();
+        let first = bed.frames[0];
+        assert_eq!(bed.map(count, &Frames::Contiguous(first)), Ok(count));
+        bed.assert_mapped(0..count);
+        bed.assert_empty(count..COUNT);
+        bed.end();
+    }
+}
+
+#[test]
+fn the_first_refusal_ends_a_row() {
+    for (refused, error) in [(0, Errno::ENOMEM), (20, Errno::EINVAL)] {
+        let mut bed = Bed::new();
+        let pages: &[usize] = if refused == 0 { &[0] } else { &[20] };
+        bed.refuse(pages, error);
+        let result = bed.map(COUNT, &Frames::Contiguous(bed.frames[0]));
+        assert_eq!(result.map_err(KernelError::errno), Err(-error.0));
+        bed.assert_mapped(0..refused);
+        bed.assert_empty(refused..COUNT);
+        bed.end();
+    }
+}
+
+#[test]
+fn frames_of_a_list_are_mapped_in_its_order() {
+    let mut bed = Bed::new();
+    let list: Vec<_> = bed.frames.iter().rev().copied().collect();
+    let (mapped, results) = bed.map_listed(&list);
+    assert_eq!((mapped, results), (Ok(COUNT), vec![0; COUNT]));
+    bed.frames = list;
+    for page in 0..COUNT {
+        assert_eq!(bed.entry(page).mfn(), bed.frames[page]);
+        let word = bed.process.read(START + page * PAGE);
+        assert_eq!(word, contents(COUNT - 1 - page));
+    }
+    bed.end();
+}
+
+#[test]
+fn refused_frames_of_a_list_have_their_error() {
+    const REFUSED: &[usize] = &[0, 5, 6, 15, 16, 39];
+
+    let mut bed = Bed::new();
+    bed.refuse(REFUSED, Errno::EINVAL);
+    let list = bed.frames.clone();
+    let (mapped, results) = bed.map_listed(&list);
+    assert_eq!(mapped, Ok(COUNT - REFUSED.len()));
+    for (page, result) in results.into_iter().enumerate() {
+        if REFUSED.contains(&page) {
+            assert_eq!(result, -Errno::EINVAL.0, "page {page}");
+            bed.assert_empty(page..page + 1);
+        } else {
+            assert_eq!(result, 0, "page {page}");
+            bed.assert_mapped(page..page + 1);
+        }
+    }
+    bed.end();
+}
+
+#[test]
+fn what_was_mapped_before_is_flushed() {
+    let mut bed = Bed::new();
+    assert_eq!(bed.map(1, &Frames::Contiguous(bed.frames[3])), Ok(1));
+    assert_eq!(bed.process.read(START), contents(3));
+    assert_eq!(bed.map(1, &Frames::Contiguous(bed.frames[0])), Ok(1));
+    assert_eq!(bed.process.read(START), contents(0));
+    bed.end();
+}
+
+#[test]
+fn a_lack_of_tables_ends_a_mapping() {
+    let bed = Bed::new();
+    let pool = &bed.guest.host().pool;
+    pool.borrow_mut().set_shortage(Some(Box::new(|| true)));
+    let result = bed.map(COUNT, &Frames::Contiguous(bed.frames[0]));
+    pool.borrow_mut().set_shortage(None);
+    assert_eq!(result.map_err(KernelError::errno), Err(-Errno::ENOMEM.0));
+    bed.assert_empty(0..COUNT);
+    bed.end();
+}
