@@ -28,6 +28,10 @@ pub(crate) mod bits {
     pub(crate) const DIRTY: usize = 1 << 6;
     /// Above level 1: the entry maps a large page. Xen refuses it.
     pub(crate) const HUGE: usize = 1 << 7;
+    /// The same translation in all address spaces; in an entry that is not present,
+    /// `_PAGE_PROTNONE`.
+    #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+    pub(crate) const GLOBAL: usize = 1 << 8;
     /// Software bit of level 1: the frame has no `struct page` (`_PAGE_SPECIAL`).
     pub(crate) const SPECIAL: usize = 1 << 9;
     /// Software bit of level 1: userfaultfd watches for writes (`_PAGE_UFFD`).
@@ -131,6 +135,31 @@ impl MachineEntry {
     pub(crate) const fn with(self, flags: usize) -> Self {
         Self(self.0 | flags)
     }
+
+    /// Whether generic code has given other flags to an entry whose frame it was not shown.
+    ///
+    /// Such a one looks to it as not present and with frame 0 ([`to_pseudo`]). Made present, it
+    /// gets the inverse of that, which is no frame; made inaccessible, it keeps the 0, and no
+    /// page's inverted frame is 0 (`flip_protnone_guard()`).
+    ///
+    /// [`to_pseudo`]: crate::convert::to_pseudo
+    pub(crate) const fn has_lost_frame(self) -> bool {
+        match self.is_present() {
+            true => self.0 & bits::FRAME == bits::FRAME,
+            false => self.0 & bits::FRAME == 0,
+        }
+    }
+
+    /// Returns the entry for the frame of `self` with the flags of `new`, which has lost it.
+    ///
+    /// It is empty if the frame is to become accessible in another way: that takes the number of
+    /// the domain it belongs to, which is only known to who had it mapped.
+    pub(crate) const fn with_flags_of(self, new: Self) -> Self {
+        if !new.is_present() || (self.0 ^ new.0) & (bits::PRESENT | bits::RW) != 0 {
+            return Self::EMPTY;
+        }
+        Self::new(self.mfn(), new.protection())
+    }
 }
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
@@ -171,6 +200,36 @@ mod tests {
         assert!(MachineEntry::from_raw(bits::ACCESSED | bits::DIRTY).is_none());
         assert!(!MachineEntry::from_raw(bits::PRESENT).is_none());
         assert!(!MachineEntry::from_raw(bits::RW).is_none());
+    }
+
+    #[test]
+    fn a_frame_that_was_not_shown_is_missed() {
+        let page = MachineEntry::new(Mfn::new(0x12345), Protection::from_raw(bits::PRESENT));
+        let inverted = MachineEntry::from_raw(!page.raw() & bits::FRAME | bits::GLOBAL);
+        assert!(!page.has_lost_frame());
+        assert!(!inverted.has_lost_frame());
+        assert!(MachineEntry::from_raw(bits::FRAME | bits::PRESENT).has_lost_frame());
+        assert!(MachineEntry::from_raw(bits::GLOBAL).has_lost_frame());
+    }
+
+    #[test]
+    fn a_frame_that_was_not_shown_keeps_its_access_or_goes() {
+        let flags = bits::PRESENT | bits::RW | bits::USER;
+        let old = MachineEntry::new(Mfn::new(0x12345), Protection::from_raw(flags));
+        let lost = |flags| MachineEntry::from_raw(bits::FRAME | flags);
+        assert_eq!(
+            old.with_flags_of(lost(flags | bits::NX)),
+            old.with(bits::NX)
+        );
+        assert_eq!(
+            old.with_flags_of(lost(flags & !bits::RW)),
+            MachineEntry::EMPTY
+        );
+        let inaccessible = MachineEntry::from_raw(bits::GLOBAL);
+        assert_eq!(old.with_flags_of(inaccessible), MachineEntry::EMPTY);
+        let read_only = old.without(bits::RW);
+        assert_eq!(read_only.with_flags_of(lost(flags)), MachineEntry::EMPTY);
+        assert_eq!(inaccessible.with_flags_of(lost(flags)), MachineEntry::EMPTY);
     }
 
     #[test]

@@ -89,6 +89,8 @@ pub(crate) fn pte_early(early: Early, slot: Slot, entry: MachineEntry, caller: C
 
 /// Changes the protection of a present entry of level 1, and keeps what the CPU notes in it.
 ///
+/// A page of another domain that is to become writable, read-only or inaccessible is unmapped.
+///
 /// Context: holds the lock of the table.
 #[inline(always)]
 pub(crate) fn modify_protection(
@@ -98,10 +100,14 @@ pub(crate) fn modify_protection(
     entry: MachineEntry,
     caller: Caller,
 ) {
+    let (command, entry) = match entry.has_lost_frame() {
+        true => (Command::Normal, slot.read().with_flags_of(entry)),
+        false => (Command::PreserveAd, entry),
+    };
     // The generic pair reports to the checker what it takes out and what it puts in; here the old
     // entry stays until the new one replaces it.
     check_page_table_set(mm, address, slot, entry);
-    update(Command::PreserveAd, slot.known(), entry, caller);
+    update(command, slot.known(), entry, caller);
 }
 
 /// Whether Xen would refuse `entry` above level 1 because it maps a large page; reports it.

@@ -128,8 +128,10 @@ play_frames()
 	keep_busy
 	still_busy
 	pages=$(ask pages)
+	backend=$(mmstress facts | sed -n 's/.*PV MMU: //p')
 	xl pause $guest
-	said=$(/guest/frames "$(xl domid $guest)" 1 "$pages" 2>&1) || fail "$said"
+	said=$(timeout 1200 /guest/frames "$(xl domid $guest)" 1 "$pages" "$backend" 2>&1) ||
+		fail "${said:-no end}"
 	note "$said"
 	xl unpause $guest
 	still_busy
