@@ -24,7 +24,7 @@ use crate::multicall::{
 };
 use crate::p2m;
 use crate::platform::{
-    die,
+    die_refused,
     direct_of,
     is_table_pinned,
     kernel_ro,
@@ -118,8 +118,14 @@ pub(crate) fn release_table(pfn: Pfn, level: Level, caller: Caller) {
 /// Context: start of day.
 #[init_text]
 pub(crate) fn pin_early(level: Level, pfn: Pfn) {
-    if mmuext_op(ExtOp::pin(level, mfn_of_table(pfn))).is_err() {
-        die(c"Xen refused to pin a page table");
+    let mfn = mfn_of_table(pfn);
+    if let Err(error) = mmuext_op(ExtOp::pin(level, mfn)) {
+        die_refused(
+            c"Xen refused to pin a page table",
+            c"mmuext_op",
+            mfn.raw(),
+            error,
+        );
     }
 }
 
@@ -128,8 +134,14 @@ pub(crate) fn pin_early(level: Level, pfn: Pfn) {
 /// Context: start of day.
 #[init_text]
 pub(crate) fn unpin_early(pfn: Pfn) {
-    if mmuext_op(ExtOp::unpin(mfn_of_table(pfn))).is_err() {
-        die(c"Xen refused to unpin a page table");
+    let mfn = mfn_of_table(pfn);
+    if let Err(error) = mmuext_op(ExtOp::unpin(mfn)) {
+        die_refused(
+            c"Xen refused to unpin a page table",
+            c"mmuext_op",
+            mfn.raw(),
+            error,
+        );
     }
 }
 

@@ -18,7 +18,7 @@ use crate::entry::{
 };
 use crate::frame::Mfn;
 use crate::platform::{
-    die,
+    die_refused,
     dummy_page,
     fixed,
     fixmap_kind,
@@ -58,7 +58,12 @@ pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Ca
             error.errno(),
             caller,
         );
-        die(c"Xen refused a fixed mapping");
+        die_refused(
+            c"Xen refused a fixed mapping",
+            c"update_va_mapping",
+            page.raw(),
+            error,
+        );
     }
     if kind == FixmapKind::Vsyscall {
         // User mode has tables of its own for this page.

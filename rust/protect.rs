@@ -14,7 +14,7 @@ use crate::entry::{
 };
 use crate::frame::Mfn;
 use crate::platform::{
-    die,
+    die_refused,
     lookup,
     massage,
     phys,
@@ -23,7 +23,10 @@ use crate::platform::{
     Caller,
     VaFlush, //
 };
+use core::ffi::CStr;
 use kernel::macros::init_text;
+
+const CALL: &CStr = c"update_va_mapping";
 
 /// Gives the entry that maps `page` other flags; does nothing if the page is not mapped.
 ///
@@ -39,14 +42,13 @@ fn change(page: Vaddr, flags: impl FnOnce(MachineEntry) -> MachineEntry) {
     }
     let new = flags(old);
     if let Err(error) = update_va_mapping(page, new, VaFlush::None) {
-        refused(
-            c"update_va_mapping",
+        refused(CALL, page.raw(), new.raw(), error.errno(), Caller::here());
+        die_refused(
+            c"Xen refused to change the protection of a page",
+            CALL,
             page.raw(),
-            new.raw(),
-            error.errno(),
-            Caller::here(),
+            error,
         );
-        die(c"Xen refused to change the protection of a page");
     }
 }
 
@@ -72,8 +74,13 @@ pub(crate) fn writable(page: Vaddr) {
 #[init_text]
 pub(crate) fn set_early(page: Vaddr, protection: Protection, flush: VaFlush) {
     let entry = convert::to_machine(PseudoEntry::new(phys(page).pfn(), protection));
-    if update_va_mapping(page, entry, flush).is_err() {
-        die(c"Xen refused to map a page of the kernel");
+    if let Err(error) = update_va_mapping(page, entry, flush) {
+        die_refused(
+            c"Xen refused to map a page of the kernel",
+            CALL,
+            page.raw(),
+            error,
+        );
     }
 }
 
@@ -83,7 +90,12 @@ pub(crate) fn set_early(page: Vaddr, protection: Protection, flush: VaFlush) {
 #[init_text]
 pub(crate) fn map_machine_early(page: Vaddr, mfn: Mfn, protection: Protection) {
     let entry = MachineEntry::new(mfn, massage(protection));
-    if update_va_mapping(page, entry, VaFlush::PageLocal).is_err() {
-        die(c"Xen refused to map a machine frame");
+    if let Err(error) = update_va_mapping(page, entry, VaFlush::PageLocal) {
+        die_refused(
+            c"Xen refused to map a machine frame",
+            CALL,
+            page.raw(),
+            error,
+        );
     }
 }

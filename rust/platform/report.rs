@@ -2,7 +2,11 @@
 
 //! What the administrator is told, on the console and in the log.
 
-use crate::platform::Caller;
+use crate::platform::{
+    die,
+    Caller,
+    XenError, //
+};
 use core::ffi::CStr;
 use kernel::bindings;
 use kernel::str::CStrExt as _;
@@ -95,6 +99,29 @@ pub(crate) fn refused(what: &'static CStr, target: usize, value: usize, error: i
             by.0 as *const u8,
         );
     }
+}
+
+/// Stops a boot that cannot go on, because Xen refused `call` on `target`.
+///
+/// Xen's own console has it as well: Linux may not have any yet.
+#[cold]
+pub(crate) fn die_refused(
+    message: &'static CStr,
+    call: &'static CStr,
+    target: usize,
+    error: XenError,
+) -> ! {
+    // SAFETY: The format fits the arguments.
+    unsafe {
+        bindings::xen_raw_printk(
+            c"xen_pv_mmu: %s: %s of %#lx returned %ld\n".as_char_ptr(),
+            message.as_char_ptr(),
+            call.as_char_ptr(),
+            target,
+            error.errno(),
+        );
+    }
+    die(message)
 }
 
 /// Writes to Xen's own console, which works from the first instruction on.

@@ -50,6 +50,12 @@ class Judge(unittest.TestCase):
                 log = "\n".join(line for line in GOOD.splitlines() if marker not in line)
                 self.assertTrue(any(text.startswith("never printed") for text in problems(log)))
 
+    def test_a_machine_that_dies_has_to_say_why(self):
+        dying = replace(MACHINE, dies=r"refused: -\d+$")
+        crash = "(XEN) Hardware Dom0 crashed: 'noreboot' set - not rebooting.\n"
+        self.assertEqual(problems("refused: -1\n" + crash, dying), [])
+        self.assertEqual(problems(crash, dying), [r"never printed: refused: -\d+$"])
+
     def test_no_test_passed_is_not_done(self):
         self.assertTrue(problems(GOOD.replace("PVMMU: PASS", "x").replace("pass=2", "pass=0")))
 

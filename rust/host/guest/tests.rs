@@ -8,6 +8,7 @@ mod refused;
 mod remap;
 
 use crate::addr::Maddr;
+use crate::alloc::pin_early;
 use crate::entry::MachineEntry;
 use crate::frame::{
     P2mEntry,
@@ -22,6 +23,7 @@ use crate::guest::{
     Process,
     PAGE, //
 };
+use crate::level::Level;
 use crate::multicall::{
     Batch,
     Issue, //
@@ -38,6 +40,10 @@ use crate::platform::{
     OwnedPage,
     SharedP2m,
     StartInfo, //
+};
+use std::panic::{
+    catch_unwind,
+    AssertUnwindSafe, //
 };
 use xen_model::{
     Errno,
@@ -296,6 +302,24 @@ fn batches_larger_than_the_queue_reach_xen() {
     assert_eq!((work.mmu_updates, work.mmuext_ops), (1000, 143));
     assert_eq!(slot.read(), software(slot.read(), 999));
     assert!(work.world_entries < 40, "{} entries", work.world_entries);
+    drop(page);
+    guest.assert_sound();
+}
+
+#[test]
+fn a_refusal_that_ends_the_boot_names_call_target_and_result() {
+    let guest = Guest::boot(GuestConfig::dom0(3000));
+    let page = OwnedPage::zeroed().unwrap();
+    let mfn = p2m::mfn_of(page.pfn()).unwrap();
+    // The page is mapped writable.
+    let boot = catch_unwind(AssertUnwindSafe(|| pin_early(Level::L4, page.pfn())));
+    assert!(boot.is_err());
+    let expected = format!(
+        "Xen refused to pin a page table: mmuext_op of {:#x} returned {}",
+        mfn.raw(),
+        -(Errno::EINVAL.0 as isize)
+    );
+    assert_eq!(guest.complaints(), [expected]);
     drop(page);
     guest.assert_sound();
 }

@@ -5,7 +5,8 @@
 use crate::platform::{
     host,
     Caller,
-    ReadMostly, //
+    ReadMostly,
+    XenError, //
 };
 use kernel::log::{
     self,
@@ -54,6 +55,20 @@ pub(crate) fn refused(what: &'static CStr, target: usize, value: usize, error: i
     let what = what.to_string_lossy();
     let text = format!("{what} of {target:#x} <- {value:#x} failed: {error}");
     log::push(Level::Info, &text);
+}
+
+/// Stops a boot that cannot go on, because Xen refused `call` on `target`.
+#[cold]
+pub(crate) fn die_refused(
+    message: &'static CStr,
+    call: &'static CStr,
+    target: usize,
+    error: XenError,
+) -> ! {
+    let (step, call) = (message.to_string_lossy(), call.to_string_lossy());
+    let text = format!("{step}: {call} of {target:#x} returned {}", error.errno());
+    log::push(Level::Warning, &text);
+    die(message)
 }
 
 /// Writes to Xen's own console.
