@@ -37,6 +37,7 @@ use crate::multicall::{
 use crate::p2m;
 use crate::platform::{
     check_page_table_clear,
+    stats,
     Caller,
     Command,
     KnownSlot,
@@ -94,6 +95,7 @@ impl Run {
         caller: Caller,
         change: impl Fn(MachineEntry) -> Option<MachineEntry>,
     ) {
+        stats::count_avoided_traps(self.count);
         let start = p2m::machine_address(self.first.vaddr());
         let mut batch = Batch::open(issue, caller);
         for (place, slot) in self.slots().enumerate() {
@@ -107,6 +109,7 @@ impl Run {
     #[inline(always)]
     fn clear_known(self, first: KnownSlot, caller: Caller) {
         if self.count == 1 && self.first.read().raw() & bits::UFFD_WP == 0 {
+            stats::count_avoided_traps(1);
             return set::update(Command::Normal, first, MachineEntry::EMPTY, caller);
         }
         // A marker takes the place of a page that userfaultfd watches for writes, by code that

@@ -60,6 +60,8 @@ counters! {
     FlushPage = "tlb page_flushed",
     FlushCpus = "tlb cpus_flushed",
     P2mChange = "p2m mapping_changed",
+    /// Entries that a hypercall changed where an instruction would have trapped.
+    TrapAvoided = "trap avoided",
 }
 
 /// Lengths of arrays, by their logarithm: 1, 2 to 3, 4 to 7 and so on, and the last for all beyond.
@@ -127,6 +129,14 @@ fn is_counting() -> bool {
 pub(crate) fn count(counter: Counter) {
     if is_counting() {
         COUNTS.add(counter as usize, 1);
+    }
+}
+
+/// Counts entries of live tables that a hypercall changes in the place of instructions that trap.
+#[inline(always)]
+pub(crate) fn count_avoided_traps(entries: usize) {
+    if is_counting() {
+        COUNTS.add(Counter::TrapAvoided as usize, entries);
     }
 }
 

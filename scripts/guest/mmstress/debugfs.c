@@ -213,6 +213,8 @@ static void check_counts(const char *text)
 	must_count(text, "table made", 1);
 	must_count(text, "table released", 1);
 	must_count(text, "tlb root_loaded", 1);
+	/* fork write-protects each page, and munmap clears its entry. */
+	must_count(text, "trap avoided", 2 * PAGES);
 	if (sum_of(text, "multicall_calls") !=
 	    counted(text, "hypercall multicall"))
 		fail("lengths of multicalls are not counted once each");
