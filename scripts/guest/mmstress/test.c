@@ -59,6 +59,7 @@ const struct test tests[] = {
 	{ "debugfs-p2m", test_debugfs_p2m, 0, "ranges without gaps" },
 	{ "debugfs-stats", test_debugfs_stats, TEST_SINGLE, "counters on and off" },
 	{ "debugfs-tables", test_debugfs_tables, 0, "all of them pinned" },
+	{ "trace-events", test_trace_events, TEST_SINGLE, "what a process does is traced" },
 	{ "static-call", test_static_call, TEST_SINGLE, "a sample module" },
 	{ "pgtable-dump", test_pgtable_dump, TEST_SINGLE, "a sample module" },
 	{ "wx", test_wx, TEST_LAST, "no page writable and executable" },

@@ -56,6 +56,7 @@ void test_debugfs_ops(void);
 void test_debugfs_p2m(void);
 void test_debugfs_stats(void);
 void test_debugfs_tables(void);
+void test_trace_events(void);
 void test_static_call(void);
 void test_pgtable_dump(void);
 void test_wx(void);
