@@ -227,6 +227,22 @@ play_grown()
 	note "$(ask memory) kB"
 }
 
+# The p2m list, with frames of the guest in it, and the page tables of init.
+play_viewer()
+{
+	need_guest
+	insmod /lib/modules/pgtable_dump.ko
+	python3 /guest/viewer 1 >$state/drawn 2>&1 || fail "$(tail -n 1 $state/drawn)"
+	rmmod pgtable_dump
+	for kind in local foreign identity; do
+		grep -q "^ *$kind [1-9]" $state/drawn || fail "no $kind frames"
+	done
+	mappings=$(grep -c "" /proc/1/maps)
+	[ "$(grep -c "  <- 0x" $state/drawn)" = "$mappings" ] ||
+		fail "init has $mappings mappings, drawn are: $(grep -c "  <- 0x" $state/drawn)"
+	note "$mappings mappings"
+}
+
 play_shutdown()
 {
 	need_guest
