@@ -7,12 +7,13 @@
 //! hypercalls go to `xen_model`. The modules above are compiled as they are. `ops`, the edge to
 //! C, is not: `guest` calls the modules in its place, in the way the kernel's generic code would.
 //!
-//! There is nothing to link against: the crate is its tests.
+//! There is nothing to link against: the crate is its tests. Fuzz targets get [`fuzz`].
 
-// Said in this way because cargo-mutants passes over what is for `test` alone.
-#![cfg(any(test, miri))]
+#![cfg(any(test, fuzzing))]
 // In the kernel, `ops` uses all there is, and the build says what nobody uses.
 #![allow(dead_code)]
+// Some is there for tests only.
+#![cfg_attr(fuzzing, allow(unused_imports, unused_macros))]
 
 mod addr;
 mod alloc;
@@ -33,9 +34,14 @@ mod p2m;
 mod pin;
 #[path = "host/platform/mod.rs"]
 mod platform;
+#[path = "host/properties/mod.rs"]
+mod properties;
 mod protect;
 mod remap;
 mod runs;
 mod set;
 mod tlb;
 mod walk;
+
+#[cfg(fuzzing)]
+pub use properties::fuzz;

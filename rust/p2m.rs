@@ -73,18 +73,20 @@ pub(crate) fn word(pfn: Pfn) -> P2mWord {
 /// The part of [`word`] for frames without a local machine frame (`get_phys_to_machine()`).
 #[cold]
 pub(crate) fn special_word(pfn: Pfn) -> P2mWord {
-    let Some(word) = p2m_load(pfn) else {
+    if p2m_load(pfn).is_none() {
         return if pfn.raw() < xen_max_p2m_pfn.get() {
             check_extra_memory(pfn)
         } else {
             P2mWord::identity(pfn)
         };
-    };
-    // "Missing" and "identity" look the same in the list; the page they are in tells them apart.
-    match leaf_slot(pfn) {
-        Some(slot) if Shared::of_leaf(slot) == Some(Shared::Identity) => P2mWord::identity(pfn),
-        _ => word,
     }
+    // "Missing" and "identity" look the same in the list; the page they are in tells them apart.
+    if leaf_slot(pfn).and_then(Shared::of_leaf) == Some(Shared::Identity) {
+        return P2mWord::identity(pfn);
+    }
+    // Only now: a word read before could be that of a shared page of identity frames, which
+    // another CPU has replaced since.
+    p2m_load(pfn).unwrap_or(P2mWord::MISSING)
 }
 
 /// Returns the entry of level 1 that maps the word of `pfn`.

@@ -8,7 +8,7 @@ fn main() {
     let faults = "CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION";
     let debugfs = "CONFIG_XEN_PV_MMU_RUST_DEBUGFS";
 
-    println!("cargo::rustc-check-cfg=cfg({tests}, {faults}, {debugfs})");
+    println!("cargo::rustc-check-cfg=cfg({tests}, {faults}, {debugfs}, fuzzing)");
     println!("cargo::rustc-cfg={tests}");
     println!("cargo::rustc-cfg={debugfs}");
     println!("cargo::rerun-if-changed=build.rs");

@@ -16,6 +16,7 @@ use crate::entry::{
     PseudoEntry, //
 };
 use crate::frame::{
+    Mfn,
     P2mWord,
     Pfn, //
 };
@@ -59,7 +60,7 @@ pub(crate) struct CannotGrow;
 pub(crate) struct List {
     /// The tree of frame lists, unless the toolstack does without.
     pub(crate) tree: Option<Tree>,
-    /// Number of frames up to the last one that the list has a page of its own for.
+    /// Number of frames up to the last one that the list has a page of its own for, as published.
     pub(crate) last_frame: usize,
 }
 
@@ -89,20 +90,21 @@ pub(crate) fn set_last_frame(frames: usize) {
     with_list(|list| list.last_frame = frames);
 }
 
-/// A change of how the list is mapped: the generation is odd while this exists.
+/// A change of how the list is mapped, or of how long it is: the generation is odd while this
+/// exists.
 ///
 /// # Invariants
 ///
 /// The lock of the list is held.
 struct Update<'list> {
-    _list: &'list mut List,
+    list: &'list mut List,
 }
 
 impl<'list> Update<'list> {
     fn begin(list: &'list mut List) -> Self {
         SharedP2m::next_generation();
         // INVARIANT: A `List` is only reached with its lock held.
-        Self { _list: list }
+        Self { list }
     }
 
     /// Sets an entry of a table that maps the list, and forgets what TLBs know of `page`.
@@ -117,6 +119,19 @@ impl<'list> Update<'list> {
             batch.ext(ExtOp::flush_page_all(page));
         }
         slot.read().mfn() == entry.mfn()
+    }
+
+    /// Notes that the word of `pfn` is in `leaf` now, a page of the list's own.
+    fn add_leaf(&mut self, pfn: Pfn, leaf: Mfn) {
+        if let Some(tree) = &mut self.list.tree {
+            tree.set_leaf(pfn, leaf);
+        }
+        // The toolstack asks for the length when it maps the list, which it does again when it
+        // sees another generation.
+        if pfn.raw() >= self.list.last_frame {
+            self.list.last_frame = layout::round_to_leaves(pfn.raw() + 1);
+            SharedP2m::set_nr_frames(self.list.last_frame);
+        }
     }
 }
 
@@ -137,14 +152,7 @@ pub(crate) fn grow(pfn: Pfn) -> Result<(), CannotGrow> {
     // allocated on resume.
     own_middle(pfn)?;
     own_table(pfn)?;
-    own_leaf(pfn)?;
-    with_list(|list| {
-        if pfn.raw() >= list.last_frame {
-            list.last_frame = layout::round_to_leaves(pfn.raw() + 1);
-            SharedP2m::set_nr_frames(list.last_frame);
-        }
-    });
-    Ok(())
+    own_leaf(pfn)
 }
 
 /// Makes sure that the table of level 1 above the word for `pfn` is not a shared one.
@@ -217,13 +225,11 @@ fn own_leaf(pfn: Pfn) -> Result<(), CannotGrow> {
         if Shared::of_leaf(slot) != Some(shared) {
             return;
         }
-        if !Update::begin(list).set(slot, entry, p2m_word_address(pfn).page_start()) {
-            return;
+        let mut update = Update::begin(list);
+        if update.set(slot, entry, p2m_word_address(pfn).page_start()) {
+            update.add_leaf(pfn, leaf);
+            page.leak();
         }
-        if let Some(tree) = &mut list.tree {
-            tree.set_leaf(pfn, leaf);
-        }
-        page.leak();
     });
     match Shared::of_leaf(slot) {
         None => Ok(()),

@@ -6,6 +6,7 @@ use crate::addr::Vaddr;
 use crate::frame::Pfn;
 use crate::platform::{
     Early,
+    Interleaver,
     MmState,
     PagePool,
     PageState,
@@ -69,8 +70,10 @@ pub(crate) struct Host {
     pub(crate) mms: RefCell<Vec<Option<MmState>>>,
     /// How many locks of tables are held.
     pub(super) table_locks: Cell<u32>,
-    /// Locks of the kernel and of statics that are held, in order.
-    pub(super) locks: RefCell<Vec<&'static str>>,
+    /// Locks of the kernel and of statics that are held, and by which CPU, in order.
+    locks: RefCell<Vec<(u32, &'static str)>>,
+    /// Who lets CPUs run at the same time.
+    pub(super) interleaver: RefCell<Option<Rc<dyn Interleaver>>>,
     /// Whether stores to tables that Xen emulates are meant.
     pub(super) emulation_is_meant: Cell<bool>,
     /// Where statics that are tables were put.
@@ -136,6 +139,7 @@ impl Host {
             mms: RefCell::new(vec![Some(MmState::kernel())]),
             table_locks: Cell::new(0),
             locks: RefCell::default(),
+            interleaver: RefCell::default(),
             emulation_is_meant: Cell::new(false),
             static_tables: RefCell::default(),
             refusals: RefCell::default(),
@@ -171,22 +175,24 @@ impl Host {
     /// Takes a lock of this name.
     pub(super) fn lock(&self, name: &'static str) {
         let mut held = self.locks.borrow_mut();
-        assert!(!held.contains(&name), "{name} is taken twice");
+        let is_held = held.iter().any(|(_, other)| *other == name);
+        assert!(!is_held, "{name} is taken twice");
         let rank = |name: &str| RANKS.iter().position(|ranked| *ranked == name);
-        for other in held.iter() {
+        for (_, other) in held.iter().filter(|(cpu, _)| *cpu == self.this_cpu()) {
             let in_order = match (rank(other), rank(name)) {
                 (Some(outer), Some(inner)) => outer < inner,
                 _ => true,
             };
             assert!(in_order, "{name} is taken with {other} held");
         }
-        held.push(name);
+        held.push((self.this_cpu(), name));
     }
 
     /// Releases a lock of this name.
     pub(super) fn unlock(&self, name: &'static str) {
         let mut held = self.locks.borrow_mut();
-        match held.iter().rposition(|other| *other == name) {
+        let holder = (self.this_cpu(), name);
+        match held.iter().rposition(|other| *other == holder) {
             Some(at) => drop(held.remove(at)),
             None => panic!("{name} is released and was not taken"),
         }
@@ -202,7 +208,15 @@ impl Host {
             self.this_cpu()
         );
         let locks = self.locks.borrow();
-        assert!(locks.is_empty(), "sleeping with {locks:?} held");
+        let is_holder = locks.iter().any(|(cpu, _)| *cpu == self.this_cpu());
+        assert!(!is_holder, "sleeping with {locks:?} held");
+    }
+
+    /// Whether the running CPU holds the lock of this name.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        let held = self.locks.borrow();
+        held.iter()
+            .any(|(cpu, other)| *cpu == self.this_cpu() && *other == name)
     }
 
     /// Panics unless locks are released and CPUs are at rest.

@@ -42,6 +42,7 @@ fn model_ext(host: &Host, op: &ExtOp) -> MmuExtOp {
 /// Applies `updates` in order until one fails; `domid` owns the frames that are mapped.
 pub(crate) fn mmu_update(updates: &mut [MmuUpdate], domid: usize) -> Result<(), (XenError, usize)> {
     let host = host();
+    host.step();
     let updates: Vec<_> = updates.iter().map(model_update).collect();
     let mut machine = host.machine.borrow_mut();
     let outcome = machine.mmu_update(host.vcpu(), &updates, domid as u32);
@@ -56,6 +57,7 @@ pub(crate) fn mmu_update_one(update: MmuUpdate) -> Result<(), XenError> {
 /// Applies a single extended operation.
 pub(crate) fn mmuext_op(op: ExtOp) -> Result<(), XenError> {
     let host = host();
+    host.step();
     let op = model_ext(&host, &op);
     let mut machine = host.machine.borrow_mut();
     to_result(&machine.mmuext_op(host.vcpu(), &[op], DOMID_SELF as u32))
@@ -68,6 +70,7 @@ pub(crate) fn update_va_mapping(
     flush: VaFlush,
 ) -> Result<(), XenError> {
     let host = host();
+    host.step();
     let mut machine = host.machine.borrow_mut();
     let (va, val) = (page.raw() as u64, entry.raw() as u64);
     let result = machine.update_va_mapping(host.vcpu(), va, val, flush.bits() as u64);
@@ -118,6 +121,7 @@ fn carry_out(host: &Host, machine: &mut Machine, call: &Call) -> isize {
 /// Issues `calls` in one go; their results are in them afterwards.
 pub(crate) fn multicall(calls: &mut [Call]) -> Result<(), XenError> {
     let host = host();
+    host.step();
     assert!(
         host.state().irqs_off,
         "the queue is issued with interrupts on"
@@ -142,6 +146,7 @@ pub(crate) fn multicall(calls: &mut [Call]) -> Result<(), XenError> {
 /// Issues a single queued call directly.
 pub(crate) fn single_call(call: &mut Call) {
     let host = host();
+    host.step();
     assert!(
         host.state().irqs_off,
         "the queue is issued with interrupts on"
@@ -169,6 +174,7 @@ pub(crate) fn exchange(
     address_bits: u32,
 ) -> Option<bool> {
     let host = host();
+    host.step();
     let given: Vec<u64> = frames_in.iter().map(|frame| *frame as u64).collect();
     let mut wanted: Vec<u64> = frames_out.iter().map(|frame| *frame as u64).collect();
     let outcome = host.machine.borrow_mut().exchange(

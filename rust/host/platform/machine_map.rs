@@ -77,6 +77,7 @@ pub(crate) fn p2m_load(pfn: Pfn) -> Option<P2mWord> {
 
 /// Stores the word for `pfn` if its part of the list is writable.
 pub(crate) fn p2m_try_store(pfn: Pfn, word: P2mWord) -> bool {
+    host().step();
     pfn.raw() < P2M_SIZE.get() && try_store(p2m_word_address(pfn), word.raw())
 }
 

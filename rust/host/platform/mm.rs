@@ -115,10 +115,7 @@ impl Mm {
     /// Runs `section` with the lock of the page tables held.
     pub(crate) fn with_page_table_lock<R>(self, section: impl FnOnce() -> R) -> R {
         let _preempt = PreemptOff::new();
-        host().lock(self.lock_name());
-        let ret = section();
-        host().unlock(self.lock_name());
-        ret
+        host().with_lock(self.lock_name(), section)
     }
 }
 
@@ -137,8 +134,7 @@ impl TableLock {
     pub(crate) fn lock(page: TablePage, mm: Mm) -> Option<Self> {
         let host = host();
         let name = mm.lock_name();
-        let is_nested = host.locks.borrow().contains(&name);
-        assert!(is_nested, "tables are locked without {name}");
+        assert!(host.holds(name), "tables are locked without {name}");
         let was_locked = page.with_state(|state| std::mem::replace(&mut state.is_locked, true));
         assert!(!was_locked, "{:x?} is locked twice", page.pfn());
         host.table_locks.set(host.table_locks.get() + 1);
@@ -165,14 +161,14 @@ impl TableLock {
 /// Calls `visit` for the root table of every address space.
 pub(crate) fn for_each_root(mut visit: impl FnMut(Root)) {
     Mm::kernel().with_page_table_lock(|| {
-        host().lock("pgd_lock");
-        let roots: Vec<_> = host().mms.borrow()[1..]
-            .iter()
-            .flatten()
-            .map(|state| Root::from_table(state.root))
-            .collect();
-        roots.into_iter().for_each(&mut visit);
-        host().unlock("pgd_lock");
+        host().with_lock("pgd_lock", || {
+            let roots: Vec<_> = host().mms.borrow()[1..]
+                .iter()
+                .flatten()
+                .map(|state| Root::from_table(state.root))
+                .collect();
+            roots.into_iter().for_each(&mut visit);
+        });
     });
 }
 

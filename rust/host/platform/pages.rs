@@ -128,6 +128,7 @@ impl OwnedPage {
     #[track_caller]
     pub(crate) fn new() -> Option<Self> {
         let host = host();
+        host.step();
         if host.pool.borrow().is_up() {
             host.assert_may_sleep();
         }
@@ -160,7 +161,8 @@ impl OwnedPage {
     /// Copies the entries of `table`.
     pub(crate) fn copy_from(&mut self, table: Table) {
         for index in Index::all() {
-            self.set_entry(index, table.entry(index).read());
+            let at = table.entry(index).vaddr();
+            self.set_entry(index, MachineEntry::from_raw(load(at)));
         }
     }
 

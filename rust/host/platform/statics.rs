@@ -211,12 +211,11 @@ impl<T: 'static> IrqLock<T> {
     pub(crate) fn with<R>(&'static self, section: impl FnOnce(&mut T) -> R) -> R {
         let name = self.name.to_str().unwrap_or_default();
         let _irqs = IrqsOff::new();
-        host().lock(name);
-        // SAFETY: The lock is held, so that this is the only reference.
-        let state = unsafe { &mut *self.state.get() };
-        assert!(state.is_ready, "{name} is used before it is initialised");
-        let ret = section(&mut state.data);
-        host().unlock(name);
-        ret
+        host().with_lock(name, || {
+            // SAFETY: The lock is held, so that this is the only reference.
+            let state = unsafe { &mut *self.state.get() };
+            assert!(state.is_ready, "{name} is used before it is initialised");
+            section(&mut state.data)
+        })
     }
 }

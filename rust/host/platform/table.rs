@@ -72,6 +72,7 @@ impl Slot {
     /// Returns the entry.
     #[track_caller]
     pub(crate) fn read(self) -> MachineEntry {
+        host().step();
         MachineEntry::from_raw(load(self.0))
     }
 
@@ -295,6 +296,7 @@ pub(crate) fn lookup_level2(vaddr: Vaddr) -> Option<Slot> {
 
 fn slot_for(vaddr: Vaddr, level: xen_model::Level) -> Option<Slot> {
     let host = host();
+    host.step();
     let table = host.table_for(vaddr, level)?;
     let pfn = host.machine.borrow().m2p(table)?;
     let table = Table(direct_of(Pfn::new(pfn as usize)));

@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A guest whose p2m list changes, and the plain map that it has to agree with.
+
+use crate::addr::Index;
+use crate::entry::MachineEntry;
+use crate::frame::{
+    Mfn,
+    P2mEntry,
+    P2mWord,
+    Pfn, //
+};
+use crate::guest::{
+    Guest,
+    GuestConfig, //
+};
+use crate::p2m;
+use crate::p2m::build::Shared;
+use crate::p2m::{
+    grow,
+    layout, //
+};
+use crate::platform::{
+    direct_of,
+    kernel_rw,
+    load,
+    lookup_level2,
+    p2m_word_address,
+    store_page,
+    update_va_mapping,
+    xen_max_p2m_pfn,
+    OwnedPage,
+    SharedP2m,
+    StartInfo,
+    Table,
+    VaFlush, //
+};
+use crate::properties::view::Watch;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use xen_model::{
+    Call,
+    Errno, //
+};
+
+/// Pages that the domain may have beyond those that it starts with.
+const ROOM: u64 = 600;
+
+/// A change of the list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Operation {
+    /// `p2m::set()`: the list grows if it has to.
+    Set(Place, Kind),
+    /// `p2m::try_set()`: the list stays as large as it is.
+    TrySet(Place, Kind),
+    /// `grow::grow()`.
+    Grow(Place),
+    /// A page of memory is given back to Xen.
+    BalloonOut,
+    /// A page that was given back gets another frame.
+    BalloonIn,
+    /// Memory is added, or taken away again, where there was none at start of day.
+    Hotplug(Place),
+    /// The tree of frame lists is filled in again, as after a resume.
+    Refresh,
+    /// The allocation of this number, from 0, fails during the next operation.
+    Shortage(u8),
+    /// Xen refuses the change of an entry of this number, from 0, during the next operation.
+    Refusal(u8),
+}
+
+/// What a word is to say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Foreign(u16),
+    Identity,
+    Missing,
+}
+
+/// A border of the list that things happen near to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Border {
+    Begin,
+    EndOfMemory,
+    EndOfPages,
+    EndOfTable,
+    EndOfList,
+}
+
+impl Border {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::EndOfMemory,
+        Self::EndOfPages,
+        Self::EndOfTable,
+        Self::EndOfList,
+        Self::Begin,
+    ];
+}
+
+/// A frame, so many behind a border or, if negative, before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place(pub(crate) Border, pub(crate) i16);
+
+impl Place {
+    /// Returns the frame.
+    pub(crate) fn pfn(self) -> Pfn {
+        let border = match self.0 {
+            Border::Begin => 0,
+            Border::EndOfMemory => StartInfo::nr_pages(),
+            Border::EndOfPages => grow::with_list(|list| list.last_frame),
+            Border::EndOfTable => layout::FRAMES_PER_MIDDLE,
+            Border::EndOfList => xen_max_p2m_pfn.get(),
+        };
+        Pfn::new(border.saturating_add_signed(self.1.into()))
+    }
+}
+
+/// What a list has to say.
+pub(crate) struct Map {
+    /// The frames of the pages of start of day.
+    frames: Vec<Mfn>,
+    /// What changed since.
+    changed: BTreeMap<Pfn, P2mEntry>,
+}
+
+impl Map {
+    /// Returns what the list has to say of `pfn`.
+    pub(crate) fn get(&self, pfn: Pfn) -> P2mEntry {
+        let at_first = || match self.frames.get(pfn.raw()) {
+            Some(mfn) => P2mEntry::Local(*mfn),
+            None if pfn.raw() < layout::round_to_leaves(self.frames.len()) => P2mEntry::Missing,
+            None => P2mEntry::Identity,
+        };
+        self.changed.get(&pfn).copied().unwrap_or_else(at_first)
+    }
+
+    /// Returns the frames from `start` on that were changed since start of day.
+    pub(crate) fn changed_behind(&self, start: Pfn) -> impl Iterator<Item = (Pfn, P2mEntry)> + '_ {
+        self.changed
+            .range(start..)
+            .map(|(pfn, entry)| (*pfn, *entry))
+    }
+
+    fn set(&mut self, pfn: Pfn, entry: P2mEntry) {
+        self.changed.insert(pfn, entry);
+    }
+}
+
+/// A guest, and what its list has to say.
+pub(crate) struct List {
+    guest: Guest,
+    expected: Rc<RefCell<Map>>,
+    watch: Watch,
+    /// Pages of start of day that have no frame now.
+    given_back: Vec<Pfn>,
+    /// Pages behind those of start of day that have a frame.
+    added: Vec<Pfn>,
+    shortage: Option<u8>,
+    refusal: Option<u8>,
+    /// Free pages, and pages that the list has for itself, at the beginning.
+    before: (usize, usize),
+}
+
+impl List {
+    /// Boots a guest.
+    pub(crate) fn boot(mut config: GuestConfig) -> Self {
+        config.domain.max_pages = config.domain.nr_pages + ROOM;
+        let guest = Guest::boot(config);
+        let frames = {
+            let machine = guest.host().machine.borrow();
+            let start = machine.start_of_day(guest.host().domain);
+            let frames = start.frames.iter().map(|mfn| Mfn::new(mfn.0 as usize));
+            frames.collect()
+        };
+        let expected = Rc::new(RefCell::new(Map {
+            frames,
+            changed: BTreeMap::new(),
+        }));
+        let watch = Watch::begin(&guest, Rc::clone(&expected));
+        let before = (guest.snapshot().nr_free, nr_own_pages());
+        Self {
+            guest,
+            expected,
+            watch,
+            given_back: Vec::new(),
+            added: Vec::new(),
+            shortage: None,
+            refusal: None,
+            before,
+        }
+    }
+
+    /// Returns the guest.
+    pub(crate) fn guest(&self) -> &Guest {
+        &self.guest
+    }
+
+    /// From now on the list may say `entry` of `pfn`, and has to in the end.
+    pub(crate) fn expect(&mut self, pfn: Pfn, entry: P2mEntry) {
+        self.watch.allow(pfn);
+        self.expected.borrow_mut().set(pfn, entry);
+    }
+
+    /// Returns what the list has to say of `pfn`.
+    pub(crate) fn expected(&self, pfn: Pfn) -> P2mEntry {
+        self.expected.borrow().get(pfn)
+    }
+
+    /// Carries out an operation, and checks what it says of itself and what it has left.
+    pub(crate) fn apply(&mut self, operation: Operation) {
+        let touched = match operation {
+            Operation::Shortage(number) => {
+                self.shortage = Some(number);
+                return;
+            }
+            Operation::Refusal(number) => {
+                self.refusal = Some(number);
+                return;
+            }
+            Operation::Set(place, kind) => self.set(place.pfn(), kind, true),
+            Operation::TrySet(place, kind) => self.set(place.pfn(), kind, false),
+            Operation::Grow(place) => self.grow(place.pfn()),
+            Operation::BalloonOut => self.balloon_out(),
+            Operation::BalloonIn => self.balloon_in(),
+            Operation::Hotplug(place) => self.hotplug(place.pfn()),
+            Operation::Refresh => {
+                p2m::tree::build();
+                Pfn::new(0)
+            }
+        };
+        self.disarm();
+        self.check_near(touched);
+        self.watch.look(&self.guest);
+    }
+
+    /// Has the next operation fail where it is asked to; returns whether it was asked to.
+    fn arm(&mut self, touched: Pfn) -> bool {
+        self.watch.allow(touched);
+        let host = self.guest.host();
+        let nth = |number: u8| {
+            let mut left = i32::from(number);
+            move || {
+                left -= 1;
+                left == -1
+            }
+        };
+        if let Some(number) = self.shortage {
+            let shortage = nth(number);
+            host.pool
+                .borrow_mut()
+                .set_shortage(Some(Box::new(shortage)));
+        }
+        if let Some(number) = self.refusal {
+            let mut is_nth = nth(number);
+            let injector = move |site: &xen_model::Site| {
+                (site.call == Call::MmuUpdate && is_nth()).then_some(Errno::EBUSY)
+            };
+            host.machine
+                .borrow_mut()
+                .set_injector(Some(Box::new(injector)));
+        }
+        self.shortage.is_some() || self.refusal.is_some()
+    }
+
+    fn disarm(&mut self) {
+        let host = self.guest.host();
+        host.pool.borrow_mut().set_shortage(None);
+        host.machine.borrow_mut().set_injector(None);
+        if self.refusal.take().is_some() {
+            self.guest.take_refusals();
+        }
+        self.shortage = None;
+    }
+
+    /// Whether `pfn` has a frame that would be lost if the list said something else.
+    fn is_in_use(&self, pfn: Pfn) -> bool {
+        matches!(self.expected(pfn), P2mEntry::Local(_))
+    }
+
+    fn set(&mut self, pfn: Pfn, kind: Kind, may_grow: bool) -> Pfn {
+        let entry = match kind {
+            _ if self.is_in_use(pfn) => self.expected(pfn),
+            Kind::Foreign(number) => P2mEntry::Foreign(Mfn::new(number.into())),
+            Kind::Identity => P2mEntry::Identity,
+            Kind::Missing => P2mEntry::Missing,
+        };
+        let is_beyond = pfn.raw() >= xen_max_p2m_pfn.get();
+        let may_fail = self.arm(pfn);
+        let was_shared = !is_beyond && shared_leaf(pfn).is_some();
+        let word = P2mWord::encode(pfn, entry);
+        let is_set = if may_grow {
+            p2m::set(pfn, word)
+        } else {
+            p2m::try_set(pfn, word)
+        };
+
+        if is_beyond {
+            assert_eq!(
+                is_set,
+                entry == P2mEntry::Missing,
+                "{pfn:x?} beyond the list"
+            );
+        } else if was_shared && !may_grow {
+            assert_eq!(
+                is_set,
+                entry == self.expected(pfn),
+                "{pfn:x?} in a shared page"
+            );
+        } else {
+            assert!(is_set || may_fail, "{pfn:x?} cannot be set to {entry:x?}");
+        }
+        if is_set && !is_beyond {
+            self.expected.borrow_mut().set(pfn, entry);
+        }
+        pfn
+    }
+
+    fn grow(&mut self, pfn: Pfn) -> Pfn {
+        let may_fail = self.arm(pfn);
+        let is_beyond = pfn.raw() >= xen_max_p2m_pfn.get();
+        let has_grown = grow::grow(pfn).is_ok();
+        assert!(has_grown || may_fail || is_beyond);
+        assert!(!(has_grown && is_beyond));
+        if has_grown {
+            assert_eq!(shared_leaf(pfn), None);
+            assert!(grow::with_list(|list| list.last_frame) > pfn.raw());
+        }
+        pfn
+    }
+
+    /// What the balloon driver does to give a page back.
+    fn balloon_out(&mut self) -> Pfn {
+        let Some(page) = OwnedPage::new() else {
+            return Pfn::new(0);
+        };
+        let pfn = page.leak().pfn();
+        let P2mEntry::Local(mfn) = self.expected(pfn) else {
+            panic!("{pfn:x?} was free without a frame");
+        };
+        self.watch.allow(pfn);
+        let unmapped = update_va_mapping(direct_of(pfn), MachineEntry::EMPTY, VaFlush::All);
+        assert_eq!(unmapped, Ok(()));
+        assert!(p2m::try_set(pfn, P2mWord::MISSING));
+        self.expected.borrow_mut().set(pfn, P2mEntry::Missing);
+        self.give_frame_back(mfn);
+        self.given_back.push(pfn);
+        pfn
+    }
+
+    /// What the balloon driver does to take a page back: it is in the direct map again.
+    fn balloon_in(&mut self) -> Pfn {
+        let Some(pfn) = self.given_back.pop() else {
+            return Pfn::new(0);
+        };
+        // The word lies in a page of the list's own: nothing is allocated for it.
+        let Some(mfn) = self.take_frame(pfn) else {
+            self.given_back.push(pfn);
+            return pfn;
+        };
+        let entry = MachineEntry::new(mfn, kernel_rw());
+        assert_eq!(
+            update_va_mapping(direct_of(pfn), entry, VaFlush::None),
+            Ok(())
+        );
+        store_page(direct_of(pfn), |index| pfn.raw() ^ index);
+        assert_eq!(load(direct_of(pfn).add(8 * 511)), pfn.raw() ^ 511);
+        drop(OwnedPage::from_leaked(Table::at(direct_of(pfn))));
+        pfn
+    }
+
+    /// Adds a frame behind memory, or takes it away.
+    fn hotplug(&mut self, pfn: Pfn) -> Pfn {
+        if pfn.raw() < StartInfo::nr_pages() {
+            return pfn;
+        }
+        if let Some(at) = self.added.iter().position(|added| *added == pfn) {
+            let P2mEntry::Local(mfn) = self.expected(pfn) else {
+                panic!("{pfn:x?} has lost its frame");
+            };
+            self.watch.allow(pfn);
+            assert!(p2m::try_set(pfn, P2mWord::MISSING));
+            self.expected.borrow_mut().set(pfn, P2mEntry::Missing);
+            self.give_frame_back(mfn);
+            self.added.swap_remove(at);
+        } else if self.take_frame(pfn).is_some() {
+            self.added.push(pfn);
+        }
+        pfn
+    }
+
+    /// Has Xen allocate a frame for `pfn`, and notes it in the list; gives it back if that fails.
+    fn take_frame(&mut self, pfn: Pfn) -> Option<Mfn> {
+        let may_fail = self.arm(pfn);
+        let host = self.guest.host();
+        let mut extent = [pfn.raw() as u64];
+        let done = host
+            .machine
+            .borrow_mut()
+            .populate_physmap(host.vcpu(), &mut extent, 0, 0);
+        if done == 0 {
+            return None;
+        }
+        let mfn = Mfn::new(extent[0] as usize);
+        let entry = P2mEntry::Local(mfn);
+        if !p2m::set(pfn, P2mWord::encode(pfn, entry)) {
+            assert!(may_fail || pfn.raw() >= xen_max_p2m_pfn.get());
+            self.give_frame_back(mfn);
+            return None;
+        }
+        self.expected.borrow_mut().set(pfn, entry);
+        Some(mfn)
+    }
+
+    fn give_frame_back(&self, mfn: Mfn) {
+        let host = self.guest.host();
+        let mut machine = host.machine.borrow_mut();
+        let done = machine.decrease_reservation(host.vcpu(), &[mfn.raw() as u64], 0);
+        assert_eq!(done, 1, "Xen does not take {mfn:x?} back");
+    }
+
+    /// Checks what the list says near `pfn`, and what it shares.
+    fn check_near(&self, pfn: Pfn) {
+        let first = pfn.raw().saturating_sub(2);
+        let start = layout::leaf_start(pfn);
+        let others = [start, start.add(511), start.add(512), Pfn::new(0)];
+        for pfn in (first..first + 5).map(Pfn::new).chain(others) {
+            self.check_word(pfn);
+        }
+        check_shared();
+        assert_eq!(SharedP2m::generation() % 2, 0);
+    }
+
+    fn check_word(&self, pfn: Pfn) {
+        let expected = self.expected(pfn);
+        assert_eq!(p2m::word(pfn).decode(), expected, "{pfn:x?}");
+        if let P2mEntry::Local(mfn) = expected {
+            assert_eq!(p2m::pfn_of(mfn), Some(pfn));
+        }
+    }
+
+    /// Checks the words of a page of the list.
+    fn check_leaf(&self, start: Pfn) {
+        self.check_word(start);
+        if shared_leaf(start).is_none() {
+            (1..layout::FRAMES_PER_LEAF).for_each(|word| self.check_word(start.add(word)));
+            return;
+        }
+        // All words say the same: so has the map.
+        let expected = self.expected(start);
+        let map = self.expected.borrow();
+        let end = start.add(layout::FRAMES_PER_LEAF);
+        let mut changed = map.changed_behind(start).take_while(|(pfn, _)| *pfn < end);
+        assert!(
+            changed.all(|(_, entry)| entry == expected),
+            "{start:x?} is shared"
+        );
+    }
+
+    /// Checks the whole list, and that no page was lost.
+    pub(crate) fn finish(mut self) {
+        self.shortage = None;
+        self.refusal = None;
+        while !self.given_back.is_empty() {
+            self.balloon_in();
+        }
+        self.watch.look(&self.guest);
+        for start in (0..xen_max_p2m_pfn.get()).step_by(layout::FRAMES_PER_LEAF) {
+            self.check_leaf(Pfn::new(start));
+        }
+        let after = (self.guest.snapshot().nr_free, nr_own_pages());
+        assert_eq!(
+            self.before.0 - after.0,
+            after.1 - self.before.1,
+            "pages are lost"
+        );
+        self.watch.end(&self.guest);
+        self.guest.assert_sound();
+    }
+}
+
+/// Returns which shared page the word of `pfn` lies in, if it does.
+pub(crate) fn shared_leaf(pfn: Pfn) -> Option<Shared> {
+    let (slot, is_level1) = crate::platform::lookup(p2m_word_address(pfn))?;
+    assert!(is_level1, "the list is mapped by a large page");
+    Shared::of_leaf(slot)
+}
+
+/// Counts the pages that the list has for itself: of words, of entries, and of the tree.
+fn nr_own_pages() -> usize {
+    let middles = (0..xen_max_p2m_pfn.get()).step_by(layout::FRAMES_PER_MIDDLE);
+    let of_middle = |start: usize| {
+        let start = Pfn::new(start);
+        let lacks_middle = grow::with_list(|list| {
+            let tree = list.tree.as_ref();
+            tree.is_none_or(|tree| tree.lacks_middle(start))
+        });
+        let has_table = match lookup_level2(p2m_word_address(start)) {
+            Some(slot) => {
+                let table = Table::in_frame(slot.read().mfn());
+                table.is_some_and(|table| Shared::of_table(table).is_none())
+            }
+            None => panic!("the list is not mapped at {start:x?}"),
+        };
+        let leaves = (0..layout::FRAMES_PER_MIDDLE)
+            .step_by(layout::FRAMES_PER_LEAF)
+            .filter(|leaf| has_table && shared_leaf(start.add(*leaf)).is_none());
+        usize::from(!lacks_middle) + usize::from(has_table) + leaves.count()
+    };
+    middles.map(of_middle).sum()
+}
+
+/// Panics unless the shared pages and tables are what they were made as.
+pub(crate) fn check_shared() {
+    for shared in [Shared::Missing, Shared::Identity] {
+        let (Some(page), Some(table)) = (shared.page(), shared.table()) else {
+            panic!("there is no {shared:?} page");
+        };
+        let first = table.entry(Index::FIRST).read();
+        for index in Index::all() {
+            assert_eq!(
+                page.entry(index).read().raw(),
+                usize::MAX,
+                "{shared:?} page"
+            );
+            assert_eq!(
+                table.entry(index).read().mfn(),
+                first.mfn(),
+                "{shared:?} table"
+            );
+        }
+        assert_eq!(Shared::of_leaf(table.entry(Index::FIRST)), Some(shared));
+    }
+}

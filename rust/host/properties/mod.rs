@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Properties: whatever is asked for, in whatever order, what has to hold does.
+//!
+//! Each has a plain description of what has to come out, which the backend is compared with on a
+//! booted guest. proptest, loom or a fuzzer decides what happens.
+
+mod batch;
+#[cfg(test)]
+mod convert;
+#[cfg(fuzzing)]
+pub mod fuzz;
+#[cfg(test)]
+mod growers;
+mod list;
+#[cfg(test)]
+mod p2m;
+#[cfg(test)]
+mod soak;
+mod view;
+
+/// Returns how a property is tried, in `cases` cases; one that fails is kept in `file`.
+#[cfg(test)]
+fn config(cases: u32, file: &'static str) -> proptest::test_runner::Config {
+    use proptest::test_runner::{
+        Config,
+        FileFailurePersistence, //
+    };
+    Config {
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(file))),
+        ..Config::with_cases(cases)
+    }
+}
+
+/// Returns the file for the cases of a property that have failed.
+#[cfg(test)]
+macro_rules! regressions {
+    ($name:literal) => {
+        concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/proptest-regressions/",
+            $name,
+            ".txt"
+        )
+    };
+}
+#[cfg(test)]
+use regressions;

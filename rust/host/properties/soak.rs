@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The properties for a long time.
+
+use crate::properties::batch;
+use crate::properties::growers::{
+    explore,
+    IN_PAGE,
+    IN_TABLE,
+    SET_IN_PAGE,
+    SET_IN_TABLE, //
+};
+use crate::properties::list::List;
+use crate::properties::p2m::{
+    guest,
+    operation, //
+};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{
+    Config,
+    TestRunner, //
+};
+
+/// What is to be done of a soak, and what was.
+struct Progress {
+    name: &'static str,
+    wanted: u64,
+    done: u64,
+    told: u64,
+}
+
+impl Progress {
+    /// Takes a `1 / share` part of the operations that all soaks are to do.
+    fn new(name: &'static str, share: u64) -> Self {
+        let all = std::env::var("XEN_PVMMU_SOAK").ok();
+        let all = all
+            .and_then(|all| all.parse::<u64>().ok())
+            .unwrap_or(100_000);
+        Self {
+            name,
+            wanted: all.div_ceil(share),
+            done: 0,
+            told: 0,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.done >= self.wanted
+    }
+
+    fn add(&mut self, operations: usize) {
+        self.done += operations as u64;
+        if self.is_done() || self.done - self.told >= 10_000 {
+            self.told = self.done;
+            println!(
+                "soak {}: {} of {} operations",
+                self.name, self.done, self.wanted
+            );
+        }
+    }
+}
+
+/// Draws values until enough operations are done; `run` says how many a value has taken.
+fn soak<S: Strategy>(mut progress: Progress, values: S, run: impl Fn(S::Value) -> usize) {
+    let mut runner = TestRunner::new(Config::default());
+    while !progress.is_done() {
+        match values.new_tree(&mut runner) {
+            Ok(tree) => progress.add(run(tree.current())),
+            Err(reason) => panic!("no value: {reason}"),
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes as long as it is told to"]
+fn soak_list() {
+    let operations = prop::collection::vec(operation(), 500..1500);
+    // Each of them has the toolstack read the list many times.
+    let progress = Progress::new("p2m-list", 50);
+    soak(progress, (guest(), operations), |(guest, operations)| {
+        let mut list = List::boot(guest);
+        operations
+            .iter()
+            .for_each(|operation| list.apply(*operation));
+        list.finish();
+        operations.len()
+    });
+}
+
+#[test]
+#[ignore = "takes as long as it is told to"]
+fn soak_batches() {
+    let steps = prop::collection::vec(batch::step(), 1000..10_000);
+    let progress = Progress::new("batches", 2);
+    soak(progress, (any::<u64>(), steps), |(seed, steps)| {
+        batch::check(seed, &steps);
+        steps.len()
+    });
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn soak_growers() {
+    let orders = explore(&SET_IN_PAGE, &IN_PAGE, 2) + explore(&SET_IN_TABLE, &IN_TABLE, 2);
+    println!("soak growers: {orders} of {orders} operations");
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the toolstack sees of a p2m list while it changes, in both of its forms.
+
+use crate::frame::{
+    P2mEntry,
+    P2mWord,
+    Pfn, //
+};
+use crate::guest::Guest;
+use crate::properties::list::Map;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use xen_model::{
+    shared_info,
+    DomainId,
+    ListView,
+    ListWatch,
+    Machine, //
+};
+
+/// Lists longer than this are not compared word by word between all units of work.
+const SHORT: u64 = 16384;
+
+/// Looks at the list between any two units of work of Xen.
+pub(crate) struct Watch {
+    domain: DomainId,
+    touched: Rc<RefCell<BTreeSet<Pfn>>>,
+    expected: Rc<RefCell<Map>>,
+    live: Rc<RefCell<ListWatch>>,
+}
+
+impl Watch {
+    /// Begins to look.
+    pub(crate) fn begin(guest: &Guest, expected: Rc<RefCell<Map>>) -> Self {
+        let domain = guest.host().domain;
+        let watch = Self {
+            domain,
+            touched: Rc::default(),
+            expected,
+            live: Rc::new(RefCell::new(ListWatch::new(domain))),
+        };
+        let (touched, expected) = (watch.touched.clone(), watch.expected.clone());
+        let live = watch.live.clone();
+        let interloper = move |machine: &mut Machine, _: &xen_model::Site| {
+            if let Err(error) = live.borrow_mut().look(machine) {
+                panic!("in the midst of a change: {error:x?}");
+            }
+            let is_short = word(machine, domain, shared_info::MAX_PFN) <= SHORT;
+            if is_short && word(machine, domain, shared_info::P2M_GENERATION) % 2 == 0 {
+                check_views(machine, domain, &expected.borrow(), &touched.borrow());
+            }
+        };
+        guest
+            .host()
+            .machine
+            .borrow_mut()
+            .set_interloper(Some(Box::new(interloper)));
+        watch
+    }
+
+    /// Lets the word of `pfn` be old or new until the next [`Self::look`].
+    pub(crate) fn allow(&self, pfn: Pfn) {
+        self.touched.borrow_mut().insert(pfn);
+    }
+
+    /// Looks at everything.
+    pub(crate) fn look(&self, guest: &Guest) {
+        let mut machine = guest.host().machine.borrow_mut();
+        assert_eq!(self.live.borrow_mut().look(&machine), Ok(()));
+        self.touched.borrow_mut().clear();
+        check_views(
+            &mut machine,
+            self.domain,
+            &self.expected.borrow(),
+            &BTreeSet::new(),
+        );
+    }
+
+    /// Ends it.
+    pub(crate) fn end(self, guest: &Guest) {
+        guest.host().machine.borrow_mut().set_interloper(None);
+    }
+}
+
+fn word(machine: &Machine, domain: DomainId, index: usize) -> u64 {
+    machine.frame_word(machine.shared_info(domain), index)
+}
+
+fn read(machine: &Machine, domain: DomainId) -> ListView {
+    match machine.read_list(domain) {
+        Ok(view) => view,
+        Err(error) => panic!("the toolstack cannot read the list: {error:x?}"),
+    }
+}
+
+/// Compares both forms of the list with `expected`, with the exception of `touched`.
+fn check_views(machine: &mut Machine, domain: DomainId, expected: &Map, touched: &BTreeSet<Pfn>) {
+    let linear = read(machine, domain);
+    let root = word(machine, domain, shared_info::P2M_CR3);
+    machine.set_shared_word(domain, shared_info::P2M_CR3, 0);
+    let tree = read(machine, domain);
+    machine.set_shared_word(domain, shared_info::P2M_CR3, root);
+
+    for (form, view) in [("linear list", linear), ("tree", tree)] {
+        for (pfn, &word) in view.words.iter().enumerate() {
+            let seen = P2mWord::from_raw(word as usize).decode();
+            let pfn = Pfn::new(pfn);
+            let expected = expected.get(pfn);
+            let is_right = match (seen, expected) {
+                // A shared page of identity frames says the same as one of missing frames.
+                (P2mEntry::Missing, P2mEntry::Identity) => true,
+                (seen, expected) => seen == expected,
+            };
+            assert!(
+                is_right || touched.contains(&pfn),
+                "the {form} says {seen:x?} of {pfn:x?}, not {expected:x?}"
+            );
+        }
+        // Behind what is published there are no frames.
+        let mut behind = expected.changed_behind(Pfn::new(view.words.len()));
+        let has_frames = behind.any(|(pfn, entry)| {
+            let has_frame = matches!(entry, P2mEntry::Local(_) | P2mEntry::Foreign(_));
+            has_frame && !touched.contains(&pfn)
+        });
+        assert!(!has_frames, "the {form} ends before the last frame");
+    }
+}
