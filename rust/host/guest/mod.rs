@@ -26,10 +26,12 @@
 mod boot;
 pub(crate) mod edge;
 pub(crate) mod generic;
+pub(crate) mod memory_setup;
 mod process;
 pub(crate) mod suites;
 mod tests;
 
+pub(crate) use boot::boot_with;
 pub(crate) use process::{
     Access,
     Process,

@@ -19,6 +19,10 @@ use crate::frame::{
 };
 use crate::guest::generic;
 use crate::level::Level;
+use crate::platform::memory_map::{
+    check_usable,
+    find_free, //
+};
 use crate::platform::{
     early,
     fixed,
@@ -60,7 +64,10 @@ impl FreeArea {
     /// Finds `bytes` of RAM that is free, and keeps it.
     pub(crate) fn find(bytes: usize) -> Option<Self> {
         let pages = pages_for(bytes);
-        let start = host().pool.borrow_mut().take_area(pages)?;
+        let host = host();
+        let is_free = |pfn| host.pool.borrow().is_free(Pfn::new(pfn));
+        let start = Pfn::new(find_free(bytes, is_free)?);
+        memblock_reserve(start.paddr(), bytes);
         Some(Self { start, pages })
     }
 
@@ -130,11 +137,12 @@ pub(crate) fn memblock_free(start: Paddr, bytes: usize) {
     pool.give(start.pfn(), pages_for(bytes));
 }
 
-/// Stops the boot if part of the area is not RAM in the E820 map: all of it is here.
+/// Stops the boot if part of the area is not RAM in the E820 map, and cannot be made so.
 pub(crate) fn check_e820_usable(start: Paddr, bytes: usize, component: &'static CStr) {
-    let end = start.pfn().raw() + pages_for(bytes);
+    let end = start.raw() + bytes;
     let nr_pages = host().pool.borrow().nr_pages();
-    assert!(end <= nr_pages, "{component:?} is not in RAM");
+    assert!(pages_for(end) <= nr_pages, "{component:?} is not in memory");
+    check_usable(&(start.raw()..end), component);
 }
 
 /// Returns what the p2m list will say of a frame of extra memory, before it covers it.

@@ -7,6 +7,7 @@ use crate::frame::Pfn;
 use crate::platform::{
     Early,
     Interleaver,
+    MemoryMap,
     MmState,
     PagePool,
     PageState,
@@ -72,6 +73,8 @@ pub(crate) struct Host {
     pub(super) table_locks: Cell<u32>,
     /// Locks of the kernel and of statics that are held, and by which CPU, in order.
     locks: RefCell<Vec<(u32, &'static str)>>,
+    /// Where the machine has RAM, if that is not everywhere.
+    pub(crate) memory_map: RefCell<Option<MemoryMap>>,
     /// Who lets CPUs run at the same time.
     pub(super) interleaver: RefCell<Option<Rc<dyn Interleaver>>>,
     /// Whether stores to tables that Xen emulates are meant.
@@ -139,6 +142,7 @@ impl Host {
             mms: RefCell::new(vec![Some(MmState::kernel())]),
             table_locks: Cell::new(0),
             locks: RefCell::default(),
+            memory_map: RefCell::default(),
             interleaver: RefCell::default(),
             emulation_is_meant: Cell::new(false),
             static_tables: RefCell::default(),

@@ -3,11 +3,16 @@
 //! Accesses to the memory of the domain, through the page tables that it runs on.
 
 use crate::addr::{
+    Paddr,
     Vaddr,
-    ENTRIES, //
+    ENTRIES,
+    PAGE_SIZE, //
 };
+use crate::frame::P2mWord;
 use crate::platform::{
     host,
+    p2m_load,
+    read_phys_early,
     Host, //
 };
 use xen_model::{
@@ -81,6 +86,17 @@ impl Host {
         let ret = section();
         self.emulation_is_meant.set(before);
         ret
+    }
+
+    /// Copies a page of the domain's, whether it is mapped or not.
+    pub(crate) fn copy_page(&self, from: Paddr, to: Paddr) {
+        for offset in (0..PAGE_SIZE).step_by(size_of::<usize>()) {
+            let word = read_phys_early(Paddr::new(from.raw() + offset));
+            let mfn = p2m_load(to.pfn()).and_then(P2mWord::mfn);
+            let mfn = mfn.map_or(Mfn(u64::MAX), |mfn| Mfn(mfn.raw() as u64));
+            let mut machine = self.machine.borrow_mut();
+            machine.set_frame_word(mfn, offset / size_of::<usize>(), word as u64);
+        }
     }
 
     /// Returns the table of `level` with the entry for `at` in the tables of the running CPU.

@@ -115,12 +115,4 @@ impl PagePool {
             self.free.remove(&pfn);
         }
     }
-
-    /// Finds `count` pages in a row that are free, and keeps them.
-    pub(crate) fn take_area(&mut self, count: usize) -> Option<Pfn> {
-        let is_free = |first: &usize| (*first..first + count).all(|pfn| self.free.contains(&pfn));
-        let first = self.free.iter().copied().find(is_free)?;
-        self.reserve(Pfn::new(first), count);
-        Some(Pfn::new(first))
-    }
 }

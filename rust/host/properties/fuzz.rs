@@ -15,6 +15,10 @@ use crate::properties::list::{
     Operation,
     Place, //
 };
+use crate::properties::memory_map::{
+    self,
+    Hole, //
+};
 
 /// The most operations that are carried out of one input.
 const LONGEST: usize = 200;
@@ -107,4 +111,23 @@ pub fn batch(input: &[u8]) {
         .map(|chunk| Step::decode([chunk[0], chunk[1], chunk[2]]))
         .collect();
     batch::check(1, &steps);
+}
+
+/// Boots a guest on a machine with the memory map that `input` describes.
+pub fn memory_map(input: &[u8]) {
+    let Some((&[size, is_dom0], rest)) = input.split_first_chunk() else {
+        return;
+    };
+    let nr_pages = 600 + u64::from(size);
+    let config = if is_dom0 % 2 == 0 {
+        GuestConfig::domu(nr_pages)
+    } else {
+        GuestConfig::dom0(nr_pages)
+    };
+    let holes = rest.chunks_exact(5).take(LONGEST).map(|hole| Hole {
+        place: u16::from_le_bytes([hole[0], hole[1]]),
+        last: u16::from_le_bytes([hole[2], hole[3]]),
+        kind: hole[4],
+    });
+    memory_map::check(config, &holes.collect::<Vec<_>>());
 }

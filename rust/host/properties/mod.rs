@@ -13,6 +13,7 @@ pub mod fuzz;
 #[cfg(test)]
 mod growers;
 mod list;
+mod memory_map;
 #[cfg(test)]
 mod p2m;
 #[cfg(test)]

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What setup.c does about the memory map (`xen_memory_setup()`), as far as the backend has a part
+//! in it: what Xen has put where the machine has no RAM moves, or the boot stops.
+
+use crate::addr::{
+    pages_for,
+    Paddr,
+    PAGE_SIZE, //
+};
+use crate::boot;
+use crate::frame::Pfn;
+use crate::platform::{
+    check_e820_usable,
+    die,
+    image_bounds,
+    is_ram,
+    memblock_free,
+    phys,
+    raw_console,
+    FreeArea,
+    Host,
+    StartInfo,
+    KERNEL_MAP, //
+};
+use std::ops::Range;
+
+/// Resolves all conflicts but those of the page tables, which `boot_with()` has looked at.
+pub(crate) fn set_up(host: &Host) {
+    let (start, end) = image_bounds();
+    check_e820_usable(phys(start), end.raw() - start.raw(), c"kernel");
+    check_e820_usable(phys(StartInfo::address()), PAGE_SIZE, c"xen_start_info");
+    if !is_ram(&list_range()) {
+        boot::relocate::relocate();
+    }
+    move_initrd(host);
+}
+
+/// Returns where the p2m list is, with the tables that map it if they are its own.
+pub(crate) fn list_range() -> Range<usize> {
+    let (start, bytes) = if StartInfo::mfn_list() >= KERNEL_MAP {
+        let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) * PAGE_SIZE;
+        (phys(StartInfo::mfn_list()).raw(), bytes)
+    } else {
+        let start = Pfn::new(StartInfo::first_p2m_pfn()).paddr();
+        (start.raw(), StartInfo::nr_p2m_frames() * PAGE_SIZE)
+    };
+    start..start + bytes
+}
+
+fn move_initrd(host: &Host) {
+    let map = host.memory_map.borrow();
+    let Some(old) = map.as_ref().map(|map| map.initrd.clone()) else {
+        return;
+    };
+    drop(map);
+    if is_ram(&old) {
+        return;
+    }
+    let Some(area) = FreeArea::find(old.len()) else {
+        raw_console(c"Can't find new memory area for initrd needed due to E820 map conflict\n");
+        die(c"no free memory to move the initrd to");
+    };
+    let new = area.start().paddr().raw();
+    for offset in (0..old.len()).step_by(PAGE_SIZE) {
+        host.copy_page(Paddr::new(old.start + offset), Paddr::new(new + offset));
+    }
+    memblock_free(Paddr::new(old.start), old.len());
+    if let Some(map) = host.memory_map.borrow_mut().as_mut() {
+        map.initrd = new..new + old.len();
+    }
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whatever the memory map of the machine is: what Xen has put into a domain is in RAM in the end,
+//! with every byte, or the boot stops and says why.
+
+use crate::addr::PAGE_SIZE;
+use crate::frame::{
+    Mfn,
+    P2mEntry,
+    P2mWord,
+    Pfn, //
+};
+use crate::guest::memory_setup::{
+    self,
+    list_range, //
+};
+use crate::guest::{
+    boot_with,
+    Guest,
+    GuestConfig, //
+};
+use crate::nonram;
+use crate::p2m;
+use crate::platform::{
+    image_bounds,
+    is_ram,
+    phys,
+    read_phys_early,
+    Entry,
+    Host,
+    MemoryMap,
+    StartInfo, //
+};
+use std::ops::Range;
+use std::panic::{
+    catch_unwind,
+    AssertUnwindSafe, //
+};
+use xen_model::MemoryKind;
+
+/// Pages of the initial RAM disk.
+const INITRD_PAGES: usize = 9;
+
+/// RAM of the machine behind what the domain has, in pages.
+const BEHIND: usize = 64;
+
+/// Something that is not RAM, or at least not as it should be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Hole {
+    /// Where it begins, in 65536ths of memory and the RAM behind that.
+    pub(crate) place: u16,
+    /// Number of bytes less one; at most 16 pages.
+    pub(crate) last: u16,
+    /// A type of E820, from 1 on.
+    pub(crate) kind: u8,
+}
+
+impl Hole {
+    fn entry(self, bytes: usize) -> Entry {
+        let start = bytes * usize::from(self.place) / 65_536;
+        // Firmware's ranges begin and end anywhere, but mostly not.
+        let start = match self.place % 4 {
+            0 => start,
+            _ => start - start % PAGE_SIZE,
+        };
+        let kinds = [
+            MemoryKind::Ram,
+            MemoryKind::Reserved,
+            MemoryKind::Acpi,
+            MemoryKind::Nvs,
+            MemoryKind::Unusable,
+        ];
+        Entry {
+            range: start..start + usize::from(self.last) + 1,
+            kind: kinds[usize::from(self.kind) % kinds.len()],
+        }
+    }
+}
+
+/// Why a boot may stop.
+const REASONS: [&str; 7] = [
+    "kernel conflicts with the memory map",
+    "xen_start_info conflicts with the memory map",
+    "page table conflicts with the memory map",
+    "no free memory to move the p2m list to",
+    "no free memory to move the initrd to",
+    "no RAM behind memory to take the place of a range that is not RAM",
+    "too many ranges that are not RAM lie where Xen put the kernel",
+];
+
+/// What became of a boot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// Nothing was in the way.
+    Plain,
+    /// Something moved.
+    Moved,
+    /// It stopped.
+    Stopped,
+}
+
+/// Returns what a word of the initial RAM disk holds.
+fn initrd_word(offset: usize) -> usize {
+    offset.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
+}
+
+fn fill_initrd(host: &Host) -> Range<usize> {
+    let mut machine = host.machine.borrow_mut();
+    let start = machine.start_of_day(host.domain);
+    let first = start.mod_start as usize;
+    let frames = start.frames[first..first + INITRD_PAGES].to_vec();
+    for (page, mfn) in frames.into_iter().enumerate() {
+        for word in 0..512 {
+            let content = initrd_word(page * PAGE_SIZE + word * 8);
+            machine.set_frame_word(mfn, word, content as u64);
+        }
+    }
+    first * PAGE_SIZE..(first + INITRD_PAGES) * PAGE_SIZE
+}
+
+/// Boots a guest on a machine with `holes`; `nr_pages` is how many it has.
+pub(crate) fn check(mut config: GuestConfig, holes: &[Hole]) -> Outcome {
+    config.domain.initrd_pages = INITRD_PAGES as u64;
+    let nr_pages = config.domain.nr_pages as usize;
+    let bytes = (nr_pages + BEHIND) * PAGE_SIZE;
+    let guest = Guest::build(config);
+    let initrd = fill_initrd(guest.host());
+    let ram = Entry {
+        range: 0..bytes,
+        kind: MemoryKind::Ram,
+    };
+    let entries = holes.iter().map(|hole| hole.entry(bytes)).chain([ram]);
+    let map = MemoryMap::new(entries.collect(), nr_pages, initrd.clone());
+    guest.host().memory_map.replace(Some(map.clone()));
+    let list = list_range();
+
+    let boot = || {
+        boot_with(guest.host(), || memory_setup::set_up(guest.host()));
+        nonram::apply();
+    };
+    if let Some(reason) = reason_to_stop(boot) {
+        assert!(
+            REASONS.iter().any(|known| reason.contains(known)),
+            "stopped for another reason: {reason}"
+        );
+        let (start, end) = image_bounds();
+        let start_of_all = phys(start).raw();
+        let end_of_all = (phys(end).raw() + 40 * PAGE_SIZE)
+            .max(list.end)
+            .max(initrd.end);
+        assert!(
+            !map.is_ram(&(start_of_all..end_of_all)),
+            "stopped without a conflict"
+        );
+        return Outcome::Stopped;
+    }
+    check_kept(&guest, &map);
+    let has_moved = guest.host().memory_map.borrow().as_ref() != Some(&map) || !is_ram(&list);
+    if has_moved {
+        Outcome::Moved
+    } else {
+        Outcome::Plain
+    }
+}
+
+/// Runs `boot`; returns why it has stopped, if it has.
+fn reason_to_stop(boot: impl FnOnce()) -> Option<String> {
+    // A fuzzer's hook takes any panic for a find.
+    #[cfg(fuzzing)]
+    let hook = std::panic::take_hook();
+    let result = catch_unwind(AssertUnwindSafe(boot));
+    #[cfg(fuzzing)]
+    std::panic::set_hook(hook);
+
+    let reason = result.err()?;
+    let text = reason.downcast_ref::<String>().cloned();
+    text.or_else(|| Some((*reason.downcast_ref::<&str>()?).to_string()))
+        .or_else(|| Some(String::new()))
+}
+
+/// Checks what has to be there after a boot; `map` is that of the machine.
+fn check_kept(guest: &Guest, map: &MemoryMap) {
+    let nr_pages = StartInfo::nr_pages();
+    let (start, end) = image_bounds();
+    assert!(is_ram(&(phys(start).raw()..phys(end).raw())));
+    for pfn in (0..nr_pages).map(Pfn::new) {
+        let P2mEntry::Local(mfn) = p2m::word(pfn).decode() else {
+            panic!("{pfn:x?} has lost its frame");
+        };
+        assert_eq!(p2m::pfn_of(mfn), Some(pfn));
+    }
+
+    let now = guest.host().memory_map.borrow().clone();
+    let initrd = now.map(|now| now.initrd).unwrap_or_default();
+    assert!(is_ram(&initrd));
+    assert_eq!(initrd.len(), INITRD_PAGES * PAGE_SIZE);
+    for offset in (0..initrd.len()).step_by(8) {
+        let word = read_phys_early(crate::addr::Paddr::new(initrd.start + offset));
+        assert_eq!(word, initrd_word(offset), "byte {offset:#x} of the initrd");
+    }
+
+    // What moved for the sake of the kernel is found by its machine address.
+    let memory_end = nr_pages * PAGE_SIZE;
+    for address in (0..memory_end).step_by(PAGE_SIZE) {
+        let pseudo = nonram::translate(address, 1);
+        if pseudo != address {
+            assert!(pseudo >= memory_end);
+            let mfn = Mfn::new(address / PAGE_SIZE);
+            let word = p2m::word(Pfn::new(pseudo / PAGE_SIZE));
+            assert_eq!(word, P2mWord::from_raw(mfn.raw()));
+            let page = address..address + PAGE_SIZE;
+            assert!(map.overlap(&page, MemoryKind::Nvs).is_some());
+        }
+    }
+    guest.assert_sound();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::properties::{
+        config,
+        regressions, //
+    };
+    use proptest::prelude::*;
+
+    fn hole() -> impl Strategy<Value = Hole> {
+        let last = prop_oneof![Just(4095u16), any::<u16>()];
+        (any::<u16>(), last, any::<u8>()).prop_map(|(place, last, kind)| Hole { place, last, kind })
+    }
+
+    fn guest() -> impl Strategy<Value = GuestConfig> {
+        (600..1100u64, any::<bool>(), any::<u64>()).prop_map(|(nr_pages, is_dom0, seed)| {
+            let config = if is_dom0 {
+                GuestConfig::dom0(nr_pages)
+            } else {
+                GuestConfig::domu(nr_pages)
+            };
+            config.with_seed(seed)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(config(60, regressions!("memory_map")))]
+
+        #[test]
+        fn what_xen_has_put_there_is_kept_or_the_boot_stops(
+            guest in guest(),
+            holes in prop_oneof![
+                4 => prop::collection::vec(hole(), 1..4),
+                1 => prop::collection::vec(hole(), 150..200),
+            ],
+        ) {
+            check(guest, &holes);
+        }
+    }
+
+    /// A hole of one page of `kind` at page `page`.
+    fn page(page: usize, kind: u8) -> Hole {
+        let place = (page * 65_536).div_ceil(1000 + BEHIND) as u16;
+        // The place is rounded down to the page, unless it divides by four.
+        let place = if place % 4 == 0 { place + 1 } else { place };
+        Hole {
+            place,
+            last: 4095,
+            kind,
+        }
+    }
+
+    /// Types, as [`Hole::kind`] counts them.
+    const RESERVED: u8 = 1;
+    const NVS: u8 = 3;
+
+    #[test]
+    fn each_kind_of_conflict_has_its_outcome() {
+        let config = || GuestConfig::dom0(1000);
+        let list = {
+            let mut config = config();
+            config.domain.initrd_pages = INITRD_PAGES as u64;
+            let _guest = Guest::build(config);
+            list_range().start / PAGE_SIZE
+        };
+        assert_eq!(check(config(), &[page(900, RESERVED)]), Outcome::Plain);
+        assert_eq!(check(config(), &[page(3, RESERVED)]), Outcome::Stopped);
+        assert_eq!(check(config(), &[page(3, NVS)]), Outcome::Moved);
+        assert_eq!(check(config(), &[page(list - 1, RESERVED)]), Outcome::Moved);
+        assert_eq!(check(config(), &[page(list, RESERVED)]), Outcome::Moved);
+        let four = [3, 8, 13, 18].map(|at| page(at, NVS));
+        assert_eq!(check(config(), &four), Outcome::Moved);
+        let five = [3, 8, 13, 18, 23].map(|at| page(at, NVS));
+        assert_eq!(check(config(), &five), Outcome::Stopped);
+    }
+}
