@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Are the host tests strong? Bugs are put in, one at a time; tests have to fail."""
 
+import json
 import os
 import re
-import shutil
-from collections import Counter
+import resource
+import subprocess
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from . import cargo, places
@@ -12,9 +14,13 @@ from .say import Stop
 
 WANTED_PERCENT = 90
 LISTED = "Documentation/mutants.md"
+CONFIG = "scripts/config/mutants.toml"
+PACKAGE = "xen-pv-mmu-host"
 # Random tests are cut short: what they need many cases for is not what a
 # mutant changes.
 _CASES = "32"
+# A mutant may allocate without end.
+_MEMORY = 8 << 30
 
 _OUTCOMES = ("caught", "missed", "timeout", "unviable")
 _FOUND = re.compile(r"^Found (\d+) mutants")
@@ -29,8 +35,15 @@ def name_of(line: str) -> str:
 
 
 def outcomes(folder: Path) -> dict[str, list[str]]:
-    """The mutants of each outcome, as cargo-mutants lists them."""
-    return {name: (folder / f"{name}.txt").read_text().splitlines() for name in _OUTCOMES}
+    """The mutants of each outcome, as cargo-mutants lists them; it adds to these files as it goes."""
+    paths = {name: folder / f"{name}.txt" for name in _OUTCOMES}
+    return {name: path.read_text().splitlines() if path.exists() else [] for name, path in paths.items()}
+
+
+def joined(old: dict[str, str], new: dict[str, list[str]], present: list[str]) -> dict[str, str]:
+    """The outcome of each mutant that there is now: that of the last run that had it."""
+    latest = old | {line: outcome for outcome, lines in new.items() for line in lines}
+    return {line: latest[line] for line in present if line in latest}
 
 
 def listed(text: str) -> set[str]:
@@ -54,16 +67,35 @@ class _Watch:
         return f"{sum(self.seen.values())} of {self.total}: {words}"
 
 
+def _mutants() -> list[str]:
+    """What cargo-mutants is run with, whatever it is to do."""
+    return ["mutants", "--config", str(places.repo() / CONFIG), "--package", PACKAGE]
+
+
+def present() -> list[str]:
+    """All mutants, run or not."""
+    command = ["cargo", *_mutants(), "--list", "--colors=never"]
+    done = subprocess.run(command, cwd=places.repo() / "rust", capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Stop(f"cargo-mutants cannot list mutants: {done.stderr.strip()}", f"see {CONFIG}")
+    return done.stdout.splitlines()
+
+
 def run() -> str:
+    """Those of FILES, named from rust/ on, or all. What is known of others from earlier runs counts."""
     cargo.tool("cargo-mutants")
     folder = places.build() / "mutants"
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "tmp").mkdir(parents=True)
+    (folder / "tmp").mkdir(parents=True, exist_ok=True)
+    # A run that was stopped has told what it knew by then.
+    store = folder / "outcomes.json"
+    _join(store, folder)
+    files = [argument for name in os.environ.get("FILES", "").split() for argument in ("--file", f"host/../{name}")]
     jobs = os.environ.get("JOBS") or str(len(os.sched_getaffinity(0)))
     seed = cargo.seed()
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     done = cargo.run(
         "mutants",
-        ["mutants", "--output", str(folder), "--caught", "--unviable", "--colors=never", "--jobs", jobs],
+        [*_mutants(), "--output", str(folder), "--caught", "--unviable", "--colors=never", "--jobs", jobs, *files],
         _Watch(),
         24 * 3600,
         PROPTEST_CASES=_CASES,
@@ -75,14 +107,39 @@ def run() -> str:
     # 2: some were missed; 3: some timed out. Both are judged below.
     if done.code not in (0, 2, 3):
         cargo.stop_of_build(done)
-    return verdict(outcomes(folder / "mutants.out"), places.repo() / LISTED)
+    known, total = _join(store, folder)
+    return f"{verdict(known, places.repo() / LISTED)}; {total - sum(map(len, known.values()))} not run"
+
+
+def _join(store: Path, folder: Path) -> tuple[dict[str, list[str]], int]:
+    """Adds what the last run found to the store; returns all that is known, and how many mutants there are."""
+    old = json.loads(store.read_text()) if store.exists() else {}
+    mutants = present()
+    known = joined(old, outcomes(folder / "mutants.out"), mutants)
+    store.write_text(json.dumps(known, indent=1))
+    return {name: [line for line in known if known[line] == name] for name in _OUTCOMES}, len(mutants)
+
+
+def table(found: dict[str, list[str]]) -> list[tuple[str, int, int]]:
+    """File, mutants caught, mutants that compile, for each file."""
+    counts: dict[str, Counter] = defaultdict(Counter)
+    for outcome, lines in found.items():
+        for line in lines:
+            counts[name_of(line).partition(": ")[0]][outcome] += 1
+    rows = []
+    for name, count in sorted(counts.items()):
+        caught = count["caught"] + count["timeout"]
+        rows.append((name, caught, caught + count["missed"]))
+    return rows
 
 
 def verdict(found: dict[str, list[str]], manual: Path) -> str:
     caught = len(found["caught"]) + len(found["timeout"])
     viable = caught + len(found["missed"])
     if not viable:
-        raise Stop("there was no mutant to test", "see rust/.cargo/mutants.toml")
+        raise Stop("there was no mutant to test", f"see {CONFIG}")
+    for name, reached, whole in table(found):
+        print(f"  {reached:5} of {whole:5}  {name}")
     known = listed(manual.read_text()) if manual.exists() else set()
     survivors = sorted({name_of(line) for line in found["missed"]})
     for name in survivors:

@@ -2,6 +2,7 @@
 
 //! The backend as a whole on the model: start of day, processes, the p2m list, refusals.
 
+mod entries;
 mod grants;
 mod moved;
 mod refused;

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How entries are set and cleared: by a store or by Xen, in which order, and what is kept.
+
+use crate::addr::{
+    Index,
+    Vaddr, //
+};
+use crate::entry::{
+    bits,
+    MachineEntry, //
+};
+use crate::guest::{
+    edge,
+    generic,
+    Access,
+    Guest,
+    GuestConfig,
+    Process,
+    PAGE, //
+};
+use crate::level::Level;
+use crate::multicall::is_queue_empty;
+use crate::platform::{
+    direct_of,
+    Caller,
+    Mm,
+    OwnedPage,
+    Slot,
+    Table, //
+};
+use crate::runs::{
+    self,
+    Run, //
+};
+use crate::{
+    pin,
+    set,
+    tlb, //
+};
+
+const BY: Caller = Caller(0x77);
+
+/// Pages of a test's process.
+const START: usize = 8 * PAGE;
+const PAGES: usize = 4;
+
+fn guest() -> Guest {
+    Guest::boot(GuestConfig::dom0(3000).with_cpus(2))
+}
+
+/// Returns a process with contents in its pages.
+fn process(guest: &Guest) -> Process {
+    let mut process = guest.spawn();
+    process.map(START, PAGES, Access::Write);
+    for page in 0..PAGES {
+        process.write(START + page * PAGE, 1);
+    }
+    process
+}
+
+fn slot(process: &Process, page: usize) -> Slot {
+    let at = Vaddr::new(START + page * PAGE);
+    generic::find(process.mm(), Level::L1, at).unwrap()
+}
+
+fn run(process: &Process) -> Run {
+    Run::new(slot(process, 0), PAGES)
+}
+
+/// Returns how many traps into Xen `action` takes.
+fn traps(guest: &Guest, action: impl FnOnce()) -> u64 {
+    let before = guest.host().machine.borrow().stats();
+    action();
+    let work = guest.host().machine.borrow().stats() - before;
+    work.world_entries + work.emulated_stores
+}
+
+#[test]
+fn tables_that_xen_does_not_know_are_filled_without_it() {
+    let guest = guest();
+    let page = OwnedPage::zeroed().unwrap();
+    let table = Table::at(direct_of(page.pfn()));
+    let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | 0x5000);
+    let nth = |index| table.entry(Index::wrapping(index));
+    let count = traps(&guest, || {
+        set::pte(nth(0), entry, BY);
+        set::upper(nth(1), entry, Level::L3, BY);
+        set::pmd(nth(2), entry, BY);
+    });
+    assert_eq!(count, 0);
+    assert!((0..3).all(|index| nth(index).read() == entry));
+
+    let run = Run::new(nth(0), 2);
+    let count = traps(&guest, || {
+        runs::write_protect(run, BY);
+        assert!((0..2).all(|index| nth(index).read() == entry.without(bits::RW)));
+        let (first, others) = runs::take(Mm::kernel(), Vaddr::new(0), run, BY);
+        assert_eq!(first, entry.without(bits::RW));
+        assert_eq!(others, first.protection().raw());
+        runs::clear(Mm::kernel(), Vaddr::new(0), Run::new(nth(2), 1), BY);
+    });
+    assert_eq!(count, 0);
+    assert!((0..3).all(|index| nth(index).read().raw() == 0));
+    drop(page);
+    guest.assert_sound();
+}
+
+#[test]
+fn a_new_root_and_its_user_root_get_the_same_entries() {
+    let guest = guest();
+    let process = Process::new(guest.users.clone()).unwrap();
+    let root = process.mm().root();
+    let user_root = root.user_root().unwrap();
+    let (first, last) = (Index::FIRST, Index::wrapping(255));
+    let entry = MachineEntry::from_raw(bits::USER_TABLE | 0x5000);
+    let set = |index, entry| {
+        let slot = crate::platform::RootSlot::from_slot(root.table().entry(index));
+        set::root(slot, entry, BY);
+    };
+    let count = traps(&guest, || {
+        for index in [first, last] {
+            set(index, entry);
+            assert_eq!(root.table().entry(index).read(), entry);
+            assert_eq!(user_root.entry(index).read(), entry);
+            set(index, MachineEntry::EMPTY);
+        }
+        // The kernel's part has no place in the user root.
+        let kernel = Index::wrapping(256);
+        let before = (
+            root.table().entry(kernel).read(),
+            user_root.entry(kernel).read(),
+        );
+        set(kernel, entry);
+        assert_eq!(user_root.entry(kernel).read(), before.1);
+        set(kernel, before.0);
+    });
+    assert_eq!(count, 0);
+    process.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn a_change_of_protection_keeps_what_the_cpu_noted() {
+    let guest = guest();
+    let mut process = process(&guest);
+    let slot = slot(&process, 0);
+    let dirty = slot.read();
+    assert_ne!(dirty.raw() & bits::DIRTY, 0);
+    let new = dirty.without(bits::RW | bits::DIRTY | bits::ACCESSED);
+    set::modify_protection(process.mm(), Vaddr::new(START), slot, new, BY);
+    tlb::flush_local(BY);
+    let noted = bits::DIRTY | bits::ACCESSED;
+    assert_eq!(slot.read(), dirty.without(bits::RW));
+    assert_eq!(slot.read().raw() & noted, noted);
+
+    set::modify_protection(process.mm(), Vaddr::new(START), slot, dirty, BY);
+    process.write(START, 2);
+    process.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn updates_wait_in_lazy_mode_and_only_there() {
+    let guest = guest();
+    let process = process(&guest);
+    let slot = slot(&process, 0);
+    let (old, new) = (slot.read(), slot.read().with(bits::SPECIAL));
+    edge::enter_lazy_mmu();
+    let count = traps(&guest, || {
+        set::pte(slot, new, BY);
+        runs::write_protect(Run::new(slot, 2), BY);
+        assert_eq!(slot.read(), old);
+    });
+    assert_eq!(count, 0);
+    assert!(!is_queue_empty());
+    // An interrupt has no lazy mode: what it asks for comes after what is queued.
+    guest.host().with_state(|state| state.in_interrupt = true);
+    let count = traps(&guest, || tlb::flush_local(BY));
+    assert!(is_queue_empty());
+    assert_eq!(count, 1);
+    assert_eq!(slot.read().raw() & bits::RW, 0);
+    let count = traps(&guest, || set::pte(slot, old, BY));
+    assert_eq!(count, 1);
+    assert_eq!(slot.read(), old);
+    guest.host().with_state(|state| state.in_interrupt = false);
+
+    // As with a flush, an update of an interrupt comes after what the task has queued.
+    set::pte(slot, new, BY);
+    guest.host().with_state(|state| state.in_interrupt = true);
+    set::pte(slot, old, BY);
+    guest.host().with_state(|state| state.in_interrupt = false);
+    edge::leave_lazy_mmu();
+    assert_eq!(slot.read(), old);
+    process.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn runs_of_a_table_in_use_go_to_xen_at_once() {
+    let guest = guest();
+    let process = process(&guest);
+    let entries = || -> Vec<_> { (0..PAGES).map(|page| slot(&process, page).read()).collect() };
+    let before = entries();
+    let count = traps(&guest, || runs::write_protect(run(&process), BY));
+    assert_eq!(count, 1);
+    for (page, (old, new)) in before.iter().zip(entries()).enumerate() {
+        assert_eq!(old.without(bits::RW), new, "page {page}");
+    }
+    // What is read-only already, or absent, is left alone.
+    let count = traps(&guest, || runs::write_protect(run(&process), BY));
+    assert_eq!(count, 0);
+    for (page, entry) in before.into_iter().enumerate() {
+        set::pte(slot(&process, page), entry, BY);
+    }
+    process.exit();
+    guest.assert_sound();
+}
+
+/// Takes the run while both CPUs use the process, or one; returns what was taken, and what is left.
+fn taken(is_shared: bool) -> ((MachineEntry, usize), Vec<usize>) {
+    let guest = guest();
+    let process = process(&guest);
+    let before: Vec<_> = (0..PAGES).map(|page| slot(&process, page).read()).collect();
+    if is_shared {
+        guest.switch_to(1);
+        process.run();
+        guest.switch_to(0);
+    }
+    let ret = runs::take(process.mm(), Vaddr::new(START), run(&process), BY);
+    let left = (0..PAGES).map(|page| slot(&process, page).read().raw());
+    let left: Vec<_> = left.collect();
+    assert_eq!(ret.0.mfn(), before[0].mfn());
+    for (page, entry) in before.into_iter().enumerate() {
+        set::pte(slot(&process, page), entry, BY);
+    }
+    tlb::flush_all(BY);
+    process.exit();
+    guest.assert_sound();
+    (ret, left)
+}
+
+#[test]
+fn bits_that_another_cpu_sets_meanwhile_are_not_lost() {
+    let noted = bits::ACCESSED | bits::DIRTY;
+    for is_shared in [false, true] {
+        let ((first, others), left) = taken(is_shared);
+        assert_eq!(first.raw() & noted, noted);
+        assert_ne!(first.raw() & bits::RW, 0);
+        assert_eq!(others & (noted | bits::RW), noted | bits::RW);
+        // With others about, Xen keeps the bits in the entries that it clears.
+        let expected = if is_shared { noted } else { 0 };
+        assert_eq!(left, [expected; PAGES]);
+    }
+}
+
+#[test]
+fn what_userfaultfd_watches_is_cleared_at_once() {
+    let guest = guest();
+    let process = process(&guest);
+    let before = slot(&process, 0).read();
+    for (count, is_watched) in [(1, false), (1, true), (2, false), (2, true)] {
+        let watched = if is_watched { bits::UFFD_WP } else { 0 };
+        set::pte(slot(&process, count - 1), before.with(watched), BY);
+        edge::in_lazy_mmu(|| {
+            let run = Run::new(slot(&process, 0), count);
+            runs::clear(process.mm(), Vaddr::new(START), run, BY);
+            let is_cleared = slot(&process, count - 1).read().is_none();
+            assert_eq!(is_cleared, is_watched, "{count} entries");
+        });
+        assert!((0..count).all(|page| slot(&process, page).read().raw() == 0));
+        (0..count).for_each(|page| set::pte(slot(&process, page), before, BY));
+    }
+    // All entries map the first page by now: the process has its own back.
+    runs::clear(
+        process.mm(),
+        Vaddr::new(START),
+        Run::new(slot(&process, 1), 1),
+        BY,
+    );
+    process.exit();
+    guest.run_kernel_task();
+}
+
+/// Returns how many tables of each level there are below a root, and how many Xen knows.
+fn tables_of(mm: Mm) -> ([usize; 4], usize) {
+    let (mut levels, mut nr_pinned) = ([0; 4], 0);
+    pin::for_each_table(mm, |level, is_pinned| {
+        levels[level.number() as usize - 1] += 1;
+        nr_pinned += usize::from(is_pinned);
+    });
+    (levels, nr_pinned)
+}
+
+#[test]
+fn all_tables_are_shown() {
+    let guest = guest();
+    let mut process = process(&guest);
+    // A user root is one of level 4 as well.
+    assert_eq!(tables_of(process.mm()), ([1, 1, 1, 2], 5));
+    process.map(1 << 30, 1, Access::Write);
+    process.write(1 << 30, 1);
+    assert_eq!(tables_of(process.mm()), ([2, 2, 1, 2], 7));
+    process.exit();
+
+    let process = Process::new(guest.users.clone()).unwrap();
+    assert_eq!(tables_of(process.mm()), ([0, 0, 0, 2], 0));
+    process.exit();
+    let (levels, nr_pinned) = tables_of(Mm::kernel());
+    assert_eq!(levels[3], 1);
+    assert!(levels[0] > levels[1] && levels[1] > levels[2]);
+    assert_eq!(nr_pinned, levels.iter().sum());
+}
+
+#[test]
+fn trees_that_are_not_in_use_are_pinned_for_a_suspend_only() {
+    let guest = guest();
+    let used = process(&guest);
+    let fresh = Process::new(guest.users.clone()).unwrap();
+    assert!(generic::level1_entry(fresh.mm(), Vaddr::new(START)).is_some());
+    let before = guest.snapshot();
+    let of_used = tables_of(used.mm());
+
+    pin::pin_all();
+    assert_eq!(tables_of(fresh.mm()), ([1, 1, 1, 2], 5));
+    assert_eq!(tables_of(used.mm()), of_used);
+    let pinned = guest.snapshot();
+    let changed = pinned.frames.iter().zip(&before.frames);
+    assert_eq!(
+        changed
+            .filter(|(now, old)| now.is_pinned != old.is_pinned)
+            .count(),
+        3
+    );
+    guest.assert_sound();
+
+    pin::unpin_all();
+    assert_eq!(tables_of(fresh.mm()), ([1, 1, 1, 2], 0));
+    guest.snapshot().assert_same(&before);
+    // Once is enough.
+    assert_eq!(traps(&guest, pin::unpin_all), 0);
+    guest.assert_sound();
+    fresh.exit();
+    used.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn many_tables_are_pinned_in_groups() {
+    let guest = guest();
+    let mut process = guest.spawn();
+    // More than one group, and one that is full.
+    for number in 0..50 {
+        let at = number * (2 << 20);
+        process.map(at, 1, Access::Write);
+        process.write(at, number as u64);
+    }
+    let child = process.fork();
+    assert_eq!(tables_of(child.mm()), ([50, 1, 1, 2], 54));
+    child.exit();
+    for number in 0..50 {
+        assert_eq!(process.read(number * (2 << 20)), number as u64);
+    }
+    process.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn one_page_is_flushed_from_the_cpus_that_are_named() {
+    let guest = guest();
+    let process = process(&guest);
+    guest.switch_to(1);
+    process.run();
+    let mut process = process;
+    let (at, other) = (START, START + PAGE);
+    assert_eq!((process.read(at), process.read(other)), (1, 1));
+    guest.switch_to(0);
+    let (mapped, absent) = (slot(&process, 0), MachineEntry::EMPTY);
+    let entry = mapped.read();
+    set::pte(mapped, absent, BY);
+    {
+        let _preempt = crate::platform::PreemptOff::new();
+        tlb::flush_vcpus([0b11].into_iter(), tlb::Range::Page(Vaddr::new(at)), BY);
+    }
+    for cpu in [0, 1] {
+        let host = guest.host();
+        let who = host.domain.vcpu(cpu);
+        let mut machine = host.machine.borrow_mut();
+        assert!(machine.user_read(who, at as u64).is_err(), "CPU {cpu}");
+        assert_eq!(machine.user_read(who, other as u64), Ok(1), "CPU {cpu}");
+    }
+    set::pte(mapped, entry, BY);
+    process.exit();
+    guest.assert_sound();
+}
