@@ -5,6 +5,7 @@
 mod entries;
 mod grants;
 mod moved;
+mod queue;
 mod refused;
 mod remap;
 

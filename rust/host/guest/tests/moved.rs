@@ -220,3 +220,28 @@ fn a_range_beyond_the_list_stops_the_boot() {
     });
     nonram::apply();
 }
+
+#[test]
+fn frames_become_identity_frames_as_far_as_the_list_reaches() {
+    let guest = Guest::build(GuestConfig::dom0(1024));
+    boot::boot_with(guest.host(), || {
+        let word = |pfn| p2m::word(Pfn::new(pfn));
+        let before: Vec<_> = (1000..1024).map(word).collect();
+        let set = |start, end| p2m::set_range_identity(Pfn::new(start), Pfn::new(end));
+        assert_eq!(set(1000, 1000), 0);
+        assert_eq!(set(1000, 999), 0);
+        assert_eq!(word(1000), before[0]);
+        assert_eq!(set(1001, 1010), 9);
+        for pfn in 1001..1010 {
+            assert_eq!(word(pfn), P2mWord::identity(Pfn::new(pfn)));
+        }
+        assert_eq!((word(1000), word(1010)), (before[0], before[10]));
+        // Xen's list covers 1024 frames; what is behind them needs no word.
+        assert_eq!(set(1010, 2000), 14);
+        // These are RAM, after all.
+        for (pfn, word) in (1000..).zip(before) {
+            assert!(p2m::try_set(Pfn::new(pfn), word));
+        }
+    });
+    check_booted(&guest);
+}

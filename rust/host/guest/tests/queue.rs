@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The queue as C code uses it, which fills in calls by itself, and work that waits for it.
+
+use crate::entry::MachineEntry;
+use crate::guest::{
+    Guest,
+    GuestConfig, //
+};
+use crate::multicall::{
+    self,
+    is_queue_empty,
+    Space, //
+};
+use crate::p2m;
+use crate::platform::{
+    abi::{
+        number,
+        DOMID_SELF, //
+    },
+    direct_of,
+    lookup,
+    Callback,
+    Caller,
+    Command,
+    IrqsOff,
+    MmuUpdate,
+    OwnedPage,
+    Slot, //
+};
+use std::cell::Cell;
+use std::ffi::c_void;
+use xen_model::Errno;
+
+const BY: Caller = Caller(0x77);
+const BYTES: usize = size_of::<MmuUpdate>();
+
+thread_local! {
+    static CALLED_WITH: Cell<usize> = const { Cell::new(0) };
+}
+
+extern "C" fn note(data: *mut c_void) {
+    // What was queued before has taken effect.
+    assert!(is_queue_empty());
+    CALLED_WITH.set(data as usize);
+}
+
+/// Fills in a call of `mmu_update` with `count` elements, of which `update` is the last.
+fn fill(space: &Space, count: usize, update: MmuUpdate) {
+    // SAFETY: The queue has given out the call, and space for one more element, and interrupts
+    // are off.
+    unsafe {
+        if count == 1 {
+            (*space.call).op = number::MMU_UPDATE;
+            (*space.call).args = [space.args as usize, 1, 0, DOMID_SELF, 0, 0];
+        } else {
+            (*space.call).args[1] = count;
+        }
+        space.args.cast::<MmuUpdate>().write(update);
+    }
+}
+
+fn update(slot: Slot, entry: MachineEntry) -> MmuUpdate {
+    let at = p2m::machine_address(slot.vaddr());
+    MmuUpdate::new(Command::Normal, at, entry)
+}
+
+fn slot_of(page: &OwnedPage) -> Slot {
+    lookup(direct_of(page.pfn())).unwrap().0
+}
+
+#[test]
+fn calls_that_c_fills_in_reach_xen() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    let pages = [(); 2].map(|()| OwnedPage::zeroed().unwrap());
+    let slots = [slot_of(&pages[0]), slot_of(&pages[1])];
+    let entries = slots.map(|slot| slot.read().with(1 << 10));
+    {
+        let _irqs = IrqsOff::new();
+        assert!(multicall::extend_space(number::MMU_UPDATE, BYTES).is_none());
+        let first = multicall::take_space(BYTES, BY).unwrap();
+        fill(&first, 1, update(slots[0], entries[0]));
+        assert!(multicall::extend_space(number::MMUEXT_OP, BYTES).is_none());
+        let second = multicall::extend_space(number::MMU_UPDATE, BYTES).unwrap();
+        assert_eq!(second.call, first.call);
+        assert_eq!(second.args as usize, first.args as usize + BYTES);
+        fill(&second, 2, update(slots[1], entries[1]));
+        multicall::call_after(Callback::of_safe(note, 5 as *mut c_void));
+        assert_ne!(slots[0].read(), entries[0]);
+        assert_eq!(CALLED_WITH.get(), 0);
+        multicall::flush();
+    }
+    assert_eq!(slots.map(Slot::read), entries);
+    assert_eq!(CALLED_WITH.get(), 5);
+    drop(pages);
+    guest.assert_sound();
+}
+
+#[test]
+fn space_is_given_out_up_to_what_the_queue_holds() {
+    const ALL: usize = 128 * BYTES;
+
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    let page = OwnedPage::zeroed().unwrap();
+    let (slot, entry) = (slot_of(&page), slot_of(&page).read());
+    {
+        let _irqs = IrqsOff::new();
+        assert!(multicall::take_space(ALL + 1, BY).is_none());
+        let space = multicall::take_space(ALL, BY).unwrap();
+        fill(&space, 1, update(slot, entry.with(1 << 10)));
+        // There is room for no more: what is queued goes first.
+        assert!(multicall::extend_space(number::MMU_UPDATE, 1).is_none());
+        assert_ne!(slot.read(), entry.with(1 << 10));
+        let space = multicall::take_space(1, BY).unwrap();
+        assert_eq!(slot.read(), entry.with(1 << 10));
+        fill(&space, 1, update(slot, entry));
+        multicall::flush();
+    }
+    assert_eq!(slot.read(), entry);
+    drop(page);
+    guest.assert_sound();
+}
+
+#[test]
+fn a_refused_call_of_c_is_told() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    {
+        let _irqs = IrqsOff::new();
+        let space = multicall::take_space(0, BY).unwrap();
+        // SAFETY: The queue has given out the call, and interrupts are off.
+        unsafe {
+            (*space.call).op = 63;
+            (*space.call).args = [0x1234, 0, 0, 0, 0, 0];
+        }
+        multicall::flush();
+    }
+    let [report] = guest.take_refusals()[..] else {
+        panic!("not one report");
+    };
+    assert_eq!((report.target, report.value), (63, 0x1234));
+    assert_eq!(report.error, -(Errno::ENOSYS.0 as isize));
+    assert_eq!(report.by, BY);
+    guest.assert_sound();
+}
