@@ -8,6 +8,8 @@
 #include "mmstress.h"
 #include "tests.h"
 
+#define STORMS	2
+
 static void set_online(unsigned int cpu, bool online)
 {
 	char path[64], state[8];
@@ -29,10 +31,30 @@ static bool removable(unsigned int cpu)
 	return !access(path, W_OK);
 }
 
+/* Uses the address space until the process ends. */
+static void *linger(void *arg)
+{
+	volatile char *byte = arg;
+
+	pin(rnd_below(nr_cpus));
+	for (;;)
+		*byte += 1;
+	return NULL;
+}
+
+/* Ends while its threads run on other CPUs, which may be about to leave. */
+static __noreturn void exit_busy(char *scratch)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		thread(linger, scratch);
+	pin(rnd_below(nr_cpus));
+	_exit(0);
+}
+
 static __noreturn void fork_until(const _Atomic bool *stop)
 {
 	const size_t pages = 64;
-	char *mem = map(pages * PAGE, PROT_READ | PROT_WRITE);
+	char *mem = map((pages + 1) * PAGE, PROT_READ | PROT_WRITE);
 
 	for (uint32_t gen = 1; !atomic_load(stop); gen++) {
 		pid_t pid;
@@ -44,7 +66,7 @@ static __noreturn void fork_until(const _Atomic bool *stop)
 			pin(rnd_below(nr_cpus));
 			verify(mem, pages, 0, gen, "child");
 			fill(mem, pages, 0, gen + 1);
-			_exit(0);
+			exit_busy(mem + pages * PAGE);
 		}
 		reap(pid);
 		verify(mem, pages, 0, gen, "parent");
@@ -60,18 +82,21 @@ void test_cpu_hotplug(void)
 	if (nr_cpus < 2 || !removable(1))
 		skip("no CPU that can be taken away");
 	while (more()) {
-		pid_t pid;
+		pid_t storm[STORMS];
 
 		atomic_store(stop, false);
-		pid = spawn();
-		if (!pid)
-			fork_until(stop);
+		for (unsigned int i = 0; i < STORMS; i++) {
+			storm[i] = spawn();
+			if (!storm[i])
+				fork_until(stop);
+		}
 		for (unsigned int cpu = 1; removable(cpu); cpu++)
 			set_online(cpu, false);
 		usleep(20000);
 		for (unsigned int cpu = 1; removable(cpu); cpu++)
 			set_online(cpu, true);
 		atomic_store(stop, true);
-		reap(pid);
+		for (unsigned int i = 0; i < STORMS; i++)
+			reap(storm[i]);
 	}
 }

@@ -41,7 +41,7 @@ const struct test tests[] = {
 	{ "large-folio", test_large_folio, 0, "no huge mappings without PSE" },
 	{ "vsyscall", test_vsyscall, 0, "as /proc/self/maps says" },
 	{ "ldt", test_ldt, 0, "install, load, read back, inherit" },
-	{ "cpu-hotplug", test_cpu_hotplug, TEST_SINGLE, "CPUs go while we fork" },
+	{ "cpu-hotplug", test_cpu_hotplug, TEST_SINGLE, "CPUs go while we fork and exit" },
 	{ "balloon", test_balloon, TEST_SINGLE, "shrink by 64 MiB and back" },
 	{ "balloon-grow", test_balloon_grow, TEST_SINGLE, "grow and back" },
 	{ "grant-map", test_grant_map, TEST_SINGLE | TEST_NAMED, "1 to 1000 pages, to oneself" },
