@@ -204,7 +204,7 @@ pub(crate) fn check(seed: u64, steps: &[Step]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::properties::{
         config,
@@ -247,6 +247,3 @@ mod tests {
         }
     }
 }
-
-#[cfg(test)]
-pub(crate) use tests::step;

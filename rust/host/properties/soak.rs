@@ -91,7 +91,7 @@ fn soak_list() {
 #[test]
 #[ignore = "takes as long as it is told to"]
 fn soak_batches() {
-    let steps = prop::collection::vec(batch::step(), 1000..10_000);
+    let steps = prop::collection::vec(batch::tests::step(), 1000..10_000);
     let progress = Progress::new("batches", 2);
     soak(progress, (any::<u64>(), steps), |(seed, steps)| {
         batch::check(seed, &steps);
