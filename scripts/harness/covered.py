@@ -14,6 +14,7 @@ _ROW = re.compile(r"^\| (\S+) \| .+ \| (.+) \|$")
 # A kind of test: the files that define it, and how they do.
 _KINDS = {
     "model": ("rust/model/src/**/*.rs", r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
+    "host": ("rust/host/**/*.rs", r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
     "kunit": ("rust/**/*.rs", r"kunit_tests\((\w+)\)"),
     "guest": ("scripts/guest/mmstress/test.c", r'^\t\{ "([^"]+)"'),
     "boot": ("scripts/harness/machines.py", r'Machine\(\s*"([^"]+)"'),
