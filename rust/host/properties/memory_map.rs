@@ -78,7 +78,7 @@ impl Hole {
 }
 
 /// Why a boot may stop.
-const REASONS: [&str; 7] = [
+const REASONS: [&str; 8] = [
     "kernel conflicts with the memory map",
     "xen_start_info conflicts with the memory map",
     "page table conflicts with the memory map",
@@ -86,6 +86,8 @@ const REASONS: [&str; 7] = [
     "no free memory to move the initrd to",
     "no RAM behind memory to take the place of a range that is not RAM",
     "too many ranges that are not RAM lie where Xen put the kernel",
+    // setup.c takes the end of RAM as it is, which may be in the midst of a page.
+    "a range that is not RAM moves by a part of a page",
 ];
 
 /// What became of a boot.
@@ -289,5 +291,12 @@ mod tests {
         assert_eq!(check(config(), &four), Outcome::Moved);
         let five = [3, 8, 13, 18, 23].map(|at| page(at, NVS));
         assert_eq!(check(config(), &five), Outcome::Stopped);
+        // RAM that ends in the midst of its last page.
+        let cut = Hole {
+            place: 65_532,
+            last: 4095,
+            kind: RESERVED,
+        };
+        assert_eq!(check(config(), &[page(3, NVS), cut]), Outcome::Stopped);
     }
 }
