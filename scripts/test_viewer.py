@@ -74,6 +74,12 @@ class Tree(unittest.TestCase):
         self.assertEqual(lines[3], "|  |  |  +-[  0] L1 not present  <- a")
         self.assertEqual(lines[4], "|  |  |  +-[  5] L1 machine 0x1 frame 0x2 present  <- b")
 
+    def test_each_mapping_has_a_line(self):
+        steps, _ = viewer.steps_of(DUMP)
+        lines = viewer.draw_tree([("a", steps, ""), ("b", steps, ""), ("c", steps[:3], "")])
+        self.assertEqual(lines[4], "|  |  |  +-[  0] L1 not present  <- b")
+        self.assertTrue(lines[5].endswith("  <- c"))
+
     def test_mappings_with_and_without_a_name(self):
         maps = "00400000-00401000 r-xp 00000000 00:02 5    /bin/a b\n7f00000000-7f00001000 rw-p 00000000 00:00 0\n"
         self.assertEqual(viewer.mappings_of(maps), [(0x400000, "/bin/a b"), (0x7F00000000, "anonymous")])
