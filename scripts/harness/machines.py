@@ -53,6 +53,8 @@ class Machine:
 
 
 FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-protect:fault-write:fault-pin:fault-fork:fault-growth"
+# A short choice of what a guest has to stand.
+GUEST = "pvmmu.run=toolstack pvmmu.rounds=1 pvmmu.tests=create:viewer:cpus:memory:block:frames:save:shutdown:totals:dmesg"
 # gntdev takes its own lock inside of mmap_lock and the other way round, whatever the backend: no lockdep here.
 GRANT_FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-grant lockdep.prove_locking=0"
 # What the backend says of refusals that these provoke; of more than eight in a batch, how many more.
@@ -105,6 +107,7 @@ SOAK = (
     *(Machine(f"dom0-{size}", "rust", "dom0",  2, 6656, size,                "pvmmu.run=smoke",                          600) for size in _SIZES),
     Machine("soak-balloon",   "rust",  "dom0",  2, 3072, "512M,max:2048M",   "pvmmu.run=smoke pvmmu.seconds=240 pvmmu.tests=balloon:balloon-grow:dmesg", 900),
     Machine("soak-storm",     "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=600",      1500),
+    Machine("guest",          "rust",  "dom0",  2, 2048, "1024M",            GUEST,                                     1800, guests="rust"),
     Machine("guests",         "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack",                     3600, guests="rust"),
     Machine("guests-of-c",    "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      3600, guests="c"),
     Machine("guests-on-c",    "c",     "dom0-c",2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      3600, guests="rust"),
