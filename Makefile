@@ -31,7 +31,7 @@ boot: ## Boot it as dom0: a shell on a terminal, a demonstration otherwise
 	@$(ENTER) scripts/boot $(BOOT)
 
 test: ## Build, boot and check everything (under an hour on two CPUs)
-	@$(ENTER) scripts/test '$(ONLY)'
+	@scripts/setup cargo-fuzz && scripts/enter scripts/test '$(ONLY)'
 
 bench: ## Measure native, C and Rust side by side (SIDES, OPS, BOOTS, SAMPLES, RECORD=1, CHECK=1)
 	@$(ENTER) scripts/bench $(if $(SIDES),--sides '$(SIDES)') $(if $(OPS),--ops '$(OPS)') \

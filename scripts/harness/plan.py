@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import analyzer, boot, checks, docs, host, kernel, machines, patches, places
+from . import analyzer, boot, checks, docs, fuzz, host, kernel, machines, patches, places
 from .say import Stop, elapsed
 
 
@@ -104,6 +104,7 @@ def _host() -> list[Step]:
     return [
         Step("host tests", "the backend's logic against a model of Xen", host.tests),
         Step("types", "what must not compile does not", host.types),
+        Step("fuzz", "batches, the p2m list and memory maps, with made-up inputs", fuzz.run),
     ]
 
 

@@ -11,6 +11,7 @@ use crate::frame::{
     Pfn, //
 };
 use crate::guest::{
+    boot_with,
     Guest,
     GuestConfig, //
 };
@@ -29,6 +30,7 @@ use crate::platform::{
     store_page,
     update_va_mapping,
     xen_max_p2m_pfn,
+    Host,
     OwnedPage,
     SharedP2m,
     StartInfo,
@@ -38,6 +40,7 @@ use crate::platform::{
 use crate::properties::view::Watch;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 use xen_model::{
     Call,
@@ -46,6 +49,9 @@ use xen_model::{
 
 /// Pages that the domain may have beyond those that it starts with.
 const ROOM: u64 = 600;
+
+/// Pages without frames: those of a page of the list.
+const HOLE: Range<usize> = layout::FRAMES_PER_LEAF..2 * layout::FRAMES_PER_LEAF;
 
 /// A change of the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,6 +153,22 @@ impl Map {
     }
 }
 
+/// Takes pages away before the kernel looks at them: the toolstack gives some domains memory with
+/// holes.
+fn make_hole(host: &Host) {
+    let first = Pfn::new(HOLE.start);
+    host.pool.borrow_mut().reserve(first, HOLE.len());
+    for pfn in HOLE.map(Pfn::new) {
+        let Some(mfn) = p2m::mfn_of(pfn) else {
+            panic!("{pfn:x?} has no frame");
+        };
+        assert!(p2m::try_set(pfn, P2mWord::MISSING));
+        let mut machine = host.machine.borrow_mut();
+        let done = machine.decrease_reservation(host.vcpu(), &[mfn.raw() as u64], 0);
+        assert_eq!(done, 1);
+    }
+}
+
 /// A guest, and what its list has to say.
 pub(crate) struct List {
     guest: Guest,
@@ -163,20 +185,26 @@ pub(crate) struct List {
 }
 
 impl List {
-    /// Boots a guest.
+    /// Boots a guest; one that is large enough has a hole in its memory.
     pub(crate) fn boot(mut config: GuestConfig) -> Self {
         config.domain.max_pages = config.domain.nr_pages + ROOM;
-        let guest = Guest::boot(config);
+        let has_hole = config.domain.nr_pages as usize >= HOLE.end + layout::FRAMES_PER_LEAF;
+        let guest = if has_hole {
+            let guest = Guest::build(config);
+            boot_with(guest.host(), || make_hole(guest.host()));
+            guest
+        } else {
+            Guest::boot(config)
+        };
         let frames = {
             let machine = guest.host().machine.borrow();
             let start = machine.start_of_day(guest.host().domain);
             let frames = start.frames.iter().map(|mfn| Mfn::new(mfn.0 as usize));
             frames.collect()
         };
-        let expected = Rc::new(RefCell::new(Map {
-            frames,
-            changed: BTreeMap::new(),
-        }));
+        let hole = HOLE.filter(|_| has_hole);
+        let changed = hole.map(|pfn| (Pfn::new(pfn), P2mEntry::Missing)).collect();
+        let expected = Rc::new(RefCell::new(Map { frames, changed }));
         let watch = Watch::begin(&guest, Rc::clone(&expected));
         let before = (guest.snapshot().nr_free, nr_own_pages());
         Self {

@@ -49,8 +49,8 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Numbers of pages around the borders of pages of the list.
-const SIZES: [u64; 6] = [511, 512, 513, 1023, 1024, 1025];
+/// Numbers of pages around the borders of pages of the list; the larger ones have a hole.
+const SIZES: [u64; 8] = [511, 512, 513, 1023, 1024, 1025, 1536, 2049];
 
 /// Any guest of these sizes.
 pub(crate) fn guest() -> impl Strategy<Value = GuestConfig> {

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory maps of machines, in conflict with where Xen has put a domain.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use xen_pv_mmu_host::fuzz;
+
+fuzz_target!(|input: &[u8]| fuzz::memory_map(input));
