@@ -51,7 +51,7 @@ impl Progress {
 
     fn add(&mut self, operations: usize) {
         self.done += operations as u64;
-        if self.is_done() || self.done - self.told >= 10_000 {
+        if self.is_done() || self.done - self.told >= 1000 {
             self.told = self.done;
             println!(
                 "soak {}: {} of {} operations",
@@ -75,9 +75,9 @@ fn soak<S: Strategy>(mut progress: Progress, values: S, run: impl Fn(S::Value) -
 #[test]
 #[ignore = "takes as long as it is told to"]
 fn soak_list() {
-    let operations = prop::collection::vec(operation(), 500..1500);
+    let operations = prop::collection::vec(operation(), 100..400);
     // Each of them has the toolstack read the list many times.
-    let progress = Progress::new("p2m-list", 50);
+    let progress = Progress::new("p2m-list", 200);
     soak(progress, (guest(), operations), |(guest, operations)| {
         let mut list = List::boot(guest);
         operations
@@ -92,7 +92,7 @@ fn soak_list() {
 #[ignore = "takes as long as it is told to"]
 fn soak_batches() {
     let steps = prop::collection::vec(batch::tests::step(), 1000..10_000);
-    let progress = Progress::new("batches", 2);
+    let progress = Progress::new("batches", 1);
     soak(progress, (any::<u64>(), steps), |(seed, steps)| {
         batch::check(seed, &steps);
         steps.len()
