@@ -41,8 +41,8 @@ _IGNORED_IN_PROGRAMS = (
 )
 # "useable" is a member of struct user_desc; statics are what Rust calls them.
 _WORDS = ("crate", "useable", "statics")
-# Files that hold no licence line: licences, what cargo and rustc write, inputs of fuzzers.
-_BARE = re.compile(r"^(COPYING|LICENSE|LICENSES/)|(^|/)Cargo\.lock$|\.stderr$|^rust/fuzz/corpus/")
+# Files that hold no licence line: licences, what cargo, rustc and proptest write, inputs of fuzzers.
+_BARE = re.compile(r"^(COPYING|LICENSE|LICENSES/)|(^|/)Cargo\.lock$|\.stderr$|^rust/fuzz/corpus/|/proptest-regressions/")
 # Where unsafe Rust has its place, under rust/; any other module forbids it.
 _DOORS = tuple(
     Path("rust", name)
