@@ -47,8 +47,8 @@ def joined(old: dict[str, str], new: dict[str, list[str]], present: list[str]) -
 
 
 def listed(text: str) -> set[str]:
-    """The survivors that the manual gives a reason for: lines of its tables."""
-    return set(re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE))
+    """The survivors that the manual gives a reason for: lines of its tables, where a bar is escaped."""
+    return {name.replace(r"\|", "|") for name in re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)}
 
 
 class _Watch:

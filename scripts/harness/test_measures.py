@@ -102,6 +102,9 @@ class Mutants(unittest.TestCase):
         self.assertIn("1 are not listed", str(caught.exception))
         self.assertIn("1 survived", self.verdict(found, "| `p2m.rs: replace f0 -> bool with true` | why |\n"))
 
+    def test_a_bar_in_a_table_is_escaped(self):
+        self.assertEqual(mutants.listed("| `a.rs: replace \\| with ^ in f` | why |\n"), {"a.rs: replace | with ^ in f"})
+
     def test_no_mutant_is_no_pass(self):
         with self.assertRaises(Stop):
             self.verdict(mutated(unviable=3))

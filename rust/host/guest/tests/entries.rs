@@ -27,7 +27,8 @@ use crate::platform::{
     Mm,
     OwnedPage,
     Slot,
-    Table, //
+    Table,
+    VSYSCALL, //
 };
 use crate::runs::{
     self,
@@ -366,6 +367,22 @@ fn many_tables_are_pinned_in_groups() {
 }
 
 #[test]
+fn a_group_of_tables_takes_one_trap() {
+    let guest = guest();
+    let process = Process::new(guest.users.clone()).unwrap();
+    for number in 0..50 {
+        let at = Vaddr::new(number * (2 << 20));
+        assert!(generic::level1_entry(process.mm(), at).is_some());
+    }
+    // 54 tables are two groups of 24 and a part of one; the roots are pinned behind them.
+    assert_eq!(traps(&guest, || process.enter()), 4);
+    // The roots, the groups, and a flush.
+    assert_eq!(traps(&guest, || pin::exit(process.mm(), BY)), 5);
+    process.exit();
+    guest.assert_sound();
+}
+
+#[test]
 fn one_page_is_flushed_from_the_cpus_that_are_named() {
     let guest = guest();
     let process = process(&guest);
@@ -390,6 +407,39 @@ fn one_page_is_flushed_from_the_cpus_that_are_named() {
         assert_eq!(machine.user_read(who, other as u64), Ok(1), "CPU {cpu}");
     }
     set::pte(mapped, entry, BY);
+    process.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn user_mode_finds_the_vsyscall_page() {
+    let guest = guest();
+    let process = guest.spawn();
+    let host = guest.host();
+    let at = VSYSCALL.raw() as u64;
+    assert!(host.machine.borrow_mut().user_read(host.vcpu(), at).is_ok());
+    process.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn a_tree_that_ends_is_left_before_it_is_unpinned() {
+    let guest = guest();
+    let process = process(&guest);
+    guest.run_kernel_task();
+    guest.switch_to(1);
+    process.run();
+    // Within a context switch the new root waits in the queue of that CPU.
+    guest.host().with_state(|state| {
+        state.lazy_cpu = true;
+        state.borrows_mm = true;
+    });
+    guest.switch_to(0);
+    pin::exit(process.mm(), BY);
+    guest.switch_to(1);
+    guest.host().with_state(|state| state.lazy_cpu = false);
+    guest.switch_to(0);
+    guest.assert_sound();
     process.exit();
     guest.assert_sound();
 }

@@ -38,8 +38,10 @@ use crate::platform::{
     fixed,
     kernel_root,
     kernel_rw,
+    load,
     lookup,
     set_multicall_debug,
+    store,
     Caller,
     Command,
     ExtOp,
@@ -285,7 +287,11 @@ fn large_pages_above_level_1_do_not_reach_xen() {
         assert!(slot.read().is_none());
     }
     let told = kernel::log::take();
-    let names = ["level 2", "above level 2", "above level 2"];
+    let names = [
+        "page in level 2",
+        "page above level 2",
+        "page above level 2",
+    ];
     assert!(told
         .iter()
         .zip(names)
@@ -312,7 +318,8 @@ fn refused_flushes_are_told() {
 #[test]
 fn roots_are_loaded_with_preemption_off() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    let root = crate::platform::Mm::kernel().root();
+    let process = guest.spawn();
+    let root = process.mm().root();
     assert_eq!(
         cr3::read(),
         crate::platform::phys(root.table().vaddr()).raw()
@@ -324,6 +331,7 @@ fn roots_are_loaded_with_preemption_off() {
     guest.assert_sound();
     cr3::write(root, BY);
     assert_eq!(guest.complaints(), ["root table loaded with preemption on"]);
+    process.exit();
 }
 
 #[test]
@@ -489,5 +497,34 @@ fn regions_that_cannot_be_exchanged_stay() {
     assert_eq!(p2m::mfn_of(start.pfn()), mfn);
     assert_eq!(memory.nr_lost_words(), 0);
     drop(memory);
+    guest.assert_sound();
+}
+
+#[test]
+fn all_cpus_see_the_frames_of_a_region() {
+    let guest = Guest::boot(GuestConfig::dom0(8000).with_cpus(2));
+    for order in [0, 1] {
+        let mut memory = OwnedRegion::new(order).unwrap();
+        let start = memory.region().start().pfn();
+        let pages: Vec<_> = (0..1 << order).map(|page| start.add(page)).collect();
+        let on_all_cpus = |access: &dyn Fn(u32, Pfn)| {
+            for cpu in [1, 0] {
+                guest.switch_to(cpu);
+                pages.iter().for_each(|page| access(cpu, *page));
+            }
+        };
+        // TLBs have what is to go.
+        on_all_cpus(&|_, page| {
+            load(direct_of(page));
+        });
+        assert!(contiguous::create(memory.region(), 0, BY).is_ok());
+        on_all_cpus(&|cpu, page| {
+            let word = 0x100 * page.raw() + cpu as usize;
+            store(direct_of(page), word);
+            let mfn = xen_model::Mfn(p2m::mfn_of(page).unwrap().raw() as u64);
+            let stored = guest.host().machine.borrow().frame_word(mfn, 0);
+            assert_eq!(stored, word as u64, "CPU {cpu}, order {order}");
+        });
+    }
     guest.assert_sound();
 }
