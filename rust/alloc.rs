@@ -34,6 +34,7 @@ use crate::platform::{
     user_vsyscall_table,
     Caller,
     ExtOp,
+    MaySleep,
     Mm,
     OwnedPage,
     Root,
@@ -53,7 +54,7 @@ pub(crate) fn mfn_of_table(pfn: Pfn) -> Mfn {
 }
 
 /// Queues to make a page of the direct map read-only or writable.
-pub(crate) fn protect_page(batch: &mut Batch, pfn: Pfn, writable: bool, flush: VaFlush) {
+pub(crate) fn protect_page(batch: &mut Batch<'_>, pfn: Pfn, writable: bool, flush: VaFlush) {
     let protection = if writable { kernel_rw() } else { kernel_ro() };
     let entry = convert::to_machine(PseudoEntry::new(pfn, protection));
     batch.update_va(direct_of(pfn), entry, flush);
@@ -70,16 +71,16 @@ fn is_pinned_alone(level: Level) -> bool {
 /// another. May wait in the queue in lazy MMU mode, like the hooking up.
 ///
 /// Context: any.
-pub(crate) fn table(mm: Mm, pfn: Pfn, level: Level, caller: Caller) {
+pub(crate) fn table(mm: Mm, pfn: Pfn, level: Level, caller: Caller<'_>) {
     prepare(mm, pfn, level, Issue::LazyMmu, caller);
 }
 
 /// As [`table`], but effective on return.
-pub(crate) fn table_now(mm: Mm, pfn: Pfn, level: Level, caller: Caller) {
+pub(crate) fn table_now(mm: Mm, pfn: Pfn, level: Level, caller: Caller<'_>) {
     prepare(mm, pfn, level, Issue::Now, caller);
 }
 
-fn prepare(mm: Mm, pfn: Pfn, level: Level, issue: Issue, caller: Caller) {
+fn prepare(mm: Mm, pfn: Pfn, level: Level, issue: Issue, caller: Caller<'_>) {
     let pinned = is_table_pinned(mm.root().table());
     trace::alloc_ptpage(mm, pfn, level, pinned);
     if !pinned {
@@ -100,7 +101,7 @@ fn prepare(mm: Mm, pfn: Pfn, level: Level, issue: Issue, caller: Caller) {
 /// Effective on return: the page may be written to at once.
 ///
 /// Context: any.
-pub(crate) fn release_table(pfn: Pfn, level: Level, caller: Caller) {
+pub(crate) fn release_table(pfn: Pfn, level: Level, caller: Caller<'_>) {
     let pinned = RunTime::now().is_none_or(|now| TablePage::of(now, pfn).test_clear_pinned());
     trace::release_ptpage(pfn, level, pinned);
     if !pinned {
@@ -149,8 +150,8 @@ pub(crate) fn unpin_early(pfn: Pfn) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn table_early(pfn: Pfn, level: Level) {
-    protect::read_only(direct_of(pfn));
+pub(crate) fn table_early(pfn: Pfn, level: Level, caller: Caller<'_>) {
+    protect::read_only(direct_of(pfn), caller);
     if level == Level::L1 {
         pin_early(level, pfn);
     }
@@ -160,11 +161,11 @@ pub(crate) fn table_early(pfn: Pfn, level: Level) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn release_table_early(pfn: Pfn, level: Level) {
+pub(crate) fn release_table_early(pfn: Pfn, level: Level, caller: Caller<'_>) {
     if level == Level::L1 {
         unpin_early(pfn);
     }
-    protect::writable(direct_of(pfn));
+    protect::writable(direct_of(pfn), caller);
 }
 
 /// There is no memory for a user root.
@@ -177,8 +178,8 @@ pub(crate) struct NoMemory;
 /// the kernel's mappings. It has the vsyscall page, which lies among those.
 ///
 /// Context: may sleep.
-pub(crate) fn create_user_root(mm: Mm) -> Result<(), NoMemory> {
-    let mut user_root = OwnedPage::zeroed().ok_or(NoMemory)?;
+pub(crate) fn create_user_root(mm: Mm, sleep: &mut MaySleep) -> Result<(), NoMemory> {
+    let mut user_root = OwnedPage::zeroed(sleep).ok_or(NoMemory)?;
 
     if let Some(table) = user_vsyscall_table() {
         let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | bits::USER_TABLE);

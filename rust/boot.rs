@@ -21,6 +21,7 @@ use crate::platform::{
     phys,
     remap_released_memory,
     set_m2p,
+    MaySleep,
     StartInfo, //
 };
 use kernel::macros::init_text;
@@ -60,10 +61,10 @@ pub(crate) fn reserve_special_pages() {
 ///
 /// Context: start of day, with all memory mapped.
 #[init_text]
-pub(crate) fn finish() {
-    p2m::build::move_to_vmalloc();
-    cleanup::clean_up();
-    p2m::tree::build();
+pub(crate) fn finish(sleep: &mut MaySleep) {
+    p2m::build::move_to_vmalloc(sleep);
+    cleanup::clean_up(sleep.caller());
+    p2m::tree::build(sleep);
     remap_released_memory();
     p2m::tree::publish();
 }

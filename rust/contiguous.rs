@@ -84,7 +84,7 @@ fn mfn_at(page: Vaddr) -> Option<Mfn> {
 }
 
 /// Takes away the mappings and the p2m entries of a region.
-fn unmap(start: Vaddr, count: usize, caller: Caller) {
+fn unmap(start: Vaddr, count: usize, caller: Caller<'_>) {
     let mut batch = Batch::open(Issue::Now, caller);
     for page in pages(start, count) {
         batch.update_va(page, MachineEntry::EMPTY, VaFlush::None);
@@ -93,7 +93,7 @@ fn unmap(start: Vaddr, count: usize, caller: Caller) {
 }
 
 /// Maps machine frames at a region, and flushes what other CPUs know of it.
-fn map(start: Vaddr, count: usize, mfn: impl Fn(usize) -> Mfn, caller: Caller) {
+fn map(start: Vaddr, count: usize, mfn: impl Fn(usize) -> Mfn, caller: Caller<'_>) {
     let mut batch = Batch::open(Issue::Now, caller);
     for (index, page) in pages(start, count).enumerate() {
         let flush = match (index + 1 == count, count) {
@@ -130,7 +130,7 @@ fn exchange_or_die(
 pub(crate) fn create(
     mut region: Region<'_>,
     address_bits: u32,
-    caller: Caller,
+    caller: Caller<'_>,
 ) -> Result<Mfn, NotExchanged> {
     let (start, order) = (region.start(), region.order());
     if order > MAX_ORDER {
@@ -164,7 +164,7 @@ pub(crate) fn create(
 /// The contents of the region are lost. If Xen has no other frames, it stays as it is.
 ///
 /// Context: as [`create`].
-pub(crate) fn destroy(mut region: Region<'_>, caller: Caller) {
+pub(crate) fn destroy(mut region: Region<'_>, caller: Caller<'_>) {
     let (start, order) = (region.start(), region.order());
     if order > MAX_ORDER {
         return;
@@ -245,7 +245,7 @@ mod tests {
             let mut memory = OwnedRegion::new(order).ok_or(ENOMEM)?;
             let start = memory.region().start();
 
-            let created = create(memory.region(), 0, Caller::here());
+            let created = create(memory.region(), 0, Caller::in_test());
             if created.is_err() && order > GUEST_ORDER && !StartInfo::is_initial_domain() {
                 assert_eq!(inconsistent(start, count), 0);
                 assert_eq!(memory.nr_lost_words(), 0);
@@ -260,7 +260,7 @@ mod tests {
             assert_eq!(inconsistent(start, count), 0);
             assert_eq!(memory.nr_lost_words(), 0);
 
-            destroy(memory.region(), Caller::here());
+            destroy(memory.region(), Caller::in_test());
             assert_eq!(inconsistent(start, count), 0);
             assert_eq!(memory.nr_lost_words(), 0);
         }
@@ -277,7 +277,7 @@ mod tests {
         let before = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
 
         // No machine has memory below 4 KiB to give away.
-        assert!(create(memory.region(), 12, Caller::here()).is_err());
+        assert!(create(memory.region(), 12, Caller::in_test()).is_err());
         let after = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
         assert_eq!(before, after);
         assert_eq!(memory.nr_lost_words(), 0);
@@ -308,20 +308,20 @@ mod tests {
 
             let before = frames(start, count)?;
             let armed = Armed::new(kind, 0, 1, 12);
-            let created = create(memory.region(), 0, Caller::here());
+            let created = create(memory.region(), 0, Caller::in_test());
             assert_eq!((created, armed.disarm()), (Err(NotExchanged), 1));
             assert!(frames(start, count)?[..] == before[..]);
             assert_eq!(memory.nr_lost_words(), 0);
 
-            assert!(create(memory.region(), 0, Caller::here()).is_ok());
+            assert!(create(memory.region(), 0, Caller::in_test()).is_ok());
             let contiguous = frames(start, count)?;
             let armed = Armed::new(Fault::Exchange, 0, 1, 12);
-            destroy(memory.region(), Caller::here());
+            destroy(memory.region(), Caller::in_test());
             assert_eq!(armed.disarm(), 1);
             assert!(frames(start, count)?[..] == contiguous[..]);
             assert_eq!(memory.nr_lost_words(), 0);
 
-            destroy(memory.region(), Caller::here());
+            destroy(memory.region(), Caller::in_test());
             assert_eq!(inconsistent(start, count), 0);
         }
         Ok(())

@@ -32,7 +32,7 @@ pub(crate) fn read() -> usize {
     xen_cr3.read()
 }
 
-fn load_kernel_root(batch: &mut Batch, root: Pfn) {
+fn load_kernel_root(batch: &mut Batch<'_>, root: Pfn) {
     let address = root.paddr();
     trace::write_cr3(true, Some(address));
     // Interrupts are off: an interrupt sees both words agree with what is queued.
@@ -41,7 +41,7 @@ fn load_kernel_root(batch: &mut Batch, root: Pfn) {
     batch.after(Deferred::RootLoaded(address.raw()));
 }
 
-fn load_user_root(batch: &mut Batch, root: Option<Pfn>) {
+fn load_user_root(batch: &mut Batch<'_>, root: Option<Pfn>) {
     trace::write_cr3(false, root.map(Pfn::paddr));
     batch.ext(ExtOp::new_user_root(root.map(mfn_of_table)));
 }
@@ -51,7 +51,7 @@ fn load_user_root(batch: &mut Batch, root: Option<Pfn>) {
 /// In the midst of a context switch the hypercall waits for its end.
 ///
 /// Context: preemption is off.
-pub(crate) fn write(root: Root, caller: Caller) {
+pub(crate) fn write(root: Root, caller: Caller<'_>) {
     if is_preemptible() {
         kernel::pr_warn!("root table loaded with preemption on\n");
     }
@@ -65,7 +65,7 @@ pub(crate) fn write(root: Root, caller: Caller) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn write_early(root: Pfn, caller: Caller) {
+pub(crate) fn write_early(root: Pfn, caller: Caller<'_>) {
     let mut batch = Batch::open(Issue::LazyCpu, caller);
     load_kernel_root(&mut batch, root);
 }

@@ -35,7 +35,7 @@ use crate::platform::{
 /// Maps `address`, pseudo-physical or machine as said above, at fixed mapping `index`.
 ///
 /// Context: any but interrupts.
-pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Caller) {
+pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Caller<'_>) {
     let kind = fixmap_kind(index);
     let entry = match kind {
         FixmapKind::Memory | FixmapKind::Vsyscall => convert::to_machine(PseudoEntry::new(
@@ -56,7 +56,7 @@ pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Ca
             page.raw(),
             entry.raw(),
             error.errno(),
-            caller,
+            caller.site(),
         );
         die_refused(
             c"Xen refused a fixed mapping",

@@ -21,6 +21,7 @@ use crate::platform::{
     unmap_grants,
     GrantPages,
     MapGrant,
+    MaySleep,
     UnmapGrant,
     GRANT_GENERAL_ERROR,
     GRANT_OKAY,
@@ -42,6 +43,7 @@ pub(crate) fn map(
     map_ops: &mut [MapGrant],
     mut kernel_ops: Option<&mut [MapGrant]>,
     pages: &GrantPages<'_>,
+    sleep: &mut MaySleep,
 ) -> i32 {
     if let Some(ops) = &mut kernel_ops {
         let ret = map_grants(ops);
@@ -63,8 +65,10 @@ pub(crate) fn map(
                 pfn.raw()
             );
         }
-        let is_noted = mapped_frame(op)
-            .is_some_and(|mfn| p2m::set(pfn, P2mWord::encode(pfn, P2mEntry::Foreign(mfn))));
+        let is_noted = mapped_frame(op).is_some_and(|mfn| {
+            let word = P2mWord::encode(pfn, P2mEntry::Foreign(mfn));
+            p2m::set(pfn, word, sleep)
+        });
         if !is_noted {
             undo(op, kernel_op);
         }

@@ -22,7 +22,8 @@ use crate::platform::{
     hook_acpi_mappings,
     may_report,
     raw_console,
-    BootCell, //
+    BootCell,
+    MaySleep, //
 };
 use kernel::macros::init_text;
 
@@ -107,14 +108,14 @@ pub(crate) fn add(remap: Remap) {
 ///
 /// Context: start of day, with the p2m list in the vmalloc area.
 #[init_text]
-pub(crate) fn apply() {
+pub(crate) fn apply(sleep: &mut MaySleep) {
     let remaps = REMAPS.get();
     let mut pages = 0;
 
     for remap in &remaps.ranges[..remaps.len] {
         let (pfn, mfn, count) = remap.frames();
         for frame in 0..count {
-            if !p2m::set(Pfn::new(pfn + frame), P2mWord::from_raw(mfn + frame)) {
+            if !p2m::set(Pfn::new(pfn + frame), P2mWord::from_raw(mfn + frame), sleep) {
                 kernel::pr_emerg!("no p2m entry for frame {:#x}\n", pfn + frame);
                 die(c"a range that is not RAM could not be remapped");
             }

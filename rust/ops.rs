@@ -24,6 +24,28 @@
 //! Functions that C reaches by name have their C names, and so do those of the table, for the sake
 //! of those who read stack traces. All are `unsafe` because C calls them; each does no more than
 //! take over its arguments.
+//!
+//! Here alone is known whether the caller may sleep: [`Caller`] and [`MaySleep`] come from here.
+//!
+//! [`Caller`]: crate::platform::Caller
+//! [`MaySleep`]: crate::platform::MaySleep
+
+/// Names who called the function that this is used in, which does not sleep.
+macro_rules! caller {
+    () => {
+        // SAFETY: The function does not sleep while it works for this caller.
+        unsafe { crate::platform::Caller::new(crate::platform::Site::here()) }
+    };
+}
+
+/// As `caller!`, in a function that is only called where it may sleep, or during start of day.
+macro_rules! may_sleep {
+    () => {
+        // SAFETY: The function is called without locks and with interrupts on, as its contract
+        // says, or during start of day.
+        unsafe { crate::platform::MaySleep::new(crate::platform::Site::here()) }
+    };
+}
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
 mod debugfs;

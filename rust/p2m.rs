@@ -55,6 +55,7 @@ use crate::platform::{
     p2m_word_address,
     phys,
     xen_max_p2m_pfn,
+    MaySleep,
     Slot, //
 };
 use build::Shared;
@@ -163,8 +164,8 @@ pub(crate) fn try_set(pfn: Pfn, word: P2mWord) -> bool {
 /// Returns whether that was possible; if not, memory is short or the frame is beyond the list.
 ///
 /// Context: may sleep if the list has to grow.
-pub(crate) fn set(pfn: Pfn, word: P2mWord) -> bool {
-    try_set(pfn, word) || (grow::grow(pfn).is_ok() && try_set(pfn, word))
+pub(crate) fn set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> bool {
+    try_set(pfn, word) || (grow::grow(pfn, sleep).is_ok() && try_set(pfn, word))
 }
 
 /// Makes the frames from `start` up to `end`, exclusive, identity frames.

@@ -45,6 +45,7 @@ use crate::platform::{
     user_vsyscall_table,
     Caller,
     ExtOp,
+    MaySleep,
     Mm,
     PreemptOff,
     Root,
@@ -99,16 +100,16 @@ enum Direction {
 }
 
 /// Tables that are handed over to Xen, or taken back, together.
-struct Group {
+struct Group<'context> {
     direction: Direction,
     mm: Mm,
-    caller: Caller,
+    caller: Caller<'context>,
     tables: [Option<(TablePage, Level)>; GROUP],
     len: usize,
 }
 
-impl Group {
-    fn new(direction: Direction, mm: Mm, caller: Caller) -> Self {
+impl<'context> Group<'context> {
+    fn new(direction: Direction, mm: Mm, caller: Caller<'context>) -> Self {
         Self {
             direction,
             mm,
@@ -170,7 +171,7 @@ impl Group {
         self.len = 0;
     }
 
-    fn protect(batch: &mut Batch, tables: &[Option<(TablePage, Level)>], writable: bool) {
+    fn protect(batch: &mut Batch<'_>, tables: &[Option<(TablePage, Level)>], writable: bool) {
         for (page, _) in tables.iter().flatten() {
             protect_page(batch, page.pfn(), writable, VaFlush::None);
         }
@@ -178,7 +179,7 @@ impl Group {
 
     /// Pins or unpins the tables that have locks of their own; the root does it for the others.
     fn retype(
-        batch: &mut Batch,
+        batch: &mut Batch<'_>,
         tables: &[Option<(TablePage, Level)>],
         locks: &[Option<TableLock>],
         op: impl Fn(Mfn) -> ExtOp,
@@ -217,7 +218,7 @@ pub(crate) fn for_each_table(mm: Mm, mut visit: impl FnMut(Level, bool)) {
 }
 
 /// Queues an operation on each of the roots.
-fn queue_for_roots(roots: [Option<Table>; 2], op: impl Fn(Mfn) -> ExtOp, caller: Caller) {
+fn queue_for_roots(roots: [Option<Table>; 2], op: impl Fn(Mfn) -> ExtOp, caller: Caller<'_>) {
     let mut batch = Batch::open(Issue::Now, caller);
     for root in roots.into_iter().flatten() {
         batch.ext(op(mfn_of_table(root.pfn())));
@@ -227,7 +228,7 @@ fn queue_for_roots(roots: [Option<Table>; 2], op: impl Fn(Mfn) -> ExtOp, caller:
 /// Pins the tree below `root`, and its user root.
 ///
 /// Context: preemption is off and `mm`'s page-table lock is held; no PTE lock is.
-fn pin_tree(mm: Mm, root: Root, caller: Caller) {
+fn pin_tree(mm: Mm, root: Root, caller: Caller<'_>) {
     let user_root = root.user_root();
     trace::pgd_pin(mm, root);
 
@@ -247,7 +248,7 @@ fn pin_tree(mm: Mm, root: Root, caller: Caller) {
 /// Unpins the tree below `root`, and its user root.
 ///
 /// Context: as [`pin_tree`]; no vCPU uses the tree.
-fn unpin_tree(mm: Mm, root: Root, caller: Caller) {
+fn unpin_tree(mm: Mm, root: Root, caller: Caller<'_>) {
     let user_root = root.user_root();
     trace::pgd_unpin(mm, root);
 
@@ -268,7 +269,7 @@ fn unpin_tree(mm: Mm, root: Root, caller: Caller) {
 /// Pins the tree of an address space that is about to be used (`enter_mmap`).
 ///
 /// Context: may not hold `mm`'s page-table lock.
-pub(crate) fn enter(mm: Mm, caller: Caller) {
+pub(crate) fn enter(mm: Mm, caller: Caller<'_>) {
     mm.with_page_table_lock(|| pin_tree(mm, mm.root(), caller));
 }
 
@@ -277,13 +278,14 @@ pub(crate) fn enter(mm: Mm, caller: Caller) {
 /// Other CPUs may still have its root loaded because kernel threads borrowed it; they are switched
 /// away first.
 ///
-/// Context: interrupts are on; may not hold `mm`'s page-table lock.
-pub(crate) fn exit(mm: Mm, caller: Caller) {
+/// Context: interrupts are on, no batch is open; may not hold `mm`'s page-table lock.
+pub(crate) fn exit(mm: Mm, sleep: &mut MaySleep) {
     {
         let _preempt = PreemptOff::new();
         drop_from_this_cpu(mm);
-        run_where_loaded(mm, drop_from_this_cpu);
+        run_where_loaded(mm, drop_from_this_cpu, sleep);
     }
+    let caller = sleep.caller();
     mm.with_page_table_lock(|| {
         // Not so if exec failed before the tree was used.
         if is_table_pinned(mm.root().table()) {
@@ -306,10 +308,10 @@ fn drop_from_this_cpu(mm: Mm) {
 /// Trees under construction or on their way out are not pinned otherwise.
 ///
 /// Context: alone on the machine, on the way into a suspend.
-pub(crate) fn pin_all() {
+pub(crate) fn pin_all(caller: Caller<'_>) {
     for_each_root(|root| {
         if let Some(page) = root.page().filter(|page| !page.is_pinned()) {
-            pin_tree(Mm::kernel(), root, Caller::here());
+            pin_tree(Mm::kernel(), root, caller);
             page.set_save_pinned(true);
         }
     });
@@ -318,10 +320,10 @@ pub(crate) fn pin_all() {
 /// Undoes [`pin_all`].
 ///
 /// Context: alone on the machine, on the way out of a suspend.
-pub(crate) fn unpin_all() {
+pub(crate) fn unpin_all(caller: Caller<'_>) {
     for_each_root(|root| {
         if let Some(page) = root.page().filter(|page| page.is_save_pinned()) {
-            unpin_tree(Mm::kernel(), root, Caller::here());
+            unpin_tree(Mm::kernel(), root, caller);
             page.set_save_pinned(false);
         }
     });

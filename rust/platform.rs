@@ -10,6 +10,7 @@
 pub(crate) mod abi;
 mod address;
 mod callback;
+mod caller;
 mod context;
 mod early_memory;
 mod fault;
@@ -37,6 +38,7 @@ mod tracepoints;
 pub(crate) use abi::*;
 pub(crate) use address::*;
 pub(crate) use callback::*;
+pub(crate) use caller::*;
 pub(crate) use context::*;
 pub(crate) use early_memory::*;
 pub(crate) use fault::*;

@@ -32,7 +32,7 @@ const CALL: &CStr = c"update_va_mapping";
 ///
 /// Pages that Xen does not let us map are not: so are the tables of the first p2m list before the
 /// direct map is made, which then maps them read-only from the start.
-fn change(page: Vaddr, flags: impl FnOnce(MachineEntry) -> MachineEntry) {
+fn change(page: Vaddr, caller: Caller<'_>, flags: impl FnOnce(MachineEntry) -> MachineEntry) {
     let Some((slot, _)) = lookup(page) else {
         return;
     };
@@ -42,7 +42,8 @@ fn change(page: Vaddr, flags: impl FnOnce(MachineEntry) -> MachineEntry) {
     }
     let new = flags(old);
     if let Err(error) = update_va_mapping(page, new, VaFlush::None) {
-        refused(CALL, page.raw(), new.raw(), error.errno(), Caller::here());
+        let by = caller.site();
+        refused(CALL, page.raw(), new.raw(), error.errno(), by);
         die_refused(
             c"Xen refused to change the protection of a page",
             CALL,
@@ -55,17 +56,17 @@ fn change(page: Vaddr, flags: impl FnOnce(MachineEntry) -> MachineEntry) {
 /// Makes the page at `page` read-only (`make_lowmem_page_readonly()`).
 ///
 /// Context: any but interrupts; the page is not remapped meanwhile.
-pub(crate) fn read_only(page: Vaddr) {
+pub(crate) fn read_only(page: Vaddr, caller: Caller<'_>) {
     // A read-only dirty entry would mark a shadow stack: PV guests have none, but native code
     // that looks at entries might think so.
-    change(page, |entry| entry.without(bits::RW | bits::DIRTY));
+    change(page, caller, |entry| entry.without(bits::RW | bits::DIRTY));
 }
 
 /// Makes the page at `page` writable (`make_lowmem_page_readwrite()`).
 ///
 /// Context: any but interrupts; the page is not remapped meanwhile.
-pub(crate) fn writable(page: Vaddr) {
-    change(page, |entry| entry.with(bits::RW));
+pub(crate) fn writable(page: Vaddr, caller: Caller<'_>) {
+    change(page, caller, |entry| entry.with(bits::RW));
 }
 
 /// Maps the page of the kernel at `page` with `protection`, or stops the boot.

@@ -19,10 +19,10 @@ use crate::platform::{
     for_each_level1_entry,
     massage,
     mmu_update,
-    Caller,
     Command,
     FrameList,
     KernelError,
+    MaySleep,
     MmuUpdate,
     Vma, //
 };
@@ -84,7 +84,7 @@ pub(crate) fn map(
     count: usize,
     frames: &Frames<'_>,
     mapping: Mapping,
-    caller: Caller,
+    sleep: &mut MaySleep,
 ) -> Result<usize, KernelError> {
     let mut mapped = 0;
     let mut result = Ok(());
@@ -95,9 +95,9 @@ pub(crate) fn map(
         if result.is_err() {
             break;
         }
-        cond_resched();
+        cond_resched(sleep);
     }
-    tlb::flush_all(caller);
+    tlb::flush_all(sleep.caller());
     result.map(|()| mapped)
 }
 

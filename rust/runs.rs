@@ -92,7 +92,7 @@ impl Run {
         self,
         issue: Issue,
         command: Command,
-        caller: Caller,
+        caller: Caller<'_>,
         change: impl Fn(MachineEntry) -> Option<MachineEntry>,
     ) {
         stats::count_avoided_traps(self.count);
@@ -107,7 +107,7 @@ impl Run {
 
     /// Clears the entries of a table that Xen knows, with no regard to what the CPU notes in them.
     #[inline(always)]
-    fn clear_known(self, first: KnownSlot, caller: Caller) {
+    fn clear_known(self, first: KnownSlot, caller: Caller<'_>) {
         if self.count == 1 && self.first.read().raw() & bits::UFFD_WP == 0 {
             stats::count_avoided_traps(1);
             return set::update(Command::Normal, first, MachineEntry::EMPTY, caller);
@@ -137,7 +137,7 @@ impl Run {
 /// Clears a run whose accessed and dirty bits do not matter.
 ///
 /// Context: holds the lock of the table.
-pub(crate) fn clear(mm: Mm, address: Vaddr, run: Run, caller: Caller) {
+pub(crate) fn clear(mm: Mm, address: Vaddr, run: Run, caller: Caller<'_>) {
     run.check(mm, address);
     match run.first.place() {
         Place::Known(first) => run.clear_known(first, caller),
@@ -148,7 +148,7 @@ pub(crate) fn clear(mm: Mm, address: Vaddr, run: Run, caller: Caller) {
 /// Clears a run; returns its first entry, and the flags that any of the others had.
 ///
 /// Context: holds the lock of the table.
-pub(crate) fn take(mm: Mm, address: Vaddr, run: Run, caller: Caller) -> (MachineEntry, usize) {
+pub(crate) fn take(mm: Mm, address: Vaddr, run: Run, caller: Caller<'_>) -> (MachineEntry, usize) {
     let (first, others) = (run.first.read(), run.flags(1));
 
     run.check(mm, address);
@@ -172,7 +172,7 @@ pub(crate) fn take(mm: Mm, address: Vaddr, run: Run, caller: Caller) -> (Machine
 /// Makes a run read-only.
 ///
 /// Context: holds the lock of the table.
-pub(crate) fn write_protect(run: Run, caller: Caller) {
+pub(crate) fn write_protect(run: Run, caller: Caller<'_>) {
     match run.first.place() {
         Place::Private(_) => run.store(|entry| entry.without(bits::RW)),
         Place::Known(_) => run.update(Issue::LazyMmu, Command::PreserveAd, caller, |entry| {
@@ -223,9 +223,9 @@ mod tests {
 
         let result = test(run, start);
         for (slot, entry) in run.slots().zip(before) {
-            set::pte(slot, entry, Caller::here());
+            set::pte(slot, entry, Caller::in_test());
         }
-        tlb::flush_all(Caller::here());
+        tlb::flush_all(Caller::in_test());
         Ok(Some(result))
     }
 
@@ -233,7 +233,7 @@ mod tests {
     fn taken_entries_are_returned_and_gone() -> Result {
         let seen = with_scratch(|run, start| {
             let (first, others) = (run.first.read(), run.flags(1));
-            let taken = take(Mm::kernel(), start, run, Caller::here());
+            let taken = take(Mm::kernel(), start, run, Caller::in_test());
             let left = run.slots().filter(|slot| !slot.read().is_none()).count();
             (taken.0 == first, taken.1 == others, left)
         })?;
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn cleared_kernel_entries_are_all_zero() -> Result {
         let left = with_scratch(|run, start| {
-            clear(Mm::kernel(), start, run, Caller::here());
+            clear(Mm::kernel(), start, run, Caller::in_test());
             run.slots().filter(|slot| slot.read().raw() != 0).count()
         })?;
         assert_eq!(left.unwrap_or(0), 0);
@@ -257,7 +257,7 @@ mod tests {
     fn what_the_cpu_noted_stays_behind() -> Result {
         // As for an address space that others use at the same time.
         let left = with_scratch(|run, _| {
-            run.update(Issue::Now, Command::PreserveAd, Caller::here(), |_| {
+            run.update(Issue::Now, Command::PreserveAd, Caller::in_test(), |_| {
                 Some(MachineEntry::EMPTY)
             });
             let noted = bits::ACCESSED | bits::DIRTY;
@@ -278,7 +278,7 @@ mod tests {
     fn write_protection_leaves_all_else() -> Result {
         let seen = with_scratch(|run, _| {
             let before = run.first.read();
-            write_protect(run, Caller::here());
+            write_protect(run, Caller::in_test());
             let writable = run.flags(0) & bits::RW;
             (run.first.read() == before.without(bits::RW), writable)
         })?;

@@ -43,7 +43,7 @@ use kernel::macros::init_text;
 
 /// Sets an entry of a table that Xen knows, by a hypercall.
 #[inline(always)]
-pub(crate) fn update(command: Command, at: KnownSlot, entry: MachineEntry, caller: Caller) {
+pub(crate) fn update(command: Command, at: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
     let at = p2m::machine_address(at.slot().vaddr());
     if is_lazy_mmu_mode_active() {
         update_later(command, at, entry, caller);
@@ -54,7 +54,7 @@ pub(crate) fn update(command: Command, at: KnownSlot, entry: MachineEntry, calle
         let update = MmuUpdate::new(command, at, entry);
         if let Err(error) = mmu_update_one(update) {
             let (target, value) = update.raw();
-            refused(c"mmu_update", target, value, error.errno(), caller);
+            refused(c"mmu_update", target, value, error.errno(), caller.site());
         }
         return;
     }
@@ -65,7 +65,7 @@ pub(crate) fn update(command: Command, at: KnownSlot, entry: MachineEntry, calle
 ///
 /// Context: any; holds the lock of the table, or has it for itself.
 #[inline(always)]
-pub(crate) fn pte(slot: Slot, entry: MachineEntry, caller: Caller) {
+pub(crate) fn pte(slot: Slot, entry: MachineEntry, caller: Caller<'_>) {
     match slot.place() {
         Place::Known(slot) => update(Command::Normal, slot, entry, caller),
         Place::Private(slot) => slot.store(entry),
@@ -79,7 +79,7 @@ pub(crate) fn pte(slot: Slot, entry: MachineEntry, caller: Caller) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn pte_early(early: Early, slot: Slot, entry: MachineEntry, caller: Caller) {
+pub(crate) fn pte_early(early: Early, slot: Slot, entry: MachineEntry, caller: Caller<'_>) {
     if crate::platform::is_early_ioremap(slot) {
         update(Command::Normal, slot.known(), entry, caller);
     } else {
@@ -98,7 +98,7 @@ pub(crate) fn modify_protection(
     address: Vaddr,
     slot: Slot,
     entry: MachineEntry,
-    caller: Caller,
+    caller: Caller<'_>,
 ) {
     let (command, entry) = match entry.has_lost_frame() {
         true => (Command::Normal, slot.read().with_flags_of(entry)),
@@ -115,19 +115,19 @@ pub(crate) fn modify_protection(
 /// Generic code that asks for one has not checked whether the machine has them. Nothing is mapped,
 /// and the access that wanted it faults again.
 #[cold]
-fn refuse_huge(slot: Slot, entry: MachineEntry, level: Level, caller: Caller) {
+fn refuse_huge(slot: Slot, entry: MachineEntry, level: Level, caller: Caller<'_>) {
     const EINVAL: isize = -22;
     let what = match level {
         Level::L2 => c"large page in level 2",
         _ => c"large page above level 2",
     };
-    refused(what, slot.vaddr().raw(), entry.raw(), EINVAL, caller);
+    refused(what, slot.vaddr().raw(), entry.raw(), EINVAL, caller.site());
 }
 
 /// Sets an entry of level 2 or 3.
 ///
 /// Context: any; holds the lock of the table, or has it for itself.
-pub(crate) fn upper(slot: Slot, entry: MachineEntry, level: Level, caller: Caller) {
+pub(crate) fn upper(slot: Slot, entry: MachineEntry, level: Level, caller: Caller<'_>) {
     match slot.place() {
         Place::Private(slot) if !entry.is_huge() => slot.store(entry),
         _ => upper_by_hypercall(slot.known(), entry, level, caller),
@@ -137,7 +137,7 @@ pub(crate) fn upper(slot: Slot, entry: MachineEntry, level: Level, caller: Calle
 /// Sets an entry of level 2.
 ///
 /// Context: as [`upper`].
-pub(crate) fn pmd(slot: Slot, entry: MachineEntry, caller: Caller) {
+pub(crate) fn pmd(slot: Slot, entry: MachineEntry, caller: Caller<'_>) {
     upper(slot, entry, Level::L2, caller);
 }
 
@@ -148,7 +148,7 @@ pub(crate) fn upper_by_hypercall(
     slot: KnownSlot,
     entry: MachineEntry,
     level: Level,
-    caller: Caller,
+    caller: Caller<'_>,
 ) {
     let slot = slot.slot();
     if entry.is_huge() {
@@ -175,7 +175,7 @@ fn user_slot(entry: RootSlot) -> Option<Slot> {
 /// Sets an entry of a root table, of level 4, and that of the user root that goes with it.
 ///
 /// Context: any; holds `mm->page_table_lock`, or has the tree for itself.
-pub(crate) fn root(at: RootSlot, entry: MachineEntry, caller: Caller) {
+pub(crate) fn root(at: RootSlot, entry: MachineEntry, caller: Caller<'_>) {
     let (slot, user) = (at.slot(), user_slot(at));
     trace::set_p4d(slot, user, entry);
 
@@ -205,7 +205,7 @@ pub(crate) fn root(at: RootSlot, entry: MachineEntry, caller: Caller) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn root_early(slot: KnownSlot, entry: MachineEntry, caller: Caller) {
+pub(crate) fn root_early(slot: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
     Batch::open(Issue::LazyMmu, caller).update(
         Command::Normal,
         p2m::machine_address(slot.slot().vaddr()),

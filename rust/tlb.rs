@@ -19,7 +19,7 @@ use crate::platform::{
 };
 
 /// Flushes now or, in lazy MMU mode, along with what is queued.
-fn flush(op: ExtOp, caller: Caller) {
+fn flush(op: ExtOp, caller: Caller<'_>) {
     if is_lazy_mmu_mode_active() || !is_queue_empty() {
         Batch::open(Issue::LazyMmu, caller).ext(op);
         return;
@@ -31,7 +31,7 @@ fn flush(op: ExtOp, caller: Caller) {
             command as usize,
             argument,
             error.errno(),
-            caller,
+            caller.site(),
         );
     }
 }
@@ -39,21 +39,21 @@ fn flush(op: ExtOp, caller: Caller) {
 /// Flushes the TLB of this vCPU.
 ///
 /// Context: any.
-pub(crate) fn flush_local(caller: Caller) {
+pub(crate) fn flush_local(caller: Caller<'_>) {
     flush(ExtOp::flush_local(), caller);
 }
 
 /// Flushes the TLBs of all vCPUs.
 ///
 /// Context: any.
-pub(crate) fn flush_all(caller: Caller) {
+pub(crate) fn flush_all(caller: Caller<'_>) {
     flush(ExtOp::flush_all(), caller);
 }
 
 /// Flushes the page at `address` from the TLB of this vCPU.
 ///
 /// Context: any.
-pub(crate) fn flush_page_local(address: Vaddr, caller: Caller) {
+pub(crate) fn flush_page_local(address: Vaddr, caller: Caller<'_>) {
     flush(ExtOp::flush_page_local(address.page_start()), caller);
 }
 
@@ -72,7 +72,7 @@ pub(crate) enum Range {
 pub(crate) fn flush_vcpus(
     bitmap: impl ExactSizeIterator<Item = usize>,
     range: Range,
-    caller: Caller,
+    caller: Caller<'_>,
 ) {
     let op = match range {
         Range::Page(address) => ExtOp::flush_page_multi(address),

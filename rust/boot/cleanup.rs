@@ -43,7 +43,7 @@ use kernel::macros::init_text;
 /// Removes mappings of level 2 from the kernel map, from `start` up to and including `end`, as far
 /// as they lie outside of the kernel image.
 #[init_text]
-fn clean_kernel_map(start: Vaddr, end: Vaddr) {
+fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: Caller<'_>) {
     let (image_start, image_end) = image_bounds();
     let image_end = Vaddr::new(image_end.raw().next_multiple_of(Level::L2.span()) - 1);
     let span = Level::L2.span();
@@ -55,7 +55,7 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr) {
         }
         let slot = tables::kernel_level2().entry(index);
         if !slot.read().is_none() && (address < image_start || address > image_end) {
-            set::pmd(slot, MachineEntry::EMPTY, Caller::here());
+            set::pmd(slot, MachineEntry::EMPTY, caller);
         }
         address = address.add(span);
     }
@@ -66,27 +66,27 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr) {
 
 /// Makes pages writable and frees them.
 #[init_text]
-fn free_read_only(start: Pfn, pages: usize) {
+fn free_read_only(start: Pfn, pages: usize, caller: Caller<'_>) {
     for page in 0..pages {
-        protect::writable(direct_of(start.add(page)));
+        protect::writable(direct_of(start.add(page)), caller);
     }
     memblock_free(start.paddr(), pages << PAGE_SHIFT);
 }
 
 /// Frees a table that is hooked nowhere any more.
 #[init_text]
-fn free_table(table: Pfn, is_pinned: bool) {
+fn free_table(table: Pfn, is_pinned: bool, caller: Caller<'_>) {
     if is_pinned {
         unpin_early(table);
     }
-    free_read_only(table, 1);
+    free_read_only(table, 1, caller);
 }
 
 /// Frees everything below the entry at `slot`, of `level`, and the entry.
 ///
 /// `is_pinned` says whether the tables have pins of their own.
 #[init_text]
-fn free_below(slot: Slot, level: Level, is_pinned: bool) {
+fn free_below(slot: Slot, level: Level, is_pinned: bool, caller: Caller<'_>) {
     let entry = slot.read();
     if entry.is_none() {
         return;
@@ -96,7 +96,7 @@ fn free_below(slot: Slot, level: Level, is_pinned: bool) {
         // A page of the list, of whatever size.
         _ => {
             if let Some(first) = p2m::pfn_of(entry.mfn()) {
-                free_read_only(first, level.span() / PAGE_SIZE);
+                free_read_only(first, level.span() / PAGE_SIZE, caller);
             }
             return;
         }
@@ -105,18 +105,18 @@ fn free_below(slot: Slot, level: Level, is_pinned: bool) {
         return;
     };
     for index in Index::all() {
-        free_below(table.entry(index), below, is_pinned);
+        free_below(table.entry(index), below, is_pinned, caller);
     }
     match level {
-        Level::L4 => set::root_early(slot.known(), MachineEntry::EMPTY, Caller::here()),
-        level => set::upper(slot, MachineEntry::EMPTY, level, Caller::here()),
+        Level::L4 => set::root_early(slot.known(), MachineEntry::EMPTY, caller),
+        level => set::upper(slot, MachineEntry::EMPTY, level, caller),
     }
-    free_table(table.pfn(), is_pinned);
+    free_table(table.pfn(), is_pinned, caller);
 }
 
 /// Frees the list that Xen built, once the kernel has its own.
 #[init_text]
-fn free_initial_list() {
+fn free_initial_list(caller: Caller<'_>) {
     let list = StartInfo::mfn_list();
     let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) << PAGE_SHIFT;
 
@@ -128,19 +128,19 @@ fn free_initial_list() {
 
     if list >= KERNEL_MAP {
         let end = list.add(bytes.next_multiple_of(Level::L2.span()));
-        clean_kernel_map(list, end);
+        clean_kernel_map(list, end, caller);
         memblock_free(phys(list), bytes);
     } else {
         // A list that was moved is mapped by tables with pins of their own.
         let is_pinned = list == RELOCATED_LIST;
         let slot = kernel_root().entry(list.index(Level::L4));
-        free_below(slot, Level::L4, is_pinned);
+        free_below(slot, Level::L4, is_pinned, caller);
     }
 }
 
 /// Takes the mappings of Xen's tables out of the kernel map.
 #[init_text]
-fn clean_xen_tables() {
+fn clean_xen_tables(caller: Caller<'_>) {
     let start = Vaddr::new(StartInfo::pt_base());
     let bytes = StartInfo::nr_pt_frames() << PAGE_SHIFT;
     // Xen maps up to a multiple of 4 MiB.
@@ -149,7 +149,7 @@ fn clean_xen_tables() {
         .raw()
         .next_multiple_of(2 * Level::L2.span());
 
-    clean_kernel_map(start, Vaddr::new(end));
+    clean_kernel_map(start, Vaddr::new(end), caller);
     StartInfo::set_pt_base(direct(phys(start)).raw());
 }
 
@@ -157,8 +157,8 @@ fn clean_xen_tables() {
 ///
 /// Context: start of day, with the list in the vmalloc area.
 #[init_text]
-pub(crate) fn clean_up() {
-    free_initial_list();
-    clean_xen_tables();
+pub(crate) fn clean_up(caller: Caller<'_>) {
+    free_initial_list(caller);
+    clean_xen_tables(caller);
     StartInfo::note_list();
 }

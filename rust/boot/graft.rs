@@ -101,7 +101,7 @@ fn xen_table(slot: Slot) -> Table {
 ///
 /// Context: start of day, with interrupts off.
 #[init_text]
-pub(crate) fn graft(early: Early, xen_root: Table) {
+pub(crate) fn graft(early: Early, xen_root: Table, caller: Caller<'_>) {
     let first_table = phys(Vaddr::new(StartInfo::pt_base())).pfn();
     let mfn_list = StartInfo::mfn_list();
 
@@ -118,7 +118,7 @@ pub(crate) fn graft(early: Early, xen_root: Table) {
     copy_level2(early, xen_level2);
     copy_p2m_mapping(early, xen_root, mfn_list);
     protect_and_pin(xen_root);
-    cr3::write_early(tables::root().pfn(), Caller::here());
+    cr3::write_early(tables::root().pfn(), caller);
 
     keep_xen_tables(early, first_table, [xen_root, xen_level3, xen_level2]);
     StartInfo::set_address(direct(phys(StartInfo::address())));

@@ -101,7 +101,13 @@ impl Layout {
 
 /// Fills table `number` of `level` and hands it to Xen; the tables below it are done.
 #[init_text]
-fn make_table(area: &mut FreeArea, layout: &Layout, level: Level, number: usize) {
+fn make_table(
+    area: &mut FreeArea,
+    layout: &Layout,
+    level: Level,
+    number: usize,
+    caller: Caller<'_>,
+) {
     let below = match level {
         Level::L1 => layout.first_list_page()..layout.frames(),
         Level::L2 => {
@@ -127,7 +133,7 @@ fn make_table(area: &mut FreeArea, layout: &Layout, level: Level, number: usize)
     let table = first.add(page);
     // The direct map may or may not cover the area yet: where it does not, it will be made with
     // these frames read-only, as `start_info` says that they belong to the list.
-    protect::read_only(direct_of(table));
+    protect::read_only(direct_of(table), caller);
     pin_early(level, table);
 }
 
@@ -167,7 +173,7 @@ fn root_slot(vaddr: Vaddr) -> Slot {
 ///
 /// Context: start of day, before all memory is mapped.
 #[init_text]
-pub(crate) fn relocate() {
+pub(crate) fn relocate(caller: Caller<'_>) {
     let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) << PAGE_SHIFT;
     let layout = Layout::new(bytes);
     let Some(mut area) = FreeArea::find(layout.frames() << PAGE_SHIFT) else {
@@ -180,14 +186,14 @@ pub(crate) fn relocate() {
         .zip(layout.tables)
     {
         for number in 0..count {
-            make_table(&mut area, &layout, level, number);
+            make_table(&mut area, &layout, level, number, caller);
         }
     }
     for number in 0..layout.tables[2] {
         let table = area.start().add(number).paddr();
         let entry = PseudoEntry::from_raw(table.raw() | bits::USER_TABLE);
         let slot = root_slot(RELOCATED_LIST.add(number << Level::L4.shift()));
-        set::root_early(slot.known(), convert::to_machine(entry), Caller::here());
+        set::root_early(slot.known(), convert::to_machine(entry), caller);
     }
 
     let old_list = StartInfo::mfn_list();
@@ -198,7 +204,7 @@ pub(crate) fn relocate() {
         die(c"the new place of the p2m list is not mapped");
     }
 
-    release(old_list, old_start, pages_for(bytes));
+    release(old_list, old_start, pages_for(bytes), caller);
     StartInfo::note_list();
     StartInfo::set_first_p2m_pfn(area.start().raw());
     StartInfo::set_nr_p2m_frames(layout.frames());
@@ -206,12 +212,12 @@ pub(crate) fn relocate() {
 
 /// Frees the old list, `list_pages` from `list_start` on, and the tables that mapped it.
 #[init_text]
-fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize) {
+fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize, caller: Caller<'_>) {
     let is_separate = old_list < KERNEL_MAP;
     let (start, end) = if is_separate {
         let start = StartInfo::first_p2m_pfn();
         let slot = root_slot(old_list);
-        set::root_early(slot.known(), MachineEntry::EMPTY, Caller::here());
+        set::root_early(slot.known(), MachineEntry::EMPTY, caller);
         (start, start + StartInfo::nr_p2m_frames())
     } else {
         (list_start.raw(), list_start.raw() + list_pages)
@@ -221,7 +227,7 @@ fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize) {
     memblock_free(Pfn::new(start).paddr(), (end - start) << PAGE_SHIFT);
     // The pages of the list are writable as they are; what else there is were tables.
     for pfn in (start..end).filter(|pfn| !list.contains(pfn)) {
-        protect::writable(direct_of(Pfn::new(pfn)));
+        protect::writable(direct_of(Pfn::new(pfn)), caller);
     }
 }
 

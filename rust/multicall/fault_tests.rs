@@ -31,6 +31,7 @@ mod refused_operations {
         Command,
         ExtOp,
         Fault,
+        MaySleep,
         MmuUpdate,
         OwnedPage,
         Report,
@@ -46,7 +47,7 @@ mod refused_operations {
         Relaxed, //
     };
 
-    const CALLER: Caller = Caller(0x1234);
+    const CALLER: Caller<'_> = Caller::in_test();
     const PAGES: usize = 5;
     /// Flips without anybody noticing.
     const SOFTWARE_BIT: usize = 1 << 10;
@@ -64,7 +65,7 @@ mod refused_operations {
             let mut pages = KVec::new();
             let mut slots = KVec::new();
             for _ in 0..PAGES {
-                let page = OwnedPage::zeroed().ok_or(ENOMEM)?;
+                let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
                 let (slot, _) = lookup(direct_of(page.pfn())).ok_or(EINVAL)?;
                 slots.push(slot, GFP_KERNEL)?;
                 pages.push(page, GFP_KERNEL)?;
@@ -129,7 +130,7 @@ mod refused_operations {
                 target,
                 value,
                 error: -(errno as isize),
-                by: CALLER,
+                by: CALLER.site(),
             })
     }
 
@@ -243,7 +244,7 @@ mod refused_operations {
             });
             assert_eq!(targets.unmark(), [false; PAGES]);
             assert_eq!((refused, reports), (1, 1));
-            assert!(last.is_some_and(|report| report.error == -12 && report.by == CALLER));
+            assert!(last.is_some_and(|report| report.error == -12 && report.by == CALLER.site()));
         }
         Ok(())
     }

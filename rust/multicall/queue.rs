@@ -17,12 +17,12 @@ use crate::platform::{
     trace,
     Call,
     Callback,
-    Caller,
     ExtOp,
     ExtendResult,
     FlushReason,
     IrqsOff,
     MmuUpdate,
+    Site,
     TableLock,
     VaFlush,
     XenError,
@@ -72,7 +72,7 @@ pub(super) struct Record {
     /// Number of the hypercall; 0 if C code fills in the call.
     pub(super) op: usize,
     /// Who asked for it first.
-    pub(super) caller: Caller,
+    pub(super) caller: Site,
     /// Address of its array, or the address whose entry is changed.
     pub(super) target: usize,
     /// Number of elements of the array, or the new entry.
@@ -110,7 +110,7 @@ define_per_cpu! {
         calls: [Call::NONE; MAX_CALLS],
         records: [Record {
             op: 0,
-            caller: Caller(0),
+            caller: Site(0),
             target: 0,
             value: 0,
             done: 0,
@@ -186,7 +186,7 @@ impl LocalQueue {
 
     /// Adds `arg` to the array of the last call if that is `op`, or queues a new call of `op`.
     #[inline(always)]
-    fn push_array<T: Copy>(&mut self, op: usize, arg: T, caller: Caller) {
+    fn push_array<T: Copy>(&mut self, op: usize, arg: T, caller: Site) {
         let extended = self.queue().extend(op, arg);
         trace::mc_extend(op, size_of::<T>(), extended);
         if extended != ExtendResult::Extended {
@@ -194,19 +194,19 @@ impl LocalQueue {
         }
     }
 
-    fn push_new_array<T: Copy>(&mut self, op: usize, arg: T, caller: Caller) {
+    fn push_new_array<T: Copy>(&mut self, op: usize, arg: T, caller: Site) {
         self.make_room(size_of::<T>());
         let call = self.queue().add_array(op, arg, caller);
         trace::mc_entry(call, 4);
     }
 
     #[inline(always)]
-    pub(super) fn push_update(&mut self, update: MmuUpdate, caller: Caller) {
+    pub(super) fn push_update(&mut self, update: MmuUpdate, caller: Site) {
         self.push_array(number::MMU_UPDATE, update, caller);
     }
 
     #[inline(always)]
-    pub(super) fn push_ext(&mut self, op: ExtOp, caller: Caller) {
+    pub(super) fn push_ext(&mut self, op: ExtOp, caller: Site) {
         self.push_array(number::MMUEXT_OP, op, caller);
     }
 
@@ -214,7 +214,7 @@ impl LocalQueue {
         &mut self,
         op: ExtOp,
         bitmap: impl ExactSizeIterator<Item = usize>,
-        caller: Caller,
+        caller: Site,
     ) {
         let bytes = bitmap.len() * size_of::<usize>();
 
@@ -235,7 +235,7 @@ impl LocalQueue {
         page: Vaddr,
         entry: MachineEntry,
         flush: VaFlush,
-        caller: Caller,
+        caller: Site,
     ) {
         self.make_room(0);
         let call = self.queue().add_call(Record {
@@ -250,7 +250,7 @@ impl LocalQueue {
         trace::mc_entry(call, 3);
     }
 
-    pub(super) fn take_space(&mut self, bytes: usize, caller: Caller) -> Option<Space> {
+    pub(super) fn take_space(&mut self, bytes: usize, caller: Site) -> Option<Space> {
         if bytes > MAX_ARG_BYTES {
             return None;
         }
@@ -456,7 +456,7 @@ impl Queue {
 
     /// Queues a call of `op` with an array of one element, for which there is room.
     #[inline(always)]
-    pub(super) fn add_array<T: Copy>(&mut self, op: usize, arg: T, caller: Caller) -> &mut Call {
+    pub(super) fn add_array<T: Copy>(&mut self, op: usize, arg: T, caller: Site) -> &mut Call {
         const {
             assert!(align_of::<T>() <= 8 && size_of::<T>() % 8 == 0);
         }

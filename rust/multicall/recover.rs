@@ -23,9 +23,9 @@ use crate::platform::{
     refused,
     update_va_mapping,
     Call,
-    Caller,
     ExtOp,
     MmuUpdate,
+    Site,
     VaFlush,
     XenError, //
 };
@@ -38,7 +38,7 @@ struct Report {
     target: usize,
     value: usize,
     error: isize,
-    by: Caller,
+    by: Site,
 }
 
 /// How many refused operations of a flush are told one by one.
@@ -191,7 +191,7 @@ pub(super) fn single(record: &Record, call: &Call, reports: &mut Reports) {
 
 /// Makes up for flushes of TLBs that came too early, on behalf of `by`.
 #[cold]
-pub(super) fn finish(reports: &mut Reports, by: Caller) {
+pub(super) fn finish(reports: &mut Reports, by: Site) {
     if !reports.late {
         return;
     }

@@ -16,16 +16,16 @@ mod queue_memory {
     };
     use crate::platform::{
         number,
-        Caller,
         Command,
         ExtOp,
         ExtendResult,
         FlushReason,
         MmuUpdate, //
+        Site,
     };
     use kernel::prelude::*;
 
-    const CALLER: Caller = Caller(0x1234);
+    const CALLER: Site = Site::TEST;
 
     fn update(number: usize) -> MmuUpdate {
         MmuUpdate::new(
@@ -180,8 +180,10 @@ mod batches {
         Caller,
         Command,
         ExtOp,
+        MaySleep,
         OwnedPage,
         PreemptOff,
+        Site,
         VaFlush, //
     };
     use core::ffi::c_void;
@@ -218,7 +220,7 @@ mod batches {
         // One more than fits: the first ones run early, and all run.
         let total = MAX_DEFERRED + 1;
         {
-            let mut batch = Batch::open(Issue::Now, Caller::here());
+            let mut batch = Batch::open(Issue::Now, Caller::in_test());
             for number in 0..total {
                 batch.after(counted(number));
             }
@@ -235,7 +237,7 @@ mod batches {
     #[test]
     fn callbacks_wait_for_the_end_of_the_batch() {
         reset();
-        let mut batch = Batch::open(Issue::Now, Caller::here());
+        let mut batch = Batch::open(Issue::Now, Caller::in_test());
         batch.after(counted(0));
         let early = CALLS.load(Relaxed);
         drop(batch);
@@ -246,9 +248,9 @@ mod batches {
     #[test]
     fn batches_nest() {
         reset();
-        let outer = Batch::open(Issue::Now, Caller::here());
+        let outer = Batch::open(Issue::Now, Caller::in_test());
         {
-            let mut inner = Batch::open(Issue::Now, Caller::here());
+            let mut inner = Batch::open(Issue::Now, Caller::in_test());
             inner.after(counted(0));
         }
         let still_off = !is_preemptible();
@@ -263,7 +265,7 @@ mod batches {
             return;
         }
         {
-            let mut batch = Batch::open(Issue::Now, Caller::here());
+            let mut batch = Batch::open(Issue::Now, Caller::in_test());
             for _ in 0..1000 {
                 batch.ext(ExtOp::flush_local());
             }
@@ -278,8 +280,8 @@ mod batches {
         }
         // A page of ours: the entries of the direct map for two such pages are rewritten.
         let pages = [
-            OwnedPage::zeroed().ok_or(ENOMEM)?,
-            OwnedPage::zeroed().ok_or(ENOMEM)?,
+            OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?,
+            OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?,
         ];
         let first = lookup(direct_of(pages[0].pfn())).ok_or(EINVAL)?.0;
         let second = lookup(direct_of(pages[1].pfn())).ok_or(EINVAL)?.0;
@@ -288,7 +290,7 @@ mod batches {
 
         keep_reports();
         {
-            let mut batch = Batch::open(Issue::Now, Caller(0x1234));
+            let mut batch = Batch::open(Issue::Now, Caller::in_test());
             for (at, slot) in [
                 (p2m::machine_address(first.vaddr()), first),
                 (bad, first),
@@ -300,7 +302,7 @@ mod batches {
         let (count, last) = print_reports();
         let applied = [first, second].map(|slot| slot.read().raw() & software_bit != 0);
         for slot in [first, second] {
-            let mut batch = Batch::open(Issue::Now, Caller::here());
+            let mut batch = Batch::open(Issue::Now, Caller::in_test());
             let entry: MachineEntry = slot.read().without(software_bit);
             batch.update(Command::Normal, p2m::machine_address(slot.vaddr()), entry);
         }
@@ -308,7 +310,7 @@ mod batches {
         assert_eq!(count, 1);
         assert!(last.is_some_and(|report| report.target == bad.raw()
             && report.error == -22
-            && report.by == Caller(0x1234)));
+            && report.by == Site::TEST));
         assert_eq!(applied, [true, true]);
         Ok(())
     }
@@ -318,14 +320,14 @@ mod batches {
         if !is_pv_domain() {
             return Ok(());
         }
-        let page = OwnedPage::zeroed().ok_or(ENOMEM)?;
+        let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         let vaddr = direct_of(page.pfn());
         let (slot, _) = lookup(vaddr).ok_or(EINVAL)?;
         let mfn = p2m::mfn_of(page.pfn()).ok_or(EINVAL)?;
         let nobody = Mfn::new((1 << 40) - 1);
         let writable = slot.read();
         {
-            let mut batch = Batch::open(Issue::Now, Caller::here());
+            let mut batch = Batch::open(Issue::Now, Caller::in_test());
             batch.update_va(vaddr, writable.without(bits::RW), VaFlush::None);
             batch.ext(ExtOp::pin(Level::L1, mfn));
         }
@@ -333,7 +335,7 @@ mod batches {
         keep_reports();
         {
             // A table cannot become writable before its pin is dropped.
-            let mut batch = Batch::open(Issue::Now, Caller(0x1234));
+            let mut batch = Batch::open(Issue::Now, Caller::in_test());
             batch.ext(ExtOp::unpin(nobody));
             batch.ext(ExtOp::unpin(mfn));
             batch.update_va(vaddr, writable, VaFlush::None);
@@ -341,7 +343,7 @@ mod batches {
         let (count, last) = print_reports();
         let is_writable = slot.read().raw() & bits::RW != 0;
         if !is_writable {
-            let mut batch = Batch::open(Issue::Now, Caller::here());
+            let mut batch = Batch::open(Issue::Now, Caller::in_test());
             batch.update_va(vaddr, writable, VaFlush::PageAll);
         }
 

@@ -18,13 +18,14 @@ use crate::frame::{
 use crate::ops::vtable;
 use crate::platform::{
     is_pv_domain,
-    Caller,
     Command,
     Early,
     FrameList,
     GrantPages,
+    MaySleep,
     Mm,
     Region,
+    Site,
     Slot,
     Table,
     Vma, //
@@ -91,7 +92,7 @@ exports! {
         // SAFETY: The first page tables are made.
         let early = unsafe { Early::new() };
         // SAFETY: The table is loaded, and mapped together with the kernel.
-        boot::graft::graft(early, unsafe { Table::from_raw(pgd) });
+        boot::graft::graft(early, unsafe { Table::from_raw(pgd) }, caller!());
     }
 
     /// Keeps the pages that the domain shares with others from being handed out.
@@ -109,13 +110,13 @@ exports! {
     /// Moves the p2m list out of the way of the E820 map.
     #[link_section = ".init.text"]
     fn xen_relocate_p2m() {
-        boot::relocate::relocate();
+        boot::relocate::relocate(caller!());
     }
 
     /// Moves the p2m list to the vmalloc area.
     #[link_section = ".init.text"]
     fn xen_vmalloc_p2m_tree() {
-        p2m::build::move_to_vmalloc();
+        p2m::build::move_to_vmalloc(&mut may_sleep!());
     }
 
     /// Makes frames identity frames; returns of how many the list says so.
@@ -141,7 +142,7 @@ exports! {
     /// Enters the ranges that are found elsewhere into the p2m list.
     #[link_section = ".init.text"]
     fn xen_do_remap_nonram() {
-        nonram::apply();
+        nonram::apply(&mut may_sleep!());
     }
 
     /// Maps machine frame `mfn` at `vaddr`.
@@ -159,7 +160,8 @@ exports! {
 exports! {
     /// Builds the tree of frame lists or fills in the machine frames of this host.
     fn xen_build_mfn_list_list() {
-        p2m::tree::build();
+        // SAFETY: Nothing is allocated but on the first call, at start of day.
+        p2m::tree::build(&mut unsafe { MaySleep::new(Site::here()) });
     }
 
     /// Publishes the p2m list and the tree to the toolstack.
@@ -169,12 +171,12 @@ exports! {
 
     /// Pins all page tables.
     fn xen_mm_pin_all() {
-        pin::pin_all();
+        pin::pin_all(caller!());
     }
 
     /// Undoes `xen_mm_pin_all()`.
     fn xen_mm_unpin_all() {
-        pin::unpin_all();
+        pin::unpin_all(caller!());
     }
 }
 
@@ -187,7 +189,7 @@ exports! {
 
     /// Makes sure that the p2m word of a frame can be written; 0 or a negative errno.
     fn xen_alloc_p2m_entry(pfn: usize) -> i32 {
-        match p2m::grow::grow(Pfn::new(pfn)) {
+        match p2m::grow::grow(Pfn::new(pfn), &mut may_sleep!()) {
             Ok(()) => 0,
             Err(p2m::grow::CannotGrow) => ENOMEM.to_errno(),
         }
@@ -200,7 +202,7 @@ exports! {
 
     /// Stores a p2m word.
     fn set_phys_to_machine(pfn: usize, mfn: usize) -> bool {
-        p2m::set(Pfn::new(pfn), P2mWord::from_raw(mfn))
+        p2m::set(Pfn::new(pfn), P2mWord::from_raw(mfn), &mut may_sleep!())
     }
 }
 
@@ -236,7 +238,7 @@ exports! {
                 GrantPages::new(pages, count as usize),
             )
         };
-        grant::map(map_ops.unwrap_or_default(), kernel_ops, &pages)
+        grant::map(map_ops.unwrap_or_default(), kernel_ops, &pages, &mut may_sleep!())
     }
 
     /// Forgets the foreign frames behind pages of ours.
@@ -264,12 +266,12 @@ exports! {
 exports! {
     /// Makes a page of the direct map read-only.
     fn make_lowmem_page_readonly(vaddr: *mut c_void) {
-        protect::read_only(Vaddr::new(vaddr as usize));
+        protect::read_only(Vaddr::new(vaddr as usize), caller!());
     }
 
     /// Makes a page of the direct map writable.
     fn make_lowmem_page_readwrite(vaddr: *mut c_void) {
-        protect::writable(Vaddr::new(vaddr as usize));
+        protect::writable(Vaddr::new(vaddr as usize), caller!());
     }
 
     /// Makes a region contiguous in machine memory; 0 or a negative errno.
@@ -281,7 +283,7 @@ exports! {
     ) -> i32 {
         // SAFETY: The caller gives the region away for the exchange.
         let region = unsafe { Region::new(Paddr::new(pstart as usize), order) };
-        match contiguous::create(region, address_bits, Caller::here()) {
+        match contiguous::create(region, address_bits, caller!()) {
             Ok(mfn) => {
                 // SAFETY: The caller wants to know the address of the region.
                 unsafe { dma_handle.write((mfn.raw() << crate::addr::PAGE_SHIFT) as u64) };
@@ -295,7 +297,7 @@ exports! {
     fn xen_destroy_contiguous_region(pstart: bindings::phys_addr_t, order: u32) {
         // SAFETY: As in `xen_create_contiguous_region()`.
         let region = unsafe { Region::new(Paddr::new(pstart as usize), order) };
-        contiguous::destroy(region, Caller::here());
+        contiguous::destroy(region, caller!());
     }
 
     /// Maps frames of another domain into a process.
@@ -338,7 +340,7 @@ exports! {
                 Command::Normal
             },
         };
-        match remap::map(vma, Vaddr::new(addr), count, &frames, mapping, Caller::here()) {
+        match remap::map(vma, Vaddr::new(addr), count, &frames, mapping, &mut may_sleep!()) {
             Ok(mapped) => mapped as i32,
             Err(error) => error.errno(),
         }
@@ -375,7 +377,7 @@ exports! {
         // SAFETY: The address space exists during the call.
         let mm = unsafe { Mm::from_raw(mm) };
         let run = run_of(ptep, nr);
-        let (first, flags) = runs::take(mm, Vaddr::new(addr), run, Caller::here());
+        let (first, flags) = runs::take(mm, Vaddr::new(addr), run, caller!());
         // SAFETY: The caller has a place for it.
         unsafe { others.write(bindings::pte_t { pte: flags }) };
         bindings::pte_t { pte: first.raw() }
@@ -390,12 +392,12 @@ exports! {
     ) {
         // SAFETY: The address space exists during the call.
         let mm = unsafe { Mm::from_raw(mm) };
-        runs::clear(mm, Vaddr::new(addr), run_of(ptep, nr), Caller::here());
+        runs::clear(mm, Vaddr::new(addr), run_of(ptep, nr), caller!());
     }
 
     /// Makes entries read-only.
     fn xen_pv_mmu_wrprotect_ptes(ptep: *mut bindings::pte_t, nr: u32) {
-        runs::write_protect(run_of(ptep, nr), Caller::here());
+        runs::write_protect(run_of(ptep, nr), caller!());
     }
 }
 

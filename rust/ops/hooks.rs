@@ -19,7 +19,6 @@ use crate::platform::{
     online_words,
     set_vcpu_cr2,
     trace,
-    Caller,
     Early,
     FlushRequest,
     Mm,
@@ -81,21 +80,21 @@ hooks! {
     fn xen_set_pte(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
         let (slot, entry) = (slot!(ptep), MachineEntry::from_raw(pte.pte));
         trace::set_pte(slot, entry);
-        set::pte(slot, entry, Caller::here());
+        set::pte(slot, entry, caller!());
     }
 
     /// Sets an entry of level 2 (`set_pmd`).
     fn xen_set_pmd(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
         let (slot, entry) = (slot!(pmdp), MachineEntry::from_raw(pmd.pmd));
         trace::set_pmd(slot, entry);
-        set::upper(slot, entry, Level::L2, Caller::here());
+        set::upper(slot, entry, Level::L2, caller!());
     }
 
     /// Sets an entry of level 3 (`set_pud`).
     fn xen_set_pud(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
         let (slot, entry) = (slot!(pudp), MachineEntry::from_raw(pud.pud));
         trace::set_pud(slot, entry);
-        set::upper(slot, entry, Level::L3, Caller::here());
+        set::upper(slot, entry, Level::L3, caller!());
     }
 
     /// Sets an entry of the root (`set_p4d`).
@@ -103,7 +102,7 @@ hooks! {
         let slot = slot!(p4dp);
         // SAFETY: Entries of this level are those of the root.
         let at = unsafe { RootSlot::from_slot(slot) };
-        set::root(at, MachineEntry::from_raw(p4d.p4d), Caller::here());
+        set::root(at, MachineEntry::from_raw(p4d.p4d), caller!());
     }
 
     /// Returns the entry whose protection is about to change (`ptep_modify_prot_start`).
@@ -133,42 +132,42 @@ hooks! {
         // SAFETY: The mapping's address space is locked during the call.
         let mm = unsafe { Vma::from_raw(vma) }.mm();
         trace::modify_prot_commit(mm, Vaddr::new(addr), slot, entry);
-        set::modify_protection(mm, Vaddr::new(addr), slot, entry, Caller::here());
+        set::modify_protection(mm, Vaddr::new(addr), slot, entry, caller!());
     }
 
     /// Makes a page a table of level 1 (`alloc_pte`).
     fn xen_alloc_pte(mm: *mut bindings::mm_struct, pfn: usize) {
-        alloc::table(mm!(mm), Pfn::new(pfn), Level::L1, Caller::here());
+        alloc::table(mm!(mm), Pfn::new(pfn), Level::L1, caller!());
     }
 
     /// Makes a page a table of level 2 (`alloc_pmd`).
     fn xen_alloc_pmd(mm: *mut bindings::mm_struct, pfn: usize) {
-        alloc::table(mm!(mm), Pfn::new(pfn), Level::L2, Caller::here());
+        alloc::table(mm!(mm), Pfn::new(pfn), Level::L2, caller!());
     }
 
     /// Makes a page a table of level 3 (`alloc_pud`).
     fn xen_alloc_pud(mm: *mut bindings::mm_struct, pfn: usize) {
-        alloc::table(mm!(mm), Pfn::new(pfn), Level::L3, Caller::here());
+        alloc::table(mm!(mm), Pfn::new(pfn), Level::L3, caller!());
     }
 
     /// Makes a table of level 1 an ordinary page (`release_pte`).
     fn xen_release_pte(pfn: usize) {
-        alloc::release_table(Pfn::new(pfn), Level::L1, Caller::here());
+        alloc::release_table(Pfn::new(pfn), Level::L1, caller!());
     }
 
     /// Makes a table of level 2 an ordinary page (`release_pmd`).
     fn xen_release_pmd(pfn: usize) {
-        alloc::release_table(Pfn::new(pfn), Level::L2, Caller::here());
+        alloc::release_table(Pfn::new(pfn), Level::L2, caller!());
     }
 
     /// Makes a table of level 3 an ordinary page (`release_pud`).
     fn xen_release_pud(pfn: usize) {
-        alloc::release_table(Pfn::new(pfn), Level::L3, Caller::here());
+        alloc::release_table(Pfn::new(pfn), Level::L3, caller!());
     }
 
     /// Gives a new address space its user root (`pgd_alloc`).
     fn xen_pgd_alloc(mm: *mut bindings::mm_struct) -> i32 {
-        match alloc::create_user_root(mm!(mm)) {
+        match alloc::create_user_root(mm!(mm), &mut may_sleep!()) {
             Ok(()) => 0,
             Err(alloc::NoMemory) => ENOMEM.to_errno(),
         }
@@ -182,12 +181,12 @@ hooks! {
 
     /// Pins the tree of an address space (`enter_mmap`).
     fn xen_enter_mmap(mm: *mut bindings::mm_struct) {
-        pin::enter(mm!(mm), Caller::here());
+        pin::enter(mm!(mm), caller!());
     }
 
     /// Unpins the tree of an address space (`exit_mmap`).
     fn xen_exit_mmap(mm: *mut bindings::mm_struct) {
-        pin::exit(mm!(mm), Caller::here());
+        pin::exit(mm!(mm), &mut may_sleep!());
     }
 
     /// Returns the root that was loaded last (`read_cr3`).
@@ -200,18 +199,18 @@ hooks! {
         let pgd = direct(Paddr::new(cr3)).raw() as *mut bindings::pgd_t;
         // SAFETY: The root of an address space that exists, or the kernel's.
         let root = unsafe { Root::from_table(Table::from_raw(pgd)) };
-        cr3::write(root, Caller::here());
+        cr3::write(root, caller!());
     }
 
     /// Flushes the TLB of this CPU (`flush_tlb_user`, `flush_tlb_kernel`).
     fn xen_flush_tlb() {
-        tlb::flush_local(Caller::here());
+        tlb::flush_local(caller!());
     }
 
     /// Flushes one page from the TLB of this CPU (`flush_tlb_one_user`).
     fn xen_flush_tlb_one_user(addr: usize) {
         trace::flush_tlb_one_user(Vaddr::new(addr));
-        tlb::flush_page_local(Vaddr::new(addr), Caller::here());
+        tlb::flush_page_local(Vaddr::new(addr), caller!());
     }
 
     /// Flushes the TLBs of several CPUs (`flush_tlb_multi`).
@@ -225,7 +224,7 @@ hooks! {
         // SAFETY: As above.
         let words = unsafe { online_words(cpus) };
         if let Some(words) = words {
-            tlb::flush_vcpus(words, range, Caller::here());
+            tlb::flush_vcpus(words, range, caller!());
         }
     }
 
@@ -243,7 +242,7 @@ hooks! {
             idx,
             phys as usize,
             Protection::from_raw(prot.pgprot),
-            Caller::here(),
+            caller!(),
         );
     }
 }
@@ -276,49 +275,49 @@ early_hooks! {
     fn xen_set_pte_init(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
         let entry = MachineEntry::from_raw(pte.pte);
         // SAFETY: This hook is of the early table.
-        set::pte_early(unsafe { Early::new() }, slot!(ptep), entry, Caller::here());
+        set::pte_early(unsafe { Early::new() }, slot!(ptep), entry, caller!());
     }
 
     /// Sets an entry of level 2 while all tables are the kernel's (`set_pmd`).
     fn xen_set_pmd_hyper(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
         let entry = MachineEntry::from_raw(pmd.pmd);
-        set::upper_by_hypercall(slot!(pmdp).known(), entry, Level::L2, Caller::here());
+        set::upper_by_hypercall(slot!(pmdp).known(), entry, Level::L2, caller!());
     }
 
     /// Sets an entry of level 3 while all tables are the kernel's (`set_pud`).
     fn xen_set_pud_hyper(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
         let entry = MachineEntry::from_raw(pud.pud);
-        set::upper_by_hypercall(slot!(pudp).known(), entry, Level::L3, Caller::here());
+        set::upper_by_hypercall(slot!(pudp).known(), entry, Level::L3, caller!());
     }
 
     /// Sets an entry of the kernel's root (`set_p4d`).
     fn xen_set_p4d_hyper(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
-        set::root_early(slot!(p4dp).known(), MachineEntry::from_raw(p4d.p4d), Caller::here());
+        set::root_early(slot!(p4dp).known(), MachineEntry::from_raw(p4d.p4d), caller!());
     }
 
     /// Makes a page a table of level 1 (`alloc_pte`).
     fn xen_alloc_pte_init(_mm: *mut bindings::mm_struct, pfn: usize) {
-        alloc::table_early(Pfn::new(pfn), Level::L1);
+        alloc::table_early(Pfn::new(pfn), Level::L1, caller!());
     }
 
     /// Makes a page a table of level 2 or 3 (`alloc_pmd`, `alloc_pud`).
     fn xen_alloc_pmd_init(_mm: *mut bindings::mm_struct, pfn: usize) {
-        alloc::table_early(Pfn::new(pfn), Level::L2);
+        alloc::table_early(Pfn::new(pfn), Level::L2, caller!());
     }
 
     /// Makes a table of level 1 an ordinary page (`release_pte`).
     fn xen_release_pte_init(pfn: usize) {
-        alloc::release_table_early(Pfn::new(pfn), Level::L1);
+        alloc::release_table_early(Pfn::new(pfn), Level::L1, caller!());
     }
 
     /// Makes a table of level 2 or 3 an ordinary page (`release_pmd`, `release_pud`).
     fn xen_release_pmd_init(pfn: usize) {
-        alloc::release_table_early(Pfn::new(pfn), Level::L2);
+        alloc::release_table_early(Pfn::new(pfn), Level::L2, caller!());
     }
 
     /// Loads a root while there is no user mode (`write_cr3`).
     fn xen_write_cr3_init(cr3: usize) {
-        cr3::write_early(Paddr::new(cr3).pfn(), Caller::here());
+        cr3::write_early(Paddr::new(cr3).pfn(), caller!());
     }
 }
 

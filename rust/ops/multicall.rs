@@ -5,8 +5,7 @@
 use crate::multicall;
 use crate::platform::{
     die,
-    Callback,
-    Caller, //
+    Callback, //
 };
 use core::ffi::c_void;
 use kernel::bindings;
@@ -42,7 +41,7 @@ unsafe extern "C" fn xen_mc_flush() {
 /// The call is filled in before interrupts are turned on again.
 #[export]
 unsafe extern "C" fn __xen_mc_entry(args: usize) -> bindings::multicall_space {
-    match multicall::take_space(args, Caller::here()) {
+    match multicall::take_space(args, caller!()) {
         None => die(c"a multicall needs more argument space than there is"),
         space => to_c(space),
     }

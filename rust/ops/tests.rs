@@ -136,6 +136,7 @@ mod thunks {
     use crate::platform::{
         is_pv_domain,
         xen_max_p2m_pfn,
+        MaySleep,
         OwnedPage, //
     };
     use kernel::prelude::*;
@@ -145,7 +146,7 @@ mod thunks {
         if !is_pv_domain() {
             return Ok(());
         }
-        let page = OwnedPage::zeroed().ok_or(ENOMEM)?;
+        let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         let own = PseudoEntry::new(page.pfn(), Protection::from_raw(bits::PRESENT | bits::NX));
         let device = PseudoEntry::new(
             Pfn::new(xen_max_p2m_pfn.get() + 5),
@@ -175,6 +176,7 @@ mod lazy_mode {
         is_pv_domain,
         lookup,
         Caller,
+        MaySleep,
         OwnedPage, //
     };
     use crate::set;
@@ -249,7 +251,7 @@ mod lazy_mode {
         if !is_pv_domain() {
             return Ok(());
         }
-        let page = OwnedPage::zeroed().ok_or(ENOMEM)?;
+        let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         let slot = lookup(direct_of(page.pfn())).ok_or(EINVAL)?.0;
         let software_bit = 1 << 10;
         let (old, new) = (slot.read(), slot.read().with(software_bit));
@@ -258,16 +260,16 @@ mod lazy_mode {
         let mut waited = false;
         for _ in 0..10 {
             enter();
-            set::pte(slot, new, Caller::here());
+            set::pte(slot, new, Caller::in_test());
             waited = !is_queue_empty() && slot.read().raw() & software_bit == 0;
             leave();
             if waited {
                 break;
             }
-            set::pte(slot, old, Caller::here());
+            set::pte(slot, old, Caller::in_test());
         }
         let applied = slot.read();
-        set::pte(slot, old, Caller::here());
+        set::pte(slot, old, Caller::in_test());
 
         assert!(waited);
         assert!(is_queue_empty());
@@ -301,6 +303,7 @@ mod live_tables {
         kernel_root,
         lookup,
         xen_p2m_addr,
+        MaySleep,
         OwnedPage, //
     };
     use crate::walk::{
@@ -315,7 +318,7 @@ mod live_tables {
         if !is_pv_domain() {
             return Ok(());
         }
-        let page = OwnedPage::zeroed().ok_or(ENOMEM)?;
+        let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         let addresses = [
             crate::platform::direct_of(page.pfn()).raw(),
             kernel_root().vaddr().raw(),

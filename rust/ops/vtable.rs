@@ -165,7 +165,7 @@ unsafe extern "C" fn xen_pagetable_init() {
     platform::build_kernel_mappings();
     install_run_time();
 
-    boot::finish();
+    boot::finish(&mut may_sleep!());
 }
 
 /// Marks the kernel's page tables now that there are `struct page`s.

@@ -40,7 +40,7 @@ use crate::platform::{
     vmalloc_bytes,
     xen_max_p2m_pfn,
     BootCell,
-    Caller,
+    MaySleep,
     Mm,
     OwnedPage,
     P2mArea,
@@ -113,20 +113,17 @@ impl Shared {
 
     /// Makes the shared page and the shared table.
     #[init_text]
-    fn create(self) -> Pages {
-        let mut page = early_page();
+    fn create(self, sleep: &mut MaySleep) -> Pages {
+        let mut page = early_page(sleep);
         page.fill(|_| P2mWord::MISSING.raw());
         let page = page.leak();
         let entry = PseudoEntry::new(page.pfn(), kernel_ro());
 
-        let table = early_page().leak();
-        alloc::table(Mm::kernel(), table.pfn(), Level::L1, Caller::here());
+        let table = early_page(sleep).leak();
+        let caller = sleep.caller();
+        alloc::table(Mm::kernel(), table.pfn(), Level::L1, caller);
         for index in Index::all() {
-            set::pte(
-                table.entry(index),
-                convert::to_machine(entry),
-                Caller::here(),
-            );
+            set::pte(table.entry(index), convert::to_machine(entry), caller);
         }
         let pages = Pages { page, table };
         self.cell().set(Some(pages));
@@ -136,8 +133,8 @@ impl Shared {
 
 /// Allocates a page during start of day, when a failure ends the boot in any case.
 #[init_text]
-fn early_page() -> OwnedPage {
-    match OwnedPage::new() {
+fn early_page(sleep: &mut MaySleep) -> OwnedPage {
+    match OwnedPage::new(sleep) {
         Some(page) => page,
         None => die(c"no memory for the p2m list"),
     }
@@ -207,16 +204,16 @@ fn area_bytes() -> usize {
 ///
 /// Context: start of day, with page tables for all memory and the memblock allocator.
 #[init_text]
-pub(crate) fn move_to_vmalloc() {
+pub(crate) fn move_to_vmalloc(sleep: &mut MaySleep) {
     grow::set_last_frame(xen_max_p2m_pfn.get());
 
     let area = P2mArea::register(area_bytes());
     announce_p2m_area(&area);
     xen_max_p2m_pfn.set(area.bytes() / size_of::<usize>());
 
-    let pages = Shared::ALL.map(Shared::create);
+    let pages = Shared::ALL.map(|shared| shared.create(sleep));
     for middle in (0..xen_max_p2m_pfn.get()).step_by(FRAMES_PER_MIDDLE) {
-        map_middle(&area, Pfn::new(middle), &pages);
+        map_middle(&area, Pfn::new(middle), &pages, sleep);
     }
 
     platform::use_final_list(area);
@@ -225,26 +222,26 @@ pub(crate) fn move_to_vmalloc() {
 
 /// Maps the part of the new list that a table of level 1 covers.
 #[init_text]
-fn map_middle(area: &P2mArea, start: Pfn, pages: &[Pages; 2]) {
+fn map_middle(area: &P2mArea, start: Pfn, pages: &[Pages; 2], sleep: &mut MaySleep) {
     if let Some(shared) = shared(kind_of_range(start, FRAMES_PER_MIDDLE, kind_of), pages) {
         let table = shared.table.pfn().paddr();
         let entry = PseudoEntry::from_raw(table.raw() | bits::KERNEL_TABLE);
         let slot = populate_level2(word_address_in(area, start));
-        set::pmd(slot, convert::to_machine(entry), Caller::here());
+        set::pmd(slot, convert::to_machine(entry), sleep.caller());
         return;
     }
     for leaf in 0..ENTRIES {
-        map_leaf(area, start.add(leaf * FRAMES_PER_LEAF), pages);
+        map_leaf(area, start.add(leaf * FRAMES_PER_LEAF), pages, sleep);
     }
 }
 
 /// Maps one page of the new list.
 #[init_text]
-fn map_leaf(area: &P2mArea, start: Pfn, pages: &[Pages; 2]) {
+fn map_leaf(area: &P2mArea, start: Pfn, pages: &[Pages; 2], sleep: &mut MaySleep) {
     let entry = match shared(kind_of_range(start, FRAMES_PER_LEAF, kind_of), pages) {
         Some(shared) => PseudoEntry::new(shared.page.pfn(), kernel_ro()),
         None => {
-            let mut page = early_page();
+            let mut page = early_page(sleep);
             page.fill(|offset| {
                 let word = p2m_load(start.add(offset));
                 word.unwrap_or(P2mWord::MISSING).raw()
@@ -253,7 +250,7 @@ fn map_leaf(area: &P2mArea, start: Pfn, pages: &[Pages; 2]) {
         }
     };
     let slot = populate_level1(word_address_in(area, start));
-    set::pte(slot, convert::to_machine(entry), Caller::here());
+    set::pte(slot, convert::to_machine(entry), sleep.caller());
 }
 
 #[init_text]

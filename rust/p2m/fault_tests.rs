@@ -26,6 +26,7 @@ mod growing {
         xen_p2m_size,
         Armed,
         Fault,
+        MaySleep,
         SharedP2m, //
     };
 
@@ -56,7 +57,8 @@ mod growing {
         }
 
         fn set(&self) -> bool {
-            p2m::set(self.start, P2mWord::encode(self.start, FOREIGN))
+            let word = P2mWord::encode(self.start, FOREIGN);
+            p2m::set(self.start, word, &mut MaySleep::in_test())
         }
 
         /// Whether the list says what it said before, here and next to it.
@@ -91,7 +93,11 @@ mod growing {
             self.set()
                 && p2m::word(self.start).decode() == FOREIGN
                 && p2m::word(self.neighbour).decode() == self.before
-                && p2m::set(self.start, P2mWord::encode(self.start, self.before))
+                && p2m::set(
+                    self.start,
+                    P2mWord::encode(self.start, self.before),
+                    &mut MaySleep::in_test(),
+                )
                 && self.is_untouched()
                 && SharedP2m::generation() % 2 == 0
         }

@@ -45,6 +45,7 @@ use crate::platform::{
     Command,
     ExtOp,
     IrqLock,
+    MaySleep,
     Mm,
     OwnedPage,
     SharedP2m,
@@ -110,10 +111,10 @@ impl<'list> Update<'list> {
     /// Sets an entry of a table that maps the list, and forgets what TLBs know of `page`.
     ///
     /// Returns whether Xen has agreed; if not, it was reported, and the old entry is there.
-    fn set(&mut self, slot: Slot, entry: PseudoEntry, page: Vaddr) -> bool {
+    fn set(&mut self, slot: Slot, entry: PseudoEntry, page: Vaddr, caller: Caller<'_>) -> bool {
         let entry = convert::to_machine(entry);
         {
-            let mut batch = Batch::open(Issue::Now, Caller::here());
+            let mut batch = Batch::open(Issue::Now, caller);
             batch.update(Command::Normal, machine_address(slot.vaddr()), entry);
             // A CPU that still reads the shared page would miss the words stored from now on.
             batch.ext(ExtOp::flush_page_all(page));
@@ -144,40 +145,41 @@ impl Drop for Update<'_> {
 /// Makes sure that the word for `pfn` can be written (`xen_alloc_p2m_entry()`).
 ///
 /// Context: may sleep.
-pub(crate) fn grow(pfn: Pfn) -> Result<(), CannotGrow> {
+pub(crate) fn grow(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     if p2m_load(pfn).is_none() {
         return Err(CannotGrow);
     }
     // The tree first: a table of the list's own always has its middle page, so that none has to be
     // allocated on resume.
-    own_middle(pfn)?;
-    own_table(pfn)?;
-    own_leaf(pfn)
+    own_middle(pfn, sleep)?;
+    own_table(pfn, sleep)?;
+    own_leaf(pfn, sleep)
 }
 
 /// Makes sure that the table of level 1 above the word for `pfn` is not a shared one.
-fn own_table(pfn: Pfn) -> Result<(), CannotGrow> {
+fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     let page = p2m_word_address(pfn).page_start();
     let slot = leaf_slot(pfn).ok_or(CannotGrow)?;
     let shared = slot.table();
     if Shared::of_table(shared).is_none() {
         return Ok(());
     }
-    let mut table = OwnedPage::new().ok_or(CannotGrow)?;
+    let mut table = OwnedPage::new(sleep).ok_or(CannotGrow)?;
     table.copy_from(shared);
     let above = lookup_level2(page).ok_or(CannotGrow)?;
     let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | bits::KERNEL_TABLE);
 
+    let caller = sleep.caller();
     // Xen has to know the table before it is hooked up.
-    alloc::table_now(Mm::kernel(), table.pfn(), Level::L1, Caller::here());
+    alloc::table_now(Mm::kernel(), table.pfn(), Level::L1, caller);
     let taken = with_list(|list| {
         let current = leaf_slot(pfn).map(Slot::table);
-        current == Some(shared) && Update::begin(list).set(above, entry, page)
+        current == Some(shared) && Update::begin(list).set(above, entry, page, caller)
     });
     if taken {
         table.leak();
     } else {
-        alloc::release_table(table.pfn(), Level::L1, Caller::here());
+        alloc::release_table(table.pfn(), Level::L1, caller);
     }
     // Not taken because another CPU was faster, or because Xen has refused it: what is in a shared
     // table must not change.
@@ -188,7 +190,7 @@ fn own_table(pfn: Pfn) -> Result<(), CannotGrow> {
 }
 
 /// Makes sure that the tree has a middle page for `pfn`, as far as it reaches.
-fn own_middle(pfn: Pfn) -> Result<(), CannotGrow> {
+fn own_middle(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     let lacks_middle = with_list(|list| {
         list.tree
             .as_ref()
@@ -197,7 +199,7 @@ fn own_middle(pfn: Pfn) -> Result<(), CannotGrow> {
     if !lacks_middle {
         return Ok(());
     }
-    let mut page = Some(tree::new_middle().ok_or(CannotGrow)?);
+    let mut page = Some(tree::new_middle(sleep).ok_or(CannotGrow)?);
     with_list(|list| {
         if let Some(tree) = &mut list.tree {
             tree.install_middle(pfn, &mut page);
@@ -207,13 +209,13 @@ fn own_middle(pfn: Pfn) -> Result<(), CannotGrow> {
 }
 
 /// Makes sure that the page of the list with the word for `pfn` is not a shared one.
-fn own_leaf(pfn: Pfn) -> Result<(), CannotGrow> {
+fn own_leaf(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     let slot = leaf_slot(pfn).ok_or(CannotGrow)?;
     let Some(shared) = Shared::of_leaf(slot) else {
         return Ok(());
     };
     let start = layout::leaf_start(pfn);
-    let mut page = OwnedPage::new().ok_or(CannotGrow)?;
+    let mut page = OwnedPage::new(sleep).ok_or(CannotGrow)?;
     page.fill(|offset| match shared {
         Shared::Missing => P2mWord::MISSING.raw(),
         Shared::Identity => P2mWord::identity(start.add(offset)).raw(),
@@ -226,7 +228,8 @@ fn own_leaf(pfn: Pfn) -> Result<(), CannotGrow> {
             return;
         }
         let mut update = Update::begin(list);
-        if update.set(slot, entry, p2m_word_address(pfn).page_start()) {
+        let page_of_list = p2m_word_address(pfn).page_start();
+        if update.set(slot, entry, page_of_list, sleep.caller()) {
             update.add_leaf(pfn, leaf);
             page.leak();
         }

@@ -30,6 +30,7 @@ mod live_list {
         is_pv_domain,
         xen_max_p2m_pfn,
         xen_p2m_size,
+        MaySleep,
         OwnedPage,
         SharedP2m,
         StartInfo, //
@@ -106,12 +107,13 @@ mod live_list {
         if start.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {
             return Ok(());
         }
+        let mut sleep = MaySleep::in_test();
         let generation = SharedP2m::generation();
         let foreign = P2mEntry::Foreign(Mfn::new(0x1234));
         let before = p2m::word(start).decode();
         assert!(matches!(before, P2mEntry::Missing | P2mEntry::Identity));
         assert!(!p2m::try_set(start, P2mWord::encode(start, foreign)));
-        assert!(p2m::set(start, P2mWord::encode(start, foreign)));
+        assert!(p2m::set(start, P2mWord::encode(start, foreign), &mut sleep));
 
         assert_eq!(p2m::word(start).decode(), foreign);
         assert_eq!(p2m::word(start.add(1)).decode(), before);
@@ -122,9 +124,9 @@ mod live_list {
 
         // Growing again changes nothing.
         let generation = SharedP2m::generation();
-        assert!(grow::grow(start).is_ok());
+        assert!(grow::grow(start, &mut sleep).is_ok());
         assert_eq!(SharedP2m::generation(), generation);
-        assert!(p2m::set(start, P2mWord::encode(start, before)));
+        assert!(p2m::set(start, P2mWord::encode(start, before), &mut sleep));
         assert_eq!(p2m::word(start).decode(), before);
         Ok(())
     }
@@ -134,9 +136,10 @@ mod live_list {
         if !is_pv_domain() {
             return;
         }
+        let mut sleep = MaySleep::in_test();
         let end = Pfn::new(xen_max_p2m_pfn.get());
-        assert!(grow::grow(end).is_err());
-        assert!(!p2m::set(end, P2mWord::from_raw(1)));
+        assert!(grow::grow(end, &mut sleep).is_err());
+        assert!(!p2m::set(end, P2mWord::from_raw(1), &mut sleep));
     }
 
     #[test]
@@ -144,7 +147,7 @@ mod live_list {
         if !is_pv_domain() {
             return Ok(());
         }
-        let page = OwnedPage::zeroed().ok_or(ENOMEM)?;
+        let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         for flags in [
             bits::PRESENT,
             bits::PRESENT | bits::RW | bits::NX | bits::DIRTY,

@@ -33,6 +33,7 @@ use crate::platform::{
     xen_max_p2m_pfn,
     xen_p2m_addr,
     FramePage,
+    MaySleep,
     OwnedPage,
     SharedP2m,
     StartInfo,
@@ -57,23 +58,23 @@ fn mfn_of_page(page: Table) -> Mfn {
 }
 
 /// Returns a page that is to become a middle page, with nothing described.
-pub(crate) fn new_middle() -> Option<OwnedPage> {
+pub(crate) fn new_middle(sleep: &mut MaySleep) -> Option<OwnedPage> {
     let leaf = mfn_of_page(Shared::Missing.page()?).raw();
-    let mut page = OwnedPage::new()?;
+    let mut page = OwnedPage::new(sleep)?;
     page.fill(|_| leaf);
     Some(page)
 }
 
 impl Tree {
-    fn new() -> Option<Self> {
-        let missing = FramePage::new(new_middle()?);
+    fn new(sleep: &mut MaySleep) -> Option<Self> {
+        let missing = FramePage::new(new_middle(sleep)?);
         let mfn = mfn_of_page(missing.table()).raw();
-        let mut top = OwnedPage::new()?;
+        let mut top = OwnedPage::new(sleep)?;
         top.fill(|_| mfn);
         // INVARIANT: Every middle page is `missing`.
         Some(Self {
             top: FramePage::new(top),
-            twin: TableList::new(missing)?,
+            twin: TableList::new(missing, sleep)?,
             missing,
         })
     }
@@ -112,7 +113,7 @@ impl Tree {
     }
 
     /// Fills in the machine frames of all pages, as they are now.
-    fn refresh(&mut self) {
+    fn refresh(&mut self, sleep: &mut MaySleep) {
         if let Some(leaf) = Shared::Missing.page().map(mfn_of_page) {
             for index in Index::all() {
                 self.missing.set(index, leaf);
@@ -124,12 +125,12 @@ impl Tree {
         }
         let end = xen_max_p2m_pfn.get().min(FRAMES_IN_TREE);
         for start in (0..end).step_by(FRAMES_PER_MIDDLE) {
-            self.refresh_middle(Pfn::new(start));
+            self.refresh_middle(Pfn::new(start), sleep);
         }
     }
 
     /// Fills in the middle page for the frames from `start` on.
-    fn refresh_middle(&mut self, start: Pfn) {
+    fn refresh_middle(&mut self, start: Pfn, sleep: &mut MaySleep) {
         let Some(slot) = leaf_slot(start) else {
             die(c"the p2m list is not mapped by pages");
         };
@@ -139,7 +140,7 @@ impl Tree {
             }
             // Only on the first call, when memblock gives it out without sleeping: later there is
             // a middle page before there is a table of the list's own.
-            let mut page = new_middle();
+            let mut page = new_middle(sleep);
             if page.is_none() {
                 die(c"no memory for the p2m tree");
             }
@@ -156,12 +157,12 @@ impl Tree {
 /// (`xen_build_mfn_list_list()`).
 ///
 /// Context: start of day, or alone on the machine during a suspend.
-pub(crate) fn build() {
+pub(crate) fn build(sleep: &mut MaySleep) {
     if StartInfo::tools_know_linear_list() {
         return;
     }
     let fresh = if grow::with_list(|list| list.tree.is_none()) {
-        Tree::new()
+        Tree::new(sleep)
     } else {
         None
     };
@@ -170,7 +171,7 @@ pub(crate) fn build() {
             list.tree = fresh;
         }
         match &mut list.tree {
-            Some(tree) => tree.refresh(),
+            Some(tree) => tree.refresh(sleep),
             None => die(c"no memory for the p2m tree"),
         }
     });

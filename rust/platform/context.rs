@@ -2,6 +2,10 @@
 
 //! What the CPU is doing right now: interrupts, preemption, lazy MMU mode.
 
+use crate::platform::{
+    MaySleep,
+    Site, //
+};
 use kernel::bindings;
 use kernel::types::NotThreadSafe;
 
@@ -89,12 +93,8 @@ pub(crate) fn is_lazy_cpu_mode_active() -> bool {
     unsafe { bindings::xen_is_cpu_lazy_mode() }
 }
 
-/// Where an operation was asked for: a return address, for diagnostics only.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Caller(pub(crate) usize);
-
-impl Caller {
-    /// Returns the caller of the function this is inlined into.
+impl Site {
+    /// Returns where the function was called that this is inlined into.
     #[inline(always)]
     pub(crate) fn here() -> Self {
         // SAFETY: Level 0 of the return address always exists.
@@ -105,7 +105,7 @@ impl Caller {
 /// Lets other tasks run if that is due.
 ///
 /// Context: may sleep.
-pub(crate) fn cond_resched() {
-    // SAFETY: Callers are in a context that may sleep, which the kernel checks in debug builds.
+pub(crate) fn cond_resched(_: &mut MaySleep) {
+    // SAFETY: The task may sleep, by the invariant of `MaySleep`.
     unsafe { bindings::cond_resched() }
 }

@@ -8,6 +8,7 @@ use crate::addr::{
 };
 use crate::platform::{
     phys,
+    MaySleep,
     Root,
     Slot,
     Table,
@@ -154,8 +155,8 @@ struct DropRequest {
 
 /// Runs `run(mm)` on every CPU that Xen still has on the root table of `mm`, and waits for it.
 ///
-/// Context: preemption is off, interrupts are on.
-pub(crate) fn run_where_loaded(mm: Mm, run: DropFn) {
+/// Context: preemption is off, interrupts are on; so no batch is open, as [`MaySleep`] shows.
+pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, _: &mut MaySleep) {
     /// # Safety
     ///
     /// `request` points to a [`DropRequest`].

@@ -17,6 +17,7 @@ use crate::platform::{
     fault,
     phys,
     Fault,
+    MaySleep,
     ReadMostly,
     RunTime,
     Table, //
@@ -161,22 +162,22 @@ impl OwnedPage {
     /// Allocates a page; its contents are undefined.
     ///
     /// Context: may sleep, once the slab allocator is up. Before that a failure panics.
-    pub(crate) fn new() -> Option<Self> {
-        Self::with_flags(0)
+    pub(crate) fn new(sleep: &mut MaySleep) -> Option<Self> {
+        Self::with_flags(0, sleep)
     }
 
     /// Allocates a page that is filled with zeroes.
     ///
     /// Context: as [`Self::new`].
-    pub(crate) fn zeroed() -> Option<Self> {
-        Self::with_flags(bindings::__GFP_ZERO)
+    pub(crate) fn zeroed(sleep: &mut MaySleep) -> Option<Self> {
+        Self::with_flags(bindings::__GFP_ZERO, sleep)
     }
 
-    fn with_flags(flags: u32) -> Option<Self> {
+    fn with_flags(flags: u32, _: &mut MaySleep) -> Option<Self> {
         fault(Fault::Alloc).ok()?;
         // SAFETY: Only reads the state of the allocator.
         let page = if unsafe { bindings::slab_is_available() } {
-            // SAFETY: The flags allow to sleep, which the callers' context does.
+            // SAFETY: The flags allow to sleep, and so does the invariant of `MaySleep`.
             unsafe { bindings::get_free_pages_noprof(bindings::GFP_KERNEL | flags, 0) }
         } else {
             alloc_early()

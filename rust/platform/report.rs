@@ -4,7 +4,7 @@
 
 use crate::platform::{
     die,
-    Caller,
+    Site,
     XenError, //
 };
 use core::ffi::CStr;
@@ -18,7 +18,7 @@ pub(crate) struct Report {
     pub(crate) target: usize,
     pub(crate) value: usize,
     pub(crate) error: isize,
-    pub(crate) by: Caller,
+    pub(crate) by: Site,
 }
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
@@ -75,7 +75,7 @@ pub(crate) fn may_report() -> bool {
 ///
 /// Such reports are rate-limited together. They do not allocate and take no locks but printk's.
 #[cold]
-pub(crate) fn refused(what: &'static CStr, target: usize, value: usize, error: isize, by: Caller) {
+pub(crate) fn refused(what: &'static CStr, target: usize, value: usize, error: isize, by: Site) {
     #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
     if kept::keep(Report {
         target,

@@ -21,6 +21,7 @@ use crate::platform::{
     m2p_load,
     p2m_load,
     phys,
+    MaySleep,
     OwnedPage,
     PrivateSlot,
     RunTime,
@@ -313,8 +314,8 @@ pub(crate) struct TableList(Table);
 
 impl TableList {
     /// Allocates a list that names `member` everywhere.
-    pub(crate) fn new(member: FramePage) -> Option<Self> {
-        let mut page = OwnedPage::new()?;
+    pub(crate) fn new(member: FramePage, sleep: &mut MaySleep) -> Option<Self> {
+        let mut page = OwnedPage::new(sleep)?;
         page.fill(|_| member.0.vaddr().raw());
         // INVARIANT: Each word is the address of `member`.
         Some(Self(page.leak()))

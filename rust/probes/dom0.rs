@@ -32,6 +32,7 @@ use crate::platform::{
     single_call,
     ExtOp,
     IrqsOff,
+    MaySleep,
     OwnedPage,
     DOMID_SELF, //
 };
@@ -112,7 +113,7 @@ fn memory_call<T>(command: u32, argument: &mut T) -> i64 {
 impl Dom0 {
     /// Allocates the pages.
     pub(super) fn new() -> Result<Self> {
-        let page = || OwnedPage::zeroed().ok_or(ENOMEM);
+        let page = || OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM);
         let pages = [page()?, page()?, page()?, page()?, page()?];
         let mut mfns = [Mfn::new(0); FRAMES];
         for (mfn, page) in mfns.iter_mut().zip(&pages) {
@@ -129,7 +130,11 @@ impl Dom0 {
     fn has_frame(&mut self, own: usize, mfn: usize) {
         self.mfns[own] = Mfn::new(mfn);
         self.given[own] = false;
-        p2m::set(self.pages[own].pfn(), P2mWord::from_raw(mfn));
+        p2m::set(
+            self.pages[own].pfn(),
+            P2mWord::from_raw(mfn),
+            &mut MaySleep::in_test(),
+        );
     }
 
     /// Notes that a frame was given back to Xen.
@@ -137,7 +142,11 @@ impl Dom0 {
         for own in 0..FRAMES {
             if self.mfns[own].raw() as u64 == mfn {
                 self.given[own] = true;
-                p2m::set(self.pages[own].pfn(), P2mWord::MISSING);
+                p2m::set(
+                    self.pages[own].pfn(),
+                    P2mWord::MISSING,
+                    &mut MaySleep::in_test(),
+                );
             }
         }
     }

@@ -64,6 +64,7 @@ _DOORS = tuple(
         "model",
         "host",
         "host.rs",
+        "host_modules.rs",
         "compile-fail",
         "fuzz",
     )

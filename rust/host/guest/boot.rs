@@ -35,6 +35,7 @@ use crate::platform::{
     Caller,
     Host,
     IrqsOff,
+    MaySleep,
     Mm,
     OwnedPage,
     RunTime,
@@ -68,7 +69,11 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
         init_dummy_page();
         boot::find_m2p();
         p2m::build::use_initial_list();
-        boot::graft::graft(early(), Table::at(Vaddr::new(StartInfo::pt_base())));
+        boot::graft::graft(
+            early(),
+            Table::at(Vaddr::new(StartInfo::pt_base())),
+            Caller::here(),
+        );
         boot::reserve_special_pages();
     }
     enable_emulation(host);
@@ -79,7 +84,7 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
     p2m::grow::init();
     contiguous::init();
     edge::install_run_time();
-    boot::finish();
+    boot::finish(&mut MaySleep::here());
     map_fixed();
 
     // SAFETY: `struct page`s are a matter of looking them up here.
@@ -161,7 +166,7 @@ impl LowPages {
             clear(table);
             return table;
         }
-        match OwnedPage::zeroed() {
+        match OwnedPage::zeroed(&mut MaySleep::here()) {
             Some(page) => page.leak(),
             None => panic!("no memory for the direct map"),
         }

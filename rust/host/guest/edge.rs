@@ -82,7 +82,7 @@ pub(crate) fn alloc_table(mm: Mm, pfn: Pfn, level: Level) {
     if is_run_time() {
         alloc::table(mm, pfn, level, Caller::here());
     } else {
-        alloc::table_early(pfn, level);
+        alloc::table_early(pfn, level, Caller::here());
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn release_table(pfn: Pfn, level: Level) {
     if is_run_time() {
         alloc::release_table(pfn, level, Caller::here());
     } else {
-        alloc::release_table_early(pfn, level);
+        alloc::release_table_early(pfn, level, Caller::here());
     }
 }
 

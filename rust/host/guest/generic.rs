@@ -14,6 +14,7 @@ use crate::level::Level;
 use crate::platform::{
     free_page,
     host,
+    MaySleep,
     Mm,
     OwnedPage,
     Slot,
@@ -54,7 +55,7 @@ fn make_down_to(
             _ => return Some(slot),
         };
         if slot.read().is_none() {
-            let page = OwnedPage::zeroed()?;
+            let page = OwnedPage::zeroed(&mut MaySleep::here())?;
             mm.with_page_table_lock(|| hook(mm, slot, level, page.leak()));
         }
         let entry = slot.read();

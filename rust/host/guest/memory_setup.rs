@@ -18,6 +18,7 @@ use crate::platform::{
     memblock_free,
     phys,
     raw_console,
+    Caller,
     FreeArea,
     Host,
     StartInfo,
@@ -31,7 +32,7 @@ pub(crate) fn set_up(host: &Host) {
     check_e820_usable(phys(start), end.raw() - start.raw(), c"kernel");
     check_e820_usable(phys(StartInfo::address()), PAGE_SIZE, c"xen_start_info");
     if !is_ram(&list_range()) {
-        boot::relocate::relocate();
+        boot::relocate::relocate(Caller::here());
     }
     move_initrd(host);
 }

@@ -28,7 +28,9 @@ pub(crate) mod edge;
 pub(crate) mod generic;
 pub(crate) mod memory_setup;
 mod process;
+#[cfg(test)]
 pub(crate) mod suites;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use boot::boot_with;

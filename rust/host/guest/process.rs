@@ -31,6 +31,7 @@ use crate::platform::{
     store,
     Caller,
     IrqsOff,
+    MaySleep,
     Mm,
     OwnedPage,
     PreemptOff,
@@ -116,7 +117,7 @@ fn page_in(entry: MachineEntry) -> Option<Pfn> {
 impl Process {
     /// Makes an address space without mappings (`mm_init()`).
     pub(super) fn new(users: PageUsers) -> Option<Self> {
-        let mut root = OwnedPage::zeroed()?;
+        let mut root = OwnedPage::zeroed(&mut MaySleep::here())?;
         for index in Index::wrapping(ENTRIES / 2).and_behind() {
             root.set_entry(index, kernel_root().entry(index).read());
         }
@@ -126,7 +127,7 @@ impl Process {
             areas: BTreeMap::new(),
             users,
         };
-        if alloc::create_user_root(mm).is_err() {
+        if alloc::create_user_root(mm, &mut MaySleep::here()).is_err() {
             process.free_root();
             return None;
         }
@@ -243,7 +244,7 @@ impl Process {
 
     /// Maps a fresh page.
     fn add_page(&mut self, slot: Slot, access: Access) -> Result<(), OutOfMemory> {
-        let page = OwnedPage::zeroed().ok_or(OutOfMemory)?;
+        let page = OwnedPage::zeroed(&mut MaySleep::here()).ok_or(OutOfMemory)?;
         let pfn = page.leak().pfn();
         self.users.borrow_mut().insert(pfn, 1);
         edge::set_pte(slot, entry_for(pfn, access));
@@ -257,7 +258,7 @@ impl Process {
             edge::set_pte(slot, entry_for(page, Access::Write));
             return Ok(());
         }
-        let mut copy = OwnedPage::new().ok_or(OutOfMemory)?;
+        let mut copy = OwnedPage::new(&mut MaySleep::here()).ok_or(OutOfMemory)?;
         copy.fill(|index| load(direct_of(page).add(index * size_of::<usize>())));
         let copy = copy.leak().pfn();
         self.users.borrow_mut().insert(copy, 1);
@@ -591,7 +592,7 @@ impl Process {
         for state in host().cpus.borrow_mut().iter_mut() {
             state.borrows_mm |= state.mm == self.mm.index();
         }
-        pin::exit(self.mm, Caller::here());
+        pin::exit(self.mm, &mut MaySleep::here());
         let everything = 0..(1 << 47) / PAGE;
         self.carve(everything.clone());
         self.free_root();

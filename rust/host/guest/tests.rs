@@ -39,8 +39,10 @@ use crate::platform::{
     Caller,
     Command,
     ExtOp,
+    MaySleep,
     OwnedPage,
     SharedP2m,
+    Site,
     StartInfo, //
 };
 use std::panic::{
@@ -268,14 +270,26 @@ fn list_takes_words_of_all_kinds() {
         let before = p2m::word(pfn).decode();
         for entry in kinds {
             let generation = SharedP2m::generation();
-            assert!(p2m::set(pfn, P2mWord::encode(pfn, entry)));
+            assert!(p2m::set(
+                pfn,
+                P2mWord::encode(pfn, entry),
+                &mut MaySleep::here()
+            ));
             assert_eq!(p2m::word(pfn).decode(), entry);
             assert_eq!(SharedP2m::generation() % 2, 0);
             assert!(SharedP2m::generation() >= generation);
         }
-        assert!(p2m::set(pfn, P2mWord::encode(pfn, before)));
+        assert!(p2m::set(
+            pfn,
+            P2mWord::encode(pfn, before),
+            &mut MaySleep::here()
+        ));
     }
-    assert!(!p2m::set(Pfn::new(end), P2mWord::from_raw(1)));
+    assert!(!p2m::set(
+        Pfn::new(end),
+        P2mWord::from_raw(1),
+        &mut MaySleep::here()
+    ));
     assert_eq!(grow::with_list(|list| list.last_frame), end);
     check_booted(&guest);
 }
@@ -283,7 +297,7 @@ fn list_takes_words_of_all_kinds() {
 #[test]
 fn batches_larger_than_the_queue_reach_xen() {
     let guest = Guest::boot(GuestConfig::dom0(3000));
-    let page = OwnedPage::zeroed().unwrap();
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let (slot, _) = lookup(direct_of(page.pfn())).unwrap();
     let at = p2m::machine_address(slot.vaddr());
     let software = |entry: MachineEntry, number: usize| {
@@ -311,7 +325,7 @@ fn batches_larger_than_the_queue_reach_xen() {
 #[test]
 fn a_refusal_that_ends_the_boot_names_call_target_and_result() {
     let guest = Guest::boot(GuestConfig::dom0(3000));
-    let page = OwnedPage::zeroed().unwrap();
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let mfn = p2m::mfn_of(page.pfn()).unwrap();
     // The page is mapped writable.
     let boot = catch_unwind(AssertUnwindSafe(|| pin_early(Level::L4, page.pfn())));
@@ -329,11 +343,13 @@ fn a_refusal_that_ends_the_boot_names_call_target_and_result() {
 #[test]
 fn refused_updates_are_told_and_do_not_stop_the_others() {
     let guest = Guest::boot(GuestConfig::dom0(3000));
-    let pages: Vec<_> = (0..40).map(|_| OwnedPage::zeroed().unwrap()).collect();
+    let pages: Vec<_> = (0..40)
+        .map(|_| OwnedPage::zeroed(&mut MaySleep::here()).unwrap())
+        .collect();
     let bad = Maddr::new(((1 << 40) - 1) << 12);
     let software_bit = 1 << 10;
     {
-        let mut batch = Batch::open(Issue::Now, Caller(0x77));
+        let mut batch = Batch::open(Issue::Now, Caller::in_test());
         for (number, page) in pages.iter().enumerate() {
             let (slot, _) = lookup(direct_of(page.pfn())).unwrap();
             if number % 4 == 1 {
@@ -348,7 +364,7 @@ fn refused_updates_are_told_and_do_not_stop_the_others() {
     assert_eq!(refusals.len(), 8);
     assert_eq!(guest.complaints(), ["2 more operations failed"]);
     for refusal in refusals {
-        assert_eq!((refusal.target, refusal.by), (bad.raw(), Caller(0x77)));
+        assert_eq!((refusal.target, refusal.by), (bad.raw(), Site::TEST));
         assert_eq!(refusal.error, -(Errno::EINVAL.0 as isize));
     }
     for page in &pages {
@@ -364,7 +380,7 @@ fn refused_updates_are_told_and_do_not_stop_the_others() {
 fn sleeping_with_a_batch_open_is_noticed() {
     let _guest = Guest::boot(GuestConfig::dom0(1000));
     let _batch = Batch::open(Issue::Now, Caller::here());
-    let _page = OwnedPage::new();
+    let _page = OwnedPage::new(&mut MaySleep::here());
 }
 
 #[test]

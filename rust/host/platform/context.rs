@@ -4,7 +4,10 @@
 
 use crate::platform::{
     current,
-    host, //
+    host,
+    Caller,
+    MaySleep,
+    Site, //
 };
 use std::panic::Location;
 
@@ -89,19 +92,33 @@ pub(crate) fn is_lazy_cpu_mode_active() -> bool {
     host().state().lazy_cpu
 }
 
-/// Where an operation was asked for, for diagnostics only: the address of a [`Location`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Caller(pub(crate) usize);
-
-impl Caller {
-    /// Returns the caller.
+impl Site {
+    /// Returns the caller: the address of a [`Location`].
     #[track_caller]
     pub(crate) fn here() -> Self {
         Self(&raw const *Location::caller() as usize)
     }
 }
 
+impl Caller<'_> {
+    /// Returns the caller, in the place of code that does not sleep.
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        // SAFETY: Sleeping is looked for by `Host::assert_may_sleep()`.
+        unsafe { Self::new(Site::here()) }
+    }
+}
+
+impl MaySleep {
+    /// Returns leave to sleep, in the place of code that may.
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        // SAFETY: As in `Caller::here()`.
+        unsafe { Self::new(Site::here()) }
+    }
+}
+
 /// Lets other tasks run if that is due.
-pub(crate) fn cond_resched() {
+pub(crate) fn cond_resched(_: &mut MaySleep) {
     host().assert_may_sleep();
 }

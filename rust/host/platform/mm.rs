@@ -13,6 +13,7 @@ use crate::platform::{
     tables,
     CpuState,
     IrqsOff,
+    MaySleep,
     PreemptOff,
     Root,
     Slot,
@@ -189,7 +190,7 @@ pub(crate) fn leave_if_loaded(mm: Mm) {
 pub(crate) type DropFn = fn(Mm);
 
 /// Runs `run(mm)` on every CPU that Xen still has on the root table of `mm`, and waits for it.
-pub(crate) fn run_where_loaded(mm: Mm, run: DropFn) {
+pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, _: &mut MaySleep) {
     let host = host();
     assert!(
         !host.state().irqs_off,

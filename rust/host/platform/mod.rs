@@ -12,6 +12,8 @@ pub(crate) mod abi;
 mod address;
 #[path = "../../platform/callback.rs"]
 mod callback;
+#[path = "../../platform/caller.rs"]
+mod caller;
 mod context;
 mod early_memory;
 mod fixed;
@@ -42,6 +44,7 @@ mod trace_points;
 pub(crate) use abi::*;
 pub(crate) use address::*;
 pub(crate) use callback::*;
+pub(crate) use caller::*;
 pub(crate) use context::*;
 pub(crate) use early_memory::*;
 pub(crate) use fixed::*;

@@ -29,6 +29,7 @@ use crate::platform::{
     store,
     store_page,
     Caller,
+    MaySleep,
     Mm,
     ReadMostly,
     RunTime,
@@ -126,7 +127,7 @@ pub(crate) struct OwnedPage(Pfn);
 impl OwnedPage {
     /// Allocates a page; its contents are undefined.
     #[track_caller]
-    pub(crate) fn new() -> Option<Self> {
+    pub(crate) fn new(_: &mut MaySleep) -> Option<Self> {
         let host = host();
         host.step();
         if host.pool.borrow().is_up() {
@@ -141,8 +142,8 @@ impl OwnedPage {
 
     /// Allocates a page that is filled with zeroes.
     #[track_caller]
-    pub(crate) fn zeroed() -> Option<Self> {
-        let mut page = Self::new()?;
+    pub(crate) fn zeroed(sleep: &mut MaySleep) -> Option<Self> {
+        let mut page = Self::new(sleep)?;
         page.fill(|_| 0);
         Some(page)
     }
@@ -292,7 +293,7 @@ impl ScratchMemory {
     pub(crate) fn new(pages: usize) -> Option<Self> {
         let mut memory = Vec::new();
         for page in 0..pages {
-            let pfn = OwnedPage::zeroed()?.leak().pfn();
+            let pfn = OwnedPage::zeroed(&mut MaySleep::here())?.leak().pfn();
             let slot = generic::level1_entry(Mm::kernel(), Self::address(page))?;
             let entry = PseudoEntry::new(pfn, kernel_rw());
             edge::set_pte(slot, edge::make_pte(entry));

@@ -20,6 +20,7 @@ use crate::platform::{
     p2m_load,
     phys,
     store,
+    MaySleep,
     OwnedPage,
     PrivateSlot,
     RunTime,
@@ -260,8 +261,8 @@ pub(crate) struct TableList(Table);
 
 impl TableList {
     /// Allocates a list that names `member` everywhere.
-    pub(crate) fn new(member: FramePage) -> Option<Self> {
-        let mut page = OwnedPage::new()?;
+    pub(crate) fn new(member: FramePage, sleep: &mut MaySleep) -> Option<Self> {
+        let mut page = OwnedPage::new(sleep)?;
         page.fill(|_| member.0.vaddr().raw());
         Some(Self(page.leak()))
     }

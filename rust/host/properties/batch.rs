@@ -20,6 +20,7 @@ use crate::platform::{
     Caller,
     Command,
     ExtOp,
+    MaySleep,
     OwnedPage,
     VaFlush, //
 };
@@ -74,7 +75,7 @@ struct Entries {
 impl Entries {
     fn new(seed: u64) -> Self {
         let guest = Guest::boot(GuestConfig::dom0(600).with_seed(seed));
-        let pages = (0..PAGES).map(|_| OwnedPage::zeroed());
+        let pages = (0..PAGES).map(|_| OwnedPage::zeroed(&mut MaySleep::here()));
         Self {
             guest,
             pages: pages.flatten().collect(),

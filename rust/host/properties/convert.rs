@@ -24,6 +24,7 @@ use crate::p2m;
 use crate::platform::{
     m2p_load,
     xen_max_p2m_pfn, //
+    MaySleep,
 };
 use crate::properties::list::{
     Kind,
@@ -98,7 +99,11 @@ fn add_one_to_one(list: &mut List) -> Pfn {
     let pfn = Pfn::new(mfn.0 as usize);
     let entry = P2mEntry::Local(Mfn::new(pfn.raw()));
     list.expect(pfn, entry);
-    assert!(p2m::set(pfn, P2mWord::encode(pfn, entry)));
+    assert!(p2m::set(
+        pfn,
+        P2mWord::encode(pfn, entry),
+        &mut MaySleep::here()
+    ));
     pfn
 }
 
@@ -143,7 +148,7 @@ proptest! {
         for mfn in foreign.iter().step_by(2) {
             let pfn = Pfn::new(mfn.raw());
             list.expect(pfn, P2mEntry::Missing);
-            prop_assert!(p2m::set(pfn, P2mWord::MISSING));
+            prop_assert!(p2m::set(pfn, P2mWord::MISSING, &mut MaySleep::here()));
         }
         let size = xen_max_p2m_pfn.get();
         let touched = kinds.iter().map(|(place, ..)| place.pfn());

@@ -17,6 +17,7 @@ use crate::p2m::grow;
 use crate::platform::{
     host,
     Interleaver, //
+    MaySleep,
 };
 use crate::properties::list::{
     check_shared,
@@ -134,7 +135,11 @@ const fn foreign(number: usize) -> P2mEntry {
 
 fn set((pfn, entry): Word) {
     let pfn = Pfn::new(pfn);
-    assert!(p2m::set(pfn, P2mWord::encode(pfn, entry)));
+    assert!(p2m::set(
+        pfn,
+        P2mWord::encode(pfn, entry),
+        &mut MaySleep::here()
+    ));
     assert_eq!(p2m::word(pfn).decode(), entry);
 }
 

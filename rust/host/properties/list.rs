@@ -31,6 +31,7 @@ use crate::platform::{
     update_va_mapping,
     xen_max_p2m_pfn,
     Host,
+    MaySleep,
     OwnedPage,
     SharedP2m,
     StartInfo,
@@ -253,7 +254,7 @@ impl List {
             Operation::BalloonIn => self.balloon_in(),
             Operation::Hotplug(place) => self.hotplug(place.pfn()),
             Operation::Refresh => {
-                p2m::tree::build();
+                p2m::tree::build(&mut MaySleep::here());
                 Pfn::new(0)
             }
         };
@@ -318,7 +319,7 @@ impl List {
         let was_shared = !is_beyond && shared_leaf(pfn).is_some();
         let word = P2mWord::encode(pfn, entry);
         let is_set = if may_grow {
-            p2m::set(pfn, word)
+            p2m::set(pfn, word, &mut MaySleep::here())
         } else {
             p2m::try_set(pfn, word)
         };
@@ -347,7 +348,7 @@ impl List {
     fn grow(&mut self, pfn: Pfn) -> Pfn {
         let may_fail = self.arm(pfn);
         let is_beyond = pfn.raw() >= xen_max_p2m_pfn.get();
-        let has_grown = grow::grow(pfn).is_ok();
+        let has_grown = grow::grow(pfn, &mut MaySleep::here()).is_ok();
         assert!(has_grown || may_fail || is_beyond);
         assert!(!(has_grown && is_beyond));
         if has_grown {
@@ -359,7 +360,7 @@ impl List {
 
     /// What the balloon driver does to give a page back.
     fn balloon_out(&mut self) -> Pfn {
-        let Some(page) = OwnedPage::new() else {
+        let Some(page) = OwnedPage::new(&mut MaySleep::here()) else {
             return Pfn::new(0);
         };
         let pfn = page.leak().pfn();
@@ -431,7 +432,7 @@ impl List {
         }
         let mfn = Mfn::new(extent[0] as usize);
         let entry = P2mEntry::Local(mfn);
-        if !p2m::set(pfn, P2mWord::encode(pfn, entry)) {
+        if !p2m::set(pfn, P2mWord::encode(pfn, entry), &mut MaySleep::here()) {
             assert!(may_fail || pfn.raw() >= xen_max_p2m_pfn.get());
             self.give_frame_back(mfn);
             return None;

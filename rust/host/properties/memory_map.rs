@@ -28,6 +28,7 @@ use crate::platform::{
     read_phys_early,
     Entry,
     Host,
+    MaySleep,
     MemoryMap,
     StartInfo, //
 };
@@ -138,7 +139,7 @@ pub(crate) fn check(mut config: GuestConfig, holes: &[Hole]) -> Outcome {
 
     let boot = || {
         boot_with(guest.host(), || memory_setup::set_up(guest.host()));
-        nonram::apply();
+        nonram::apply(&mut MaySleep::here());
     };
     if let Some(reason) = reason_to_stop(boot) {
         assert!(

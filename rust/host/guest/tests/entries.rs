@@ -24,6 +24,7 @@ use crate::multicall::is_queue_empty;
 use crate::platform::{
     direct_of,
     Caller,
+    MaySleep,
     Mm,
     OwnedPage,
     Slot,
@@ -40,7 +41,7 @@ use crate::{
     tlb, //
 };
 
-const BY: Caller = Caller(0x77);
+const BY: Caller<'_> = Caller::in_test();
 
 /// Pages of a test's process.
 const START: usize = 8 * PAGE;
@@ -80,7 +81,7 @@ fn traps(guest: &Guest, action: impl FnOnce()) -> u64 {
 #[test]
 fn tables_that_xen_does_not_know_are_filled_without_it() {
     let guest = guest();
-    let page = OwnedPage::zeroed().unwrap();
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let table = Table::at(direct_of(page.pfn()));
     let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | 0x5000);
     let nth = |index| table.entry(Index::wrapping(index));
@@ -322,7 +323,7 @@ fn trees_that_are_not_in_use_are_pinned_for_a_suspend_only() {
     let before = guest.snapshot();
     let of_used = tables_of(used.mm());
 
-    pin::pin_all();
+    pin::pin_all(Caller::here());
     assert_eq!(tables_of(fresh.mm()), ([1, 1, 1, 2], 5));
     assert_eq!(tables_of(used.mm()), of_used);
     let pinned = guest.snapshot();
@@ -335,11 +336,11 @@ fn trees_that_are_not_in_use_are_pinned_for_a_suspend_only() {
     );
     guest.assert_sound();
 
-    pin::unpin_all();
+    pin::unpin_all(Caller::here());
     assert_eq!(tables_of(fresh.mm()), ([1, 1, 1, 2], 0));
     guest.snapshot().assert_same(&before);
     // Once is enough.
-    assert_eq!(traps(&guest, pin::unpin_all), 0);
+    assert_eq!(traps(&guest, || pin::unpin_all(Caller::here())), 0);
     guest.assert_sound();
     fresh.exit();
     used.exit();
@@ -377,7 +378,10 @@ fn a_group_of_tables_takes_one_trap() {
     // 54 tables are two groups of 24 and a part of one; the roots are pinned behind them.
     assert_eq!(traps(&guest, || process.enter()), 4);
     // The roots, the groups, and a flush.
-    assert_eq!(traps(&guest, || pin::exit(process.mm(), BY)), 5);
+    assert_eq!(
+        traps(&guest, || pin::exit(process.mm(), &mut MaySleep::here())),
+        5
+    );
     process.exit();
     guest.assert_sound();
 }
@@ -435,7 +439,7 @@ fn a_tree_that_ends_is_left_before_it_is_unpinned() {
         state.borrows_mm = true;
     });
     guest.switch_to(0);
-    pin::exit(process.mm(), BY);
+    pin::exit(process.mm(), &mut MaySleep::here());
     guest.switch_to(1);
     guest.host().with_state(|state| state.lazy_cpu = false);
     guest.switch_to(0);

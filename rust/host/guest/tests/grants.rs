@@ -26,6 +26,7 @@ use crate::platform::{
     unmap_grants,
     GrantPages,
     MapGrant,
+    MaySleep,
     Mm,
     Slot,
     UnmapGrant,
@@ -145,7 +146,7 @@ fn contents(reference: u32) -> usize {
 
 /// Makes the page one without a frame, that can be mapped.
 fn prepare(page: Pfn) {
-    assert!(p2m::set(page, P2mWord::MISSING));
+    assert!(p2m::set(page, P2mWord::MISSING, &mut MaySleep::here()));
     assert!(generic::level1_entry(Mm::kernel(), direct_of(page)).is_some());
 }
 
@@ -168,7 +169,15 @@ fn granted_frames_are_mapped_and_given_back() {
         .map(|reference| bed.for_kernel(reference, PAGES[reference as usize]))
         .collect();
     assert_eq!(map_grants(&mut ops), 0);
-    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES)), 0);
+    assert_eq!(
+        grant::map(
+            &mut ops,
+            None,
+            &GrantPages::new(&PAGES),
+            &mut MaySleep::here()
+        ),
+        0
+    );
     for (reference, page) in (0..).zip(PAGES) {
         assert_eq!(p2m::word(page).decode(), bed.foreign(reference));
         assert_eq!(load(direct_of(page)), contents(reference));
@@ -192,7 +201,15 @@ fn operations_beyond_the_pages_are_left_alone() {
     PAGES.into_iter().for_each(prepare);
     let mut ops = [0, 1].map(|reference| bed.for_kernel(reference, PAGES[reference as usize]));
     assert_eq!(map_grants(&mut ops), 0);
-    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES[..1])), 0);
+    assert_eq!(
+        grant::map(
+            &mut ops,
+            None,
+            &GrantPages::new(&PAGES[..1]),
+            &mut MaySleep::here()
+        ),
+        0
+    );
     assert_eq!(p2m::word(PAGES[0]).decode(), bed.foreign(0));
     assert!(p2m::word(PAGES[1]).is_missing());
 }
@@ -207,7 +224,15 @@ fn a_grant_that_xen_refuses_is_not_noted() {
     assert_eq!(map_grants(&mut ops), 0);
     let refused = ops[1];
     assert_ne!(refused.status, GRANT_OKAY);
-    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES)), 0);
+    assert_eq!(
+        grant::map(
+            &mut ops,
+            None,
+            &GrantPages::new(&PAGES),
+            &mut MaySleep::here()
+        ),
+        0
+    );
     assert_eq!(p2m::word(PAGES[0]).decode(), bed.foreign(0));
     assert!(p2m::word(PAGES[1]).is_missing());
     assert_eq!(p2m::word(PAGES[2]).decode(), bed.foreign(2));
@@ -220,10 +245,18 @@ fn a_frame_of_ones_own_that_is_covered_is_told() {
     let bed = Bed::new();
     prepare(SHARED);
     let own = P2mWord::from_raw(0x77);
-    assert!(p2m::set(SHARED, own));
+    assert!(p2m::set(SHARED, own, &mut MaySleep::here()));
     let mut ops = [bed.for_kernel(0, SHARED)];
     assert_eq!(map_grants(&mut ops), 0);
-    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);
+    assert_eq!(
+        grant::map(
+            &mut ops,
+            None,
+            &GrantPages::new(&[SHARED]),
+            &mut MaySleep::here()
+        ),
+        0
+    );
     let told = format!(
         "frame {:#x} gets a foreign frame but has one of its own",
         SHARED.raw()
@@ -241,7 +274,15 @@ fn map_without_memory(bed: &Bed, flags: u32) -> MapGrant {
     assert_eq!(ops[0].status, GRANT_OKAY);
     let pool = &bed.guest.host().pool;
     pool.borrow_mut().set_shortage(Some(Box::new(|| true)));
-    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);
+    assert_eq!(
+        grant::map(
+            &mut ops,
+            None,
+            &GrantPages::new(&[SHARED]),
+            &mut MaySleep::here()
+        ),
+        0
+    );
     pool.borrow_mut().set_shortage(None);
     ops[0]
 }
@@ -298,7 +339,15 @@ fn a_process_and_the_kernel_map_the_same_grant() {
     let (mut users, mut kernels) = ([user], [kernel]);
     assert_eq!(map_grants(&mut users), 0);
     let pages = GrantPages::new(&PAGES[..1]);
-    assert_eq!(grant::map(&mut users, Some(&mut kernels), &pages), 0);
+    assert_eq!(
+        grant::map(
+            &mut users,
+            Some(&mut kernels),
+            &pages,
+            &mut MaySleep::here()
+        ),
+        0
+    );
     assert_eq!(
         (users[0].status, kernels[0].status),
         (GRANT_OKAY, GRANT_OKAY)
@@ -328,7 +377,15 @@ fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
     assert_eq!(map_grants(&mut users), 0);
     bed.refuse(Call::GrantMap, 0);
     let pages = GrantPages::new(&PAGES[..1]);
-    assert_eq!(grant::map(&mut users, Some(&mut kernels), &pages), 0);
+    assert_eq!(
+        grant::map(
+            &mut users,
+            Some(&mut kernels),
+            &pages,
+            &mut MaySleep::here()
+        ),
+        0
+    );
     assert_ne!(kernels[0].status, GRANT_OKAY);
     assert!(p2m::word(PAGES[0]).is_missing());
     // What the process has stays for the caller to undo.
@@ -351,7 +408,12 @@ fn both_mappings_go_if_the_frame_cannot_be_noted() {
     pool.borrow_mut().set_shortage(Some(Box::new(|| true)));
     let pages = [SHARED];
     assert_eq!(
-        grant::map(&mut users, Some(&mut kernels), &GrantPages::new(&pages)),
+        grant::map(
+            &mut users,
+            Some(&mut kernels),
+            &GrantPages::new(&pages),
+            &mut MaySleep::here()
+        ),
         0
     );
     pool.borrow_mut().set_shortage(None);
@@ -377,7 +439,15 @@ fn pages_without_a_foreign_frame_are_not_unmapped() {
     let mut ops = [bed.for_kernel(0, PAGES[1])];
     assert_eq!(map_grants(&mut ops), 0);
     let foreign = [PAGES[1]];
-    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&foreign)), 0);
+    assert_eq!(
+        grant::map(
+            &mut ops,
+            None,
+            &GrantPages::new(&foreign),
+            &mut MaySleep::here()
+        ),
+        0
+    );
     let own = Pfn::new(20);
     let word = p2m::word(own);
     let pages = [PAGES[0], PAGES[1], own];

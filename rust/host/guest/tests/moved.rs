@@ -21,6 +21,8 @@ use crate::nonram::{
 use crate::p2m;
 use crate::platform::{
     xen_p2m_addr,
+    Caller,
+    MaySleep,
     StartInfo,
     KERNEL_MAP,
     RELOCATED_LIST, //
@@ -59,7 +61,7 @@ fn boot_with_relocation(config: GuestConfig) {
         let words: Vec<_> = (0..nr_pages).map(|pfn| p2m::word(Pfn::new(pfn))).collect();
         let old = StartInfo::mfn_list();
         let nr_free = guest.host().pool.borrow().nr_free();
-        relocate();
+        relocate(Caller::here());
 
         assert_ne!(StartInfo::mfn_list(), old);
         assert_eq!(StartInfo::mfn_list(), RELOCATED_LIST);
@@ -109,7 +111,7 @@ fn a_list_that_has_no_place_to_go_to_stops_the_boot() {
         let mut pool = guest.host().pool.borrow_mut();
         pool.reserve(Pfn::new(0), 1024);
         drop(pool);
-        relocate();
+        relocate(Caller::here());
     });
 }
 
@@ -132,7 +134,7 @@ fn ranges_that_move_are_in_the_list() {
     let guest = Guest::build(GuestConfig::dom0(3000));
     boot::boot_with(guest.host(), || MOVES.into_iter().for_each(nonram::add));
     log::take();
-    nonram::apply();
+    nonram::apply(&mut MaySleep::here());
     let told: Vec<_> = log::take()
         .into_iter()
         .map(|message| message.text)
@@ -151,7 +153,7 @@ fn ranges_that_move_are_in_the_list() {
 fn nothing_is_told_if_no_range_moves() {
     let _guest = Guest::boot(GuestConfig::dom0(1000));
     log::take();
-    nonram::apply();
+    nonram::apply(&mut MaySleep::here());
     assert_eq!(log::take(), []);
 }
 
@@ -218,7 +220,7 @@ fn a_range_beyond_the_list_stops_the_boot() {
             bytes: 1,
         })
     });
-    nonram::apply();
+    nonram::apply(&mut MaySleep::here());
 }
 
 #[test]

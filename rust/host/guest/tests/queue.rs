@@ -24,6 +24,7 @@ use crate::platform::{
     Caller,
     Command,
     IrqsOff,
+    MaySleep,
     MmuUpdate,
     OwnedPage,
     Slot, //
@@ -32,7 +33,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use xen_model::Errno;
 
-const BY: Caller = Caller(0x77);
+const BY: Caller<'_> = Caller::in_test();
 const BYTES: usize = size_of::<MmuUpdate>();
 
 thread_local! {
@@ -72,7 +73,7 @@ fn slot_of(page: &OwnedPage) -> Slot {
 #[test]
 fn calls_that_c_fills_in_reach_xen() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    let pages = [(); 2].map(|()| OwnedPage::zeroed().unwrap());
+    let pages = [(); 2].map(|()| OwnedPage::zeroed(&mut MaySleep::here()).unwrap());
     let slots = [slot_of(&pages[0]), slot_of(&pages[1])];
     let entries = slots.map(|slot| slot.read().with(1 << 10));
     {
@@ -101,7 +102,7 @@ fn space_is_given_out_up_to_what_the_queue_holds() {
     const ALL: usize = 128 * BYTES;
 
     let guest = Guest::boot(GuestConfig::dom0(600));
-    let page = OwnedPage::zeroed().unwrap();
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let (slot, entry) = (slot_of(&page), slot_of(&page).read());
     {
         let _irqs = IrqsOff::new();
@@ -139,6 +140,6 @@ fn a_refused_call_of_c_is_told() {
     };
     assert_eq!((report.target, report.value), (63, 0x1234));
     assert_eq!(report.error, -(Errno::ENOSYS.0 as isize));
-    assert_eq!(report.by, BY);
+    assert_eq!(report.by, BY.site());
     guest.assert_sound();
 }

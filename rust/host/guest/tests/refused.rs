@@ -45,6 +45,7 @@ use crate::platform::{
     Caller,
     Command,
     ExtOp,
+    MaySleep,
     OwnedPage,
     OwnedRegion,
     PreemptOff,
@@ -73,7 +74,7 @@ use xen_model::{
 };
 
 /// Who asks, in tests.
-const BY: Caller = Caller(0x77);
+const BY: Caller<'_> = Caller::in_test();
 
 /// A frame that no machine has.
 const NOWHERE: Mfn = Mfn::new((1 << 40) - 1);
@@ -180,18 +181,18 @@ fn a_machine_frame_that_cannot_be_mapped_stops_the_boot() {
 fn tables_are_made_and_released_early() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     for level in [Level::L1, Level::L2] {
-        let page = OwnedPage::zeroed().unwrap();
+        let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
         let (slot, _) = lookup(direct_of(page.pfn())).unwrap();
         let is_pinned = || {
             let mfn = xen_model::Mfn(slot.read().mfn().raw() as u64);
             let machine = guest.host().machine.borrow();
             machine.frame(mfn).is_pinned()
         };
-        alloc::table_early(page.pfn(), level);
+        alloc::table_early(page.pfn(), level, BY);
         assert_eq!(slot.read().raw() & bits::RW, 0);
         // Those above level 1 are known through the tree.
         assert_eq!(is_pinned(), level == Level::L1);
-        alloc::release_table_early(page.pfn(), level);
+        alloc::release_table_early(page.pfn(), level, BY);
         assert_ne!(slot.read().raw() & bits::RW, 0);
         assert!(!is_pinned());
     }
@@ -200,7 +201,10 @@ fn tables_are_made_and_released_early() {
 #[test]
 fn fixed_mappings_of_all_kinds() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    let memory = OwnedPage::zeroed().unwrap().leak().pfn();
+    let memory = OwnedPage::zeroed(&mut MaySleep::here())
+        .unwrap()
+        .leak()
+        .pfn();
     let mapped = |index: u32| lookup(fixed(index)).unwrap().0.read();
 
     fixmap::set(1400, memory.paddr().raw(), kernel_rw(), BY);
@@ -218,7 +222,7 @@ fn fixed_mappings_of_all_kinds() {
     let [told] = guest.take_refusals()[..] else {
         panic!("not one report");
     };
-    assert_eq!((told.target, told.by), (fixed(600).raw(), BY));
+    assert_eq!((told.target, told.by), (fixed(600).raw(), BY.site()));
     assert_eq!(told.value, MachineEntry::new(NOWHERE, kernel_rw()).raw());
     assert!(told.error < 0);
 }
@@ -240,14 +244,14 @@ fn only_report(guest: &Guest) -> Report {
 #[test]
 fn a_refused_entry_is_told_with_all_there_is_to_know() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    let page = OwnedPage::zeroed().unwrap();
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let slot = slot_of(&page);
     let at = p2m::machine_address(slot.vaddr()).raw();
     let entry = MachineEntry::new(NOWHERE, kernel_rw());
     set::pte(slot, entry, BY);
     let report = only_report(&guest);
     assert_eq!((report.target, report.value), (at, entry.raw()));
-    assert_eq!((report.error, report.by), (EINVAL, BY));
+    assert_eq!((report.error, report.by), (EINVAL, BY.site()));
     assert_ne!(slot.read(), entry);
     drop(page);
     guest.assert_sound();
@@ -259,7 +263,7 @@ fn large_pages_above_level_1_do_not_reach_xen() {
     let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | bits::HUGE);
     let known = kernel_root().entry(Index::wrapping(3));
     let process = guest.spawn();
-    let page = OwnedPage::zeroed().unwrap();
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let private = crate::platform::Table::at(direct_of(page.pfn())).entry(Index::FIRST);
     let before = guest.host().machine.borrow().stats();
     kernel::log::take();
@@ -283,7 +287,7 @@ fn large_pages_above_level_1_do_not_reach_xen() {
             (report.target, report.value),
             (slot.vaddr().raw(), entry.raw())
         );
-        assert_eq!((report.error, report.by), (EINVAL, BY));
+        assert_eq!((report.error, report.by), (EINVAL, BY.site()));
         assert!(slot.read().is_none());
     }
     let told = kernel::log::take();
@@ -311,7 +315,7 @@ fn refused_flushes_are_told() {
     let report = only_report(&guest);
     let (command, argument) = ExtOp::flush_page_local(Vaddr::new(0x1234_5000)).raw();
     assert_eq!((report.target, report.value), (command as usize, argument));
-    assert_eq!((report.error, report.by), (EINVAL, BY));
+    assert_eq!((report.error, report.by), (EINVAL, BY.site()));
     guest.assert_sound();
 }
 
@@ -338,7 +342,7 @@ fn roots_are_loaded_with_preemption_off() {
 fn a_queue_that_xen_cannot_read_stops_the_machine() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     refuse(&guest, Call::Multicall, 0, 1);
-    let page = OwnedPage::zeroed().unwrap();
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let slot = slot_of(&page);
     let death = death_in(|| {
         let mut batch = Batch::open(Issue::Now, BY);
@@ -361,7 +365,7 @@ fn a_queue_that_xen_cannot_read_stops_the_machine() {
 fn refused_batches_are_shown_for_debugging() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     set_multicall_debug();
-    let page = OwnedPage::zeroed().unwrap();
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let (slot, vaddr) = (slot_of(&page), direct_of(page.pfn()));
     let bad = Maddr::new(NOWHERE.raw() << 12);
     let entry = slot.read();
@@ -374,12 +378,12 @@ fn refused_batches_are_shown_for_debugging() {
     let shown = guest.complaints();
     let calls: Vec<_> = shown.iter().filter(|line| line.contains("call ")).collect();
     let va = format!(
-        "  call 1: op 14 result 0 caller 0x77 target {:#x} value {:#x} done 0",
+        "  call 1: op 14 result 0 caller 0x1234 target {:#x} value {:#x} done 0",
         vaddr.raw(),
         entry.raw()
     );
     assert_eq!(*calls[0], va);
-    assert!(calls[1].starts_with("  call 2: op 1 result -22 caller 0x77 target 0x"));
+    assert!(calls[1].starts_with("  call 2: op 1 result -22 caller 0x1234 target 0x"));
     assert!(calls[1].ends_with("value 0x1 done 0"));
     assert_eq!(calls.len(), 2);
     let words: Vec<_> = shown
@@ -401,7 +405,7 @@ fn refused_batches_are_shown_for_debugging() {
 #[test]
 fn a_refused_mapping_is_told_once() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    let page = OwnedPage::zeroed().unwrap();
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let (slot, vaddr) = (slot_of(&page), direct_of(page.pfn()));
     let bad = MachineEntry::new(NOWHERE, kernel_rw());
     // Alone; and behind a refused element, so that it is tried again.
@@ -418,7 +422,7 @@ fn a_refused_mapping_is_told_once() {
         assert_eq!(reports.len(), 1 + usize::from(is_late));
         let report = reports.last().unwrap();
         assert_eq!((report.target, report.value), (vaddr.raw(), bad.raw()));
-        assert_eq!((report.error, report.by), (EINVAL, BY));
+        assert_eq!((report.error, report.by), (EINVAL, BY.site()));
         assert_ne!(slot.read(), bad);
     }
     drop(page);
@@ -450,7 +454,7 @@ fn tlbs_are_flushed_behind_operations_that_were_late() {
         (reports[1].target, reports[1].value),
         (command as usize, argument)
     );
-    assert_eq!((reports[1].error, reports[1].by), (EINVAL, BY));
+    assert_eq!((reports[1].error, reports[1].by), (EINVAL, BY.site()));
     guest.assert_sound();
 }
 
@@ -463,7 +467,7 @@ fn a_list_that_xen_does_not_let_grow_stays_as_it_was() {
     for number in 0..2 {
         let left = refuse(&guest, Call::MmuUpdate, number, 1);
         let generation = SharedP2m::generation();
-        assert!(!p2m::set(pfn, P2mWord::from_raw(1)));
+        assert!(!p2m::set(pfn, P2mWord::from_raw(1), &mut MaySleep::here()));
         assert_eq!(left.get(), 0);
         assert_eq!(only_report(&guest).error, EINVAL);
         assert_eq!(p2m::word(pfn), P2mWord::identity(pfn));
@@ -473,7 +477,7 @@ fn a_list_that_xen_does_not_let_grow_stays_as_it_was() {
         assert_eq!(before - guest.snapshot().nr_free, 1 + number);
         guest.assert_sound();
     }
-    assert!(p2m::set(pfn, P2mWord::from_raw(1)));
+    assert!(p2m::set(pfn, P2mWord::from_raw(1), &mut MaySleep::here()));
     assert_eq!(before - guest.snapshot().nr_free, 3);
     guest.assert_sound();
 }

@@ -20,10 +20,10 @@ use crate::guest::{
 };
 use crate::level::Level;
 use crate::platform::{
-    Caller,
     Command,
     FrameList,
     KernelError,
+    MaySleep,
     Vma, //
 };
 use crate::remap::{
@@ -92,7 +92,7 @@ impl Bed {
             count,
             frames,
             mapping,
-            Caller::here(),
+            &mut MaySleep::here(),
         )
     }
 

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Whoever may sleep does so before the batch is open and when it has ended.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../../host_modules.rs");
+
+use crate::multicall::*;
+use crate::platform::*;
+
+fn work(mm: Mm, sleep: &mut MaySleep) {
+    let page = OwnedPage::zeroed(sleep);
+    {
+        let mut batch = Batch::open(Issue::Now, sleep.caller());
+        batch.ext(ExtOp::flush_local());
+        tlb::flush_local(sleep.caller());
+    }
+    cond_resched(sleep);
+    let _ = alloc::create_user_root(mm, sleep);
+}
+
+fn edge(mm: Mm) {
+    // SAFETY: The caller may sleep.
+    work(mm, &mut unsafe { MaySleep::new(Site(1)) });
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Nobody stores to a table without saying what Xen knows of it.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../../host_modules.rs");
+
+use crate::addr::Index;
+use crate::entry::MachineEntry;
+use crate::platform::*;
+
+fn set(table: Table, slot: Slot, root: RootSlot) {
+    table.set_entry(Index::FIRST, MachineEntry::EMPTY);
+    table.entry(Index::FIRST).store(MachineEntry::EMPTY);
+    slot.known().store(MachineEntry::EMPTY);
+    root.store(MachineEntry::EMPTY);
+}
+
+fn main() {}

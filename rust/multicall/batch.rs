@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Batches: how the modules above queue operations.
+
+#![forbid(unsafe_code)]
+
+use crate::addr::{
+    Maddr,
+    Vaddr, //
+};
+use crate::entry::MachineEntry;
+use crate::multicall::queue::{
+    Deferred,
+    LocalQueue, //
+};
+use crate::platform::{
+    is_lazy_cpu_mode_active,
+    is_lazy_mmu_mode_active,
+    trace,
+    Caller,
+    Command,
+    ExtOp,
+    IrqsOff,
+    MmuUpdate,
+    VaFlush, //
+};
+
+/// When the operations of a batch have to take effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Issue {
+    /// When the batch ends.
+    Now,
+    /// When the batch ends, or in lazy MMU mode of the task at its next flush.
+    LazyMmu,
+    /// When the batch ends, or in the midst of a context switch at its end.
+    LazyCpu,
+}
+
+impl Issue {
+    #[inline(always)]
+    fn is_now(self) -> bool {
+        match self {
+            Issue::Now => true,
+            Issue::LazyMmu => !is_lazy_mmu_mode_active(),
+            Issue::LazyCpu => !is_lazy_cpu_mode_active(),
+        }
+    }
+}
+
+/// An open batch: interrupts are off, and operations can be queued.
+///
+/// It cannot be sent to another CPU. What may sleep cannot be called before it ends, because it
+/// borrows the [`MaySleep`] that this takes. Batches may nest: each puts back the interrupt state
+/// that it found.
+///
+/// [`MaySleep`]: crate::platform::MaySleep
+#[must_use = "the batch ends when this is dropped"]
+pub(crate) struct Batch<'context> {
+    issue: Issue,
+    caller: Caller<'context>,
+    // Dropped last: interrupts stay off until everything is flushed.
+    queue: LocalQueue,
+}
+
+impl<'context> Batch<'context> {
+    /// Opens a batch for `caller`.
+    #[inline(always)]
+    pub(crate) fn open(issue: Issue, caller: Caller<'context>) -> Self {
+        let irqs = IrqsOff::new();
+        trace::mc_batch(irqs.flags());
+        Self {
+            issue,
+            caller,
+            queue: LocalQueue::new(irqs),
+        }
+    }
+
+    /// Queues the change of an entry of an own table.
+    #[inline(always)]
+    pub(crate) fn update(&mut self, command: Command, at: Maddr, entry: MachineEntry) {
+        let update = MmuUpdate::new(command, at, entry);
+        self.queue.push_update(update, self.caller.site());
+    }
+
+    /// Queues an extended operation.
+    #[inline(always)]
+    pub(crate) fn ext(&mut self, op: ExtOp) {
+        self.queue.push_ext(op, self.caller.site());
+    }
+
+    /// Queues an extended operation on the vCPUs of a bitmap, given as words.
+    ///
+    /// The bitmap is copied. It has to fit the queue together with the operation, which it does
+    /// for as many vCPUs as a PV domain can have (Xen `public/xen.h`, `XEN_LEGACY_MAX_VCPUS` and
+    /// `MAX_VIRT_CPUS`: 8192).
+    pub(crate) fn ext_on_vcpus(&mut self, op: ExtOp, bitmap: impl ExactSizeIterator<Item = usize>) {
+        self.queue.push_ext_on_vcpus(op, bitmap, self.caller.site());
+    }
+
+    /// Queues the change of the entry that maps `page` in the current address space.
+    pub(crate) fn update_va(&mut self, page: Vaddr, entry: MachineEntry, flush: VaFlush) {
+        self.queue.push_va(page, entry, flush, self.caller.site());
+    }
+
+    /// Asks for `work` once what is queued so far has taken effect.
+    pub(crate) fn after(&mut self, work: Deferred) {
+        self.queue.defer(work);
+    }
+}
+
+impl Drop for Batch<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let now = self.issue.is_now();
+        trace::mc_issue(now, self.queue.irq_flags());
+        if now {
+            self.queue.flush();
+        }
+    }
+}
+
+/// Queues the change of an entry of an own table, to be made when the task leaves lazy MMU mode.
+///
+/// Context: the task is in lazy MMU mode.
+#[inline(always)]
+pub(crate) fn update_later(command: Command, at: Maddr, entry: MachineEntry, caller: Caller<'_>) {
+    let irqs = IrqsOff::new();
+    trace::mc_batch(irqs.flags());
+    let mut queue = LocalQueue::new(irqs);
+    queue.push_update(MmuUpdate::new(command, at, entry), caller.site());
+    trace::mc_issue(false, queue.irq_flags());
+}
