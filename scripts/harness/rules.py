@@ -110,13 +110,18 @@ LINUX = (
     ),
     Rule(
         "stall",
-        r"\brcu\b.*\bstall|blocked for more than \d+ seconds|workqueue lockup",
+        r"\brcu\b(?! CPU stall warnings suppressed).*\bstall|blocked for more than \d+ seconds|workqueue lockup",
         bad=(
             "rcu: INFO: rcu_preempt self-detected stall on CPU",
             "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
             "INFO: task init:1 blocked for more than 120 seconds.",
         ),
-        good=("rcu: Hierarchical SRCU implementation.", "clocksource: Watchdog remote CPU 1 read timed out"),
+        good=(
+            "rcu: Hierarchical SRCU implementation.",
+            "clocksource: Watchdog remote CPU 1 read timed out",
+            # What a guest is started with.
+            "\tRCU CPU stall warnings suppressed (rcu_cpu_stall_suppress).",
+        ),
     ),
     Rule(
         "sanitizer",
