@@ -117,6 +117,20 @@ macro_rules! entry_common {
 entry_common!(MachineEntry, Mfn, mfn);
 entry_common!(PseudoEntry, Pfn, pfn);
 
+impl PseudoEntry {
+    /// Returns the entry for the frame `pages` behind that of this one.
+    ///
+    /// The frame of a mapping without access is inverted (`<asm/pgtable-invert.h>`).
+    pub(crate) const fn behind(self, pages: usize) -> Self {
+        let distance = pages << PAGE_SHIFT;
+        if self.0 != 0 && !self.is_present() {
+            Self(self.0.wrapping_sub(distance))
+        } else {
+            Self(self.0.wrapping_add(distance))
+        }
+    }
+}
+
 impl MachineEntry {
     /// The entry that maps nothing.
     pub(crate) const EMPTY: Self = Self(0);
@@ -230,6 +244,17 @@ mod tests {
         let read_only = old.without(bits::RW);
         assert_eq!(read_only.with_flags_of(lost(flags)), MachineEntry::EMPTY);
         assert_eq!(inaccessible.with_flags_of(lost(flags)), MachineEntry::EMPTY);
+    }
+
+    #[test]
+    fn frames_follow_each_other_inverted_or_not() {
+        let flags = Protection::from_raw(bits::PRESENT | bits::RW | bits::NX);
+        let entry = PseudoEntry::new(Pfn::new(0x123), flags);
+        assert_eq!(entry.behind(2), PseudoEntry::new(Pfn::new(0x125), flags));
+
+        let flags = Protection::from_raw(bits::ACCESSED);
+        let inverted = |frame: usize| PseudoEntry::new(Pfn::new(!frame), flags);
+        assert_eq!(inverted(0x123).behind(2), inverted(0x125));
     }
 
     #[test]

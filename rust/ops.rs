@@ -47,6 +47,8 @@ macro_rules! may_sleep {
     };
 }
 
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+mod conversion_tests;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
 mod debugfs;
 mod exports;

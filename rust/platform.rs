@@ -32,6 +32,7 @@ mod slot;
 mod start_of_day;
 mod state;
 pub(crate) mod stats;
+mod switches;
 mod table;
 mod tracepoints;
 
@@ -58,5 +59,6 @@ pub(crate) use report::*;
 pub(crate) use slot::*;
 pub(crate) use start_of_day::*;
 pub(crate) use state::*;
+pub(crate) use switches::*;
 pub(crate) use table::*;
 pub(crate) use tracepoints::*;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Takes out, or write-protects, runs of neighbouring entries of level 1.
+//! Takes out, write-protects or sets runs of neighbouring entries of level 1.
 //!
-//! Generic code does this to unmap, move and share pages, by an atomic instruction for each entry.
-//! In a table that Xen knows every such instruction faults and is emulated, which costs more than
-//! all the rest. Here each entry is an element of a hypercall instead.
+//! Generic code does the former to unmap, move and share pages, by an atomic instruction for each
+//! entry. In a table that Xen knows every such instruction faults and is emulated, which costs more
+//! than all the rest. Here each entry is an element of a hypercall instead.
 //!
 //! What the CPU notes in an entry at the same time, that the page was accessed or written to, must
 //! not get lost. Three cases differ:
@@ -26,6 +26,7 @@ use crate::addr::{
     Vaddr,
     PAGE_SIZE, //
 };
+use crate::convert;
 use crate::entry::{
     bits,
     MachineEntry, //
@@ -38,6 +39,7 @@ use crate::p2m;
 use crate::platform::{
     check_page_table_clear,
     stats,
+    trace,
     Caller,
     Command,
     KnownSlot,
@@ -86,20 +88,20 @@ impl Run {
         }
     }
 
-    /// Changes each of the entries of a table that Xen knows; `None` leaves one as it is.
+    /// Changes each of the entries of a table that Xen knows, given its number in the run; `None`
+    /// leaves one as it is.
     #[inline(always)]
     fn update(
         self,
         issue: Issue,
         command: Command,
         caller: Caller<'_>,
-        change: impl Fn(MachineEntry) -> Option<MachineEntry>,
+        change: impl Fn(usize, MachineEntry) -> Option<MachineEntry>,
     ) {
-        stats::count_avoided_traps(self.count);
         let start = p2m::machine_address(self.first.vaddr());
         let mut batch = Batch::open(issue, caller);
         for (place, slot) in self.slots().enumerate() {
-            if let Some(entry) = change(slot.read()) {
+            if let Some(entry) = change(place, slot.read()) {
                 batch.update(command, start.add(place * size_of::<usize>()), entry);
             }
         }
@@ -107,10 +109,10 @@ impl Run {
 
     /// Clears the entries of a table that Xen knows, with no regard to what the CPU notes in them.
     #[inline(always)]
-    fn clear_known(self, first: KnownSlot, caller: Caller<'_>) {
+    fn clear_known(self, mm: Mm, address: Vaddr, first: KnownSlot, caller: Caller<'_>) {
+        stats::count_avoided_traps(self.count);
         if self.count == 1 && self.first.read().raw() & bits::UFFD_WP == 0 {
-            stats::count_avoided_traps(1);
-            return set::update(Command::Normal, first, MachineEntry::EMPTY, caller);
+            return set::update_at(mm, address, first, MachineEntry::EMPTY, caller);
         }
         // A marker takes the place of a page that userfaultfd watches for writes, by code that
         // looks whether the entry is empty.
@@ -119,16 +121,33 @@ impl Run {
         } else {
             Issue::Now
         };
-        self.update(issue, Command::Normal, caller, |_| {
+        self.update(issue, Command::Normal, caller, |_, _| {
             Some(MachineEntry::EMPTY)
         });
     }
 
+    /// Sets the first entry to `entry`, the others to the same for the frames behind.
+    #[inline(never)]
+    fn set_all(self, entry: MachineEntry, caller: Caller<'_>) {
+        let pseudo = convert::to_pseudo(entry);
+        let nth = |page| convert::to_machine(pseudo.behind(page));
+
+        for (page, slot) in self.slots().enumerate() {
+            trace::set_pte(slot, nth(page));
+        }
+        match self.first.place() {
+            Place::Private(_) => self.store(|page, _| nth(page)),
+            Place::Known(_) => self.update(Issue::LazyMmu, Command::Normal, caller, |page, _| {
+                Some(nth(page))
+            }),
+        }
+    }
+
     /// Changes each of the entries of a table that Xen does not know, and that no CPU uses.
-    fn store(self, change: impl Fn(MachineEntry) -> MachineEntry) {
-        for slot in self.slots() {
+    fn store(self, change: impl Fn(usize, MachineEntry) -> MachineEntry) {
+        for (place, slot) in self.slots().enumerate() {
             if let Place::Private(private) = slot.place() {
-                private.store(change(slot.read()));
+                private.store(change(place, slot.read()));
             }
         }
     }
@@ -140,8 +159,8 @@ impl Run {
 pub(crate) fn clear(mm: Mm, address: Vaddr, run: Run, caller: Caller<'_>) {
     run.check(mm, address);
     match run.first.place() {
-        Place::Known(first) => run.clear_known(first, caller),
-        Place::Private(_) => run.store(|_| MachineEntry::EMPTY),
+        Place::Known(first) => run.clear_known(mm, address, first, caller),
+        Place::Private(_) => run.store(|_, _| MachineEntry::EMPTY),
     }
 }
 
@@ -153,10 +172,13 @@ pub(crate) fn take(mm: Mm, address: Vaddr, run: Run, caller: Caller<'_>) -> (Mac
 
     run.check(mm, address);
     match run.first.place() {
-        Place::Private(_) => run.store(|_| MachineEntry::EMPTY),
-        Place::Known(slot) if mm.is_only_used_here() => run.clear_known(slot, caller),
+        Place::Private(_) => run.store(|_, _| MachineEntry::EMPTY),
+        Place::Known(slot) if mm.is_only_used_here() => {
+            run.clear_known(mm, address, slot, caller);
+        }
         Place::Known(_) => {
-            run.update(Issue::Now, Command::PreserveAd, caller, |_| {
+            stats::count_avoided_traps(run.count);
+            run.update(Issue::Now, Command::PreserveAd, caller, |_, _| {
                 Some(MachineEntry::EMPTY)
             });
             let noted = bits::ACCESSED | bits::DIRTY;
@@ -174,12 +196,36 @@ pub(crate) fn take(mm: Mm, address: Vaddr, run: Run, caller: Caller<'_>) -> (Mac
 /// Context: holds the lock of the table.
 pub(crate) fn write_protect(run: Run, caller: Caller<'_>) {
     match run.first.place() {
-        Place::Private(_) => run.store(|entry| entry.without(bits::RW)),
-        Place::Known(_) => run.update(Issue::LazyMmu, Command::PreserveAd, caller, |entry| {
-            let is_writable = entry.is_present() && entry.raw() & bits::RW != 0;
-            is_writable.then_some(entry.without(bits::RW))
-        }),
+        Place::Private(_) => run.store(|_, entry| entry.without(bits::RW)),
+        Place::Known(_) => {
+            stats::count_avoided_traps(run.count);
+            run.update(Issue::LazyMmu, Command::PreserveAd, caller, |_, entry| {
+                let is_writable = entry.is_present() && entry.raw() & bits::RW != 0;
+                is_writable.then_some(entry.without(bits::RW))
+            });
+        }
     }
+}
+
+/// Sets a run: its first entry to `entry`, the others to the same for the frames behind.
+///
+/// Context: holds the lock of the table, or has it for itself.
+#[inline(always)]
+pub(crate) fn set(mm: Mm, address: Vaddr, run: Run, entry: MachineEntry, caller: Caller<'_>) {
+    if run.count != 1 {
+        return run.set_all(entry, caller);
+    }
+    trace::set_pte(run.first, entry);
+    match run.first.place() {
+        Place::Private(first) => first.store(entry),
+        Place::Known(first) => set_known(mm, address, first, entry, caller),
+    }
+}
+
+/// Apart from [`set`], so that a store needs no more registers than it does.
+#[inline(never)]
+fn set_known(mm: Mm, address: Vaddr, first: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
+    set::update_at(mm, address, first, entry, caller);
 }
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
@@ -257,9 +303,12 @@ mod tests {
     fn what_the_cpu_noted_stays_behind() -> Result {
         // As for an address space that others use at the same time.
         let left = with_scratch(|run, _| {
-            run.update(Issue::Now, Command::PreserveAd, Caller::in_test(), |_| {
-                Some(MachineEntry::EMPTY)
-            });
+            run.update(
+                Issue::Now,
+                Command::PreserveAd,
+                Caller::in_test(),
+                |_, _| Some(MachineEntry::EMPTY),
+            );
             let noted = bits::ACCESSED | bits::DIRTY;
             let is_good = |entry: MachineEntry| entry.is_none() && entry.raw() & !noted == 0;
             (

@@ -28,6 +28,7 @@ use crate::platform::{
     mmu_update_one,
     refused,
     trace,
+    update_va_mapping,
     user_end,
     Caller,
     Command,
@@ -37,7 +38,8 @@ use crate::platform::{
     MmuUpdate,
     Place,
     RootSlot,
-    Slot, //
+    Slot,
+    VaFlush, //
 };
 use kernel::macros::init_text;
 
@@ -59,6 +61,38 @@ pub(crate) fn update(command: Command, at: KnownSlot, entry: MachineEntry, calle
         return;
     }
     Batch::open(Issue::Now, caller).update(command, at, entry);
+}
+
+/// Sets the entry of level 1 that maps the page at `address` in `mm`, of a table that Xen knows.
+#[inline(always)]
+pub(crate) fn update_at(
+    mm: Mm,
+    address: Vaddr,
+    at: KnownSlot,
+    entry: MachineEntry,
+    caller: Caller<'_>,
+) {
+    if is_lazy_mmu_mode_active() {
+        let at = p2m::machine_address(at.slot().vaddr());
+        update_later(Command::Normal, at, entry, caller);
+    } else {
+        update_now_at(mm, address, at, entry, caller);
+    }
+}
+
+/// As [`update_at`], outside of lazy MMU mode.
+///
+/// Xen finds the entry by its address with less work than by its place. That is the same entry
+/// only if the address space is the one that Xen has loaded, now and after any preemption, so that
+/// it has to be the current task's own as well; no root may wait in the queue.
+#[inline(never)]
+fn update_now_at(mm: Mm, address: Vaddr, at: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
+    let by_address = mm.is_loaded_here() && is_queue_empty();
+    if by_address && update_va_mapping(address, entry, VaFlush::None).is_ok() {
+        return;
+    }
+    // If Xen has refused, it says why again.
+    update(Command::Normal, at, entry, caller);
 }
 
 /// Sets an entry of level 1.

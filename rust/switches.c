@@ -12,8 +12,13 @@
 #include <asm/pgtable.h>
 #include <xen/xen.h>
 
+#include "switches.h"
+
 DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_takes);
 DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_wrprotects);
+DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_sets);
+DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_keeps);
+struct xen_pv_mmu_switch xen_pv_mmu_loads = { .on = STATIC_KEY_FALSE_INIT };
 
 static struct {
 	const char *name;
@@ -22,6 +27,9 @@ static struct {
 } switches[] __initdata = {
 	{ "takes", &xen_pv_mmu_takes },
 	{ "wrprotects", &xen_pv_mmu_wrprotects },
+	{ "sets", &xen_pv_mmu_sets },
+	{ "keeps", &xen_pv_mmu_keeps },
+	{ "loads", &xen_pv_mmu_loads.on },
 };
 
 static int __init switch_off(char *names)

@@ -40,6 +40,7 @@
 
 #include "../fault.h"
 #include "../debugfs.h"
+#include "../switches.h"
 
 /* The symbols of mmu_pv.c that C declares nowhere but in that file. */
 pteval_t xen_pte_val(pte_t pte);

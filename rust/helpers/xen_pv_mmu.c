@@ -339,6 +339,22 @@ rust_helper_page_table_check_pte_clear(struct mm_struct *mm, unsigned long addr,
 	page_table_check_pte_clear(mm, addr, pte);
 }
 
+#ifdef CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST
+__rust_helper pte_t rust_helper_pte_modify(pte_t pte, pgprot_t prot)
+{
+	return pte_modify(pte, prot);
+}
+
+__rust_helper bool rust_helper_pte_needs_flush(pte_t oldpte, pte_t newpte)
+{
+#ifdef MODULE
+	return false;
+#else
+	return pte_needs_flush(oldpte, newpte);
+#endif
+}
+#endif
+
 /* Address spaces */
 
 /* Whether only the current task, or only the kernel, can write through @mm. */
@@ -346,6 +362,16 @@ __rust_helper bool rust_helper_xen_pv_mmu_is_only_used_here(struct mm_struct *mm
 {
 	return mm == &init_mm ||
 	       (mm == current->mm && atomic_read(&mm->mm_users) == 1);
+}
+
+/* Whether @mm is the current task's own and loaded on its CPU. */
+__rust_helper bool rust_helper_xen_pv_mmu_is_loaded_here(struct mm_struct *mm)
+{
+#ifdef MODULE
+	return false;
+#else
+	return mm == current->mm && mm == this_cpu_read(cpu_tlbstate.loaded_mm);
+#endif
 }
 
 __rust_helper bool rust_helper_xen_pv_mmu_is_io_pfnmap(struct vm_area_struct *vma)

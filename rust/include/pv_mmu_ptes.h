@@ -11,8 +11,9 @@
 
 #include <linux/jump_label.h>
 
-/* Both are off natively; see the boot parameter xen_pv_mmu_off. */
+/* All are off natively; see the boot parameter xen_pv_mmu_off. */
 DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_takes);
+DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_sets);
 DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_wrprotects);
 
 pte_t xen_pv_mmu_take_ptes(struct mm_struct *mm, unsigned long addr,
@@ -20,6 +21,8 @@ pte_t xen_pv_mmu_take_ptes(struct mm_struct *mm, unsigned long addr,
 void xen_pv_mmu_clear_ptes(struct mm_struct *mm, unsigned long addr,
 			   pte_t *ptep, unsigned int nr);
 void xen_pv_mmu_wrprotect_ptes(pte_t *ptep, unsigned int nr);
+void xen_pv_mmu_set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *ptep,
+			 pte_t pte, unsigned int nr);
 
 static __always_inline bool xen_pv_mmu_takes_ptes(void)
 {

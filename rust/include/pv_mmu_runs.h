@@ -64,6 +64,25 @@ static inline void wrprotect_ptes(struct mm_struct *mm, unsigned long addr,
 		ptep_set_wrprotect(mm, addr + i * PAGE_SIZE, ptep + i);
 }
 
+#define set_ptes set_ptes
+static inline void set_ptes(struct mm_struct *mm, unsigned long addr,
+			    pte_t *ptep, pte_t pte, unsigned int nr)
+{
+	page_table_check_ptes_set(mm, addr, ptep, pte, nr);
+
+	if (static_branch_unlikely(&xen_pv_mmu_sets)) {
+		xen_pv_mmu_set_ptes(mm, addr, ptep, pte, nr);
+		return;
+	}
+	for (;;) {
+		set_pte(ptep, pte);
+		if (--nr == 0)
+			break;
+		ptep++;
+		pte = pte_advance_pfn(pte, 1);
+	}
+}
+
 /* As the generic one, but without a step, which costs conversions, past the end. */
 #define modify_prot_commit_ptes modify_prot_commit_ptes
 static inline void modify_prot_commit_ptes(struct vm_area_struct *vma,

@@ -17,6 +17,7 @@
 #include <asm/asm.h>
 #include <asm/frame.h>
 #include <asm/nospec-branch.h>
+#include <asm/page_types.h>
 
 .macro CALL_RUST name
 	FRAME_BEGIN
@@ -80,6 +81,37 @@ SYM_FUNC_START(__raw_callee_save_\name)
 SYM_FUNC_END(__raw_callee_save_\name)
 .endm
 
+/*
+ * The same above level 1, where every present entry points to a table of the
+ * domain's own, or Xen would have refused it: what the m2p table says of such a
+ * frame holds. No other register is needed: two exclusive ors put the flags,
+ * which are outside of the mask, back.
+ */
+.macro TABLE_VAL_FUNC name
+SYM_FUNC_START(__raw_callee_save_\name)
+	ENDBR
+	mov %rdi, %rax
+	test $1, %dil
+	jz .Lasis_\name
+	and .Lframe_mask(%rip), %rax
+	shr $(PAGE_SHIFT - 3), %rax
+	add machine_to_phys_mapping(%rip), %rax
+.Lread_\name:
+	mov (%rax), %rax
+	cmp xen_p2m_size(%rip), %rax
+	jae .Lrust_\name
+	shl $PAGE_SHIFT, %rax
+	xor %rdi, %rax
+	and .Lframe_mask(%rip), %rax
+	xor %rdi, %rax
+.Lasis_\name:
+	RET
+.Lrust_\name:
+	CALL_RUST \name
+	_ASM_EXTABLE(.Lread_\name, .Lrust_\name)
+SYM_FUNC_END(__raw_callee_save_\name)
+.endm
+
 /* Pseudo-physical frame to machine frame: one read of the p2m list. */
 .macro MAKE_FUNC name
 SYM_FUNC_START(__raw_callee_save_\name)
@@ -110,13 +142,18 @@ SYM_FUNC_START(__raw_callee_save_\name)
 SYM_FUNC_END(__raw_callee_save_\name)
 .endm
 
+	.section .rodata
+	.balign 8
+.Lframe_mask:
+	.quad 0x000ffffffffff000
+
 	.text
 
 VAL_FUNC xen_pte_val
-VAL_FUNC xen_pmd_val
-VAL_FUNC xen_pud_val
-VAL_FUNC xen_p4d_val
-VAL_FUNC xen_pgd_val
+TABLE_VAL_FUNC xen_pmd_val
+TABLE_VAL_FUNC xen_pud_val
+TABLE_VAL_FUNC xen_p4d_val
+TABLE_VAL_FUNC xen_pgd_val
 
 MAKE_FUNC xen_make_pte
 MAKE_FUNC xen_make_pmd

@@ -9,7 +9,10 @@ use crate::addr::{
     Paddr,
     Vaddr, //
 };
-use crate::entry::Protection;
+use crate::entry::{
+    MachineEntry,
+    Protection, //
+};
 use crate::frame::{
     Mfn,
     P2mWord,
@@ -393,6 +396,20 @@ exports! {
         // SAFETY: The address space exists during the call.
         let mm = unsafe { Mm::from_raw(mm) };
         runs::clear(mm, Vaddr::new(addr), run_of(ptep, nr), caller!());
+    }
+
+    /// Sets entries: the first to `pte`, the others to the same for the frames behind.
+    fn xen_pv_mmu_set_ptes(
+        mm: *mut bindings::mm_struct,
+        addr: usize,
+        ptep: *mut bindings::pte_t,
+        pte: bindings::pte_t,
+        nr: u32,
+    ) {
+        let (run, entry) = (run_of(ptep, nr), MachineEntry::from_raw(pte.pte));
+        // SAFETY: The address space exists during the call.
+        let mm = unsafe { Mm::from_raw(mm) };
+        runs::set(mm, Vaddr::new(addr), run, entry, caller!());
     }
 
     /// Makes entries read-only.

@@ -124,49 +124,6 @@ mod table_and_call_sites {
     }
 }
 
-#[kernel::macros::kunit_tests(xen_pv_mmu_thunks)]
-mod thunks {
-    use crate::convert;
-    use crate::entry::{
-        bits,
-        Protection,
-        PseudoEntry, //
-    };
-    use crate::frame::Pfn;
-    use crate::platform::{
-        is_pv_domain,
-        xen_max_p2m_pfn,
-        MaySleep,
-        OwnedPage, //
-    };
-    use kernel::prelude::*;
-
-    #[test]
-    fn thunks_agree_with_rust() -> Result {
-        if !is_pv_domain() {
-            return Ok(());
-        }
-        let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-        let own = PseudoEntry::new(page.pfn(), Protection::from_raw(bits::PRESENT | bits::NX));
-        let device = PseudoEntry::new(
-            Pfn::new(xen_max_p2m_pfn.get() + 5),
-            Protection::from_raw(bits::PRESENT),
-        );
-        for pseudo in [own, device, PseudoEntry::from_raw(0x1234_5000)] {
-            let machine = convert::to_machine(pseudo);
-            assert_eq!(
-                crate::ops::vtable::make_by_thunk(pseudo.raw()),
-                machine.raw()
-            );
-            assert_eq!(
-                crate::ops::vtable::val_by_thunk(machine.raw()),
-                convert::to_pseudo(machine).raw()
-            );
-        }
-        Ok(())
-    }
-}
-
 #[kernel::macros::kunit_tests(xen_pv_mmu_lazy)]
 mod lazy_mode {
     use crate::multicall::is_queue_empty;

@@ -217,6 +217,12 @@ pub(crate) fn val_by_thunk(entry: usize) -> usize {
     call_thunk!(__raw_callee_save_xen_pte_val, entry)
 }
 
+/// Returns what the thunk of `pmd_val` makes of an entry; those above level 2 are the same.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+pub(crate) fn table_val_by_thunk(entry: usize) -> usize {
+    call_thunk!(__raw_callee_save_xen_pmd_val, entry)
+}
+
 /// Returns what the thunk of `make_pte` makes of a value.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 pub(crate) fn make_by_thunk(value: usize) -> usize {

@@ -144,11 +144,26 @@ pub(crate) fn mmu_update_one(update: MmuUpdate) -> Result<(), XenError> {
 
 /// Applies a single extended operation.
 pub(crate) fn mmuext_op(op: ExtOp) -> Result<(), XenError> {
-    let mut op = op;
+    mmuext_ops([op])
+}
 
-    fault(Fault::of_ext(&op))?;
+/// Applies extended operations in order until one fails.
+#[inline]
+pub(crate) fn mmuext_ops<const N: usize>(ops: [ExtOp; N]) -> Result<(), XenError> {
+    let mut ops = ops;
+
+    ops.iter().try_for_each(|op| fault(Fault::of_ext(op)))?;
     // SAFETY: As in `mmu_update()`.
-    let ret = unsafe { hypercall5(number::MMUEXT_OP, &raw mut op as usize, 1, 0, DOMID_SELF, 0) };
+    let ret = unsafe {
+        hypercall5(
+            number::MMUEXT_OP,
+            ops.as_mut_ptr() as usize,
+            N,
+            0,
+            DOMID_SELF,
+            0,
+        )
+    };
     XenError::check(ret).map(|_| ())
 }
 

@@ -70,6 +70,16 @@ impl Mm {
         unsafe { bindings::xen_pv_mmu_is_only_used_here(self.as_ptr()) }
     }
 
+    /// Whether this is the address space of the current task, and the one loaded on its CPU.
+    ///
+    /// A task that is preempted finds its own address space loaded when it runs again, but not one
+    /// that it has borrowed.
+    #[inline(always)]
+    pub(crate) fn is_loaded_here(self) -> bool {
+        // SAFETY: By the type invariant; only pointers are compared.
+        unsafe { bindings::xen_pv_mmu_is_loaded_here(self.as_ptr()) }
+    }
+
     /// Runs `section` with the lock of the page tables held.
     ///
     /// Context: may not be called with it held.

@@ -13,26 +13,26 @@ use crate::entry::{
 use crate::platform::Table;
 use core::ops::Range;
 
+/// How many entries are looked at together; a table has a whole number of such groups.
+pub(super) const GROUP: usize = 16;
+
 impl Table {
     /// Returns the first present entry in `range`, and its index.
     ///
-    /// Most tables are mostly empty: eight entries at a time are looked at, if none is present.
+    /// Most tables are mostly empty: sixteen entries at a time are looked at, if none is present.
     ///
     /// # Panics
     ///
     /// If `range` reaches past the end of a table.
     pub(crate) fn next_present(self, range: Range<usize>) -> Option<(Index, MachineEntry)> {
-        const STRIDE: usize = 8;
         let mut index = range.start;
 
         assert!(range.end <= ENTRIES);
         while index < range.end {
-            if index % STRIDE == 0 && index + STRIDE <= range.end {
-                let any = (index..index + STRIDE)
-                    .map(|index| self.entry(Index::wrapping(index)).read().raw())
-                    .fold(0, |any, entry| any | entry);
-                if any & bits::PRESENT == 0 {
-                    index += STRIDE;
+            if index % GROUP == 0 && index + GROUP <= range.end {
+                let first = self.entry(Index::wrapping(index));
+                if first.any_of_group() & bits::PRESENT == 0 {
+                    index += GROUP;
                     continue;
                 }
             }

@@ -4,9 +4,11 @@
 
 use crate::addr::{
     Index,
-    Vaddr, //
+    Vaddr,
+    ENTRIES, //
 };
 use crate::entry::MachineEntry;
+use crate::platform::scan::GROUP;
 use crate::platform::Table;
 use core::ptr::NonNull;
 use kernel::bindings;
@@ -41,6 +43,47 @@ impl Slot {
     pub(crate) fn read(self) -> MachineEntry {
         // SAFETY: By the type invariant; volatile because the entry may change at any time.
         MachineEntry::from_raw(unsafe { self.0.as_ptr().read_volatile() })
+    }
+
+    /// Returns the bits that are set in any of the [`GROUP`] entries from this one on.
+    ///
+    /// # Panics
+    ///
+    /// If this is not the first entry of such a group.
+    #[inline(always)]
+    pub(super) fn any_of_group(self) -> usize {
+        const {
+            assert!(GROUP == 16 && ENTRIES % GROUP == 0);
+        }
+        assert!(self.index().raw() % GROUP == 0);
+
+        let any: usize;
+        // SAFETY: By the type invariant and as checked above, all of the group is in the table;
+        // entries are only read, each once. The compiler would take two instructions for each.
+        unsafe {
+            core::arch::asm!(
+                "mov {any}, [{at}]",
+                "or {any}, [{at} + 8]",
+                "or {any}, [{at} + 16]",
+                "or {any}, [{at} + 24]",
+                "or {any}, [{at} + 32]",
+                "or {any}, [{at} + 40]",
+                "or {any}, [{at} + 48]",
+                "or {any}, [{at} + 56]",
+                "or {any}, [{at} + 64]",
+                "or {any}, [{at} + 72]",
+                "or {any}, [{at} + 80]",
+                "or {any}, [{at} + 88]",
+                "or {any}, [{at} + 96]",
+                "or {any}, [{at} + 104]",
+                "or {any}, [{at} + 112]",
+                "or {any}, [{at} + 120]",
+                at = in(reg) self.0.as_ptr(),
+                any = out(reg) any,
+                options(nostack, readonly),
+            )
+        };
+        any
     }
 
     /// Stores the entry with a plain write: see [`crate::platform::PrivateSlot::store`].

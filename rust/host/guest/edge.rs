@@ -64,6 +64,21 @@ pub(crate) fn set_pte(slot: Slot, entry: MachineEntry) {
     }
 }
 
+/// `set_ptes`, for one entry or, without optimisations, `set_pte`
+#[track_caller]
+pub(crate) fn set_pte_at(mm: Mm, address: Vaddr, slot: Slot, entry: MachineEntry) {
+    if is_optimised() {
+        return set_run(mm, address, slot, 1, entry);
+    }
+    set_pte(slot, entry);
+}
+
+/// `set_ptes`
+#[track_caller]
+pub(crate) fn set_run(mm: Mm, address: Vaddr, slot: Slot, count: usize, entry: MachineEntry) {
+    runs::set(mm, address, Run::new(slot, count), entry, Caller::here());
+}
+
 /// `set_pmd`, `set_pud` or `set_p4d`
 #[track_caller]
 pub(crate) fn set_upper(slot: Slot, level: Level, entry: MachineEntry) {
@@ -114,7 +129,8 @@ pub(crate) fn switch_optimisations_off() {
     OPTIMISATIONS_ARE_OFF.set(1);
 }
 
-fn is_optimised() -> bool {
+/// Whether they are on.
+pub(crate) fn is_optimised() -> bool {
     OPTIMISATIONS_ARE_OFF.get() == 0
 }
 

@@ -29,6 +29,8 @@ pub(crate) mod generic;
 pub(crate) mod memory_setup;
 mod process;
 #[cfg(test)]
+mod short_ways;
+#[cfg(test)]
 pub(crate) mod suites;
 #[cfg(test)]
 mod tests;

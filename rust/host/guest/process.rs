@@ -235,7 +235,7 @@ impl Process {
         let slot = generic::level1_entry(self.mm, at).ok_or(OutOfMemory)?;
         let entry = slot.read();
         match page_in(entry) {
-            None => self.add_page(slot, access.unwrap_or(Access::Read)),
+            None => self.add_page(slot, at, access.unwrap_or(Access::Read)),
             Some(page) if is_write && entry.raw() & bits::RW == 0 => self.unshare(slot, at, page),
             // Somebody else was faster.
             Some(_) => Ok(()),
@@ -243,11 +243,11 @@ impl Process {
     }
 
     /// Maps a fresh page.
-    fn add_page(&mut self, slot: Slot, access: Access) -> Result<(), OutOfMemory> {
+    fn add_page(&mut self, slot: Slot, at: Vaddr, access: Access) -> Result<(), OutOfMemory> {
         let page = OwnedPage::zeroed(&mut MaySleep::here()).ok_or(OutOfMemory)?;
         let pfn = page.leak().pfn();
         self.users.borrow_mut().insert(pfn, 1);
-        edge::set_pte(slot, entry_for(pfn, access));
+        edge::set_pte_at(self.mm, at, slot, entry_for(pfn, access));
         Ok(())
     }
 
@@ -264,7 +264,7 @@ impl Process {
         self.users.borrow_mut().insert(copy, 1);
         edge::get_and_clear(self.mm, at, slot);
         self.flush(tlb::Range::Page(at));
-        edge::set_pte(slot, entry_for(copy, Access::Write));
+        edge::set_pte_at(self.mm, at, slot, entry_for(copy, Access::Write));
         self.drop_page(page);
         Ok(())
     }
@@ -484,7 +484,9 @@ impl Process {
                 if !source.read().is_none() {
                     let at = Vaddr::new((page + offset) * PAGE);
                     let entry = edge::get_and_clear(self.mm, at, source);
-                    edge::set_pte(to.table().entry(Index::wrapping(there + offset)), entry);
+                    let to = to.table().entry(Index::wrapping(there + offset));
+                    let at = Vaddr::new((there + offset) * PAGE);
+                    edge::set_pte_at(self.mm, at, to, entry);
                 }
             }
         });

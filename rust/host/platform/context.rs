@@ -2,6 +2,7 @@
 
 //! The context code runs in: interrupts, preemption, lazy MMU mode.
 
+use crate::guest::edge;
 use crate::platform::{
     current,
     host,
@@ -90,6 +91,11 @@ pub(crate) fn is_lazy_mmu_mode_active() -> bool {
 /// Whether CPU state changes may wait in the queue: so between the two hooks of a context switch.
 pub(crate) fn is_lazy_cpu_mode_active() -> bool {
     host().state().lazy_cpu
+}
+
+/// Whether roots are loaded past the queue.
+pub(crate) fn loads_past_queue() -> bool {
+    edge::is_optimised()
 }
 
 impl Site {

@@ -56,11 +56,16 @@ pub(crate) fn mmu_update_one(update: MmuUpdate) -> Result<(), XenError> {
 
 /// Applies a single extended operation.
 pub(crate) fn mmuext_op(op: ExtOp) -> Result<(), XenError> {
+    mmuext_ops([op])
+}
+
+/// Applies extended operations in order until one fails.
+pub(crate) fn mmuext_ops<const N: usize>(ops: [ExtOp; N]) -> Result<(), XenError> {
     let host = host();
     host.step();
-    let op = model_ext(&host, &op);
+    let ops = ops.map(|op| model_ext(&host, &op));
     let mut machine = host.machine.borrow_mut();
-    to_result(&machine.mmuext_op(host.vcpu(), &[op], DOMID_SELF as u32))
+    to_result(&machine.mmuext_op(host.vcpu(), &ops, DOMID_SELF as u32))
 }
 
 /// Sets the entry of level 1 that maps `page` in the current address space.

@@ -105,6 +105,11 @@ impl Mm {
         self == Self::kernel() || (Self::loaded() == self && users(&host.cpus.borrow()) == 1)
     }
 
+    /// Whether this is the address space of the current task, and the one loaded on its CPU.
+    pub(crate) fn is_loaded_here(self) -> bool {
+        self != Self::kernel() && Self::loaded() == self && !host().state().borrows_mm
+    }
+
     fn lock_name(self) -> &'static str {
         if self == Self::kernel() {
             "init_mm.page_table_lock"

@@ -12,6 +12,7 @@ use crate::frame::{
     Mfn,
     Pfn, //
 };
+use crate::platform::scan::GROUP;
 use crate::platform::{
     direct_of,
     host,
@@ -75,6 +76,13 @@ impl Slot {
     pub(crate) fn read(self) -> MachineEntry {
         host().step();
         MachineEntry::from_raw(load(self.0))
+    }
+
+    /// Returns the bits that are set in any of the [`GROUP`] entries from this one on, which are in
+    /// the same table.
+    pub(super) fn any_of_group(self) -> usize {
+        let group = self.index().and_behind().take(GROUP);
+        group.fold(0, |any, index| any | self.table().entry(index).read().raw())
     }
 
     /// Stores the entry with a plain write.

@@ -53,6 +53,7 @@ pub(crate) mod trace {
     pub(crate) fn mc_flush(_calls: u32, _arg_bytes: u32, _callbacks: u32) {}
     pub(crate) fn mc_extend(_op: usize, _bytes: usize, _result: ExtendResult) {}
     pub(crate) fn mc_issue(_flush: bool, _flags: usize) {}
+    pub(crate) fn set_pte(_slot: Slot, _entry: MachineEntry) {}
     pub(crate) fn set_p4d(_slot: Slot, _user: Option<Slot>, _entry: MachineEntry) {}
     pub(crate) fn alloc_ptpage(_mm: Mm, _pfn: Pfn, _level: Level, _pinned: bool) {}
     pub(crate) fn release_ptpage(_pfn: Pfn, _level: Level, _pinned: bool) {}

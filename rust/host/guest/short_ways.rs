@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What takes a shorter way, and when it may not.
+
+use crate::addr::Vaddr;
+use crate::entry::bits;
+use crate::guest::{
+    edge,
+    generic,
+    Access,
+    Guest,
+    GuestConfig,
+    PAGE, //
+};
+use crate::multicall::{
+    Batch,
+    Issue, //
+};
+use crate::p2m;
+use crate::platform::{
+    host,
+    Caller,
+    ExtOp,
+    IrqsOff,
+    Mm,
+    Root,
+    LOADED_CR3, //
+};
+use crate::{
+    multicall,
+    tlb, //
+};
+use xen_model::Mfn;
+
+const START: usize = 0x40_0000;
+
+/// Changes the entry for [`START`] in `mm`, as generic code does; whether that was seen there.
+fn changes_its_own(mm: Mm) -> bool {
+    let at = Vaddr::new(START);
+    let slot = generic::level1_entry(mm, at).unwrap();
+    let new = slot.read().with(bits::SPECIAL);
+    edge::set_pte_at(mm, at, slot, new);
+    let is_set = slot.read() == new;
+    edge::set_pte_at(mm, at, slot, new.without(bits::SPECIAL));
+    is_set
+}
+
+#[test]
+fn entries_are_set_in_the_tables_that_are_meant() {
+    let guest = Guest::boot(GuestConfig::dom0(4000));
+    let mut parent = guest.spawn();
+    parent.map(START, 2, Access::Write);
+    parent.write(START, 7);
+    let child = parent.fork();
+
+    // The same address is mapped in both; only one is loaded.
+    parent.run();
+    assert!(changes_its_own(parent.mm()));
+    assert!(changes_its_own(child.mm()));
+    child.run();
+    assert!(changes_its_own(parent.mm()));
+    assert!(changes_its_own(child.mm()));
+
+    parent.run();
+    child.exit();
+    parent.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn entries_are_set_behind_what_is_queued() {
+    let guest = Guest::boot(GuestConfig::dom0(4000));
+    let mut process = guest.spawn();
+    process.map(START, 1, Access::Write);
+    process.write(START, 7);
+    let at = Vaddr::new(START);
+    let slot = generic::level1_entry(process.mm(), at).unwrap();
+    let before = slot.read();
+    let (queued, last) = (before.with(bits::UFFD_WP), before.with(bits::SPECIAL));
+
+    edge::in_lazy_mmu(|| {
+        edge::set_pte_at(process.mm(), at, slot, queued);
+        edge::set_pte_at(process.mm(), at, slot, last);
+    });
+    assert_eq!(slot.read(), last);
+    // As in an interrupt, which is never in lazy MMU mode.
+    edge::in_lazy_mmu(|| {
+        edge::set_pte_at(process.mm(), at, slot, queued);
+        let lazy = host().with_state(|state| std::mem::take(&mut state.lazy_mmu));
+        edge::set_pte_at(process.mm(), at, slot, last);
+        host().with_state(|state| state.lazy_mmu = lazy);
+    });
+    assert_eq!(slot.read(), last);
+
+    edge::set_pte_at(process.mm(), at, slot, before);
+    process.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn runs_of_entries_hold_neighbouring_frames() {
+    let guest = Guest::boot(GuestConfig::dom0(4000));
+    let mut process = guest.spawn();
+    process.map(START, 4, Access::Write);
+    for page in 0..4 {
+        process.write(START + page * PAGE, page as u64);
+    }
+    let slot = generic::level1_entry(process.mm(), Vaddr::new(START)).unwrap();
+    let index = slot.index();
+    let slots: Vec<_> = (index.and_behind().take(4))
+        .map(|index| slot.table().entry(index))
+        .collect();
+    let before: Vec<_> = slots.iter().map(|slot| slot.read()).collect();
+    let first = p2m::pfn_of(before[0].mfn()).unwrap();
+
+    // Read-only, as the frames may be anything.
+    let entry = before[0].without(bits::RW);
+    edge::set_run(process.mm(), Vaddr::new(START), slot, 4, entry);
+    for (page, slot) in slots.iter().enumerate() {
+        let pfn = p2m::pfn_of(slot.read().mfn());
+        assert_eq!(pfn.map(|pfn| pfn.raw()), Some(first.raw() + page));
+    }
+    for (slot, entry) in slots.iter().zip(before) {
+        edge::set_pte(*slot, entry);
+    }
+    tlb::flush_all(Caller::here());
+    process.exit();
+    guest.assert_sound();
+}
+
+/// The root that Xen has loaded for the running CPU.
+fn loaded_root() -> Option<Mfn> {
+    let host = host();
+    let machine = host.machine.borrow();
+    machine.root(host.vcpu())
+}
+
+fn mfn_of(root: Root) -> Mfn {
+    Mfn(p2m::mfn_of(root.table().pfn()).unwrap().raw() as u64)
+}
+
+#[test]
+fn roots_are_loaded_behind_what_is_queued() {
+    let guest = Guest::boot(GuestConfig::dom0(4000));
+    let (first, second) = (guest.spawn(), guest.spawn());
+    first.run();
+    let roots = [first.mm().root(), second.mm().root()];
+
+    let irqs = IrqsOff::new();
+    host().with_state(|state| state.lazy_cpu = true);
+    // Something else that is about roots waits in the queue.
+    let earlier = p2m::mfn_of(roots[0].table().pfn()).unwrap();
+    Batch::open(Issue::LazyCpu, Caller::here()).ext(ExtOp::new_kernel_root(earlier));
+    edge::write_cr3(roots[1]);
+    multicall::flush();
+    host().with_state(|state| state.lazy_cpu = false);
+    assert_eq!(loaded_root(), Some(mfn_of(roots[1])));
+    assert_eq!(LOADED_CR3.read(), roots[1].table().pfn().paddr().raw());
+
+    // With nothing in the queue there is nothing to wait for.
+    edge::write_cr3(roots[0]);
+    assert!(multicall::is_queue_empty());
+    assert_eq!(loaded_root(), Some(mfn_of(roots[0])));
+    assert_eq!(LOADED_CR3.read(), roots[0].table().pfn().paddr().raw());
+    drop(irqs);
+
+    first.exit();
+    second.exit();
+    guest.assert_sound();
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where generic code need not see the frame of an entry, so that a Xen PV guest
+ * need not convert it. Included by <asm/pgtable.h>.
+ */
+#ifndef _ASM_X86_XEN_PV_MMU_FRAMES_H
+#define _ASM_X86_XEN_PV_MMU_FRAMES_H
+
+#if defined(CONFIG_XEN_PV_MMU_RUST) && defined(CONFIG_PARAVIRT_XXL)
+
+#include <linux/jump_label.h>
+
+/* Off natively; see the boot parameter xen_pv_mmu_off. */
+DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_keeps);
+
+/*
+ * Whether @pte can get the flags of @prot with its frame as it stands.
+ *
+ * Not so if either is not present: the frame of such an entry is never a
+ * machine frame, and may be inverted. Not so either for frames without struct
+ * page: those of other domains are shown as not present.
+ */
+static __always_inline bool xen_pv_mmu_keeps_frame(pte_t pte, pgprot_t prot)
+{
+	return static_branch_unlikely(&xen_pv_mmu_keeps) &&
+	       (pte_flags(pte) & (_PAGE_PRESENT | _PAGE_SPECIAL)) == _PAGE_PRESENT &&
+	       (pgprot_val(prot) & _PAGE_PRESENT);
+}
+
+/*
+ * Whether both entries are present and hold the same frame. If not, the frames
+ * have to be converted to tell: one may be a machine frame, the other not.
+ */
+static __always_inline bool xen_pv_mmu_same_frame(pte_t a, pte_t b)
+{
+	return static_branch_unlikely(&xen_pv_mmu_keeps) &&
+	       (pte_flags(a) & pte_flags(b) & _PAGE_PRESENT) &&
+	       !((native_pte_val(a) ^ native_pte_val(b)) & PTE_PFN_MASK);
+}
+
+#else
+
+static __always_inline bool xen_pv_mmu_keeps_frame(pte_t pte, pgprot_t prot)
+{
+	return false;
+}
+
+static __always_inline bool xen_pv_mmu_same_frame(pte_t a, pte_t b)
+{
+	return false;
+}
+
+#endif
+
+#endif /* _ASM_X86_XEN_PV_MMU_FRAMES_H */

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Switches (switches.c) that the crate itself looks at. */
+#ifndef XEN_PV_MMU_SWITCHES_H
+#define XEN_PV_MMU_SWITCHES_H
+
+#include <linux/jump_label.h>
+
+/* A structure because Rust wants a field. */
+struct xen_pv_mmu_switch {
+	struct static_key_false on;
+};
+
+extern struct xen_pv_mmu_switch xen_pv_mmu_loads;
+
+#endif /* XEN_PV_MMU_SWITCHES_H */
