@@ -15,6 +15,7 @@ use crate::multicall;
 use crate::platform::{
     early,
     host,
+    store,
     Caller,
     Mm,
     PreemptOff,
@@ -67,7 +68,7 @@ pub(crate) fn set_pte(slot: Slot, entry: MachineEntry) {
 /// `set_ptes`, for one entry or, without optimisations, `set_pte`
 #[track_caller]
 pub(crate) fn set_pte_at(mm: Mm, address: Vaddr, slot: Slot, entry: MachineEntry) {
-    if is_optimised() {
+    if Switch::Sets.is_on() {
         return set_run(mm, address, slot, 1, entry);
     }
     set_pte(slot, entry);
@@ -122,32 +123,64 @@ pub(crate) fn write_cr3(root: Root) {
     }
 }
 
-static OPTIMISATIONS_ARE_OFF: ReadMostly = ReadMostly::new(0);
+static SWITCHED_OFF: ReadMostly = ReadMostly::new(0);
 
-/// Leaves changes of entries to Xen's emulation, as the boot parameter `xen_pv_mmu_off` does.
-pub(crate) fn switch_optimisations_off() {
-    OPTIMISATIONS_ARE_OFF.set(1);
+/// An optimisation that the boot parameter `xen_pv_mmu_off` names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Switch {
+    /// Entries are taken out by hypercalls.
+    Takes = 1,
+    /// Entries are write-protected by hypercalls.
+    WriteProtects = 2,
+    /// Entries are set by address.
+    Sets = 4,
+    /// Roots are loaded at once.
+    Loads = 8,
 }
 
-/// Whether they are on.
-pub(crate) fn is_optimised() -> bool {
-    OPTIMISATIONS_ARE_OFF.get() == 0
+impl Switch {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Takes, Self::WriteProtects, Self::Sets, Self::Loads];
+
+    /// Leaves it out.
+    pub(crate) fn off(self) {
+        SWITCHED_OFF.set(SWITCHED_OFF.get() | self as usize);
+    }
+
+    /// Whether it is not left out.
+    pub(crate) fn is_on(self) -> bool {
+        SWITCHED_OFF.get() & self as usize == 0
+    }
 }
 
 /// `ptep_get_and_clear`
 #[track_caller]
 pub(crate) fn get_and_clear(mm: Mm, address: Vaddr, slot: Slot) -> MachineEntry {
-    if is_optimised() {
-        let run = Run::new(slot, 1);
-        return runs::take(mm, address, run, Caller::here()).0;
-    }
-    generic::change_entry(slot, Store::Exchange(0))
+    take_entries(mm, address, slot, 1)
 }
 
-/// `clear_full_ptes`, for `count` entries from `slot` on
+/// `get_and_clear_ptes`, for `count` entries from `slot` on: returns the first, with what the CPU
+/// has noted in any.
+#[track_caller]
+pub(crate) fn take_entries(mm: Mm, address: Vaddr, slot: Slot, count: usize) -> MachineEntry {
+    const NOTED: usize = bits::ACCESSED | bits::DIRTY;
+
+    if Switch::Takes.is_on() {
+        let run = Run::new(slot, count);
+        let (first, others) = runs::take(mm, address, run, Caller::here());
+        return first.with(others & NOTED);
+    }
+    let slots = slot.index().and_behind().take(count);
+    let entries =
+        slots.map(|index| generic::change_entry(slot.table().entry(index), Store::Exchange(0)));
+    let merged = entries.reduce(|first, other| first.with(other.raw() & NOTED));
+    merged.unwrap_or(MachineEntry::EMPTY)
+}
+
+/// `clear_ptes`, for `count` entries from `slot` on
 #[track_caller]
 pub(crate) fn clear_entries(mm: Mm, address: Vaddr, slot: Slot, count: usize) {
-    if is_optimised() {
+    if Switch::Takes.is_on() {
         let run = Run::new(slot, count);
         return runs::clear(mm, address, run, Caller::here());
     }
@@ -156,10 +189,18 @@ pub(crate) fn clear_entries(mm: Mm, address: Vaddr, slot: Slot, count: usize) {
     }
 }
 
+/// `ptep_get_and_clear_full`, of an address space that nobody uses any more
+#[track_caller]
+pub(crate) fn clear_full(slot: Slot) -> MachineEntry {
+    let entry = slot.read();
+    store(slot.vaddr(), 0);
+    entry
+}
+
 /// `wrprotect_ptes`, for `count` entries from `slot` on
 #[track_caller]
 pub(crate) fn write_protect(slot: Slot, count: usize) {
-    if is_optimised() {
+    if Switch::WriteProtects.is_on() {
         return runs::write_protect(Run::new(slot, count), Caller::here());
     }
     for index in slot.index().and_behind().take(count) {

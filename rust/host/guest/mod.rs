@@ -24,25 +24,38 @@
 //! ([`Guest::switch_to`]).
 
 mod boot;
+#[cfg(test)]
+mod depths;
 pub(crate) mod edge;
 pub(crate) mod generic;
 pub(crate) mod memory_setup;
+mod pages;
 mod process;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod races;
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod short_ways;
 #[cfg(test)]
 pub(crate) mod suites;
 #[cfg(test)]
+mod suspend;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trace;
 
 pub(crate) use boot::boot_with;
+pub(crate) use pages::SharedPages;
 pub(crate) use process::{
     Access,
     Process,
     PAGE, //
 };
 
-use crate::frame::Pfn;
 use crate::multicall;
 use crate::platform::{
     self,
@@ -52,15 +65,13 @@ use crate::platform::{
     PreemptOff, //
 };
 use kernel::log;
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use xen_model::{
     Config,
     DomainConfig,
     Machine,
-    Mfn,
-    PageType, //
+    PageType,
+    INVALID_M2P, //
 };
 
 /// How to make a guest.
@@ -113,7 +124,8 @@ impl GuestConfig {
 /// What a frame of the domain is used for: what has to be the same again after everything ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FrameUse {
-    mfn: Mfn,
+    /// The number of the page in it, which stays the same when the domain moves.
+    page: u64,
     count: u32,
     kind: Option<PageType>,
     type_count: u32,
@@ -153,13 +165,10 @@ impl Snapshot {
     }
 }
 
-/// How many processes use a page.
-pub(crate) type PageUsers = Rc<RefCell<BTreeMap<Pfn, u32>>>;
-
 /// A booted guest. Only one at a time exists on a thread.
 pub(crate) struct Guest {
     host: Rc<Host>,
-    users: PageUsers,
+    pages: SharedPages,
 }
 
 impl Guest {
@@ -193,7 +202,7 @@ impl Guest {
         set_current(Some(host.clone()));
         Self {
             host,
-            users: PageUsers::default(),
+            pages: SharedPages::default(),
         }
     }
 
@@ -228,7 +237,7 @@ impl Guest {
     /// As [`Self::spawn`]; `None` if there is no memory.
     #[track_caller]
     pub(crate) fn try_spawn(&self) -> Option<Process> {
-        let process = Process::new(self.users.clone())?;
+        let process = Process::new(self.pages.clone())?;
         process.enter();
         process.run();
         Some(process)
@@ -246,16 +255,18 @@ impl Guest {
         let frames = machine.frames_of(self.host.domain).map(|mfn| {
             let frame = machine.frame(mfn);
             FrameUse {
-                mfn,
+                page: machine.m2p(mfn).unwrap_or(INVALID_M2P),
                 count: frame.count(),
                 kind: (frame.type_count() > 0).then_some(frame.page_type()),
                 type_count: frame.type_count(),
                 is_pinned: frame.is_pinned(),
             }
         });
+        let mut frames: Vec<_> = frames.collect();
+        frames.sort_unstable_by_key(|frame| frame.page);
         Snapshot {
             nr_free: self.host.pool.borrow().nr_free(),
-            frames: frames.collect(),
+            frames,
         }
     }
 

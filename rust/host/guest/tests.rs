@@ -17,6 +17,7 @@ use crate::frame::{
     P2mWord,
     Pfn, //
 };
+use crate::guest::suspend::assert_savable;
 use crate::guest::{
     edge,
     Access,
@@ -51,8 +52,7 @@ use std::panic::{
 };
 use xen_model::{
     Errno,
-    Noise,
-    SaveError, //
+    Noise, //
 };
 
 /// Numbers of pages around the borders of tables and of pages of the p2m list.
@@ -68,18 +68,7 @@ fn check_booted(guest: &Guest) {
         };
         assert_eq!(p2m::pfn_of(mfn), Some(pfn));
     }
-    let host = guest.host();
-    let machine = host.machine.borrow();
-    let mut errors = machine.save_check(host.domain);
-    // What is left in free pages is nobody's table.
-    errors.retain(|error| match error {
-        SaveError::RawTable(mfn) => {
-            let pfn = machine.m2p(*mfn).map(|pfn| Pfn::new(pfn as usize));
-            pfn.is_none_or(|pfn| !host.pool.borrow().is_free(pfn))
-        }
-        _ => true,
-    });
-    assert!(errors.is_empty(), "{errors:x?}");
+    assert_savable();
 }
 
 #[test]
@@ -127,7 +116,7 @@ const PLACES: [usize; 3] = [0x1000, 0x3f_e000, 0x7fff_ffff_0000];
 fn fork_touch_and_exit(config: GuestConfig, is_optimised: bool) {
     let guest = Guest::boot(config);
     if !is_optimised {
-        edge::switch_optimisations_off();
+        edge::Switch::ALL.into_iter().for_each(edge::Switch::off);
     }
     let before = guest.snapshot();
 

@@ -95,7 +95,7 @@ pub(crate) fn is_lazy_cpu_mode_active() -> bool {
 
 /// Whether roots are loaded past the queue.
 pub(crate) fn loads_past_queue() -> bool {
-    edge::is_optimised()
+    edge::Switch::Loads.is_on()
 }
 
 impl Site {

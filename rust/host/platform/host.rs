@@ -8,6 +8,7 @@ use crate::platform::{
     Early,
     Interleaver,
     MemoryMap,
+    Mm,
     MmState,
     PagePool,
     PageState,
@@ -47,6 +48,13 @@ pub(crate) struct CpuState {
     pub(crate) mm: usize,
     /// Whether it only borrows that for a task of the kernel.
     pub(crate) borrows_mm: bool,
+}
+
+impl CpuState {
+    /// Whether its task is one of `mm`.
+    pub(crate) fn runs(&self, mm: Mm) -> bool {
+        self.mm == mm.index() && !self.borrows_mm
+    }
 }
 
 /// A simulated machine with the domain under test.

@@ -26,6 +26,8 @@ use crate::platform::{
 #[derive(Clone, Debug)]
 pub(crate) struct MmState {
     root: Table,
+    /// How many tasks have it (`mm_users`), be they running or not.
+    nr_users: u32,
 }
 
 impl MmState {
@@ -33,6 +35,7 @@ impl MmState {
     pub(crate) fn kernel() -> Self {
         Self {
             root: tables::root(),
+            nr_users: 1,
         }
     }
 }
@@ -42,12 +45,70 @@ impl MmState {
 pub(crate) struct Mm(usize);
 
 impl Mm {
-    /// Makes an address space with this root table.
+    /// Makes an address space with this root table, for one task.
     pub(crate) fn create(root: Table) -> Self {
         let host = host();
         let mut mms = host.mms.borrow_mut();
-        mms.push(Some(MmState { root }));
+        mms.push(Some(MmState { root, nr_users: 1 }));
         Self(mms.len() - 1)
+    }
+
+    fn with_state<R>(self, section: impl FnOnce(&mut MmState) -> R) -> R {
+        match &mut host().mms.borrow_mut()[self.0] {
+            Some(state) => section(state),
+            None => panic!("a dead mm is used"),
+        }
+    }
+
+    /// Returns how many tasks have it.
+    pub(crate) fn nr_users(self) -> u32 {
+        self.with_state(|state| state.nr_users)
+    }
+
+    /// Whether any task has it.
+    pub(crate) fn has_users(self) -> bool {
+        self.nr_users() > 0
+    }
+
+    /// One task more has it.
+    pub(crate) fn add_user(self) {
+        self.with_state(|state| state.nr_users += 1);
+    }
+
+    /// One task less has it.
+    pub(crate) fn drop_user(self) {
+        self.with_state(|state| state.nr_users -= 1);
+    }
+
+    /// All tasks have left it.
+    pub(crate) fn end_users(self) {
+        self.with_state(|state| state.nr_users = 0);
+        self.stop_threads_beyond_users();
+    }
+
+    /// Has as many CPUs as there are tasks run it, this one first; the others only borrow it from
+    /// now on.
+    pub(crate) fn stop_threads_beyond_users(self) {
+        let (host, nr_users) = (host(), self.nr_users());
+        let mut cpus = host.cpus.borrow_mut();
+        let this = host.this_cpu() as usize;
+        let (before, from_this) = cpus.split_at_mut(this);
+        let running = from_this.iter_mut().chain(before);
+        let running = running.filter(|state| state.runs(self));
+        for state in running.skip(nr_users as usize) {
+            state.borrows_mm = true;
+        }
+    }
+
+    /// Returns the CPUs that have it loaded, as words of a bitmap.
+    pub(crate) fn loaded_on(self) -> Vec<usize> {
+        let host = host();
+        let cpus = host.cpus.borrow();
+        let word = |cpus: &[CpuState]| {
+            let loaded = cpus.iter().enumerate().filter(|(_, cpu)| cpu.mm == self.0);
+            loaded.fold(0, |bits, (cpu, _)| bits | (1 << cpu))
+        };
+        cpus.chunks(usize::BITS as usize).map(word).collect()
     }
 
     /// Ends the address space; returns its root table.
@@ -88,21 +149,25 @@ impl Mm {
 
     /// Returns the root table.
     pub(crate) fn root(self) -> Root {
-        match &host().mms.borrow()[self.0] {
-            Some(state) => Root::from_table(state.root),
-            None => panic!("a dead mm is used"),
-        }
+        self.with_state(|state| Root::from_table(state.root))
     }
 
     /// Whether nobody but the current task, or nobody but the kernel, can write to memory through
-    /// this address space now: no other CPU runs it.
+    /// this address space now.
     pub(crate) fn is_only_used_here(self) -> bool {
+        if self == Self::kernel() {
+            return true;
+        }
         let host = host();
-        let users = |cpus: &[CpuState]| {
-            let is_user = |state: &&CpuState| state.mm == self.0 && !state.borrows_mm;
-            cpus.iter().filter(is_user).count()
-        };
-        self == Self::kernel() || (Self::loaded() == self && users(&host.cpus.borrow()) == 1)
+        let is_alone = host.state().runs(self) && self.nr_users() == 1;
+        let nr_running = host
+            .cpus
+            .borrow()
+            .iter()
+            .filter(|cpu| cpu.runs(self))
+            .count();
+        assert!(!is_alone || nr_running == 1, "more CPUs than tasks");
+        is_alone
     }
 
     /// Whether this is the address space of the current task, and the one loaded on its CPU.

@@ -111,7 +111,7 @@ fn tables_that_xen_does_not_know_are_filled_without_it() {
 #[test]
 fn a_new_root_and_its_user_root_get_the_same_entries() {
     let guest = guest();
-    let process = Process::new(guest.users.clone()).unwrap();
+    let process = Process::new(guest.pages.clone()).unwrap();
     let root = process.mm().root();
     let user_root = root.user_root().unwrap();
     let (first, last) = (Index::FIRST, Index::wrapping(255));
@@ -305,7 +305,7 @@ fn all_tables_are_shown() {
     assert_eq!(tables_of(process.mm()), ([2, 2, 1, 2], 7));
     process.exit();
 
-    let process = Process::new(guest.users.clone()).unwrap();
+    let process = Process::new(guest.pages.clone()).unwrap();
     assert_eq!(tables_of(process.mm()), ([0, 0, 0, 2], 0));
     process.exit();
     let (levels, nr_pinned) = tables_of(Mm::kernel());
@@ -318,7 +318,7 @@ fn all_tables_are_shown() {
 fn trees_that_are_not_in_use_are_pinned_for_a_suspend_only() {
     let guest = guest();
     let used = process(&guest);
-    let fresh = Process::new(guest.users.clone()).unwrap();
+    let fresh = Process::new(guest.pages.clone()).unwrap();
     assert!(generic::level1_entry(fresh.mm(), Vaddr::new(START)).is_some());
     let before = guest.snapshot();
     let of_used = tables_of(used.mm());
@@ -370,7 +370,7 @@ fn many_tables_are_pinned_in_groups() {
 #[test]
 fn a_group_of_tables_takes_one_trap() {
     let guest = guest();
-    let process = Process::new(guest.users.clone()).unwrap();
+    let process = Process::new(guest.pages.clone()).unwrap();
     for number in 0..50 {
         let at = Vaddr::new(number * (2 << 20));
         assert!(generic::level1_entry(process.mm(), at).is_some());

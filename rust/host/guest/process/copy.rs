@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Fork.
+
+use super::{
+    page_in,
+    OutOfMemory,
+    Process,
+    PAGE, //
+};
+use crate::addr::{
+    Index,
+    Vaddr,
+    ENTRIES, //
+};
+use crate::entry::{
+    bits,
+    MachineEntry, //
+};
+use crate::guest::{
+    edge,
+    generic, //
+};
+use crate::level::Level;
+use crate::platform::Slot;
+use crate::tlb;
+use std::ops::Range;
+
+/// The most entries that are shared in one go, as if they were of one folio.
+const MAX_RUN: usize = 8;
+
+/// An entry to be shared, and where it goes.
+struct Shared {
+    index: usize,
+    from: Slot,
+    to: Slot,
+    entry: MachineEntry,
+}
+
+impl Shared {
+    fn is_writable(&self) -> bool {
+        self.entry.is_present() && self.entry.raw() & bits::RW != 0
+    }
+
+    fn goes_with(&self, next: &Self) -> bool {
+        self.index + 1 == next.index && self.is_writable() == next.is_writable()
+    }
+}
+
+impl Process {
+    /// Makes a copy of the process that shares its pages until one of the two writes.
+    ///
+    /// The copy does not run yet.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory; see [`Self::try_fork`].
+    #[track_caller]
+    pub(crate) fn fork(&mut self) -> Self {
+        self.fork_with(|| ())
+    }
+
+    /// As [`Self::fork`], with `midway` happening before Xen knows the tree.
+    #[track_caller]
+    pub(crate) fn fork_with(&mut self, midway: impl FnOnce()) -> Self {
+        match self.copy_all(midway) {
+            Ok(child) => child,
+            Err(OutOfMemory) => panic!("no memory to fork"),
+        }
+    }
+
+    /// As [`Self::fork`]; if there is no memory, what was copied so far is gone again.
+    pub(crate) fn try_fork(&mut self) -> Result<Self, OutOfMemory> {
+        self.copy_all(|| ())
+    }
+
+    fn copy_all(&mut self, midway: impl FnOnce()) -> Result<Self, OutOfMemory> {
+        let mut child = Self::new(self.pages.clone()).ok_or(OutOfMemory)?;
+        for (start, area) in self.areas.clone() {
+            child.areas.insert(start, area);
+            // The child finds pages of a file again by itself.
+            if area.file.is_some() {
+                continue;
+            }
+            if let Err(error) = self.copy_entries(&child, start..area.end) {
+                self.flush(tlb::Range::All);
+                child.exit();
+                return Err(error);
+            }
+        }
+        self.flush(tlb::Range::All);
+        midway();
+        child.enter();
+        Ok(child)
+    }
+
+    /// Shares the pages of a range with `child` (`copy_pte_range()`).
+    fn copy_entries(&self, child: &Self, range: Range<usize>) -> Result<(), OutOfMemory> {
+        let mut page = range.start;
+        while page < range.end {
+            let end = range.end.min((page / ENTRIES + 1) * ENTRIES);
+            let from = generic::find(self.mm, Level::L1, Vaddr::new(page * PAGE));
+            if let Some(from) = from {
+                let to = generic::level1_entry(child.mm, Vaddr::new(page * PAGE));
+                let to = to.ok_or(OutOfMemory)?;
+                edge::in_lazy_mmu(|| {
+                    let shared = (page..end).map(|index| {
+                        let (from, to) = (from.table(), to.table());
+                        let from = from.entry(Index::wrapping(index));
+                        Shared {
+                            index,
+                            from,
+                            to: to.entry(Index::wrapping(index)),
+                            entry: from.read(),
+                        }
+                    });
+                    let shared: Vec<_> = shared.filter(|s| page_in(s.entry).is_some()).collect();
+                    for run in shared.chunk_by(Shared::goes_with) {
+                        run.chunks(MAX_RUN).for_each(|run| self.share_run(run));
+                    }
+                });
+            }
+            page = end;
+        }
+        Ok(())
+    }
+
+    /// Shares neighbours that are all writable, or none of them (`__copy_present_ptes()`).
+    fn share_run(&self, run: &[Shared]) {
+        if run[0].is_writable() {
+            edge::write_protect(run[0].from, run.len());
+        }
+        for shared in run {
+            if let Some(page) = page_in(shared.entry) {
+                self.pages.borrow_mut().share(page);
+            }
+            let rights = if shared.is_writable() { bits::RW } else { 0 };
+            edge::set_pte(shared.to, shared.entry.without(rights | bits::DIRTY));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Taking mappings away.
+
+use super::{
+    is_dirty,
+    page_in,
+    Process,
+    PAGE, //
+};
+use crate::addr::{
+    Index,
+    Vaddr, //
+};
+use crate::frame::Pfn;
+use crate::guest::pages::FOLIO;
+use crate::guest::{
+    edge,
+    generic, //
+};
+use crate::level::Level;
+use crate::platform::Slot;
+use crate::tlb;
+use std::ops::Range;
+
+/// An entry that goes.
+struct Going {
+    page: usize,
+    slot: Slot,
+    pfn: Pfn,
+    /// The page of the file that it maps, if it does.
+    file: Option<usize>,
+}
+
+impl Going {
+    /// Whether generic code takes both out in one go: neighbours, of one folio.
+    fn goes_with(&self, next: &Self) -> bool {
+        let folio = |going: &Self| going.file.map(|number| number / FOLIO);
+        self.page + 1 == next.page && folio(self) == folio(next)
+    }
+}
+
+impl Process {
+    /// Unmaps `pages` pages at `start`.
+    pub(crate) fn unmap(&mut self, start: usize, pages: usize) {
+        let first = start / PAGE;
+        self.carve(first..first + pages);
+    }
+
+    /// Takes everything away that is mapped in a range of pages.
+    pub(super) fn carve(&mut self, range: Range<usize>) {
+        let pieces = self.split_at(&range);
+        for (start, end) in &pieces {
+            self.zap(*start..*end);
+            self.areas.remove(start);
+        }
+        self.free_tables(&pieces);
+    }
+
+    /// Takes out and frees the pages of a range (`zap_pte_range()`).
+    fn zap(&mut self, range: Range<usize>) {
+        let mut anonymous = Vec::new();
+        self.for_each_table(range, |pages, table| {
+            let going = pages.filter_map(|page| {
+                let slot = table.entry(Index::wrapping(page));
+                page_in(slot.read()).map(|pfn| Going {
+                    page,
+                    slot,
+                    pfn,
+                    file: self.file_page_at(page),
+                })
+            });
+            let going: Vec<_> = going.collect();
+            for run in going.chunk_by(Going::goes_with) {
+                self.zap_run(run);
+            }
+            let of_no_file = going.iter().filter(|going| going.file.is_none());
+            anonymous.extend(of_no_file.map(|going| going.pfn));
+        });
+        self.flush(tlb::Range::All);
+        self.pages.borrow_mut().note_lost_dirty(&anonymous);
+        for page in anonymous {
+            self.pages.borrow_mut().release(page);
+        }
+    }
+
+    /// Takes out neighbours of one kind (`zap_present_folio_ptes()`).
+    fn zap_run(&self, run: &[Going]) {
+        let (first, address) = (&run[0], Vaddr::new(run[0].page * PAGE));
+        if !self.mm.has_users() {
+            // Of a process that ends, entries go one by one, by plain stores.
+            for going in run {
+                let entry = edge::clear_full(going.slot);
+                if let Some(number) = going.file.filter(|_| is_dirty(entry)) {
+                    self.pages.borrow_mut().note_dirty(number);
+                }
+            }
+            return;
+        }
+        match first.file {
+            // What was written to pages that nobody needs any more does not matter.
+            None => edge::clear_entries(self.mm, address, first.slot, run.len()),
+            Some(number) => {
+                let entry = edge::take_entries(self.mm, address, first.slot, run.len());
+                if is_dirty(entry) {
+                    self.pages.borrow_mut().note_dirty(number);
+                }
+            }
+        }
+    }
+
+    /// Frees the tables that only mapped ranges of pages which are not mapped any more
+    /// (`free_pgtables()`): of one level after the other, from below.
+    pub(super) fn free_tables(&mut self, ranges: &[(usize, usize)]) {
+        let mut is_freed = false;
+        for level in [Level::L2, Level::L3, Level::L4] {
+            let span = level.span() / PAGE;
+            let starts = |(start, end): &(usize, usize)| {
+                let first = start / span * span;
+                (first..*end).step_by(span)
+            };
+            for start in ranges.iter().flat_map(starts) {
+                if self.is_mapped_within(start..start + span) {
+                    continue;
+                }
+                let address = Vaddr::new(start * PAGE);
+                let slot = generic::find(self.mm, level, address);
+                if let Some(slot) = slot.filter(|slot| slot.read().is_present()) {
+                    generic::free_table(slot, level);
+                    is_freed = true;
+                }
+            }
+        }
+        if is_freed {
+            self.flush(tlb::Range::All);
+        }
+    }
+
+    fn is_mapped_within(&self, range: Range<usize>) -> bool {
+        let before = self.areas.range(..range.end).next_back();
+        before.is_some_and(|(_, area)| area.end > range.start)
+    }
+}

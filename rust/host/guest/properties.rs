@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Properties of whatever processes do, at random.
+//!
+//! A bounded number of traces runs with all tests: `PROPTEST_CASES` says how many. The soak runs
+//! `XEN_PVMMU_SOAK` operations. Both begin with `PROPTEST_RNG_SEED`, and a trace that fails is
+//! made as short as possible, printed, and kept in `proptest-regressions`.
+
+use crate::guest::trace::{
+    setups,
+    steps,
+    Setup,
+    Step,
+    Trace, //
+};
+use proptest::prelude::*;
+use proptest::test_runner::{
+    Config,
+    FileFailurePersistence,
+    TestRunner, //
+};
+use std::cell::Cell;
+use std::time::{
+    Duration,
+    Instant, //
+};
+
+/// Traces of a property where nothing else is asked for.
+const CASES: u32 = 48;
+/// Steps of a trace.
+const STEPS: usize = 200;
+/// Steps of a trace of the soak.
+const SOAK_STEPS: usize = 1000;
+/// How long a trace that fails is made shorter, in milliseconds.
+const SHRINK_TIME: u32 = 30_000;
+
+/// Seeds of traces that once failed; they are tried first.
+const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/mmu.txt");
+
+/// Returns how a property is run, with seeds of failures kept in `file`.
+pub(crate) fn config(cases: u32, file: &'static str) -> Config {
+    Config {
+        cases,
+        max_shrink_iters: u32::MAX,
+        max_shrink_time: SHRINK_TIME,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(file))),
+        ..Config::default()
+    }
+}
+
+/// Returns how often a property is tried.
+pub(crate) fn cases(usual: u32) -> u32 {
+    let asked = std::env::var("PROPTEST_CASES");
+    asked.map_or(usual, |_| Config::default().cases)
+}
+
+fn run(setup: &Setup, steps: &[Step]) {
+    let mut trace = Trace::begin(setup);
+    steps.iter().for_each(|step| trace.step(*step));
+    trace.end();
+}
+
+fn check(cases: u32, traces: impl Strategy<Value = (Setup, Vec<Step>)>) {
+    let result = TestRunner::new(config(cases, REGRESSIONS)).run(&traces, |(setup, steps)| {
+        run(&setup, &steps);
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn processes_are_what_a_plain_mmu_makes_of_them() {
+    check(cases(CASES), (setups(any::<bool>()), steps(STEPS, 1000)));
+}
+
+#[test]
+fn a_domain_can_be_saved_at_any_time() {
+    check(cases(CASES / 4), (setups(Just(false)), steps(STEPS, 12)));
+}
+
+/// Tells how far a soak is, once a second.
+struct Progress {
+    wanted: u64,
+    done: Cell<u64>,
+    told: Cell<Instant>,
+}
+
+impl Progress {
+    fn add(&self, operations: u64) {
+        self.done.set(self.done.get() + operations);
+        if self.told.get().elapsed() > Duration::from_secs(1) {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        self.told.set(Instant::now());
+        println!(
+            "soak mmu: {} of {} operations",
+            self.done.get(),
+            self.wanted
+        );
+    }
+}
+
+#[test]
+#[ignore = "long: `make soak`"]
+fn soak_processes() {
+    let asked = std::env::var("XEN_PVMMU_SOAK");
+    let all = asked.map_or(100_000u64, |number| match number.parse() {
+        Ok(all) => all,
+        Err(_) => panic!("XEN_PVMMU_SOAK={number} is not a number"),
+    });
+    // The other soaks do the other half, or more.
+    let wanted = all.div_ceil(2);
+    let progress = Progress {
+        wanted,
+        done: Cell::new(0),
+        told: Cell::new(Instant::now()),
+    };
+    let traces = (setups(any::<bool>()), steps(SOAK_STEPS, 5000));
+    let mut runner = TestRunner::new(config(1, REGRESSIONS));
+    while progress.done.get() < wanted {
+        let result = runner.run(&traces, |(setup, steps)| {
+            run(&setup, &steps);
+            progress.add(steps.len() as u64);
+            Ok(())
+        });
+        if let Err(error) = result {
+            panic!("{error}");
+        }
+    }
+    progress.tell();
+}

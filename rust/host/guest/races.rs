@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Other vCPUs that write while the backend changes entries.
+
+use crate::guest::pages::FOLIO;
+use crate::guest::{
+    Access,
+    Guest,
+    GuestConfig,
+    Process,
+    PAGE, //
+};
+use std::cell::Cell;
+use std::rc::Rc;
+
+const START: usize = 0x1000;
+
+/// Has a thread on CPU 1 write to the pages of a folio, one with each unit of work, while `change`
+/// runs on CPU 0; returns whether the folio is known to be dirty.
+fn write_meanwhile(change: impl FnOnce(&mut Process)) -> bool {
+    let guest = Guest::boot(GuestConfig::domu(2000).with_cpus(2));
+    let before = guest.snapshot();
+    let mut process = guest.spawn();
+    process.map_file(START, FOLIO, Access::Write, 0);
+    for page in 0..FOLIO {
+        process.read(START + page * PAGE);
+    }
+    process.add_thread();
+    guest.switch_to(1);
+    process.run();
+    guest.switch_to(0);
+    assert!(!process.mm().is_only_used_here());
+
+    let other = guest.host().domain.vcpu(1);
+    let nr_written = Rc::new(Cell::new(0));
+    let counter = nr_written.clone();
+    guest
+        .host()
+        .machine
+        .borrow_mut()
+        .set_interloper(Some(Box::new(move |machine, _| {
+            // From the end, so that there are pages whose entries have not gone yet.
+            let page = (FOLIO - 1) - counter.get() % FOLIO;
+            let at = (START + page * PAGE) as u64;
+            if machine.user_write(other, at, 7).is_ok() {
+                counter.set(counter.get() + 1);
+            }
+        })));
+    change(&mut process);
+    guest.host().machine.borrow_mut().set_interloper(None);
+    assert!(nr_written.get() > 0, "nothing was written meanwhile");
+
+    process.exit();
+    guest.run_kernel_task();
+    let mut pages = guest.pages.borrow_mut();
+    assert_eq!(pages.lost_dirty(), []);
+    let is_dirty = pages.is_dirty(0);
+    pages.truncate();
+    drop(pages);
+    guest.assert_sound();
+    guest.snapshot().assert_same(&before);
+    is_dirty
+}
+
+#[test]
+fn writes_are_noticed_while_entries_are_taken() {
+    assert!(write_meanwhile(|process| process.unmap(START, FOLIO)));
+}
+
+#[test]
+fn writes_are_noticed_while_one_entry_is_taken() {
+    let last = START + (FOLIO - 1) * PAGE;
+    assert!(write_meanwhile(|process| process.unmap(last, 1)));
+}
+
+#[test]
+fn writes_are_noticed_while_entries_move() {
+    assert!(write_meanwhile(|process| {
+        assert_eq!(process.remap(START, FOLIO, 64 << 20), Ok(()));
+        process.unmap(64 << 20, FOLIO);
+    }));
+}
+
+#[test]
+fn writes_are_noticed_while_entries_are_protected() {
+    assert!(write_meanwhile(|process| {
+        process.protect(START, FOLIO, Access::Read);
+        process.unmap(START, FOLIO);
+    }));
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Save and restore of the domain, with the kernel's part in it.
+
+use crate::frame::Pfn;
+use crate::guest::{
+    Access,
+    Guest,
+    GuestConfig,
+    PAGE, //
+};
+use crate::platform::{
+    host,
+    Caller,
+    Host,
+    MaySleep, //
+};
+use crate::{
+    p2m,
+    pin, //
+};
+
+/// What free pages begin with: no entry of a table.
+const POISON: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+
+/// Makes sure that what is left in free pages does not look like a table that was forgotten: it
+/// may be one, of a process that ended, and is nobody's.
+fn poison_free_pages(host: &Host) {
+    let pool = host.pool.borrow();
+    let free = (0..pool.nr_pages()).map(Pfn::new);
+    for pfn in free.filter(|pfn| pool.is_free(*pfn)) {
+        if let Some(mfn) = p2m::mfn_of(pfn) {
+            let mfn = xen_model::Mfn(mfn.raw() as u64);
+            host.machine.borrow_mut().set_frame_word(mfn, 0, POISON);
+        }
+    }
+}
+
+/// Panics if a save would fail, or break the domain: invariants I13, I32, and I38 to I41.
+#[track_caller]
+pub(crate) fn assert_savable() {
+    let host = host();
+    poison_free_pages(&host);
+    let errors = host.machine.borrow().save_check(host.domain);
+    assert!(errors.is_empty(), "{errors:x?}");
+}
+
+/// Suspends the domain and lets it go on, in other frames if it `moves`, as `manage.c` and
+/// `suspend_pv.c` do. Nothing else happens on the machine meanwhile.
+#[track_caller]
+pub(crate) fn suspend(moves: bool) {
+    let host = host();
+    host.machine.borrow_mut().set_interloper(None);
+
+    pin::pin_all(Caller::here());
+    assert_savable();
+    if moves {
+        let result = host.machine.borrow_mut().migrate(host.domain);
+        assert_eq!(result, Ok(()));
+        p2m::tree::build(&mut MaySleep::here());
+        p2m::tree::publish();
+        // I42: what the kernel publishes anew is about its new frames.
+        assert_savable();
+    }
+    pin::unpin_all(Caller::here());
+    host.machine.borrow().assert_sound();
+}
+
+#[test]
+fn processes_go_on_in_other_frames() {
+    let guest = Guest::boot(GuestConfig::domu(2000).with_cpus(2));
+    let before = guest.snapshot();
+    let mut parent = guest.spawn();
+    parent.map(0x1000, 8, Access::Write);
+    parent.write(0x1000, 2);
+
+    // Under construction, in use and on its way out.
+    let child = parent.fork_with(|| suspend(true));
+    suspend(true);
+    child.exit_with(|| suspend(true));
+    assert_eq!(parent.read(0x1000), 2);
+    parent.write(0x1000 + PAGE, 4);
+    parent.exit();
+    guest.assert_sound();
+    guest.snapshot().assert_same(&before);
+}
+
+#[test]
+#[should_panic(expected = "RawTable")]
+fn a_tree_that_is_not_pinned_cannot_be_saved() {
+    let guest = Guest::boot(GuestConfig::domu(2000));
+    let mut parent = guest.spawn();
+    parent.map(0x1000, 8, Access::Write);
+    parent.write(0x1000, 2);
+    parent.fork_with(assert_savable).exit();
+}
