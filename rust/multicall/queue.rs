@@ -2,7 +2,10 @@
 
 //! The memory of the queue, how operations get into it, and how it is flushed.
 
-use crate::addr::Vaddr;
+use crate::addr::{
+    Maddr,
+    Vaddr, //
+};
 use crate::entry::MachineEntry;
 use crate::multicall::recover::{
     self,
@@ -370,19 +373,23 @@ impl LocalQueue {
         let mut reports = Reports::new();
         let queue = self.queue();
         let first = queue.records[range.start].caller;
-        for index in range {
+        for index in range.clone() {
             let (call, record) = (&queue.calls[index], &queue.records[index]);
             if call.result >= 0 {
                 continue;
             }
+            let error = call.result;
+            let is_overtaken = |place| queue.changes(index + 1..range.end, place);
             match record.op {
-                number::MMU_UPDATE => recover::go_on(record, call.result, &mut reports, |at| {
-                    queue.read_arg::<MmuUpdate>(record.target, at)
-                }),
-                number::MMUEXT_OP => recover::go_on(record, call.result, &mut reports, |at| {
-                    queue.read_arg::<ExtOp>(record.target, at)
-                }),
-                _ => recover::single(record, call, &mut reports),
+                number::MMU_UPDATE => {
+                    let element = |at| queue.read_arg::<MmuUpdate>(record.target, at);
+                    recover::go_on(record, error, &mut reports, element, is_overtaken);
+                }
+                number::MMUEXT_OP => {
+                    let element = |at| queue.read_arg::<ExtOp>(record.target, at);
+                    recover::go_on(record, error, &mut reports, element, is_overtaken);
+                }
+                _ => recover::single(record, call, &mut reports, is_overtaken),
             }
         }
         recover::finish(&mut reports, first);
@@ -511,6 +518,18 @@ impl Queue {
             last,
             self.args.as_mut_ptr().cast::<u8>().wrapping_add(start),
         ))
+    }
+
+    /// Whether one of `calls` changes the entry at `place`.
+    #[cold]
+    fn changes(&self, calls: Range<usize>, place: Maddr) -> bool {
+        self.records[calls].iter().any(|record| match record.op {
+            number::MMU_UPDATE => (0..record.value)
+                .map_while(|at| self.read_arg::<MmuUpdate>(record.target, at))
+                .any(|update| update.place() == place),
+            number::UPDATE_VA_MAPPING => recover::place_of(record.target) == Some(place),
+            _ => false,
+        })
     }
 
     /// Reads element `index` of the array at `array`, if it is in the argument space.

@@ -8,15 +8,21 @@
 //!
 //! That is later than the calls behind the array, which may have relied on it: a table that is
 //! still pinned cannot be made writable, and TLBs were flushed too early. So what Xen refused of
-//! those calls is tried again, and TLBs are flushed once more.
+//! those calls is tried again, and TLBs are flushed once more. An entry that one of those calls has
+//! changed once more is left as it is then.
 
 #![forbid(unsafe_code)]
 
-use crate::addr::Vaddr;
+use crate::addr::{
+    Maddr,
+    Vaddr, //
+};
 use crate::entry::MachineEntry;
 use crate::multicall::queue::Record;
+use crate::p2m;
 use crate::platform::{
     die,
+    lookup,
     mmu_update_one,
     mmuext_op,
     number,
@@ -94,6 +100,9 @@ pub(super) trait Element: Copy {
     /// Returns what a report says of its target and value.
     fn describe(&self) -> (usize, usize);
 
+    /// Returns the machine address of the entry that it changes, if it changes one.
+    fn place(&self) -> Option<Maddr>;
+
     /// Carries it out alone.
     fn carry_out(self) -> Result<(), XenError>;
 }
@@ -103,6 +112,10 @@ impl Element for MmuUpdate {
 
     fn describe(&self) -> (usize, usize) {
         self.raw()
+    }
+
+    fn place(&self) -> Option<Maddr> {
+        Some(self.place())
     }
 
     fn carry_out(self) -> Result<(), XenError> {
@@ -118,6 +131,10 @@ impl Element for ExtOp {
         (command as usize, argument)
     }
 
+    fn place(&self) -> Option<Maddr> {
+        None
+    }
+
     fn carry_out(self) -> Result<(), XenError> {
         mmuext_op(self)
     }
@@ -127,13 +144,15 @@ impl Element for ExtOp {
 ///
 /// The refused one is tried again if what is in front of the call was late.
 ///
-/// `element` returns the elements of the array.
+/// `element` returns the elements of the array; `is_overtaken` tells whether a call behind it changes
+/// the entry at an address once more.
 #[cold]
 pub(super) fn go_on<T: Element>(
     record: &Record,
     error: isize,
     reports: &mut Reports,
     element: impl Fn(usize) -> Option<T>,
+    is_overtaken: impl Fn(Maddr) -> bool,
 ) {
     let mut error = (!reports.late).then_some(error);
 
@@ -144,6 +163,7 @@ pub(super) fn go_on<T: Element>(
         // The first is the one that Xen has refused already.
         let refusal = match error.take() {
             Some(error) => Some(error),
+            None if element.place().is_some_and(&is_overtaken) => None,
             None => {
                 reports.late = true;
                 element.carry_out().err().map(XenError::errno)
@@ -162,11 +182,26 @@ pub(super) fn go_on<T: Element>(
     }
 }
 
+/// Returns the machine address of the entry that an `update_va_mapping` of `page` changes.
+pub(super) fn place_of(page: usize) -> Option<Maddr> {
+    lookup(Vaddr::new(page)).map(|(slot, _)| p2m::machine_address(slot.vaddr()))
+}
+
 /// Notes a refused call that has no array, or carries it out if it was only too early.
+///
+/// `is_overtaken` is that of [`go_on`].
 #[cold]
-pub(super) fn single(record: &Record, call: &Call, reports: &mut Reports) {
+pub(super) fn single(
+    record: &Record,
+    call: &Call,
+    reports: &mut Reports,
+    is_overtaken: impl Fn(Maddr) -> bool,
+) {
     let mut error = call.result;
     if reports.late && record.op == number::UPDATE_VA_MAPPING {
+        if place_of(record.target).is_some_and(is_overtaken) {
+            return;
+        }
         let entry = MachineEntry::from_raw(record.value);
         // TLBs are flushed in `finish()`.
         match update_va_mapping(Vaddr::new(record.target), entry, VaFlush::None) {

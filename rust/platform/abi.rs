@@ -105,6 +105,11 @@ impl MmuUpdate {
     pub(crate) fn raw(&self) -> (usize, usize) {
         (self.ptr, self.val)
     }
+
+    /// Returns the machine address of the entry.
+    pub(crate) fn place(&self) -> Maddr {
+        Maddr::new(self.ptr & !(size_of::<usize>() - 1))
+    }
 }
 
 /// Commands of extended operations (`public/xen.h`, `MMUEXT_*`).

@@ -120,7 +120,11 @@ fn trees() -> impl Strategy<Value = (Depth, Vec<(usize, Level)>, usize)> {
     depth.prop_flat_map(|depth| {
         let bytes = 1usize << depth.address_bits();
         let borders = (1..=ENTRIES).prop_map(move |slots| slots * depth.root().span());
-        (Just(depth), mappings(depth), prop_oneof![1..=bytes, borders])
+        (
+            Just(depth),
+            mappings(depth),
+            prop_oneof![1..=bytes, borders],
+        )
     })
 }
 

@@ -24,7 +24,6 @@ use crate::platform::{
     OwnedPage,
     VaFlush, //
 };
-use std::collections::BTreeSet;
 
 /// How many pages have their entries changed.
 pub(crate) const PAGES: u8 = 6;
@@ -66,10 +65,6 @@ struct Entries {
     pages: Vec<OwnedPage>,
     expected: Vec<usize>,
     lazy: u32,
-    /// Whether Xen will refuse something that is in the queue.
-    has_refused: bool,
-    /// The pages with a change behind that in the queue.
-    late: BTreeSet<usize>,
 }
 
 impl Entries {
@@ -81,18 +76,11 @@ impl Entries {
             pages: pages.flatten().collect(),
             expected: vec![0; PAGES.into()],
             lazy: 0,
-            has_refused: false,
-            late: BTreeSet::new(),
         }
     }
 
     fn change(&mut self, batch: &mut Batch, page: u8, bits: u8, is_by_address: bool) {
         let page = usize::from(page % PAGES);
-        // What is behind a refused element of an array takes effect after the calls behind that
-        // array: one change for each page, so that its order is none.
-        if self.has_refused && !self.late.insert(page) {
-            return;
-        }
         let address = direct_of(self.pages[page].pfn());
         let Some((slot, _)) = lookup(address) else {
             panic!("a page is not mapped");
@@ -132,10 +120,6 @@ pub(crate) fn check(seed: u64, steps: &[Step]) {
     let mut has_waiting = false;
 
     for step in steps {
-        if multicall::is_queue_empty() {
-            entries.has_refused = false;
-            entries.late.clear();
-        }
         match *step {
             Step::Open(issue) => open.push(Batch::open(issue, Caller::here())),
             Step::Close => drop(open.pop()),
@@ -165,7 +149,6 @@ pub(crate) fn check(seed: u64, steps: &[Step]) {
                     }
                     _ => {
                         nr_refused += 1;
-                        entries.has_refused = true;
                         let at = NOWHERE.add(8 * nr_refused);
                         batch.update(Command::Normal, at, crate::entry::MachineEntry::EMPTY);
                     }
