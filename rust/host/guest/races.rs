@@ -2,14 +2,18 @@
 
 //! Other vCPUs that write while the backend changes entries.
 
+use crate::addr::Vaddr;
 use crate::guest::pages::FOLIO;
 use crate::guest::{
+    edge,
+    generic,
     Access,
     Guest,
     GuestConfig,
     Process,
     PAGE, //
 };
+use crate::level::Level;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -84,6 +88,18 @@ fn writes_are_noticed_while_entries_move() {
 #[test]
 fn writes_are_noticed_while_entries_are_protected() {
     assert!(write_meanwhile(|process| {
+        process.protect(START, FOLIO, Access::Read);
+        process.unmap(START, FOLIO);
+    }));
+}
+
+#[test]
+fn writes_are_noticed_while_entries_are_write_protected() {
+    assert!(write_meanwhile(|process| {
+        let Some(first) = generic::find(process.mm(), Level::L1, Vaddr::new(START)) else {
+            panic!("the file is not mapped");
+        };
+        edge::in_lazy_mmu(|| edge::write_protect(first, FOLIO));
         process.protect(START, FOLIO, Access::Read);
         process.unmap(START, FOLIO);
     }));
