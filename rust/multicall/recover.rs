@@ -144,8 +144,8 @@ impl Element for ExtOp {
 ///
 /// The refused one is tried again if what is in front of the call was late.
 ///
-/// `element` returns the elements of the array; `is_overtaken` tells whether a call behind it changes
-/// the entry at an address once more.
+/// `element` returns the elements of the array; `is_overtaken` tells whether a call behind it
+/// changes the entry at an address once more.
 #[cold]
 pub(super) fn go_on<T: Element>(
     record: &Record,

@@ -10,7 +10,7 @@ use crate::addr::Index;
 use crate::entry::MachineEntry;
 use crate::platform::*;
 
-fn set(table: Table, slot: Slot, root: RootSlot) {
+fn overwrite(table: Table, slot: Slot, root: RootSlot) {
     table.set_entry(Index::FIRST, MachineEntry::EMPTY);
     table.entry(Index::FIRST).store(MachineEntry::EMPTY);
     slot.known().store(MachineEntry::EMPTY);
