@@ -219,3 +219,65 @@ void test_pgtable_dump(void)
 	}
 	unload(DUMP);
 }
+
+/* Both, over and over */
+
+#define LOADS		25	/* of each module, in a round */
+#define LEAK_KB		(LOADS * 4)	/* a page that each load leaves behind */
+#define CHECK_WX	"/sys/kernel/debug/check_wx_pages"
+
+static void load_both(void)
+{
+	char verdict[32];
+
+	if (!load(STATIC_CALL, "number=7") || !load(DUMP, ""))
+		fail_errno("load of %s and %s", STATIC_CALL, DUMP);
+	/* Rights over all levels, while there is new code. */
+	if (read_text(CHECK_WX, verdict, sizeof(verdict)) &&
+	    strncmp(verdict, "SUCCESS", 7))
+		fail("with modules loaded, check_wx_pages says %s", verdict);
+	unload(STATIC_CALL);
+	unload(DUMP);
+}
+
+/* Memory for code is freed late, and processes have stacks there as well. */
+static void must_not_leak(long before)
+{
+	double limit = now() + 10;
+	long more_kb;
+
+	while ((more_kb = meminfo_kb("VmallocUsed") - before) >= LEAK_KB) {
+		if (now() > limit)
+			fail("%ld kB more are used after %d loads", more_kb,
+			     LOADS);
+		usleep(50000);
+	}
+}
+
+/* Memory for code comes and goes; other memory of all kinds is left alone. */
+void test_module_storm(void)
+{
+	const size_t pages = 256;
+	char *mem = map(pages * PAGE, PROT_READ | PROT_WRITE);
+
+	load_both();
+	for (uint32_t gen = 1; more(); gen++) {
+		long before = meminfo_kb("VmallocUsed");
+
+		fill(mem, pages, 0, gen);
+		for (unsigned int i = 0; i < LOADS; i++) {
+			pid_t pid = spawn();
+
+			if (!pid) {
+				pin(i + 1);
+				fill(mem, pages, 0, ~gen);
+				verify(mem, pages, 0, ~gen, "in a child");
+				_exit(0);
+			}
+			load_both();
+			reap(pid);
+			verify(mem, pages, 0, gen, "beside modules");
+		}
+		must_not_leak(before);
+	}
+}
