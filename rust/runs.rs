@@ -222,7 +222,7 @@ pub(crate) fn set(mm: Mm, address: Vaddr, run: Run, entry: MachineEntry, caller:
     }
 }
 
-/// Apart from [`set`], so that a store needs no more registers than it does.
+/// Apart from [`set()`], so that a store needs no more registers than it does.
 #[inline(never)]
 fn set_known(mm: Mm, address: Vaddr, first: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
     set::update_at(mm, address, first, entry, caller);

@@ -339,7 +339,6 @@ rust_helper_page_table_check_pte_clear(struct mm_struct *mm, unsigned long addr,
 	page_table_check_pte_clear(mm, addr, pte);
 }
 
-#ifdef CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST
 __rust_helper pte_t rust_helper_pte_modify(pte_t pte, pgprot_t prot)
 {
 	return pte_modify(pte, prot);
@@ -353,7 +352,6 @@ __rust_helper bool rust_helper_pte_needs_flush(pte_t oldpte, pte_t newpte)
 	return pte_needs_flush(oldpte, newpte);
 #endif
 }
-#endif
 
 /* Address spaces */
 
