@@ -2,11 +2,14 @@
 """KUnit's results, read by the kernel's own parser."""
 
 import importlib
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from . import places
+
+_HEAD = re.compile(r"(?:^|\] ) {4,}KTAP version 1$")
 
 
 @dataclass
@@ -17,6 +20,22 @@ class Results:
     suites: list[str] = field(default_factory=list)
 
 
+def adjoined(lines: Iterable[str]) -> Iterator[str]:
+    """The two lines at the head of a suite are next to each other, whatever another CPU has said in between.
+
+    The kernel's parser loses the suite's name otherwise.
+    """
+    head = None
+    for line in lines:
+        if _HEAD.search(line):
+            head = line
+            continue
+        if head and "# Subtest: " in line:
+            yield head
+            head = None
+        yield line
+
+
 def read(lines: Iterable[str]) -> Results:
     """Parses the KTAP in a cleaned console log. No KTAP at all: no suites."""
     folder = str(places.kunit())
@@ -24,7 +43,7 @@ def read(lines: Iterable[str]) -> Results:
         sys.path.insert(0, folder)
     parser = importlib.import_module("kunit_parser")
     printer = importlib.import_module("kunit_printer")
-    test = parser.parse_run_tests(lines, printer.null_printer)
+    test = parser.parse_run_tests(adjoined(lines), printer.null_printer)
     results = Results()
     if test.status in (parser.TestStatus.FAILURE_TO_PARSE_TESTS, parser.TestStatus.NO_TESTS):
         return results

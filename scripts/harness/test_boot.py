@@ -80,6 +80,12 @@ class Judge(unittest.TestCase):
     def test_kernel_lines_between_results_do_no_harm(self):
         self.assertEqual(problems(GOOD.replace("[    1.0]     ok 2", "(XEN) hello\n[    1.0] usb: hello\n[    1.0]     ok 2")), [])
 
+    def test_kernel_lines_in_the_head_of_a_suite_do_no_harm(self):
+        head = "[    1.0]     KTAP version 1\n"
+        between = GOOD.replace(head, head + "[    1.0] Freeing initrd memory: 1984K\n")
+        self.assertEqual(problems(between), [])
+        self.assertIn("Freeing", between)
+
     def test_a_guest_is_judged_by_the_rules_only(self):
         for line, expected in (
             ("guest: [    0.5] PVMMU: PASS fork", []),
