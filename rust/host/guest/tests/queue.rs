@@ -10,6 +10,8 @@ use crate::guest::{
 use crate::multicall::{
     self,
     is_queue_empty,
+    Batch,
+    Issue,
     Space, //
 };
 use crate::p2m;
@@ -23,11 +25,16 @@ use crate::platform::{
     Callback,
     Caller,
     Command,
+    ExtOp,
     IrqsOff,
     MaySleep,
     MmuUpdate,
     OwnedPage,
     Slot, //
+};
+use crate::{
+    set,
+    tlb, //
 };
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -141,5 +148,46 @@ fn a_refused_call_of_c_is_told() {
     assert_eq!((report.target, report.value), (63, 0x1234));
     assert_eq!(report.error, -(Errno::ENOSYS.0 as isize));
     assert_eq!(report.by, BY.site());
+    guest.assert_sound();
+}
+
+#[test]
+fn a_bitmap_of_many_cpus_fills_the_queue_to_the_last_byte() {
+    // Three words.
+    const CPUS: u32 = 130;
+    const UPDATES: usize = 128 - 3;
+
+    let guest = Guest::boot(GuestConfig::dom0(600).with_cpus(CPUS));
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
+    let at = direct_of(page.pfn());
+    let slot = slot_of(&page);
+    let entry = slot.read();
+    let is_seen = |cpu| {
+        let host = guest.host();
+        let mut machine = host.machine.borrow_mut();
+        machine
+            .read_u64(host.domain.vcpu(cpu), at.raw() as u64)
+            .is_ok()
+    };
+    // All have it in their TLBs.
+    assert!((0..CPUS).all(is_seen));
+    let traps = || guest.host().machine.borrow().stats().world_entries;
+    let before = traps();
+    {
+        let mut batch = Batch::open(Issue::Now, BY);
+        for _ in 0..UPDATES {
+            let at = p2m::machine_address(slot.vaddr());
+            batch.update(Command::Normal, at, MachineEntry::EMPTY);
+        }
+        // All but one at each border of a word.
+        let bitmap = [!0 << 1, !(1 << 63), 0b10];
+        batch.ext_on_vcpus(ExtOp::flush_page_multi(at), bitmap.into_iter());
+    }
+    assert_eq!(traps(), before + 1);
+    let seen: Vec<_> = (0..CPUS).filter(|cpu| is_seen(*cpu)).collect();
+    assert_eq!(seen, [0, 127, 128]);
+    set::pte(slot, entry, BY);
+    tlb::flush_all(BY);
+    drop(page);
     guest.assert_sound();
 }
