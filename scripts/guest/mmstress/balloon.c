@@ -95,7 +95,10 @@ void test_balloon(void)
 	there_and_back(-(long)(fit(64 * MIB) / KIB));
 }
 
-/* The kernel takes its target back if it cannot grow, Xen just says no. */
+/*
+ * The kernel takes its target back if it cannot grow, Xen just says no. What
+ * was tried has gone again at the end, or the next look at MemTotal has it.
+ */
 static bool can_grow(void)
 {
 	long before = number(CURRENT), probe = before + TOLERANCE_KB;
@@ -108,6 +111,8 @@ static bool can_grow(void)
 		grown = number(CURRENT) > before;
 	}
 	set_target(before);
+	while (number(CURRENT) > before && now() < limit)
+		usleep(10000);
 	return grown;
 }
 
