@@ -7,7 +7,7 @@
 //! hypercalls go to `xen_model`. The modules above are compiled as they are. `ops`, the edge to
 //! C, is not: `guest` calls the modules in its place, in the way the kernel's generic code would.
 //!
-//! There is nothing to link against: the crate is its tests. Fuzz targets get [`fuzz`].
+//! There is nothing to link against: the crate is its tests. Fuzz targets get `fuzz`.
 
 #![cfg(any(test, fuzzing))]
 // In the kernel, `ops` uses all there is, and the build says what nobody uses.
