@@ -164,8 +164,14 @@ pub(crate) fn try_set(pfn: Pfn, word: P2mWord) -> bool {
 /// Returns whether that was possible; if not, memory is short or the frame is beyond the list.
 ///
 /// Context: may sleep if the list has to grow.
+#[inline(always)]
 pub(crate) fn set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> bool {
-    try_set(pfn, word) || (grow::grow(pfn, sleep).is_ok() && try_set(pfn, word))
+    try_set(pfn, word) || grow_and_set(pfn, word, sleep)
+}
+
+#[cold]
+fn grow_and_set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> bool {
+    grow::grow(pfn, sleep).is_ok() && try_set(pfn, word)
 }
 
 /// Makes the frames from `start` up to `end`, exclusive, identity frames.

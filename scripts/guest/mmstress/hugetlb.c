@@ -14,7 +14,7 @@
 #include "mmstress.h"
 #include "tests.h"
 
-#define POOL	"/proc/sys/vm/nr_hugepages"
+#define POOL	"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 #define PAGES	4UL
 
 static void *huge_map(int size)
