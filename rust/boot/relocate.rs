@@ -208,6 +208,11 @@ pub(crate) fn relocate(caller: Caller<'_>) {
     StartInfo::note_list();
     StartInfo::set_first_p2m_pfn(area.start().raw());
     StartInfo::set_nr_p2m_frames(layout.frames());
+    kernel::pr_info!(
+        "p2m list moved from pfn {:#x} to pfn {:#x}, in conflict with the memory map\n",
+        old_start.raw(),
+        area.start().add(layout.first_list_page()).raw()
+    );
 }
 
 /// Frees the old list, `list_pages` from `list_start` on, and the tables that mapped it.

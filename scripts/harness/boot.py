@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import guests, kernel, ktap, machines, places, rules
+from . import guests, kernel, ktap, machines, memmap, places, rules
 from .console import Line, lines_of
 from .machines import Machine
 from .rules import Problem
@@ -42,7 +42,10 @@ class Verdict:
 
 
 def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
-    """The QEMU command line. Emulation only, so that it means the same anywhere."""
+    """The QEMU command line. Emulation only, so that it means the same anywhere.
+
+    A Xen that is told another memory map has been made by `memmap.make()`.
+    """
     variant = kernel.named(machine.kernel)
     common = [
         "qemu-system-x86_64", "-accel", "tcg", "-m", str(machine.memory), "-smp", str(machine.vcpus),
@@ -52,13 +55,16 @@ def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
         # Left to itself, Xen switches FPU registers lazily between domains, and under QEMU's
         # emulation a process then finds another domain's in its vector registers.
         xen = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all noreboot spec-ctrl=eager-fpu"
-        xen += f" dom0_mem={machine.dom0_mem}"
+        if machine.dom0_mem:
+            xen += f" dom0_mem={machine.dom0_mem}"
+        for more in (machine.xen, memmap.parameters(machine)):
+            xen += f" {more}" if more else ""
         linux = f"{kernel.bzimage(variant)} console=hvc0 earlyprintk=xen {machine.cmdline}"
         # QEMU separates modules by commas and takes a doubled one as itself.
         modules = ",".join(part.replace(",", ",,") for part in (linux, str(initrd)))
-        return [*common, "-cpu", "max", "-kernel", str(places.xen()), "-append", xen, "-initrd", modules]
+        return [*common, "-cpu", machine.cpu, "-kernel", str(memmap.image(machine)), "-append", xen, "-initrd", modules]
     image = kernel.vmlinux(variant) if machine.kind == "pvh" else kernel.bzimage(variant)
-    cpu = "max,la57=on" if machine.kind == "bare5" else "max,la57=off"
+    cpu = f"{machine.cpu},la57={'on' if machine.kind == 'bare5' else 'off'}"
     linux = f"console=ttyS0 {machine.cmdline}"
     return [*common, "-cpu", cpu, "-kernel", str(image), "-append", linux, "-initrd", str(initrd)]
 
@@ -158,6 +164,7 @@ def _wrong_reports(machine: Machine, texts: list[str], provoked: list[str]) -> l
 def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
     """Boots a machine, with an initramfs made from `plain`, to its end or time-out."""
     initrd = guests.initrd(machine, plain)
+    memmap.make(machine)
     log = places.logs() / f"boot-{machine.name}.log"
     progress = Progress(f"boot {machine.name}")
     shown = "starting"

@@ -229,10 +229,11 @@ XEN = (
     ),
     Rule(
         "Xen: crash",
-        r"crashed|Panic on CPU|Assertion|\bBUG at\b|FATAL|WARN at|domain_crash",
+        r"crashed|Dom0 halted|Panic on CPU|Assertion|\bBUG at\b|FATAL|WARN at|domain_crash",
         bad=(
             "(XEN) Hardware Dom0 crashed: 'noreboot' set - not rebooting.",
             "(XEN) Domain 0 (vcpu#0) crashed on cpu#0:",
+            "(XEN) Hardware Dom0 halted: halting machine",
             "(XEN) Panic on CPU 0:",
             "(XEN) Xen BUG at arch/x86/mm.c:1",
             "(XEN) Xen WARN at arch/x86/mm.c:1",
@@ -243,14 +244,15 @@ XEN = (
 
 # After one of these nothing useful follows; the machine is given a moment and
 # then switched off.
-FATAL = re.compile(r"Kernel panic|\(XEN\).*(crashed|Panic on CPU)", re.IGNORECASE)
+FATAL = re.compile(r"Kernel panic|\(XEN\).*(crashed|Dom0 halted|Panic on CPU)", re.IGNORECASE)
 
 # Lines that a rule above would catch, and why they are let pass.
 ACCEPTED = (
     # Announces that the checker is on.
     r"^page_table_check: ",
-    # Xen's table of mitigations.
-    r"^\(XEN\) +(PV )?L1TF shadowing",
+    # Xen's table of mitigations, and what it was told about them.
+    r"^\(XEN\) +((PV )?L1TF shadowing|L1TF: believed )",
+    r"^\(XEN\) Command line: ",
 )
 
 

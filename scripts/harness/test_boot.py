@@ -150,6 +150,13 @@ class Command(unittest.TestCase):
     def test_dom0_memory_goes_to_xen(self):
         self.assertTrue(any(word.endswith("dom0_mem=512M,max:1024M") for word in self.of("dom0")))
 
+    def test_without_a_size_dom0_gets_what_there_is(self):
+        machine = machines.Machine("test", "rust", "dom0", 2, 1024, "", "", 1, xen="pv-l1tf=dom0")
+        words = boot.command(machine, Path("/i"), "stdio")
+        xen = words[words.index("-append") + 1]
+        self.assertNotIn("dom0_mem", xen)
+        self.assertTrue(xen.endswith(" pv-l1tf=dom0"))
+
     def test_xen_does_not_switch_the_fpu_lazily(self):
         self.assertIn("spec-ctrl=eager-fpu", self.of("dom0")[self.of("dom0").index("-append") + 1])
 

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A Xen that is told another memory map than the machine's."""
+
+import subprocess
+from pathlib import Path
+
+from . import places
+from .machines import Machine
+from .say import Stop
+
+
+def image(machine: Machine) -> Path:
+    """What a machine boots as Xen."""
+    if not machine.memory_map:
+        return places.xen()
+    return places.build() / f"xen-{machine.name}.elf"
+
+
+def parameters(machine: Machine) -> str:
+    """What makes Xen believe what the boot loader says, rather than the BIOS."""
+    return "no-real-mode" if machine.memory_map else ""
+
+
+def make(machine: Machine) -> None:
+    if not machine.memory_map:
+        return
+    script = places.repo() / "scripts/guest/mkxen"
+    command = [script, image(machine), places.xen(), *machine.memory_map]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Stop(f"mkxen failed:\n{(done.stdout + done.stderr).strip()}", "mend that")
