@@ -108,7 +108,12 @@ def _integrate(tree: Path) -> str:
 
 def restore(pristine: Path, tree: Path) -> None:
     """Makes a copy what it was; files that have not changed keep their objects."""
-    subprocess.run(["rsync", "-a", "--delete", f"{pristine}/", f"{tree}/"], check=True)
+    command = ["rsync", "-a", "--delete", "--out-format=%n", f"{pristine}/", f"{tree}/"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    # Their times are those of the original, and make would take the objects for newer.
+    for path in (tree / name for name in done.stdout.splitlines()):
+        if path.is_file() and not path.is_symlink():
+            os.utime(path)
 
 
 def copy(source: Path, target: Path) -> None:

@@ -48,6 +48,28 @@ class Modules(unittest.TestCase):
                 self.assertEqual(kernel.modules(kernel.named("rust")), [out / "a/b.ko", out / "c.ko"])
 
 
+class Restore(unittest.TestCase):
+    def test_make_notices_what_changed_back(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pristine, tree = Path(folder, "pristine"), Path(folder, "tree")
+            pristine.mkdir()
+            for name in ("edited.c", "same.c"):
+                (pristine / name).write_text("int a;\n")
+                os.utime(pristine / name, (1000, 1000))
+            kernel.restore(pristine, tree)
+            built = 2000
+            for path in tree.iterdir():
+                os.utime(path, (1000, 1000))
+            (tree / "edited.c").write_text("int b;\n")
+            (tree / "added.c").write_text("int c;\n")
+            os.utime(tree / "edited.c", (1500, 1500))
+            kernel.restore(pristine, tree)
+            found = {path.name: path.read_text() for path in tree.iterdir()}
+            self.assertEqual(found, {"edited.c": "int a;\n", "same.c": "int a;\n"})
+            self.assertGreater((tree / "edited.c").stat().st_mtime, built)
+            self.assertLess((tree / "same.c").stat().st_mtime, built)
+
+
 class Log(unittest.TestCase):
     def test_first_error(self):
         for text in (
