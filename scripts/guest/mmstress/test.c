@@ -62,6 +62,7 @@ const struct test tests[] = {
 	{ "debugfs-stats", test_debugfs_stats, TEST_SINGLE, "counters on and off" },
 	{ "debugfs-tables", test_debugfs_tables, 0, "all of them pinned" },
 	{ "trace-events", test_trace_events, TEST_SINGLE, "what a process does is traced" },
+	{ "trace-guide", test_trace_guide, TEST_SINGLE, "as the user guide says" },
 	{ "nonram", test_nonram, 0, "what had to move is still what it was" },
 	{ "static-call", test_static_call, TEST_SINGLE, "a sample module" },
 	{ "pgtable-dump", test_pgtable_dump, TEST_SINGLE, "a sample module" },

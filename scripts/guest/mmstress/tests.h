@@ -59,6 +59,7 @@ void test_debugfs_p2m(void);
 void test_debugfs_stats(void);
 void test_debugfs_tables(void);
 void test_trace_events(void);
+void test_trace_guide(void);
 void test_nonram(void);
 void test_static_call(void);
 void test_pgtable_dump(void);

@@ -114,3 +114,24 @@ void test_trace_events(void)
 		keep_busy();
 	}
 }
+
+/* What the user guide tells people to type. */
+void test_trace_guide(void)
+{
+	if (!is_rust_backend() || access(DIR "events/xen/enable", W_OK))
+		skip("no Rust backend, or no trace events");
+	while (more()) {
+		unsigned long pins = 0;
+		int found, status;
+		FILE *shell;
+
+		set("trace", "");
+		shell = popen("sh -e /root/trace-events.sh", "re");
+		if (!shell)
+			fail_errno("sh");
+		found = fscanf(shell, "%lu", &pins);
+		status = pclose(shell);
+		if (found != 1 || status || !pins)
+			fail("status %#x, %lu times pinned", status, pins);
+	}
+}
