@@ -17,8 +17,10 @@
 // Not `forbid`, because that could not be lifted for the one module that needs it.
 #![deny(unsafe_code)]
 
+mod arguments;
 mod batch;
 mod debug;
+mod deferred;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION)]
 mod fault;
 #[cfg(all(
@@ -37,9 +39,9 @@ pub(crate) use batch::{
     Batch,
     Issue, //
 };
+pub(crate) use deferred::Deferred;
 pub(crate) use queue::{
     is_queue_empty,
-    Deferred,
     Space, //
 };
 

@@ -45,8 +45,8 @@
 //!
 //! # Soundness
 //!
-//! `unsafe` is confined to [`platform`], to the edge in [`ops`] and to element access in the queue
-//! of [`multicall`]; the other modules forbid it. Damage that Rust's rules know nothing of, and who
+//! `unsafe` is confined to [`platform`], to the edge in [`ops`] and to how [`multicall`] gets at the
+//! queue of its CPU; the other modules forbid it. Damage that Rust's rules know nothing of, and who
 //! rules it out: a writable alias of a table ([`alloc`], [`pin`], with Xen refusing it), a stale
 //! translation (callers of [`tlb`]; [`p2m`] for its own list), a leaked frame ([`p2m`],
 //! [`contiguous`]).

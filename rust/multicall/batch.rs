@@ -9,10 +9,8 @@ use crate::addr::{
     Vaddr, //
 };
 use crate::entry::MachineEntry;
-use crate::multicall::queue::{
-    Deferred,
-    LocalQueue, //
-};
+use crate::multicall::deferred::Deferred;
+use crate::multicall::queue::LocalQueue;
 use crate::platform::{
     is_lazy_cpu_mode_active,
     is_lazy_mmu_mode_active,

@@ -7,6 +7,15 @@ use crate::addr::{
     Vaddr, //
 };
 use crate::entry::MachineEntry;
+use crate::multicall::arguments::{
+    put,
+    Arguments,
+    MAX_ARG_BYTES, //
+};
+use crate::multicall::deferred::{
+    Deferred,
+    Works, //
+};
 use crate::multicall::recover::{
     self,
     Reports, //
@@ -19,55 +28,23 @@ use crate::platform::{
     single_call,
     trace,
     Call,
-    Callback,
+    Element,
     ExtOp,
     ExtendResult,
     FlushReason,
     IrqsOff,
     MmuUpdate,
     Site,
-    TableLock,
     VaFlush,
     XenError,
-    DOMID_SELF,
-    LOADED_CR3, //
+    DOMID_SELF, //
 };
 use core::ffi::c_void;
-use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::ptr::NonNull;
 
 /// How many calls fit the queue.
 pub(crate) const MAX_CALLS: usize = 64;
-
-/// How many bytes of arguments fit the queue.
-///
-/// Enough for 128 updates: beyond that the cost of the trap is small against that of the updates,
-/// and interrupts stay off for longer.
-pub(crate) const MAX_ARG_BYTES: usize = 128 * size_of::<MmuUpdate>();
-
-/// How many deferred pieces of work fit the queue.
-pub(crate) const MAX_DEFERRED: usize = 32;
-
-/// Work that has to wait until Xen has seen what is queued.
-pub(crate) enum Deferred {
-    /// Unlock a table that has been pinned or unpinned.
-    Unlock(TableLock),
-    /// Note the root table that Xen now uses for this CPU.
-    RootLoaded(usize),
-    /// Call back into C.
-    Call(Callback),
-}
-
-impl Deferred {
-    fn run(self) {
-        match self {
-            Deferred::Unlock(lock) => lock.unlock(),
-            Deferred::RootLoaded(root) => LOADED_CR3.write(root),
-            Deferred::Call(callback) => callback.run(),
-        }
-    }
-}
 
 /// What a queued call is to do. Kept apart from the call itself, which Xen may scribble on.
 #[derive(Clone, Copy)]
@@ -88,39 +65,20 @@ pub(super) struct Record {
 ///
 /// # Invariants
 ///
-/// - `issued <= nr_calls <= MAX_CALLS`, `arg_bytes <= MAX_ARG_BYTES`,
-///   `nr_deferred <= MAX_DEFERRED`.
-/// - The first `nr_deferred` elements of `deferred` are initialised.
+/// - `issued <= nr_calls <= MAX_CALLS`.
 /// - Only its own CPU touches it, with interrupts off.
 pub(super) struct Queue {
     pub(super) nr_calls: u32,
     /// Calls below this number are being issued or were; only their reports are left to do.
     pub(super) issued: u32,
-    pub(super) arg_bytes: u32,
-    nr_deferred: u32,
     pub(super) calls: [Call; MAX_CALLS],
     pub(super) records: [Record; MAX_CALLS],
-    args: [u64; MAX_ARG_BYTES / 8],
-    deferred: [MaybeUninit<Deferred>; MAX_DEFERRED],
+    pub(super) args: Arguments,
+    deferred: Works,
 }
 
 define_per_cpu! {
-    static QUEUE: Queue = Queue {
-        nr_calls: 0,
-        issued: 0,
-        arg_bytes: 0,
-        nr_deferred: 0,
-        calls: [Call::NONE; MAX_CALLS],
-        records: [Record {
-            op: 0,
-            caller: Site(0),
-            target: 0,
-            value: 0,
-            done: 0,
-        }; MAX_CALLS],
-        args: [0; MAX_ARG_BYTES / 8],
-        deferred: [const { MaybeUninit::uninit() }; MAX_DEFERRED],
-    };
+    static QUEUE: Queue = Queue::EMPTY;
 }
 
 /// Whether nothing is queued on this CPU.
@@ -139,6 +97,13 @@ pub(crate) struct Space {
     pub(crate) call: *mut Call,
     /// Its argument space.
     pub(crate) args: *mut c_void,
+}
+
+/// The last call, and space that was taken behind its arguments.
+struct Extended<'queue> {
+    call: &'queue mut Call,
+    record: &'queue mut Record,
+    place: &'queue mut [usize],
 }
 
 /// Calls of which Xen refused at least one.
@@ -189,7 +154,7 @@ impl LocalQueue {
 
     /// Adds `arg` to the array of the last call if that is `op`, or queues a new call of `op`.
     #[inline(always)]
-    fn push_array<T: Copy>(&mut self, op: usize, arg: T, caller: Site) {
+    fn push_array<T: Element>(&mut self, op: usize, arg: T, caller: Site) {
         let extended = self.queue().extend(op, arg);
         trace::mc_extend(op, size_of::<T>(), extended);
         if extended != ExtendResult::Extended {
@@ -197,7 +162,7 @@ impl LocalQueue {
         }
     }
 
-    fn push_new_array<T: Copy>(&mut self, op: usize, arg: T, caller: Site) {
+    fn push_new_array<T: Element>(&mut self, op: usize, arg: T, caller: Site) {
         self.make_room(size_of::<T>());
         let call = self.queue().add_array(op, arg, caller);
         trace::mc_entry(call, 4);
@@ -223,12 +188,11 @@ impl LocalQueue {
 
         self.make_room(bytes + size_of::<ExtOp>());
         // The bitmap goes before the operation, so that more elements can follow the latter.
-        let place = self.queue().reserve(bytes).cast::<usize>();
-        for (index, word) in bitmap.enumerate() {
-            // SAFETY: The words were reserved above.
-            unsafe { place.add(index).write(word) };
+        let place = self.queue().args.take(bytes);
+        for (place, word) in place.iter_mut().zip(bitmap) {
+            *place = word;
         }
-        let op = op.with_vcpus(place);
+        let op = op.with_vcpus(place.as_ptr());
         let call = self.queue().add_array(number::MMUEXT_OP, op, caller);
         trace::mc_entry(call, 4);
     }
@@ -259,7 +223,7 @@ impl LocalQueue {
         }
         self.make_room(bytes);
         let queue = self.queue();
-        let args = queue.reserve(bytes).cast();
+        let args = queue.args.take(bytes).as_mut_ptr().cast();
         let call = queue.add_call(Record {
             op: 0,
             caller,
@@ -272,9 +236,8 @@ impl LocalQueue {
 
     pub(super) fn extend_space(&mut self, op: usize, bytes: usize) -> Option<Space> {
         let (result, space) = match self.queue().extend_raw(op, bytes) {
-            Ok((index, args)) => {
-                let call = &raw mut self.queue().calls[index];
-                let args = args.cast();
+            Ok(last) => {
+                let (call, args) = (last.call, last.place.as_mut_ptr().cast());
                 (ExtendResult::Extended, Some(Space { call, args }))
             }
             Err(result) => (result, None),
@@ -288,12 +251,7 @@ impl LocalQueue {
         if let Deferred::Call(callback) = &work {
             trace::mc_callback(callback);
         }
-        let queue = self.queue();
-        if let Some(place) = queue.deferred.get_mut(queue.nr_deferred as usize) {
-            // INVARIANT: The element is initialised before it is counted.
-            place.write(work);
-            queue.nr_deferred += 1;
-        } else {
+        if let Err(work) = self.queue().deferred.push(work) {
             // What the work waits for is flushed along with the rest, so that it can run at once.
             trace::mc_flush_reason(FlushReason::Callback);
             self.flush();
@@ -305,13 +263,12 @@ impl LocalQueue {
     #[inline(always)]
     pub(super) fn flush(&mut self) {
         let queue = self.queue();
-        let (nr_calls, arg_bytes, nr_deferred) =
-            (queue.nr_calls, queue.arg_bytes, queue.nr_deferred);
+        let (nr_calls, has_deferred) = (queue.nr_calls, !queue.deferred.are_none());
 
-        trace::mc_flush(nr_calls, arg_bytes, nr_deferred);
+        trace::mc_flush(nr_calls, queue.args.bytes(), queue.deferred.waiting());
         match if nr_calls != 0 { self.issue() } else { None } {
             Some(refused) => self.settle(refused),
-            None if nr_deferred != 0 => self.run_deferred(),
+            None if has_deferred => self.run_deferred(),
             None => {}
         }
     }
@@ -366,7 +323,7 @@ impl LocalQueue {
                 let queue = self.queue();
                 let (call, record) = (queue.calls[index], queue.records[index]);
                 super::debug::report(index - range.start, &call, &record, |word| {
-                    queue.read_arg(record.target, word)
+                    queue.args.read(record.target, word)
                 });
             }
         }
@@ -382,11 +339,11 @@ impl LocalQueue {
             let is_overtaken = |place| queue.changes(index + 1..range.end, place);
             match record.op {
                 number::MMU_UPDATE => {
-                    let element = |at| queue.read_arg::<MmuUpdate>(record.target, at);
+                    let element = |at| queue.args.read::<MmuUpdate>(record.target, at);
                     recover::go_on(record, error, &mut reports, element, is_overtaken);
                 }
                 number::MMUEXT_OP => {
-                    let element = |at| queue.read_arg::<ExtOp>(record.target, at);
+                    let element = |at| queue.args.read::<ExtOp>(record.target, at);
                     recover::go_on(record, error, &mut reports, element, is_overtaken);
                 }
                 _ => recover::single(record, call, &mut reports, is_overtaken),
@@ -397,31 +354,36 @@ impl LocalQueue {
     }
 
     fn run_deferred(&mut self) {
-        let queue = self.queue();
-        let nr_deferred = queue.nr_deferred as usize;
-        let mut works = [const { MaybeUninit::<Deferred>::uninit() }; MAX_DEFERRED];
-
-        for (work, place) in works.iter_mut().zip(&queue.deferred[..nr_deferred]) {
-            // SAFETY: Initialised, as it is below `nr_deferred`, and counted no more from below on.
-            work.write(unsafe { place.assume_init_read() });
-        }
-        // INVARIANT: None are counted. Work that flushes again finds the queue consistent.
-        queue.nr_deferred = 0;
-        for work in &works[..nr_deferred] {
-            // SAFETY: Initialised above, and taken out only once.
-            unsafe { work.assume_init_read() }.run();
+        self.queue().deferred.all_are_due();
+        while let Some(work) = self.queue().deferred.take_due() {
+            work.run();
         }
     }
 }
 
 impl Queue {
+    const EMPTY: Self = Self {
+        nr_calls: 0,
+        issued: 0,
+        calls: [Call::NONE; MAX_CALLS],
+        records: [Record {
+            op: 0,
+            caller: Site(0),
+            target: 0,
+            value: 0,
+            done: 0,
+        }; MAX_CALLS],
+        args: Arguments::EMPTY,
+        deferred: Works::EMPTY,
+    };
+
     /// Empties the queue, unless calls were added since the last were issued.
     #[inline(always)]
     fn forget_issued(&mut self) {
         if self.issued == self.nr_calls {
             self.issued = 0;
             self.nr_calls = 0;
-            self.arg_bytes = 0;
+            self.args.clear();
         }
     }
 
@@ -430,25 +392,11 @@ impl Queue {
     pub(super) fn check_room(&self, bytes: usize) -> Result<(), FlushReason> {
         if self.nr_calls as usize == MAX_CALLS {
             Err(FlushReason::Batch)
-        } else if self.arg_start() + bytes > MAX_ARG_BYTES {
+        } else if !self.args.have_room(bytes) {
             Err(FlushReason::Args)
         } else {
             Ok(())
         }
-    }
-
-    #[inline(always)]
-    fn arg_start(&self) -> usize {
-        (self.arg_bytes as usize).next_multiple_of(8)
-    }
-
-    /// Takes `bytes` of argument space, for which there is room, aligned to 8.
-    #[inline(always)]
-    pub(super) fn reserve(&mut self, bytes: usize) -> *mut u8 {
-        let start = self.arg_start();
-        // INVARIANT: The caller has checked that there is room.
-        self.arg_bytes = (start + bytes) as u32;
-        self.args.as_mut_ptr().cast::<u8>().wrapping_add(start)
     }
 
     /// Takes a call, for which there is room, and returns it to be filled in.
@@ -463,61 +411,56 @@ impl Queue {
 
     /// Queues a call of `op` with an array of one element, for which there is room.
     #[inline(always)]
-    pub(super) fn add_array<T: Copy>(&mut self, op: usize, arg: T, caller: Site) -> &mut Call {
-        const {
-            assert!(align_of::<T>() <= 8 && size_of::<T>() % 8 == 0);
-        }
-        let place = self.reserve(size_of::<T>()).cast::<T>();
-        // SAFETY: The space was reserved for the element, and is aligned to 8.
-        unsafe { place.write(arg) };
-
+    pub(super) fn add_array<T: Element>(&mut self, op: usize, arg: T, caller: Site) -> &mut Call {
+        let place = self.args.take(size_of::<T>());
+        put(arg, place);
+        let array = place.as_ptr() as usize;
         let done = &raw mut self.records[self.nr_calls as usize].done as usize;
         let call = self.add_call(Record {
             op,
             caller,
-            target: place as usize,
+            target: array,
             value: 1,
             done: 0,
         });
         call.op = op;
-        call.args = [place as usize, 1, done, DOMID_SELF, 0, 0];
+        call.args = [array, 1, done, DOMID_SELF, 0, 0];
         call
     }
 
     /// Adds `arg` to the array of the last call if that is `op` and not on its way to Xen.
     #[inline(always)]
-    pub(super) fn extend<T: Copy>(&mut self, op: usize, arg: T) -> ExtendResult {
+    pub(super) fn extend<T: Element>(&mut self, op: usize, arg: T) -> ExtendResult {
         match self.extend_raw(op, size_of::<T>()) {
-            Ok((index, place)) => {
-                // SAFETY: The space was taken for the element; elements are multiples of 8 bytes.
-                unsafe { place.cast::<T>().write(arg) };
-                self.calls[index].args[1] += 1;
-                self.records[index].value += 1;
+            Ok(last) => {
+                put(arg, last.place);
+                last.call.args[1] += 1;
+                last.record.value += 1;
                 ExtendResult::Extended
             }
             Err(result) => result,
         }
     }
 
+    /// Takes space behind the arguments of the last call if that is `op` and not on its way to Xen.
     #[inline(always)]
-    fn extend_raw(&mut self, op: usize, bytes: usize) -> Result<(usize, *mut u8), ExtendResult> {
+    fn extend_raw(&mut self, op: usize, bytes: usize) -> Result<Extended<'_>, ExtendResult> {
         if self.nr_calls == self.issued {
             return Err(ExtendResult::OtherCall);
         }
         let last = self.nr_calls as usize - 1;
-        if self.calls[last].op != op {
+        let call = &mut self.calls[last];
+        if call.op != op {
             return Err(ExtendResult::OtherCall);
         }
-        let start = self.arg_bytes as usize;
-        if start + bytes > MAX_ARG_BYTES {
-            return Err(ExtendResult::NoSpace);
+        match self.args.extend(bytes) {
+            Some(place) => Ok(Extended {
+                call,
+                record: &mut self.records[last],
+                place,
+            }),
+            None => Err(ExtendResult::NoSpace),
         }
-        // INVARIANT: Checked above.
-        self.arg_bytes = (start + bytes) as u32;
-        Ok((
-            last,
-            self.args.as_mut_ptr().cast::<u8>().wrapping_add(start),
-        ))
     }
 
     /// Whether one of `calls` changes the entry at `place`.
@@ -525,35 +468,19 @@ impl Queue {
     fn changes(&self, calls: Range<usize>, place: Maddr) -> bool {
         self.records[calls].iter().any(|record| match record.op {
             number::MMU_UPDATE => (0..record.value)
-                .map_while(|at| self.read_arg::<MmuUpdate>(record.target, at))
+                .map_while(|at| self.args.read::<MmuUpdate>(record.target, at))
                 .any(|update| update.place() == place),
             number::UPDATE_VA_MAPPING => recover::place_of(record.target) == Some(place),
             _ => false,
         })
     }
 
-    /// Reads element `index` of the array at `array`, if it is in the argument space.
-    pub(super) fn read_arg<T: Copy>(&self, array: usize, index: usize) -> Option<T> {
-        let area = self.args.as_ptr() as usize;
-        let start = array.checked_sub(area)?;
-        let at = start.checked_add(index.checked_mul(size_of::<T>())?)?;
-        if at.checked_add(size_of::<T>())? > MAX_ARG_BYTES {
-            return None;
-        }
-        // SAFETY: The element lies in the argument space; `T` is one of the ABI's structures of
-        // plain words, for which any contents are valid.
-        Some(unsafe { ((area + at) as *const T).read_unaligned() })
-    }
-
     /// Returns a queue that belongs to no CPU.
     #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
     pub(super) fn new_boxed() -> kernel::error::Result<kernel::alloc::KBox<Self>> {
-        use kernel::alloc::flags::{
-            GFP_KERNEL,
-            __GFP_ZERO, //
-        };
-        let queue = kernel::alloc::KBox::<Self>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
-        // SAFETY: All zeroes is an empty queue.
-        Ok(unsafe { queue.assume_init() })
+        use kernel::alloc::flags::GFP_KERNEL;
+
+        let queue = kernel::alloc::KBox::<Self>::new_uninit(GFP_KERNEL)?;
+        Ok(queue.write(Self::EMPTY))
     }
 }

@@ -8,10 +8,10 @@
 mod queue_memory {
     use crate::addr::Maddr;
     use crate::entry::MachineEntry;
+    use crate::multicall::arguments::MAX_ARG_BYTES;
     use crate::multicall::queue::{
         Queue,
         Record,
-        MAX_ARG_BYTES,
         MAX_CALLS, //
     };
     use crate::platform::{
@@ -54,7 +54,7 @@ mod queue_memory {
         assert_eq!(queue.calls[0].args[1], 10);
         assert_eq!(queue.records[0].value, 10);
         for number in 0..10 {
-            let read: Option<MmuUpdate> = queue.read_arg(queue.records[0].target, number);
+            let read: Option<MmuUpdate> = queue.args.read(queue.records[0].target, number);
             assert_eq!(read.map(|update| update.raw()), Some((number * 8, number)));
         }
         Ok(())
@@ -78,7 +78,7 @@ mod queue_memory {
             push(&mut queue, number);
         }
         assert_eq!(queue.nr_calls, 1);
-        assert_eq!(queue.arg_bytes as usize, MAX_ARG_BYTES);
+        assert_eq!(queue.args.bytes() as usize, MAX_ARG_BYTES);
         let more = queue.extend(number::MMU_UPDATE, update(fits));
         assert_eq!(more, ExtendResult::NoSpace);
         assert_eq!(queue.check_room(8), Err(FlushReason::Args));
@@ -107,22 +107,23 @@ mod queue_memory {
     #[test]
     fn arguments_are_aligned() -> Result {
         let mut queue = Queue::new_boxed()?;
-        queue.reserve(3);
-        let place = queue.reserve(8);
+        queue.args.take(3);
+        assert!(queue.args.extend(3).is_none());
+        let place = queue.args.take(8).as_ptr();
         assert_eq!(place as usize % 8, 0);
-        assert_eq!(queue.arg_bytes, 16);
+        assert_eq!(queue.args.bytes(), 16);
         Ok(())
     }
 
     #[test]
     fn operation_behind_a_bitmap_can_be_extended() -> Result {
         let mut queue = Queue::new_boxed()?;
-        let bitmap = queue.reserve(16).cast();
+        let bitmap = queue.args.take(16).as_ptr();
         let flush = ExtOp::flush_multi().with_vcpus(bitmap);
         queue.add_array(number::MMUEXT_OP, flush, CALLER);
         let extended = queue.extend(number::MMUEXT_OP, ExtOp::flush_all());
         assert_eq!(extended, ExtendResult::Extended);
-        let second: Option<ExtOp> = queue.read_arg(queue.records[0].target, 1);
+        let second: Option<ExtOp> = queue.args.read(queue.records[0].target, 1);
         assert_eq!(second.map(|op| op.raw()), Some(ExtOp::flush_all().raw()));
         Ok(())
     }
@@ -143,10 +144,10 @@ mod queue_memory {
         push(&mut queue, 0);
         let array = queue.records[0].target;
         let last = MAX_ARG_BYTES / size_of::<MmuUpdate>() - 1;
-        assert!(queue.read_arg::<MmuUpdate>(array, last).is_some());
-        assert!(queue.read_arg::<MmuUpdate>(array, last + 1).is_none());
-        assert!(queue.read_arg::<MmuUpdate>(array - 8, 0).is_none());
-        assert!(queue.read_arg::<MmuUpdate>(array, usize::MAX).is_none());
+        assert!(queue.args.read::<MmuUpdate>(array, last).is_some());
+        assert!(queue.args.read::<MmuUpdate>(array, last + 1).is_none());
+        assert!(queue.args.read::<MmuUpdate>(array - 8, 0).is_none());
+        assert!(queue.args.read::<MmuUpdate>(array, usize::MAX).is_none());
         Ok(())
     }
 }
@@ -162,8 +163,8 @@ mod batches {
     use crate::level::Level;
     use crate::multicall::{
         self,
+        deferred::MAX_DEFERRED,
         is_queue_empty,
-        queue::MAX_DEFERRED,
         Batch,
         Deferred,
         Issue, //

@@ -52,6 +52,33 @@ impl XenError {
     }
 }
 
+/// A structure of which hypercalls take arrays, as the words that it consists of.
+pub(crate) trait Element: Copy {
+    /// How many these are.
+    const WORDS: usize;
+    /// All of them.
+    type Words: AsRef<[usize]>;
+
+    /// Returns the structure as Xen gets it.
+    fn to_words(self) -> Self::Words;
+    /// Returns the structure of which `words` are, if their number is right.
+    fn from_words(words: &[usize]) -> Option<Self>;
+}
+
+impl Element for usize {
+    const WORDS: usize = 1;
+    type Words = [usize; 1];
+
+    #[inline(always)]
+    fn to_words(self) -> [usize; 1] {
+        [self]
+    }
+
+    fn from_words(words: &[usize]) -> Option<Self> {
+        <[usize; 1]>::try_from(words).ok().map(|[word]| word)
+    }
+}
+
 /// Commands of `mmu_update` (`public/xen.h`, `MMU_*`).
 pub(crate) mod command {
     pub(crate) const NORMAL: usize = 0;
@@ -109,6 +136,21 @@ impl MmuUpdate {
     /// Returns the machine address of the entry.
     pub(crate) fn place(&self) -> Maddr {
         Maddr::new(self.ptr & !(size_of::<usize>() - 1))
+    }
+}
+
+impl Element for MmuUpdate {
+    const WORDS: usize = 2;
+    type Words = [usize; 2];
+
+    #[inline(always)]
+    fn to_words(self) -> [usize; 2] {
+        [self.ptr, self.val]
+    }
+
+    fn from_words(words: &[usize]) -> Option<Self> {
+        let [ptr, val] = words.try_into().ok()?;
+        Some(Self { ptr, val })
     }
 }
 
@@ -209,6 +251,25 @@ impl ExtOp {
     #[allow(dead_code)] // The kernel hands the whole structure to Xen.
     pub(crate) fn second(&self) -> usize {
         self.arg2
+    }
+}
+
+impl Element for ExtOp {
+    const WORDS: usize = 3;
+    type Words = [usize; 3];
+
+    #[inline(always)]
+    fn to_words(self) -> [usize; 3] {
+        [self.cmd as usize, self.arg1, self.arg2]
+    }
+
+    fn from_words(words: &[usize]) -> Option<Self> {
+        let [cmd, arg1, arg2] = words.try_into().ok()?;
+        Some(Self {
+            cmd: cmd as u32,
+            arg1,
+            arg2,
+        })
     }
 }
 

@@ -18,8 +18,6 @@ pub mod flags {
 
     /// May sleep.
     pub const GFP_KERNEL: Flags = Flags(());
-    /// The memory is filled with zeroes.
-    pub const __GFP_ZERO: Flags = Flags(());
 }
 
 impl std::ops::BitOr for Flags {
@@ -39,21 +37,16 @@ pub struct AllocError;
 pub struct KBox<T>(Box<T>);
 
 impl<T> KBox<T> {
-    /// Allocates memory, filled with zeroes.
+    /// Allocates memory.
     pub fn new_uninit(_flags: Flags) -> Result<KBox<MaybeUninit<T>>, AllocError> {
-        Ok(KBox(Box::new(MaybeUninit::zeroed())))
+        Ok(KBox(Box::new(MaybeUninit::uninit())))
     }
 }
 
 impl<T> KBox<MaybeUninit<T>> {
-    /// Takes the contents for initialised.
-    ///
-    /// # Safety
-    ///
-    /// They are.
-    pub unsafe fn assume_init(self) -> KBox<T> {
-        // SAFETY: By the contract of this function; the layouts are the same.
-        KBox(unsafe { Box::from_raw(Box::into_raw(self.0).cast()) })
+    /// Fills it.
+    pub fn write(self, value: T) -> KBox<T> {
+        KBox(Box::new(value))
     }
 }
 
