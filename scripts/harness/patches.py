@@ -217,6 +217,16 @@ def make() -> str:
     return f"{len(patches)} patches and {letter.name} in {places.shown(folder)}"
 
 
+def change(tree: Path, patch: Path) -> None:
+    """Applies a patch to a tree that is no repository, though it may lie in one."""
+    # In a folder of a repository, git would leave out whatever is not below that folder.
+    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(tree.parent)}
+    command = ["git", "apply", str(patch)]
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Stop(f"{patch.name} does not apply: {done.stderr.strip()}", "run: make patches")
+
+
 def try_out(variant: str, machine: str) -> str:
     """Applies the series to a whole kernel, builds it and boots it; for C only the patches that stand alone."""
     table = {entry.name: entry for entry in machines.MACHINES if entry.kind == "dom0"}
@@ -231,13 +241,13 @@ def try_out(variant: str, machine: str) -> str:
         kernel.copy(series.pristine(), tree)
     for patch, path in zip(made.patches, patches, strict=True):
         if patch.alone or variant != "c":
-            done = subprocess.run(["git", "apply", str(path)], cwd=tree, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise Stop(f"{path.name} does not apply: {done.stderr.strip()}", "run: make patches")
+            change(tree, path)
     os.environ["XEN_PVMMU_TREE"] = str(tree)
     kernel.build_as_it_is(kernel.named(variant))
-    kind = "dom0-c" if variant == "c" else "dom0"
-    chosen = replace(table[machine], name=f"{machine}-{tree.name}-{variant}", kernel=variant, kind=kind)
+    chosen = replace(table[machine], name=f"{machine}-{tree.name}-{variant}", kernel=variant)
+    if variant == "c":
+        # Nothing of the crate is there: no samples, no files in debugfs.
+        chosen = replace(chosen, kind="dom0-c", must_print=())
     verdict = boot.run(chosen, boot.make_initrd())
     if verdict.problems:
         boot.explain(chosen, verdict)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The series is cut where it is declared to be, and nothing is forgotten."""
 
+import subprocess
 import tempfile
 import textwrap
 import unittest
@@ -169,6 +170,30 @@ class Text(unittest.TestCase):
                     "a.md: there is no d.md",
                 ],
             )
+
+
+class Change(unittest.TestCase):
+    PATCH = "diff --git a/x/f b/x/f\n--- a/x/f\n+++ b/x/f\n@@ -1 +1 @@\n-one\n+two\n"
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.patch = Path(folder.name, "patch")
+        self.patch.write_text(self.PATCH)
+        # As the results of a checkout lie in it, unless they are told to lie elsewhere.
+        subprocess.run(["git", "init", "--quiet", folder.name], check=True)
+        self.tree = Path(folder.name, "build/tree")
+        (self.tree / "x").mkdir(parents=True)
+        (self.tree / "x/f").write_text("one\n")
+
+    def test_a_tree_within_a_repository_is_changed(self):
+        patches.change(self.tree, self.patch)
+        self.assertEqual((self.tree / "x/f").read_text(), "two\n")
+
+    def test_what_does_not_apply_is_named(self):
+        (self.tree / "x/f").write_text("three\n")
+        with self.assertRaisesRegex(Stop, "^patch does not apply"):
+            patches.change(self.tree, self.patch)
 
 
 class Editor(unittest.TestCase):
