@@ -41,6 +41,7 @@ mod remap;
 mod runs;
 mod set;
 mod tlb;
+mod user_root;
 mod walk;
 
 #[cfg(fuzzing)]

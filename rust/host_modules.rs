@@ -27,4 +27,5 @@ mod remap;
 mod runs;
 mod set;
 mod tlb;
+mod user_root;
 mod walk;

@@ -37,7 +37,8 @@ use crate::{
     multicall,
     pin,
     set,
-    tlb, //
+    tlb,
+    user_root, //
 };
 use kernel::bindings;
 use kernel::prelude::*;
@@ -167,16 +168,16 @@ hooks! {
 
     /// Gives a new address space its user root (`pgd_alloc`).
     fn xen_pgd_alloc(mm: *mut bindings::mm_struct) -> i32 {
-        match alloc::create_user_root(mm!(mm), &mut may_sleep!()) {
+        match user_root::create(mm!(mm), &mut may_sleep!()) {
             Ok(()) => 0,
-            Err(alloc::NoMemory) => ENOMEM.to_errno(),
+            Err(user_root::NoMemory) => ENOMEM.to_errno(),
         }
     }
 
-    /// Frees the user root of an address space (`pgd_free`).
+    /// Takes the user root of an address space away (`pgd_free`).
     fn xen_pgd_free(_mm: *mut bindings::mm_struct, pgd: *mut bindings::pgd_t) {
         // SAFETY: The root of an address space, about to be freed.
-        alloc::free_user_root(unsafe { Root::from_table(Table::from_raw(pgd)) });
+        user_root::free(unsafe { Root::from_table(Table::from_raw(pgd)) }, caller!());
     }
 
     /// Pins the tree of an address space (`enter_mmap`).

@@ -13,7 +13,8 @@ use crate::{
     contiguous,
     p2m,
     pin,
-    platform, //
+    platform,
+    user_root, //
 };
 use kernel::bindings;
 use kernel::bindings::paravirt_callee_save;
@@ -158,6 +159,7 @@ unsafe extern "C" fn xen_pagetable_init() {
     announce();
     p2m::grow::init();
     contiguous::init();
+    user_root::init();
     // Most tables that are written to from here on are known to Xen.
     set_slots! {
         set_pte: Some(xen_set_pte),

@@ -49,7 +49,8 @@ use crate::{
     contiguous,
     fixmap,
     p2m,
-    pin, //
+    pin,
+    user_root, //
 };
 use xen_model::{
     Assists,
@@ -83,6 +84,7 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
 
     p2m::grow::init();
     contiguous::init();
+    user_root::init();
     edge::install_run_time();
     boot::finish(&mut MaySleep::here());
     map_fixed();

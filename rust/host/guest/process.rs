@@ -40,9 +40,9 @@ use crate::platform::{
     Table, //
 };
 use crate::{
-    alloc,
     pin,
-    tlb, //
+    tlb,
+    user_root, //
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -143,7 +143,7 @@ impl Process {
             areas: BTreeMap::new(),
             pages,
         };
-        if alloc::create_user_root(mm, &mut MaySleep::here()).is_err() {
+        if user_root::create(mm, &mut MaySleep::here()).is_err() {
             process.free_root();
             return None;
         }
@@ -271,7 +271,7 @@ impl Process {
     }
 
     fn free_root(&self) {
-        alloc::free_user_root(self.mm.root());
+        user_root::free(self.mm.root(), Caller::here());
         let root = self.mm.destroy();
         free_page(root.pfn());
     }

@@ -19,6 +19,7 @@ use crate::guest::{
     generic, //
 };
 use crate::platform::{
+    current,
     direct,
     direct_of,
     host,
@@ -187,7 +188,8 @@ impl OwnedPage {
 
 impl Drop for OwnedPage {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        // Spare user roots are left over when the machine goes.
+        if !std::thread::panicking() && current().is_some() {
             free_page(self.0);
         }
     }
