@@ -114,6 +114,13 @@ impl Run {
         if self.count == 1 && self.first.read().raw() & bits::UFFD_WP == 0 {
             return set::update_at(mm, address, first, MachineEntry::EMPTY, caller);
         }
+        self.clear_all(caller);
+    }
+
+    /// Apart from [`Self::clear_known`], so that a single entry needs no more registers than it
+    /// does.
+    #[inline(never)]
+    fn clear_all(self, caller: Caller<'_>) {
         // A marker takes the place of a page that userfaultfd watches for writes, by code that
         // looks whether the entry is empty.
         let issue = if self.flags(0) & bits::UFFD_WP == 0 {
@@ -143,6 +150,12 @@ impl Run {
         }
     }
 
+    /// Clears the entries of a table that Xen does not know.
+    #[inline(never)]
+    fn clear_private(self) {
+        self.store(|_, _| MachineEntry::EMPTY);
+    }
+
     /// Changes each of the entries of a table that Xen does not know, and that no CPU uses.
     fn store(self, change: impl Fn(usize, MachineEntry) -> MachineEntry) {
         for (place, slot) in self.slots().enumerate() {
@@ -160,7 +173,7 @@ pub(crate) fn clear(mm: Mm, address: Vaddr, run: Run, caller: Caller<'_>) {
     run.check(mm, address);
     match run.first.place() {
         Place::Known(first) => run.clear_known(mm, address, first, caller),
-        Place::Private(_) => run.store(|_, _| MachineEntry::EMPTY),
+        Place::Private(_) => run.clear_private(),
     }
 }
 
@@ -172,7 +185,7 @@ pub(crate) fn take(mm: Mm, address: Vaddr, run: Run, caller: Caller<'_>) -> (Mac
 
     run.check(mm, address);
     match run.first.place() {
-        Place::Private(_) => run.store(|_, _| MachineEntry::EMPTY),
+        Place::Private(_) => run.clear_private(),
         Place::Known(slot) if mm.is_only_used_here() => {
             run.clear_known(mm, address, slot, caller);
         }

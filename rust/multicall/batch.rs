@@ -125,6 +125,16 @@ pub(crate) fn update_later(command: Command, at: Maddr, entry: MachineEntry, cal
     let irqs = IrqsOff::new();
     trace::mc_batch(irqs.flags());
     let mut queue = LocalQueue::new(irqs);
-    queue.push_update(MmuUpdate::new(command, at, entry), caller.site());
+    let update = MmuUpdate::new(command, at, entry);
+    if !queue.extend_updates(update) {
+        return update_in_new_call(queue, update, caller);
+    }
+    trace::mc_issue(false, queue.irq_flags());
+}
+
+/// Apart from [`update_later`], so that the other updates need no more registers than they do.
+#[inline(never)]
+fn update_in_new_call(mut queue: LocalQueue, update: MmuUpdate, caller: Caller<'_>) {
+    queue.push_new_update(update, caller.site());
     trace::mc_issue(false, queue.irq_flags());
 }

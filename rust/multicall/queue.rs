@@ -152,14 +152,13 @@ impl LocalQueue {
         }
     }
 
-    /// Adds `arg` to the array of the last call if that is `op`, or queues a new call of `op`.
+    /// Adds `arg` to the array of the last call if that is `op`; returns whether it is, and has
+    /// room.
     #[inline(always)]
-    fn push_array<T: Element>(&mut self, op: usize, arg: T, caller: Site) {
+    fn extend_array<T: Element>(&mut self, op: usize, arg: T) -> bool {
         let extended = self.queue().extend(op, arg);
         trace::mc_extend(op, size_of::<T>(), extended);
-        if extended != ExtendResult::Extended {
-            self.push_new_array(op, arg, caller);
-        }
+        extended == ExtendResult::Extended
     }
 
     fn push_new_array<T: Element>(&mut self, op: usize, arg: T, caller: Site) {
@@ -170,12 +169,28 @@ impl LocalQueue {
 
     #[inline(always)]
     pub(super) fn push_update(&mut self, update: MmuUpdate, caller: Site) {
-        self.push_array(number::MMU_UPDATE, update, caller);
+        if !self.extend_updates(update) {
+            self.push_new_update(update, caller);
+        }
+    }
+
+    /// Adds `update` to the last call if that is one of updates; returns whether it is, and has
+    /// room.
+    #[inline(always)]
+    pub(super) fn extend_updates(&mut self, update: MmuUpdate) -> bool {
+        self.extend_array(number::MMU_UPDATE, update)
+    }
+
+    /// Queues a new call of updates.
+    pub(super) fn push_new_update(&mut self, update: MmuUpdate, caller: Site) {
+        self.push_new_array(number::MMU_UPDATE, update, caller);
     }
 
     #[inline(always)]
     pub(super) fn push_ext(&mut self, op: ExtOp, caller: Site) {
-        self.push_array(number::MMUEXT_OP, op, caller);
+        if !self.extend_array(number::MMUEXT_OP, op) {
+            self.push_new_array(number::MMUEXT_OP, op, caller);
+        }
     }
 
     pub(super) fn push_ext_on_vcpus(
