@@ -118,7 +118,8 @@ def boot(
 
 
 def _version(what: str, text: str) -> str:
-    found = re.search(rf"^ *{what}: (\S+)", text, re.MULTILINE)
+    # Behind blanks: the kernel's own lines about memory start with "Xen:".
+    found = re.search(rf"^ +{what}: (\S+)", text, re.MULTILINE)
     return found[1] if found else "unknown"
 
 

@@ -116,6 +116,10 @@ class Sections(unittest.TestCase):
 
 
 class Read(unittest.TestCase):
+    def test_versions_are_those_that_the_program_prints(self):
+        console = "Xen: [mem 0x0-0x9ffff] System RAM\n          Linux: 7.3.4 #6\n            Xen: 4.20.4-pre\n"
+        self.assertEqual([measure._version(what, console) for what in ("Linux", "Xen")], ["7.3.4", "4.20.4-pre"])
+
     def test_for_one_operation(self):
         (one,) = samples()
         self.assertEqual((one.operation, one.instructions, one.kernel, one.xen), ("fork", 150, 100, 50))
