@@ -18,8 +18,8 @@
 //! - no vCPU has it loaded: one that has would run with what comes next. The tree is dropped from
 //!   all of them before it is unpinned ([`crate::pin::exit`]), both roots at once.
 //!
-//! The price is that Xen flushes TLBs on all CPUs of the domain for each change of a live root: once
-//! to fill it, and once for each entry that is cleared, of which a small process has two or three.
+//! The price is that Xen flushes TLBs on all CPUs of the domain when a live root changes: once to
+//! fill it, and once for each entry that is cleared, of which a small process has two or three.
 //!
 //! It is no burden to a suspend: tables that are pinned are what the toolstack expects.
 

@@ -39,16 +39,16 @@
 //! 2. `pgd_lock`
 //! 3. `mm->page_table_lock`
 //! 4. locks of single tables of level 1, nested below 3
-//! 5. the lock of the p2m list, that of contiguous regions, or that of spare user roots
+//! 5. the lock of the p2m list, of contiguous regions, or of spare user roots
 //!
 //! The queue of hypercalls has no lock: it belongs to its CPU and is used with interrupts off.
 //!
 //! # Soundness
 //!
-//! `unsafe` is confined to [`platform`], to the edge in [`ops`] and to how [`multicall`] gets at the
-//! queue of its CPU; the other modules forbid it. Damage that Rust's rules know nothing of, and who
-//! rules it out: a writable alias of a table ([`alloc`], [`pin`], with Xen refusing it), a stale
-//! translation (callers of [`tlb`]; [`p2m`] for its own list), a leaked frame ([`p2m`],
+//! `unsafe` is confined to [`platform`], to the edge in [`ops`] and to how [`multicall`] gets at
+//! the queue of its CPU; the other modules forbid it. Damage that Rust's rules know nothing of, and
+//! who rules it out: a writable alias of a table ([`alloc`], [`pin`], with Xen refusing it), a
+//! stale translation (callers of [`tlb`]; [`p2m`] for its own list), a leaked frame ([`p2m`],
 //! [`contiguous`]).
 
 mod addr;
