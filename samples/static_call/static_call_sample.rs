@@ -2,6 +2,7 @@
 
 //! A static call in a module: defined, called, changed, called again.
 
+use core::borrow::Borrow;
 use kernel::ffi::c_long;
 use kernel::prelude::*;
 use kernel::static_call::{
@@ -46,7 +47,8 @@ struct Sample;
 
 impl kernel::Module for Sample {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let number = module_parameters::number.value();
+        // A reference in Linux 7.2, a copy in 7.3.
+        let number = *Borrow::<i64>::borrow(&module_parameters::number.value());
         if !(-1000..=1000).contains(&number) {
             return Err(EINVAL);
         }
