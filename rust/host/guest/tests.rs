@@ -4,6 +4,7 @@
 
 mod entries;
 mod grants;
+mod left;
 mod moved;
 mod queue;
 mod refused;

@@ -2,9 +2,15 @@
 
 //! Which of the domain's pages are free: memblock and the page allocator in one.
 
-use crate::addr::PAGE_SIZE;
+use crate::addr::{
+    ENTRIES,
+    PAGE_SIZE, //
+};
 use crate::frame::Pfn;
-use crate::platform::tables;
+use crate::platform::{
+    tables,
+    KERNEL_MAP, //
+};
 use std::collections::BTreeSet;
 use xen_model::StartOfDay;
 
@@ -23,23 +29,28 @@ pub(crate) struct PagePool {
 }
 
 impl PagePool {
-    /// Returns the memory that is free at start of day.
+    /// Returns the memory that is free at start of day: what is not the image, the p2m list or the
+    /// initial RAM disk. Of what else Xen put there the backend has to reserve what it needs.
     pub(crate) fn new(start: &StartOfDay) -> Self {
-        let used = ((start.region_end - crate::platform::KERNEL_MAP.raw() as u64)
-            / PAGE_SIZE as u64) as usize;
-        let first = start.first_p2m_pfn as usize;
-        let list = first..first + start.nr_p2m_frames as usize;
+        let page_of = |address: u64| (address as usize - KERNEL_MAP.raw()) / PAGE_SIZE;
+        let list = if start.mfn_list < KERNEL_MAP.raw() as u64 {
+            let first = start.first_p2m_pfn as usize;
+            first..first + start.nr_p2m_frames as usize
+        } else {
+            let first = page_of(start.mfn_list);
+            first..first + (start.nr_pages as usize).div_ceil(ENTRIES)
+        };
         let initrd = start.mod_start as usize;
         let initrd = initrd..initrd + (start.mod_len as usize).div_ceil(PAGE_SIZE);
         let is_free = |pfn: &usize| {
-            *pfn >= used.max(tables::IMAGE_PAGES) && !list.contains(pfn) && !initrd.contains(pfn)
+            *pfn >= tables::IMAGE_PAGES && !list.contains(pfn) && !initrd.contains(pfn)
         };
         let nr_pages = start.nr_pages as usize;
         Self {
             free: (0..nr_pages).filter(is_free).collect(),
             nr_pages,
             is_up: false,
-            nr_mapped: used,
+            nr_mapped: page_of(start.region_end),
             shortage: None,
         }
     }

@@ -221,6 +221,7 @@ fn check_kept(guest: &Guest, map: &MemoryMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addr::Vaddr;
     use crate::properties::{
         config,
         regressions, //
@@ -277,11 +278,12 @@ mod tests {
     #[test]
     fn each_kind_of_conflict_has_its_outcome() {
         let config = || GuestConfig::dom0(1000);
-        let list = {
+        let (list, tables) = {
             let mut config = config();
             config.domain.initrd_pages = INITRD_PAGES as u64;
             let _guest = Guest::build(config);
-            list_range().start / PAGE_SIZE
+            let tables = phys(Vaddr::new(StartInfo::pt_base()));
+            (list_range().start / PAGE_SIZE, tables.pfn().raw())
         };
         assert_eq!(check(config(), &[page(900, RESERVED)]), Outcome::Plain);
         assert_eq!(check(config(), &[page(3, RESERVED)]), Outcome::Stopped);
@@ -292,6 +294,13 @@ mod tests {
         assert_eq!(check(config(), &four), Outcome::Moved);
         let five = [3, 8, 13, 18, 23].map(|at| page(at, NVS));
         assert_eq!(check(config(), &five), Outcome::Stopped);
+        // The second of Xen's tables, of level 1, is in use; it is moved as it is, or not at all.
+        let at_table = |number, kind| check(config(), &[page(tables + number, kind)]);
+        assert_eq!(at_table(1, RESERVED), Outcome::Stopped);
+        assert_eq!(at_table(1, NVS), Outcome::Moved);
+        for unused in [0, 2, 3] {
+            assert_eq!(at_table(unused, RESERVED), Outcome::Plain);
+        }
         // RAM that ends in the midst of its last page.
         let cut = Hole {
             place: 65_532,

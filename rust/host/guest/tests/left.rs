@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is left of start of day once a guest has booted.
+
+use super::check_booted;
+use crate::addr::{
+    Vaddr,
+    ENTRIES,
+    PAGE_SIZE, //
+};
+use crate::boot::relocate::relocate;
+use crate::entry::bits;
+use crate::frame::Pfn;
+use crate::guest::{
+    boot,
+    Guest,
+    GuestConfig, //
+};
+use crate::platform::{
+    direct,
+    direct_of,
+    max_pfn_mapped,
+    p2m_load,
+    phys,
+    tables,
+    xen_p2m_addr,
+    Caller,
+    StartInfo,
+    KERNEL_MAP, //
+};
+use std::ops::Range;
+use xen_model::{
+    Kind,
+    Level,
+    ListPages,
+    StartOfDay, //
+};
+
+/// How many addresses an entry of level 2 maps.
+const SPAN: usize = ENTRIES * PAGE_SIZE;
+
+/// What Xen or the toolstack has built, with its list in each place where one can be.
+fn configs(nr_pages: u64) -> Vec<GuestConfig> {
+    let mut configs = Vec::new();
+    for config in [GuestConfig::dom0(nr_pages), GuestConfig::domu(nr_pages)] {
+        for list_va in [config.domain.list_va, None] {
+            for list_pages in [ListPages::TwoMb, ListPages::OneGb] {
+                let mut config = config.clone();
+                config.domain.list_va = list_va;
+                config.domain.list_pages = list_pages;
+                configs.push(config);
+            }
+        }
+    }
+    configs
+}
+
+/// Boots, with the list moved for the sake of the memory map or not; returns the guest and what
+/// it found.
+fn boot(config: GuestConfig, is_moved: bool) -> (Guest, StartOfDay) {
+    let guest = Guest::build(config);
+    let host = guest.host();
+    let start = host.machine.borrow().start_of_day(host.domain).clone();
+    boot::boot_with(host, || {
+        if is_moved {
+            relocate(Caller::here());
+        }
+    });
+    guest.assert_sound();
+    (guest, start)
+}
+
+/// Runs `check` on guests with `nr_pages`, booted in all ways.
+fn with_booted(nr_pages: u64, check: impl Fn(&Guest, &StartOfDay)) {
+    for config in configs(nr_pages) {
+        for is_moved in [false, true] {
+            let (guest, start) = boot(config.clone(), is_moved);
+            check(&guest, &start);
+            check_booted(&guest);
+        }
+    }
+}
+
+fn is_free(guest: &Guest, pfn: usize) -> bool {
+    guest.host().pool.borrow().is_free(Pfn::new(pfn))
+}
+
+/// Returns the pages of the list that Xen built, and of tables that nothing else needed.
+fn pages_of_list(start: &StartOfDay) -> Range<usize> {
+    let (first, count) = match start.nr_p2m_frames {
+        0 => {
+            let list = phys(Vaddr::new(start.mfn_list as usize));
+            (
+                list.pfn().raw(),
+                (start.nr_pages as usize).div_ceil(ENTRIES),
+            )
+        }
+        count => (start.first_p2m_pfn as usize, count as usize),
+    };
+    first..first + count
+}
+
+/// Returns the pages of the tables that Xen built.
+fn pages_of_tables(start: &StartOfDay) -> Range<usize> {
+    let first = phys(Vaddr::new(start.pt_base as usize)).pfn().raw();
+    first..first + start.nr_pt_frames as usize
+}
+
+#[test]
+fn the_list_that_xen_built_is_free() {
+    for nr_pages in [1024, 4097] {
+        with_booted(nr_pages, |guest, start| {
+            for page in pages_of_list(start) {
+                assert!(is_free(guest, page), "page {page:#x} of the list");
+            }
+        });
+    }
+}
+
+/// Checks that of Xen's tables those at `kept` are kept, by their place, and that the others are
+/// free and empty.
+fn check_tables(config: GuestConfig, kept: Range<usize>) {
+    let guest = Guest::build(config);
+    let host = guest.host();
+    let start = host.machine.borrow().start_of_day(host.domain).clone();
+    boot::boot_with(host, || {
+        for (place, page) in pages_of_tables(&start).enumerate() {
+            let is_kept = kept.contains(&place);
+            assert_eq!(is_free(&guest, page), !is_kept, "table {place}");
+            let machine = host.machine.borrow();
+            let is_empty =
+                (0..ENTRIES).all(|word| machine.frame_word(start.frames[page], word) == 0);
+            assert_eq!(is_empty, !is_kept, "table {place}");
+        }
+    });
+    guest.assert_sound();
+}
+
+#[test]
+fn tables_that_xen_built_are_kept_from_the_first_to_the_last_in_use() {
+    for mut config in configs(8192) {
+        let is_dom0 = config.domain.kind == Kind::Dom0;
+        // Root, level 1, level 2 and level 3; from the root down.
+        check_tables(config.clone(), if is_dom0 { 1..2 } else { 3..4 });
+        // A region as large as Xen's has a second one of level 1, behind the others.
+        config.domain.region_align = 22;
+        check_tables(config, if is_dom0 { 1..5 } else { 3..5 });
+    }
+}
+
+#[test]
+fn what_the_domain_shares_is_kept() {
+    with_booted(1024, |guest, start| {
+        let info = phys(Vaddr::new(start.start_info as usize)).pfn().raw();
+        assert!(!is_free(guest, info));
+        for ring in [start.store_mfn, start.console_mfn] {
+            let page = start.frames.iter().position(|mfn| mfn.0 == ring);
+            assert_eq!(page.is_some(), !StartInfo::is_initial_domain());
+            assert!(page.is_none_or(|page| !is_free(guest, page)));
+        }
+    });
+}
+
+#[test]
+fn free_pages_are_writable_and_none_else_has_them() {
+    with_booted(1024, |guest, start| {
+        let host = guest.host();
+        let mut nr_free = 0;
+        for (page, mfn) in start
+            .frames
+            .iter()
+            .enumerate()
+            .filter(|(page, _)| is_free(guest, *page))
+        {
+            let entry = host.entry_for(direct_of(Pfn::new(page)), Level::L1);
+            let entry = entry.expect("the direct map has a table");
+            assert!(entry.is_present() && entry.is_writable(), "page {page:#x}");
+            assert_eq!(entry.mfn(), *mfn);
+            // The model counts the domain's own reference and the mapping.
+            assert_eq!(
+                host.machine.borrow().frame(*mfn).type_count(),
+                1,
+                "page {page:#x}"
+            );
+            nr_free += 1;
+        }
+        assert_eq!(nr_free, host.pool.borrow().nr_free());
+    });
+}
+
+#[test]
+fn start_info_names_the_kernels_own_places() {
+    with_booted(1024, |_guest, start| {
+        let of = |address: u64| direct(phys(Vaddr::new(address as usize)));
+        assert_eq!(StartInfo::address(), of(start.start_info));
+        assert_eq!(StartInfo::pt_base(), of(start.pt_base).raw());
+        assert_eq!(StartInfo::mfn_list().raw(), xen_p2m_addr.get());
+        assert_eq!(
+            p2m_load(Pfn::new(3)).map(|word| word.raw()),
+            Some(start.frames[3].0 as usize)
+        );
+        let mapped = match start.nr_p2m_frames {
+            0 => pages_of_list(start).start,
+            _ => start.first_p2m_pfn as usize,
+        };
+        assert_eq!(max_pfn_mapped(), mapped);
+    });
+}
+
+#[test]
+fn only_the_kernel_map_is_executable() {
+    with_booted(1024, |guest, _start| {
+        let host = guest.host();
+        let direct = host.entry_for(direct_of(Pfn::new(0)), Level::L2);
+        assert!(direct.is_some_and(|entry| entry.is_present() && entry.has(bits::NX as u64)));
+        let kernel = host.entry_for(KERNEL_MAP, Level::L2);
+        assert!(kernel.is_some_and(|entry| entry.is_present() && !entry.has(bits::NX as u64)));
+    });
+}
+
+/// Checks the kernel map of a guest in which Xen's list and tables begin `image_pages` pages into
+/// the region, and what lies between the image and them is nobody's.
+fn check_kernel_map(mut config: GuestConfig, image_pages: u64, is_moved: bool) {
+    config.domain.image_pages = image_pages;
+    // As Xen does it.
+    config.domain.region_align = 22;
+    let (guest, start) = boot(config, is_moved);
+
+    let list = pages_of_list(&start);
+    let given_up = match start.nr_p2m_frames {
+        0 if !is_moved => list.start..pages_of_tables(&start).end,
+        _ => pages_of_tables(&start),
+    };
+    let end = phys(Vaddr::new(start.region_end as usize)).pfn().raw();
+    for slot in 0..end.div_ceil(ENTRIES) {
+        let pages = slot * ENTRIES..(slot + 1) * ENTRIES;
+        let has_image = pages.start < tables::IMAGE_PAGES;
+        let is_given_up = pages.start < given_up.end && given_up.start < pages.end;
+        let is_before = pages.end <= given_up.start;
+        let entry = guest
+            .host()
+            .entry_for(KERNEL_MAP.add(slot * SPAN), Level::L2);
+        let is_mapped = entry.is_some_and(|entry| entry.is_present());
+        if has_image || is_before {
+            assert!(is_mapped, "{slot}: gone, given up: {given_up:x?}");
+        } else if is_given_up {
+            assert!(!is_mapped, "{slot}: mapped, given up: {given_up:x?}");
+        }
+    }
+}
+
+#[test]
+fn the_kernel_map_loses_what_was_xens() {
+    // With the list and the tables behind the image, at the border of two entries, across one,
+    // and far from the image.
+    for image_pages in [32, 512, 1016, 1500] {
+        for config in configs(8192) {
+            for is_moved in [false, true] {
+                check_kernel_map(config.clone(), image_pages, is_moved);
+            }
+        }
+    }
+}
