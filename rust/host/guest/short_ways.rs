@@ -157,8 +157,10 @@ fn roots_are_loaded_behind_what_is_queued() {
     assert_eq!(loaded_root(), Some(mfn_of(roots[1])));
     assert_eq!(LOADED_CR3.read(), roots[1].table().pfn().paddr().raw());
 
-    // With nothing in the queue there is nothing to wait for.
+    // With nothing in the queue there is nothing to wait for, not even the end of the switch.
+    host().with_state(|state| state.lazy_cpu = true);
     edge::write_cr3(roots[0]);
+    host().with_state(|state| state.lazy_cpu = false);
     assert!(multicall::is_queue_empty());
     assert_eq!(loaded_root(), Some(mfn_of(roots[0])));
     assert_eq!(LOADED_CR3.read(), roots[0].table().pfn().paddr().raw());

@@ -19,6 +19,7 @@ use crate::frame::{
 };
 use crate::guest::generic;
 use crate::level::Level;
+use crate::p2m;
 use crate::platform::memory_map::{
     check_usable,
     find_free, //
@@ -31,13 +32,17 @@ use crate::platform::{
     p2m_load,
     store_page,
     tables,
+    xen_max_p2m_pfn,
     Caller,
+    MaySleep,
     Mm,
+    ReadMostly,
     Slot,
     Table, //
 };
 use crate::set;
 use std::ffi::CStr;
+use std::ops::Range;
 
 /// The fixed mapping at the start of those for early use.
 const EARLY_FIXED: u32 = 1535;
@@ -145,13 +150,37 @@ pub(crate) fn check_e820_usable(start: Paddr, bytes: usize, component: &'static 
     check_usable(&(start.raw()..end), component);
 }
 
-/// Returns what the p2m list will say of a frame of extra memory, before it covers it.
-pub(crate) fn check_extra_memory(pfn: Pfn) -> P2mWord {
-    P2mWord::identity(pfn)
+/// Where memory may be added later: the first frame, and how many there are.
+static EXTRA_MEMORY: [ReadMostly; 2] = [ReadMostly::new(0), ReadMostly::new(0)];
+
+/// Notes that memory may be added, as setup.c does for what the memory map has beyond the domain's.
+pub(crate) fn add_extra_memory(start: Pfn, count: usize) {
+    EXTRA_MEMORY[0].set(start.raw());
+    EXTRA_MEMORY[1].set(count);
+    xen_max_p2m_pfn.set(start.raw() + count);
 }
 
-/// Marks extra memory as missing in the p2m list: there is none.
-pub(crate) fn invalidate_extra_memory() {}
+fn extra_memory() -> Range<usize> {
+    let [start, count] = [0, 1].map(|number: usize| EXTRA_MEMORY[number].get());
+    start..start + count
+}
+
+/// Returns what the p2m list will say of a frame of extra memory, before it covers it.
+pub(crate) fn check_extra_memory(pfn: Pfn) -> P2mWord {
+    if extra_memory().contains(&pfn.raw()) {
+        P2mWord::MISSING
+    } else {
+        P2mWord::identity(pfn)
+    }
+}
+
+/// Marks extra memory as missing in the p2m list.
+pub(crate) fn invalidate_extra_memory() {
+    for pfn in extra_memory() {
+        let is_set = p2m::set(Pfn::new(pfn), P2mWord::MISSING, &mut MaySleep::here());
+        assert!(is_set, "no word for {pfn:#x}");
+    }
+}
 
 /// Remaps memory that was freed for the sake of the E820 map: there is none.
 pub(crate) fn remap_released_memory() {}

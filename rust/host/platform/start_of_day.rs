@@ -217,5 +217,14 @@ pub(crate) fn image_bounds() -> (Vaddr, Vaddr) {
     (KERNEL_MAP, KERNEL_MAP.add(pages * crate::addr::PAGE_SIZE))
 }
 
-/// Has ACPI's mappings translated: there is no ACPI here.
-pub(crate) fn hook_acpi_mappings() {}
+static ACPI_HOOKS: ReadMostly = ReadMostly::new(0);
+
+/// Has ACPI's mappings translated. There is no ACPI here; that is only counted.
+pub(crate) fn hook_acpi_mappings() {
+    ACPI_HOOKS.set(ACPI_HOOKS.get() + 1);
+}
+
+/// Returns how often ACPI's mappings were hooked.
+pub(crate) fn nr_acpi_hooks() -> usize {
+    ACPI_HOOKS.get()
+}

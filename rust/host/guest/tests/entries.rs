@@ -8,7 +8,12 @@ use crate::addr::{
 };
 use crate::entry::{
     bits,
-    MachineEntry, //
+    MachineEntry,
+    Protection, //
+};
+use crate::frame::{
+    Mfn,
+    P2mWord, //
 };
 use crate::guest::{
     edge,
@@ -20,10 +25,15 @@ use crate::guest::{
     PAGE, //
 };
 use crate::level::Level;
-use crate::multicall::is_queue_empty;
+use crate::multicall::{
+    is_queue_empty,
+    Batch,
+    Issue, //
+};
 use crate::platform::{
     direct_of,
     Caller,
+    ExtOp,
     MaySleep,
     Mm,
     OwnedPage,
@@ -36,6 +46,8 @@ use crate::runs::{
     Run, //
 };
 use crate::{
+    convert,
+    p2m,
     pin,
     set,
     tlb, //
@@ -435,11 +447,13 @@ fn a_tree_that_ends_is_left_before_it_is_unpinned() {
     guest.run_kernel_task();
     guest.switch_to(1);
     process.run();
-    // Within a context switch the new root waits in the queue of that CPU.
+    // Within a context switch the new root waits in the queue of that CPU, behind something else.
     guest.host().with_state(|state| {
         state.lazy_cpu = true;
         state.borrows_mm = true;
     });
+    Batch::open(Issue::LazyCpu, BY).ext(ExtOp::flush_local());
+    assert!(!is_queue_empty());
     guest.switch_to(0);
     pin::exit(process.mm(), &mut MaySleep::here());
     guest.switch_to(1);
@@ -447,5 +461,28 @@ fn a_tree_that_ends_is_left_before_it_is_unpinned() {
     guest.switch_to(0);
     guest.assert_sound();
     process.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn what_is_not_ours_has_no_frame() {
+    let guest = Guest::boot(GuestConfig::domu(1000));
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
+    let (pfn, address) = (page.pfn(), direct_of(page.pfn()).add(8));
+    let mfn = p2m::mfn_of(pfn).unwrap();
+    assert_eq!(p2m::machine_address(address).raw(), mfn.raw() << 12 | 8);
+    // Without a frame its address is one that Xen refuses.
+    assert!(p2m::try_set(pfn, P2mWord::MISSING));
+    assert_eq!(p2m::machine_address(address).raw(), usize::MAX << 12 | 8);
+    assert!(p2m::try_set(pfn, P2mWord::from_raw(mfn.raw())));
+
+    // A frame of Xen's or of another domain, not beyond the list.
+    let other = (0..1000)
+        .map(Mfn::new)
+        .find(|mfn| p2m::pfn_of(*mfn).is_none());
+    let flags = bits::PRESENT | bits::RW | bits::USER | bits::ACCESSED;
+    let entry = MachineEntry::new(other.unwrap(), Protection::from_raw(flags));
+    assert_eq!(convert::to_pseudo(entry).raw(), flags & !bits::PRESENT);
+    drop(page);
     guest.assert_sound();
 }
