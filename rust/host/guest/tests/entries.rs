@@ -470,10 +470,10 @@ fn what_is_not_ours_has_no_frame() {
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let (pfn, address) = (page.pfn(), direct_of(page.pfn()).add(8));
     let mfn = p2m::mfn_of(pfn).unwrap();
-    assert_eq!(p2m::machine_address(address).raw(), mfn.raw() << 12 | 8);
+    assert_eq!(p2m::machine_address(address).raw(), (mfn.raw() << 12) | 8);
     // Without a frame its address is one that Xen refuses.
     assert!(p2m::try_set(pfn, P2mWord::MISSING));
-    assert_eq!(p2m::machine_address(address).raw(), usize::MAX << 12 | 8);
+    assert_eq!(p2m::machine_address(address).raw(), (usize::MAX << 12) | 8);
     assert!(p2m::try_set(pfn, P2mWord::from_raw(mfn.raw())));
 
     // A frame of Xen's or of another domain, not beyond the list.

@@ -20,7 +20,6 @@ use crate::platform::{
     direct,
     direct_of,
     max_pfn_mapped,
-    p2m_load,
     phys,
     tables,
     xen_p2m_addr,
@@ -30,6 +29,7 @@ use crate::platform::{
 };
 use std::ops::Range;
 use xen_model::{
+    Entry,
     Kind,
     Level,
     ListPages,
@@ -40,19 +40,21 @@ use xen_model::{
 const SPAN: usize = ENTRIES * PAGE_SIZE;
 
 /// What Xen or the toolstack has built, with its list in each place where one can be.
-fn configs(nr_pages: u64) -> Vec<GuestConfig> {
-    let mut configs = Vec::new();
-    for config in [GuestConfig::dom0(nr_pages), GuestConfig::domu(nr_pages)] {
-        for list_va in [config.domain.list_va, None] {
-            for list_pages in [ListPages::TwoMb, ListPages::OneGb] {
-                let mut config = config.clone();
-                config.domain.list_va = list_va;
-                config.domain.list_pages = list_pages;
-                configs.push(config);
-            }
-        }
-    }
-    configs
+fn configs(nr_pages: u64) -> [GuestConfig; 5] {
+    let with_list = |mut config: GuestConfig, list_va, list_pages| {
+        config.domain.list_va = list_va;
+        config.domain.list_pages = list_pages;
+        config
+    };
+    let (dom0, domu) = (GuestConfig::dom0(nr_pages), GuestConfig::domu(nr_pages));
+    let apart = dom0.domain.list_va;
+    [
+        with_list(dom0.clone(), apart, ListPages::TwoMb),
+        with_list(dom0.clone(), apart, ListPages::OneGb),
+        with_list(dom0, None, ListPages::OneGb),
+        with_list(domu.clone(), apart, ListPages::OneGb),
+        with_list(domu, None, ListPages::OneGb),
+    ]
 }
 
 /// Boots, with the list moved for the sake of the memory map or not; returns the guest and what
@@ -68,17 +70,6 @@ fn boot(config: GuestConfig, is_moved: bool) -> (Guest, StartOfDay) {
     });
     guest.assert_sound();
     (guest, start)
-}
-
-/// Runs `check` on guests with `nr_pages`, booted in all ways.
-fn with_booted(nr_pages: u64, check: impl Fn(&Guest, &StartOfDay)) {
-    for config in configs(nr_pages) {
-        for is_moved in [false, true] {
-            let (guest, start) = boot(config.clone(), is_moved);
-            check(&guest, &start);
-            check_booted(&guest);
-        }
-    }
 }
 
 fn is_free(guest: &Guest, pfn: usize) -> bool {
@@ -104,17 +95,6 @@ fn pages_of_list(start: &StartOfDay) -> Range<usize> {
 fn pages_of_tables(start: &StartOfDay) -> Range<usize> {
     let first = phys(Vaddr::new(start.pt_base as usize)).pfn().raw();
     first..first + start.nr_pt_frames as usize
-}
-
-#[test]
-fn the_list_that_xen_built_is_free() {
-    for nr_pages in [1024, 4097] {
-        with_booted(nr_pages, |guest, start| {
-            for page in pages_of_list(start) {
-                assert!(is_free(guest, page), "page {page:#x} of the list");
-            }
-        });
-    }
 }
 
 /// Checks that of Xen's tables those at `kept` are kept, by their place, and that the others are
@@ -148,74 +128,74 @@ fn tables_that_xen_built_are_kept_from_the_first_to_the_last_in_use() {
     }
 }
 
-#[test]
-fn what_the_domain_shares_is_kept() {
-    with_booted(1024, |guest, start| {
-        let info = phys(Vaddr::new(start.start_info as usize)).pfn().raw();
-        assert!(!is_free(guest, info));
-        for ring in [start.store_mfn, start.console_mfn] {
-            let page = start.frames.iter().position(|mfn| mfn.0 == ring);
-            assert_eq!(page.is_some(), !StartInfo::is_initial_domain());
-            assert!(page.is_none_or(|page| !is_free(guest, page)));
-        }
-    });
+/// `start_info` and the rings are kept, and nothing of the list that Xen built.
+fn check_reserved(guest: &Guest, start: &StartOfDay) {
+    let info = phys(Vaddr::new(start.start_info as usize)).pfn().raw();
+    assert!(!is_free(guest, info));
+    for ring in [start.store_mfn, start.console_mfn] {
+        let page = start.frames.iter().position(|mfn| mfn.0 == ring);
+        assert_eq!(page.is_some(), !StartInfo::is_initial_domain());
+        assert!(page.is_none_or(|page| !is_free(guest, page)));
+    }
+    for page in pages_of_list(start) {
+        assert!(is_free(guest, page), "page {page:#x} of the list");
+    }
 }
 
-#[test]
-fn free_pages_are_writable_and_none_else_has_them() {
-    with_booted(1024, |guest, start| {
-        let host = guest.host();
-        let mut nr_free = 0;
-        for (page, mfn) in start
-            .frames
-            .iter()
-            .enumerate()
-            .filter(|(page, _)| is_free(guest, *page))
-        {
-            let entry = host.entry_for(direct_of(Pfn::new(page)), Level::L1);
-            let entry = entry.expect("the direct map has a table");
-            assert!(entry.is_present() && entry.is_writable(), "page {page:#x}");
-            assert_eq!(entry.mfn(), *mfn);
-            // The model counts the domain's own reference and the mapping.
-            assert_eq!(
-                host.machine.borrow().frame(*mfn).type_count(),
-                1,
-                "page {page:#x}"
-            );
-            nr_free += 1;
-        }
-        assert_eq!(nr_free, host.pool.borrow().nr_free());
-    });
-}
-
-#[test]
-fn start_info_names_the_kernels_own_places() {
-    with_booted(1024, |_guest, start| {
-        let of = |address: u64| direct(phys(Vaddr::new(address as usize)));
-        assert_eq!(StartInfo::address(), of(start.start_info));
-        assert_eq!(StartInfo::pt_base(), of(start.pt_base).raw());
-        assert_eq!(StartInfo::mfn_list().raw(), xen_p2m_addr.get());
-        assert_eq!(
-            p2m_load(Pfn::new(3)).map(|word| word.raw()),
-            Some(start.frames[3].0 as usize)
+/// Free pages can be written, and are mapped once.
+fn check_free(guest: &Guest, start: &StartOfDay) {
+    let host = guest.host();
+    let free = |page: &usize| is_free(guest, *page);
+    for page in (0..start.frames.len()).filter(free) {
+        let mfn = start.frames[page];
+        let entry = host.entry_for(direct_of(Pfn::new(page)), Level::L1);
+        let is_mapped = |entry: &Entry| entry.is_writable() && entry.mfn() == mfn;
+        assert!(
+            entry.as_ref().is_some_and(is_mapped),
+            "page {page:#x}: {entry:x?}"
         );
-        let mapped = match start.nr_p2m_frames {
-            0 => pages_of_list(start).start,
-            _ => start.first_p2m_pfn as usize,
-        };
-        assert_eq!(max_pfn_mapped(), mapped);
-    });
+        let machine = host.machine.borrow();
+        assert_eq!(machine.frame(mfn).type_count(), 1, "page {page:#x}");
+    }
+}
+
+/// `start_info` names addresses that stay.
+fn check_start_info(start: &StartOfDay) {
+    let stays = |address: u64| direct(phys(Vaddr::new(address as usize)));
+    assert_eq!(StartInfo::address(), stays(start.start_info));
+    assert_eq!(StartInfo::pt_base(), stays(start.pt_base).raw());
+    assert_eq!(StartInfo::mfn_list().raw(), xen_p2m_addr.get());
+    let mapped = match start.nr_p2m_frames {
+        0 => pages_of_list(start).start,
+        _ => start.first_p2m_pfn as usize,
+    };
+    assert_eq!(max_pfn_mapped(), mapped);
+}
+
+/// The kernel map is executable, the direct map of the same pages is not.
+fn check_executable(guest: &Guest) {
+    for (address, is_executable) in [(KERNEL_MAP, true), (direct_of(Pfn::new(0)), false)] {
+        let entry = guest.host().entry_for(address, Level::L2);
+        let agrees =
+            |entry: Entry| entry.is_present() && entry.has(bits::NX as u64) != is_executable;
+        assert!(entry.is_some_and(agrees), "{address:x?}");
+    }
 }
 
 #[test]
-fn only_the_kernel_map_is_executable() {
-    with_booted(1024, |guest, _start| {
-        let host = guest.host();
-        let direct = host.entry_for(direct_of(Pfn::new(0)), Level::L2);
-        assert!(direct.is_some_and(|entry| entry.is_present() && entry.has(bits::NX as u64)));
-        let kernel = host.entry_for(KERNEL_MAP, Level::L2);
-        assert!(kernel.is_some_and(|entry| entry.is_present() && !entry.has(bits::NX as u64)));
-    });
+fn what_is_in_use_is_kept_and_nothing_else() {
+    for nr_pages in [1024, 4097] {
+        for config in configs(nr_pages) {
+            for is_moved in [false, true] {
+                let (guest, start) = boot(config.clone(), is_moved);
+                check_reserved(&guest, &start);
+                check_free(&guest, &start);
+                check_start_info(&start);
+                check_executable(&guest);
+                check_booted(&guest);
+            }
+        }
+    }
 }
 
 /// Checks the kernel map of a guest in which Xen's list and tables begin `image_pages` pages into
