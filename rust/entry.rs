@@ -181,18 +181,29 @@ impl MachineEntry {
 mod tests {
     use super::*;
 
-    const FLAGS: [usize; 5] = [
-        bits::PRESENT,
-        bits::PRESENT | bits::RW,
-        bits::PRESENT | bits::RW | bits::USER | bits::ACCESSED | bits::DIRTY,
-        bits::PRESENT | bits::NX,
-        bits::PRESENT | (0x7ff << 52) | 0xe00,
-    ];
+    #[test]
+    fn bits_are_those_of_the_manual() {
+        assert_eq!([bits::PRESENT, bits::RW, bits::USER], [0x1, 0x2, 0x4]);
+        assert_eq!([bits::ACCESSED, bits::DIRTY], [0x20, 0x40]);
+        assert_eq!([bits::HUGE, bits::GLOBAL], [0x80, 0x100]);
+        // Linux takes two of those that are left to software.
+        assert_eq!([bits::SPECIAL, bits::UFFD_WP], [0x200, 0x400]);
+        assert_eq!(bits::NX, 0x8000_0000_0000_0000);
+        assert_eq!(bits::FRAME, 0x000f_ffff_ffff_f000);
+        assert_eq!([bits::KERNEL_TABLE, bits::USER_TABLE], [0x63, 0x67]);
+    }
 
     #[test]
     fn frame_and_flags_stay_apart() {
+        let flags = [
+            bits::PRESENT,
+            bits::PRESENT | bits::RW,
+            bits::PRESENT | bits::RW | bits::USER | bits::ACCESSED | bits::DIRTY,
+            bits::PRESENT | bits::NX,
+            bits::PRESENT | (0x7ff << 52) | 0xe00,
+        ];
         for frame in [0, 1, 0x12345, (1 << 40) - 1] {
-            for flags in FLAGS {
+            for flags in flags {
                 let entry = MachineEntry::new(Mfn::new(frame), Protection::from_raw(flags));
                 assert_eq!(entry.mfn(), Mfn::new(frame));
                 assert_eq!(entry.protection().raw(), flags);

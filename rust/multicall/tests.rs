@@ -74,6 +74,7 @@ mod queue_memory {
     fn argument_space_can_be_filled_to_the_last_byte() -> Result {
         let mut queue = Queue::new_boxed()?;
         let fits = MAX_ARG_BYTES / size_of::<MmuUpdate>();
+        assert_eq!(fits, 128);
         for number in 0..fits {
             push(&mut queue, number);
         }
