@@ -432,6 +432,23 @@ mod tests {
     }
 
     #[test]
+    fn one_byte_below_the_end_is_enough() -> Result {
+        for depth in DEPTHS {
+            // Not in the first table of any level.
+            let levels = [Level::L4, Level::L3, Level::L2];
+            let start: usize = levels.iter().map(|level| 3 * level.span()).sum();
+            let mut tables = Synthetic::new();
+            tables.map(depth, Vaddr::new(start), Level::L1)?;
+            let inside = tables.tables;
+            tables.map(depth, Vaddr::new(start + Level::L2.span()), Level::L1)?;
+            let geometry = Geometry::below(depth, Vaddr::new(start + 1));
+            assert_eq!(tables.expected(&geometry), inside);
+            assert!(visits_as_expected(&tables, &geometry)?);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn slots_of_xen_are_left_alone() -> Result {
         let depth = Depth::Four;
         let mut tables = Synthetic::new();

@@ -278,13 +278,13 @@ mod tests {
     #[test]
     fn each_kind_of_conflict_has_its_outcome() {
         let config = || GuestConfig::dom0(1000);
-        let (list, tables) = {
-            let mut config = config();
+        let places = |mut config: GuestConfig| {
             config.domain.initrd_pages = INITRD_PAGES as u64;
             let _guest = Guest::build(config);
             let tables = phys(Vaddr::new(StartInfo::pt_base()));
             (list_range().start / PAGE_SIZE, tables.pfn().raw())
         };
+        let (list, tables) = places(config());
         assert_eq!(check(config(), &[page(900, RESERVED)]), Outcome::Plain);
         assert_eq!(check(config(), &[page(3, RESERVED)]), Outcome::Stopped);
         assert_eq!(check(config(), &[page(3, NVS)]), Outcome::Moved);
@@ -300,6 +300,21 @@ mod tests {
         assert_eq!(at_table(1, NVS), Outcome::Moved);
         for unused in [0, 2, 3] {
             assert_eq!(at_table(unused, RESERVED), Outcome::Plain);
+        }
+        // The toolstack has those of level 1 behind the others, two in a region of this size.
+        let wide = || {
+            let mut config = GuestConfig::domu(1000);
+            config.domain.image_pages = 600;
+            config
+        };
+        let (_, tables) = places(wide());
+        for (number, outcome) in [
+            (2, Outcome::Plain),
+            (3, Outcome::Stopped),
+            (4, Outcome::Stopped),
+            (5, Outcome::Plain),
+        ] {
+            assert_eq!(check(wide(), &[page(tables + number, RESERVED)]), outcome);
         }
         // RAM that ends in the midst of its last page.
         let cut = Hole {

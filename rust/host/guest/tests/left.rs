@@ -16,6 +16,7 @@ use crate::guest::{
     Guest,
     GuestConfig, //
 };
+use crate::p2m;
 use crate::platform::{
     direct,
     direct_of,
@@ -198,6 +199,20 @@ fn what_is_in_use_is_kept_and_nothing_else() {
     }
 }
 
+#[test]
+fn a_list_that_large_pages_map_is_given_up_as_others() {
+    // More than a table of level 1 maps of a list.
+    let [config, ..] = configs((1 << 18) + 1024);
+    for is_moved in [false, true] {
+        let (guest, start) = boot(config.clone(), is_moved);
+        check_reserved(&guest, &start);
+        for page in [0, 1 << 18, start.frames.len() - 1] {
+            let word = p2m::word(Pfn::new(page));
+            assert_eq!(word.raw() as u64, start.frames[page].0);
+        }
+    }
+}
+
 /// Checks the kernel map of a guest in which Xen's list and tables begin `image_pages` pages into
 /// the region, and what lies between the image and them is nobody's.
 fn check_kernel_map(mut config: GuestConfig, image_pages: u64, is_moved: bool) {
@@ -231,9 +246,9 @@ fn check_kernel_map(mut config: GuestConfig, image_pages: u64, is_moved: bool) {
 
 #[test]
 fn the_kernel_map_loses_what_was_xens() {
-    // With the list and the tables behind the image, at the border of two entries, across one,
-    // and far from the image.
-    for image_pages in [32, 512, 1016, 1500] {
+    // With the list or the tables behind the image, at the border of two entries, across one, and
+    // far from the image.
+    for image_pages in [32, 509, 511, 512, 1016, 1500] {
         for config in configs(8192) {
             for is_moved in [false, true] {
                 check_kernel_map(config.clone(), image_pages, is_moved);
