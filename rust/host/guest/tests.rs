@@ -3,7 +3,9 @@
 //! The backend as a whole on the model: start of day, processes, the p2m list, refusals.
 
 mod entries;
+mod extent;
 mod grants;
+mod late;
 mod left;
 mod moved;
 mod queue;

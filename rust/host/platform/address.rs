@@ -15,6 +15,7 @@ use crate::frame::Pfn;
 use crate::level::Depth;
 use crate::platform::{
     tables,
+    ReadMostly,
     Table, //
 };
 
@@ -32,9 +33,11 @@ const FIXED_TOP: usize = 0xffff_ffff_ff7f_f000;
 
 const DIRECT_MAP: usize = 0xffff_8880_0000_0000;
 
-/// Where the vmalloc area begins and how large it is: 32 TiB.
+/// Where the vmalloc area begins.
 pub(crate) const VMALLOC_START: Vaddr = Vaddr::new(0xffff_c900_0000_0000);
-const VMALLOC_BYTES: usize = 32 << 40;
+
+/// How large it is: 32 TiB, unless a test has less.
+static VMALLOC_BYTES: ReadMostly = ReadMostly::new(32 << 40);
 
 /// The bit that the kernel takes out of all its protections under Xen.
 const GLOBAL: usize = 1 << 8;
@@ -85,7 +88,12 @@ pub(crate) fn fixed(index: u32) -> Vaddr {
 
 /// Returns the size of the vmalloc area in bytes.
 pub(crate) fn vmalloc_bytes() -> usize {
-    VMALLOC_BYTES
+    VMALLOC_BYTES.get()
+}
+
+/// Has the vmalloc area end earlier.
+pub(crate) fn set_vmalloc_bytes(bytes: usize) {
+    VMALLOC_BYTES.set(bytes);
 }
 
 /// Returns the protection of kernel data: readable and writable.

@@ -20,7 +20,6 @@ use crate::nonram::{
 };
 use crate::p2m;
 use crate::platform::{
-    add_extra_memory,
     nr_acpi_hooks,
     xen_p2m_addr,
     Caller,
@@ -250,29 +249,4 @@ fn frames_become_identity_frames_as_far_as_the_list_reaches() {
         }
     });
     check_booted(&guest);
-}
-
-#[test]
-fn memory_that_may_be_added_has_no_frames() {
-    let guest = Guest::build(GuestConfig::dom0(1024));
-    let extra = 1100..1300;
-    let check = || {
-        for pfn in 1000..1400 {
-            let word = p2m::word(Pfn::new(pfn));
-            if pfn < 1024 {
-                assert!(word.mfn().is_some(), "frame {pfn}");
-            } else if extra.contains(&pfn) {
-                assert!(word.is_missing(), "frame {pfn}");
-            } else {
-                assert_eq!(word, P2mWord::identity(Pfn::new(pfn)));
-            }
-        }
-    };
-    boot::boot_with(guest.host(), || {
-        add_extra_memory(Pfn::new(extra.start), extra.len());
-        check();
-    });
-    // By now the list has words for all of it.
-    check();
-    guest.assert_sound();
 }

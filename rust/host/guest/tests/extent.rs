@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How far the p2m list reaches: over memory that may be added, if there is room for it.
+
+use crate::frame::{
+    P2mWord,
+    Pfn, //
+};
+use crate::guest::{
+    boot,
+    Guest,
+    GuestConfig, //
+};
+use crate::p2m;
+use crate::platform::{
+    add_extra_memory,
+    set_vmalloc_bytes, //
+};
+use std::panic::{
+    catch_unwind,
+    AssertUnwindSafe, //
+};
+
+const MIB: usize = 1 << 20;
+
+#[test]
+fn memory_that_may_be_added_has_no_frames() {
+    let guest = Guest::build(GuestConfig::dom0(1024));
+    let extra = 1100..1300;
+    let check = || {
+        for pfn in 1000..1400 {
+            let word = p2m::word(Pfn::new(pfn));
+            if pfn < 1024 {
+                assert!(word.mfn().is_some(), "frame {pfn}");
+            } else if extra.contains(&pfn) {
+                assert!(word.is_missing(), "frame {pfn}");
+            } else {
+                assert_eq!(word, P2mWord::identity(Pfn::new(pfn)));
+            }
+        }
+    };
+    boot::boot_with(guest.host(), || {
+        add_extra_memory(Pfn::new(extra.start), extra.len());
+        check();
+    });
+    // By now the list has words for all of it.
+    check();
+    guest.assert_sound();
+}
+
+#[test]
+fn the_list_takes_no_more_than_the_vmalloc_area_has() {
+    let boot_in = |bytes| {
+        let guest = Guest::build(GuestConfig::domu(600));
+        set_vmalloc_bytes(bytes);
+        let booted = catch_unwind(AssertUnwindSafe(|| boot::boot(guest.host())));
+        (booted.is_ok(), guest.complaints())
+    };
+    // 2 MiB are for the memory of the guest, 4 MiB for all that it may be given.
+    assert_eq!(boot_in(4 * MIB), (true, Vec::new()));
+    for (bytes, shown) in [(4 * MIB - 8, "0x3ffff8"), (2 * MIB, "0x200000")] {
+        let told =
+            format!("no room to add memory: p2m list of 0x400000 bytes, vmalloc area of {shown}");
+        assert_eq!(boot_in(bytes), (true, vec![told]));
+    }
+    let (is_booted, told) = boot_in(2 * MIB - 8);
+    assert!(!is_booted);
+    assert_eq!(
+        told,
+        ["the p2m list takes 0x200000 bytes, the vmalloc area has 0x1ffff8"]
+    );
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is behind a refused operation in a batch: it is late, and told if it is refused as well.
+
+use crate::addr::Maddr;
+use crate::entry::{
+    bits,
+    MachineEntry, //
+};
+use crate::guest::{
+    Guest,
+    GuestConfig, //
+};
+use crate::multicall::{
+    Batch,
+    Issue, //
+};
+use crate::p2m;
+use crate::platform::{
+    direct_of,
+    lookup,
+    Caller,
+    Command,
+    ExtOp,
+    MaySleep,
+    OwnedPage, //
+};
+use crate::set;
+
+const BY: Caller<'_> = Caller::in_test();
+
+/// Where no machine has memory.
+const BAD: Maddr = Maddr::new(((1 << 40) - 1) << 12);
+
+#[test]
+fn refusals_that_are_all_told_are_not_counted() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    {
+        let mut batch = Batch::open(Issue::Now, BY);
+        (0..8).for_each(|_| batch.update(Command::Normal, BAD, MachineEntry::EMPTY));
+    }
+    assert_eq!(guest.take_refusals().len(), 8);
+    guest.assert_sound();
+}
+
+#[test]
+fn an_update_that_is_late_does_not_undo_a_later_one() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
+    let (slot, _) = lookup(direct_of(page.pfn())).unwrap();
+    let (at, entry) = (p2m::machine_address(slot.vaddr()), slot.read());
+    {
+        let mut batch = Batch::open(Issue::Now, BY);
+        batch.update(Command::Normal, BAD, entry);
+        // Has to wait until it is known that the first is refused, when all others are done.
+        batch.update(Command::Normal, at, entry.with(bits::UFFD_WP));
+        batch.ext(ExtOp::flush_local());
+        batch.update(Command::Normal, at, entry.with(bits::SPECIAL));
+    }
+    assert_eq!(slot.read(), entry.with(bits::SPECIAL));
+    assert_eq!(guest.take_refusals().len(), 1);
+    set::pte(slot, entry, BY);
+    drop(page);
+    guest.assert_sound();
+}
