@@ -69,9 +69,9 @@ def goals(variant: Variant) -> tuple[str, ...]:
 
 
 def modules(variant: Variant) -> list[Path]:
-    """The modules that were built."""
+    """The modules that were built; what a seed left behind is of another kernel."""
     order = out(variant) / "modules.order"
-    names = order.read_text().split() if order.exists() else []
+    names = order.read_text().split() if "modules" in goals(variant) and order.exists() else []
     return [(out(variant) / name).with_suffix(".ko") for name in names]
 
 

@@ -40,12 +40,17 @@ class Modules(unittest.TestCase):
 
     def test_found_in_the_list_that_the_build_leaves(self):
         with tempfile.TemporaryDirectory() as build:
-            with mock.patch.dict(os.environ, {"XEN_PVMMU_BUILD": build, "XEN_PVMMU_TREE": "/t/linux"}):
+            repo = str(Path(__file__).parents[2])
+            places = {"XEN_PVMMU_BUILD": build, "XEN_PVMMU_TREE": "/t/linux", "XEN_PVMMU_REPO": repo}
+            with mock.patch.dict(os.environ, places):
                 out = kernel.out(kernel.named("rust"))
                 self.assertEqual(kernel.modules(kernel.named("rust")), [])
                 out.mkdir()
                 (out / "modules.order").write_text("a/b.o\nc.o\n")
                 self.assertEqual(kernel.modules(kernel.named("rust")), [out / "a/b.ko", out / "c.ko"])
+                # The C variant makes none, and starts from a copy of these objects.
+                out.rename(kernel.out(kernel.named("c")))
+                self.assertEqual(kernel.modules(kernel.named("c")), [])
 
 
 class Restore(unittest.TestCase):
