@@ -4,6 +4,7 @@
 
 use super::check_booted;
 use crate::boot::relocate::relocate;
+use crate::entry::bits;
 use crate::frame::{
     P2mWord,
     Pfn, //
@@ -20,6 +21,7 @@ use crate::nonram::{
 };
 use crate::p2m;
 use crate::platform::{
+    lookup,
     nr_acpi_hooks,
     xen_p2m_addr,
     Caller,
@@ -67,6 +69,9 @@ fn boot_with_relocation(config: GuestConfig) {
         assert_ne!(StartInfo::mfn_list(), old);
         assert_eq!(StartInfo::mfn_list(), RELOCATED_LIST);
         assert_eq!(xen_p2m_addr.get(), RELOCATED_LIST.raw());
+        // Nothing to execute.
+        let entry = lookup(RELOCATED_LIST).map(|(slot, _)| slot.read());
+        assert!(entry.is_some_and(|entry| entry.raw() & bits::NX != 0));
         let moved: Vec<_> = (0..nr_pages).map(|pfn| p2m::word(Pfn::new(pfn))).collect();
         assert_eq!(moved, words);
         // What the old list took is free: as much as the new one takes, where it was mapped alike.
@@ -200,6 +205,7 @@ fn as_many_ranges_move_as_there_is_room_for() {
     boot::boot_with(guest.host(), || {
         (0..nonram::MAX_REMAPS).for_each(|_| nonram::add(MOVES[0]))
     });
+    assert_eq!(nr_acpi_hooks(), 1);
     guest.assert_sound();
 }
 
