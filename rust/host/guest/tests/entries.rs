@@ -231,8 +231,12 @@ fn runs_of_a_table_in_use_go_to_xen_at_once() {
     guest.assert_sound();
 }
 
-/// Takes the run while both CPUs use the process, or one; returns what was taken, and what is left.
-fn taken(is_shared: bool) -> ((MachineEntry, usize), Vec<usize>) {
+/// What the CPU notes in entries.
+const NOTED: usize = bits::ACCESSED | bits::DIRTY;
+
+/// Takes the run, in which the CPU has `noted` something, while both CPUs use the process, or one;
+/// returns what was taken, and what is left.
+fn taken(is_shared: bool, noted: usize) -> ((MachineEntry, usize), Vec<usize>) {
     let guest = guest();
     let process = process(&guest);
     let before: Vec<_> = (0..PAGES).map(|page| slot(&process, page).read()).collect();
@@ -240,6 +244,9 @@ fn taken(is_shared: bool) -> ((MachineEntry, usize), Vec<usize>) {
         guest.switch_to(1);
         process.run();
         guest.switch_to(0);
+    }
+    for (page, entry) in before.iter().enumerate() {
+        set::pte(slot(&process, page), entry.without(NOTED).with(noted), BY);
     }
     let ret = runs::take(process.mm(), Vaddr::new(START), run(&process), BY);
     let left = (0..PAGES).map(|page| slot(&process, page).read().raw());
@@ -256,15 +263,15 @@ fn taken(is_shared: bool) -> ((MachineEntry, usize), Vec<usize>) {
 
 #[test]
 fn bits_that_another_cpu_sets_meanwhile_are_not_lost() {
-    let noted = bits::ACCESSED | bits::DIRTY;
-    for is_shared in [false, true] {
-        let ((first, others), left) = taken(is_shared);
-        assert_eq!(first.raw() & noted, noted);
-        assert_ne!(first.raw() & bits::RW, 0);
-        assert_eq!(others & (noted | bits::RW), noted | bits::RW);
-        // With others about, Xen keeps the bits in the entries that it clears.
-        let expected = if is_shared { noted } else { 0 };
-        assert_eq!(left, [expected; PAGES]);
+    for noted in [0, bits::ACCESSED, bits::DIRTY, NOTED] {
+        for is_shared in [false, true] {
+            let ((first, others), left) = taken(is_shared, noted);
+            assert_eq!(first.raw() & (NOTED | bits::RW), noted | bits::RW);
+            assert_eq!(others & (NOTED | bits::RW), noted | bits::RW);
+            // With others about, Xen keeps the bits in the entries that it clears.
+            let expected = if is_shared { noted } else { 0 };
+            assert_eq!(left, [expected; PAGES]);
+        }
     }
 }
 

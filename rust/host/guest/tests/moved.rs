@@ -21,7 +21,6 @@ use crate::nonram::{
 };
 use crate::p2m;
 use crate::platform::{
-    lookup,
     nr_acpi_hooks,
     xen_p2m_addr,
     Caller,
@@ -31,6 +30,7 @@ use crate::platform::{
     RELOCATED_LIST, //
 };
 use kernel::log;
+use xen_model::Level;
 
 /// Returns the guest with a p2m list that is part of the kernel's region.
 fn with_list_in_region(mut config: GuestConfig) -> GuestConfig {
@@ -70,8 +70,8 @@ fn boot_with_relocation(config: GuestConfig) {
         assert_eq!(StartInfo::mfn_list(), RELOCATED_LIST);
         assert_eq!(xen_p2m_addr.get(), RELOCATED_LIST.raw());
         // Nothing to execute.
-        let entry = lookup(RELOCATED_LIST).map(|(slot, _)| slot.read());
-        assert!(entry.is_some_and(|entry| entry.raw() & bits::NX != 0));
+        let entry = guest.host().entry_for(RELOCATED_LIST, Level::L1);
+        assert!(entry.is_some_and(|entry| entry.has(bits::NX as u64)));
         let moved: Vec<_> = (0..nr_pages).map(|pfn| p2m::word(Pfn::new(pfn))).collect();
         assert_eq!(moved, words);
         // What the old list took is free: as much as the new one takes, where it was mapped alike.
