@@ -9,7 +9,10 @@
 #![forbid(unsafe_code)]
 
 use crate::convert;
-use crate::entry::PseudoEntry;
+use crate::entry::{
+    bits,
+    PseudoEntry, //
+};
 use crate::frame::{
     Mfn,
     Pfn, //
@@ -28,13 +31,18 @@ use crate::platform::{
     kernel_rw,
     mmuext_op,
     trace,
+    user_vsyscall_table,
     Caller,
     ExtOp,
+    MaySleep,
     Mm,
+    OwnedPage,
+    Root,
     RunTime,
     TablePage,
     VaFlush,
-    SPLIT_PTE_LOCKS, //
+    SPLIT_PTE_LOCKS,
+    VSYSCALL, //
 };
 use crate::protect;
 use kernel::macros::init_text;
@@ -158,4 +166,31 @@ pub(crate) fn release_table_early(pfn: Pfn, level: Level, caller: Caller<'_>) {
         unpin_early(pfn);
     }
     protect::writable(direct_of(pfn), caller);
+}
+
+/// There is no memory for a user root.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct NoMemory;
+
+/// Gives the new root table of `mm` a user root.
+///
+/// The kernel and its processes both run unprivileged under Xen: user mode gets a tree without
+/// the kernel's mappings. It has the vsyscall page, which lies among those.
+///
+/// Context: may sleep.
+pub(crate) fn create_user_root(mm: Mm, sleep: &mut MaySleep) -> Result<(), NoMemory> {
+    let mut user_root = OwnedPage::zeroed(sleep).ok_or(NoMemory)?;
+
+    if let Some(table) = user_vsyscall_table() {
+        let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | bits::USER_TABLE);
+        user_root.set_entry(VSYSCALL.index(Level::L4), convert::to_machine(entry));
+    }
+    mm.root().set_user_root(user_root).map_err(|_| NoMemory)
+}
+
+/// Frees the user root that goes with `root`, if there is one.
+///
+/// Context: the tree is not used by any vCPU and not pinned.
+pub(crate) fn free_user_root(root: Root) {
+    drop(root.take_user_root());
 }

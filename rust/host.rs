@@ -41,7 +41,6 @@ mod remap;
 mod runs;
 mod set;
 mod tlb;
-mod user_root;
 mod walk;
 
 #[cfg(fuzzing)]

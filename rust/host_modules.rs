@@ -27,5 +27,4 @@ mod remap;
 mod runs;
 mod set;
 mod tlb;
-mod user_root;
 mod walk;

@@ -57,7 +57,6 @@ use crate::platform::{
     FIXED_END,
     LOADED_CR3, //
 };
-use crate::user_root;
 use crate::walk::{
     walk,
     Geometry,
@@ -200,8 +199,7 @@ fn user_geometry() -> Geometry {
 /// Calls `visit` for each table of `mm`, or of the kernel if it is that of the kernel, with its
 /// level and whether Xen knows it.
 ///
-/// A process's tables are those of its own part of the address space, and both roots; the kernel's
-/// are its own, and user roots without a process.
+/// A process's tables are those of its own part of the address space, and both roots.
 ///
 /// Context: no table above level 1 is freed meanwhile.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
@@ -217,39 +215,48 @@ pub(crate) fn for_each_table(mm: Mm, mut visit: impl FnMut(Level, bool)) {
     if let Some(user_root) = mm.root().user_root() {
         visit(Level::L4, is_table_pinned(user_root));
     }
-    if mm == Mm::kernel() {
-        user_root::for_each_spare(|page| visit(Level::L4, page.is_pinned()));
+}
+
+/// Queues an operation on each of the roots.
+fn queue_for_roots(roots: [Option<Table>; 2], op: impl Fn(Mfn) -> ExtOp, caller: Caller<'_>) {
+    let mut batch = Batch::open(Issue::Now, caller);
+    for root in roots.into_iter().flatten() {
+        batch.ext(op(mfn_of_table(root.pfn())));
     }
 }
 
-/// Pins the tree below `root`, and hooks it up in its user root.
+/// Pins the tree below `root`, and its user root.
 ///
 /// Context: preemption is off and `mm`'s page-table lock is held; no PTE lock is.
 fn pin_tree(mm: Mm, root: Root, caller: Caller<'_>) {
+    let user_root = root.user_root();
     trace::pgd_pin(mm, root);
 
     let mut group = Group::new(Direction::Pin, mm, caller);
     walk(&LiveTables, root.table(), &user_geometry(), |visited| {
         group.add(visited.table, visited.level)
     });
+    if let Some(user_root) = user_root {
+        group.add(user_root, Level::L4);
+    }
     group.commit();
 
-    let mut batch = Batch::open(Issue::Now, caller);
-    batch.ext(ExtOp::pin(Level::L4, mfn_of_table(root.table().pfn())));
-    user_root::fill(&mut batch, root);
+    let pin = |mfn| ExtOp::pin(Level::L4, mfn);
+    queue_for_roots([Some(root.table()), user_root], pin, caller);
 }
 
-/// Takes the tree below `root` out of its user root, and unpins it.
+/// Unpins the tree below `root`, and its user root.
 ///
 /// Context: as [`pin_tree`]; no vCPU uses the tree.
 fn unpin_tree(mm: Mm, root: Root, caller: Caller<'_>) {
+    let user_root = root.user_root();
     trace::pgd_unpin(mm, root);
-    {
-        let mut batch = Batch::open(Issue::Now, caller);
-        user_root::clear(&mut batch, root);
-        batch.ext(ExtOp::unpin(mfn_of_table(root.table().pfn())));
-    }
+
+    queue_for_roots([Some(root.table()), user_root], ExtOp::unpin, caller);
     let mut group = Group::new(Direction::Unpin, mm, caller);
+    if let Some(user_root) = user_root {
+        group.add(user_root, Level::L4);
+    }
     walk(&LiveTables, root.table(), &user_geometry(), |visited| {
         group.add(visited.table, visited.level)
     });

@@ -218,8 +218,12 @@ pub(crate) fn root(at: RootSlot, entry: MachineEntry, caller: Caller<'_>) {
         return;
     }
     match slot.place() {
-        // The user root follows when the tree is pinned.
-        Place::Private(slot) => slot.store(entry),
+        Place::Private(slot) => {
+            slot.store(entry);
+            if let Some(user) = user {
+                slot.beside(user).store(entry);
+            }
+        }
         Place::Known(slot) => {
             // Both or neither: the two go into one call.
             let mut batch = Batch::open(Issue::LazyMmu, caller);

@@ -19,7 +19,6 @@ DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_wrprotects);
 DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_sets);
 DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_keeps);
 struct xen_pv_mmu_switch xen_pv_mmu_loads = { .on = STATIC_KEY_FALSE_INIT };
-struct xen_pv_mmu_switch xen_pv_mmu_reuses = { .on = STATIC_KEY_FALSE_INIT };
 
 static struct {
 	const char *name;
@@ -31,7 +30,6 @@ static struct {
 	{ "sets", &xen_pv_mmu_sets },
 	{ "keeps", &xen_pv_mmu_keeps },
 	{ "loads", &xen_pv_mmu_loads.on },
-	{ "reuses", &xen_pv_mmu_reuses.on },
 };
 
 static int __init switch_off(char *names)

@@ -11,6 +11,5 @@ struct xen_pv_mmu_switch {
 };
 
 extern struct xen_pv_mmu_switch xen_pv_mmu_loads;
-extern struct xen_pv_mmu_switch xen_pv_mmu_reuses;
 
 #endif /* XEN_PV_MMU_SWITCHES_H */

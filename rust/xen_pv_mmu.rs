@@ -14,13 +14,13 @@
 //! Each module uses only modules of the floors below it:
 //!
 //! ```text
-//!   ops                                                          the edge: what C calls
-//!   boot  contiguous  remap  grant  nonram                       features
-//!   set  runs  pin  user_root  alloc  tlb  cr3  fixmap  protect  page-table operations
-//!   walk  p2m  convert                                           structures
-//!   multicall                                                    batching
-//!   platform                                                     door to hardware, kernel, Xen
-//!   addr  frame  level  entry                                    types, without side effects
+//!   ops                                                  the edge: what C calls
+//!   boot  contiguous  remap  grant  nonram               features
+//!   set  runs  pin  alloc  tlb  cr3  fixmap  protect     page-table operations
+//!   walk  p2m  convert                                   structures
+//!   multicall                                            batching
+//!   platform                                             the door to hardware, kernel and Xen
+//!   addr  frame  level  entry                            types, without side effects
 //! ```
 //!
 //! Three edges go up: the p2m list is mapped by page tables, so that building and growing it uses
@@ -39,7 +39,7 @@
 //! 2. `pgd_lock`
 //! 3. `mm->page_table_lock`
 //! 4. locks of single tables of level 1, nested below 3
-//! 5. the lock of the p2m list, of contiguous regions, or of spare user roots
+//! 5. the lock of the p2m list, or that of contiguous regions
 //!
 //! The queue of hypercalls has no lock: it belongs to its CPU and is used with interrupts off.
 //!
@@ -75,7 +75,6 @@ mod remap;
 mod runs;
 mod set;
 mod tlb;
-mod user_root;
 mod walk;
 
 const __LOG_PREFIX: &[u8] = b"xen_pv_mmu\0";

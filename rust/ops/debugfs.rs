@@ -9,13 +9,10 @@ use crate::p2m::ranges::{
     self,
     Kind, //
 };
+use crate::pin;
 use crate::platform::{
     stats,
     Mm, //
-};
-use crate::{
-    pin,
-    user_root, //
 };
 use kernel::bindings;
 use kernel::prelude::*;
@@ -116,11 +113,7 @@ unsafe extern "C" fn xen_pv_mmu_count_tables(
     // SAFETY: By the contract of this function.
     let (mm, tables) = unsafe { (Mm::from_raw(mm), &mut *tables) };
 
-    if mm == Mm::kernel() {
-        user_root::for_each_spare(|_| tables.user_roots += 1);
-    } else {
-        tables.user_roots = mm.root().user_root().is_some().into();
-    }
+    tables.user_roots = mm.root().user_root().is_some().into();
     pin::for_each_table(mm, |level, is_pinned| {
         if !is_pinned {
             tables.not_pinned += 1;

@@ -37,8 +37,7 @@ use crate::{
     multicall,
     pin,
     set,
-    tlb,
-    user_root, //
+    tlb, //
 };
 use kernel::bindings;
 use kernel::prelude::*;
@@ -168,16 +167,16 @@ hooks! {
 
     /// Gives a new address space its user root (`pgd_alloc`).
     fn xen_pgd_alloc(mm: *mut bindings::mm_struct) -> i32 {
-        match user_root::create(mm!(mm), &mut may_sleep!()) {
+        match alloc::create_user_root(mm!(mm), &mut may_sleep!()) {
             Ok(()) => 0,
-            Err(user_root::NoMemory) => ENOMEM.to_errno(),
+            Err(alloc::NoMemory) => ENOMEM.to_errno(),
         }
     }
 
-    /// Takes the user root of an address space away (`pgd_free`).
+    /// Frees the user root of an address space (`pgd_free`).
     fn xen_pgd_free(_mm: *mut bindings::mm_struct, pgd: *mut bindings::pgd_t) {
         // SAFETY: The root of an address space, about to be freed.
-        user_root::free(unsafe { Root::from_table(Table::from_raw(pgd)) }, caller!());
+        alloc::free_user_root(unsafe { Root::from_table(Table::from_raw(pgd)) });
     }
 
     /// Pins the tree of an address space (`enter_mmap`).

@@ -13,8 +13,7 @@ use crate::{
     contiguous,
     p2m,
     pin,
-    platform,
-    user_root, //
+    platform, //
 };
 use kernel::bindings;
 use kernel::bindings::paravirt_callee_save;
@@ -159,7 +158,6 @@ unsafe extern "C" fn xen_pagetable_init() {
     announce();
     p2m::grow::init();
     contiguous::init();
-    user_root::init();
     // Most tables that are written to from here on are known to Xen.
     set_slots! {
         set_pte: Some(xen_set_pte),

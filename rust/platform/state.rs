@@ -35,6 +35,12 @@ impl PrivateSlot {
         Self(slot)
     }
 
+    /// Takes `slot` for one that Xen does not know either: it learns of both tables together.
+    #[inline(always)]
+    pub(crate) fn beside(self, slot: Slot) -> Self {
+        Self(slot)
+    }
+
     /// Stores the entry with a plain write.
     #[inline(always)]
     pub(crate) fn store(self, entry: MachineEntry) {

@@ -11,10 +11,3 @@ pub(crate) fn loads_past_queue() -> bool {
     // SAFETY: The key is a static key that C defines.
     unsafe { static_branch_unlikely!(bindings::xen_pv_mmu_loads, bindings::xen_pv_mmu_switch, on) }
 }
-
-/// Whether user roots wait for the next process.
-#[inline(always)]
-pub(crate) fn reuses_user_roots() -> bool {
-    // SAFETY: As above.
-    unsafe { static_branch_unlikely!(bindings::xen_pv_mmu_reuses, bindings::xen_pv_mmu_switch, on) }
-}

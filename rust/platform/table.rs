@@ -151,12 +151,20 @@ impl Root {
 
     /// Hands `user_root` over as the root table for user mode.
     ///
+    /// Returns it if there are no `struct page`s yet.
+    ///
     /// Context: the tree is being made.
-    pub(crate) fn set_user_root(self, now: RunTime, user_root: OwnedPage) {
-        let word = TablePage::at(now, self.0).pgd_word();
+    pub(crate) fn set_user_root(self, user_root: OwnedPage) -> Result<(), OwnedPage> {
+        let Some(page) = self.page() else {
+            return Err(user_root);
+        };
         // INVARIANT: The page is ours no more.
         // SAFETY: The page exists; the word is free for us in the descriptor of a root.
-        unsafe { word.write_volatile(user_root.leak().vaddr().raw()) };
+        unsafe {
+            page.pgd_word()
+                .write_volatile(user_root.leak().vaddr().raw())
+        };
+        Ok(())
     }
 
     /// Takes the root table for user mode back, which has to happen before the page of this one is

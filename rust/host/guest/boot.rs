@@ -49,8 +49,7 @@ use crate::{
     contiguous,
     fixmap,
     p2m,
-    pin,
-    user_root, //
+    pin, //
 };
 use xen_model::{
     Assists,
@@ -84,7 +83,6 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
 
     p2m::grow::init();
     contiguous::init();
-    user_root::init();
     edge::install_run_time();
     boot::finish(&mut MaySleep::here());
     map_fixed();

@@ -136,19 +136,11 @@ pub(crate) enum Switch {
     Sets = 4,
     /// Roots are loaded at once.
     Loads = 8,
-    /// User roots wait for the next process.
-    Reuses = 16,
 }
 
 impl Switch {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Takes,
-        Self::WriteProtects,
-        Self::Sets,
-        Self::Loads,
-        Self::Reuses,
-    ];
+    pub(crate) const ALL: [Self; 4] = [Self::Takes, Self::WriteProtects, Self::Sets, Self::Loads];
 
     /// Leaves it out.
     pub(crate) fn off(self) {

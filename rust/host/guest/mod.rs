@@ -47,8 +47,6 @@ mod suspend;
 mod tests;
 #[cfg(test)]
 mod trace;
-#[cfg(test)]
-mod user_roots;
 
 pub(crate) use boot::boot_with;
 pub(crate) use pages::SharedPages;
@@ -58,28 +56,21 @@ pub(crate) use process::{
     PAGE, //
 };
 
+use crate::multicall;
 use crate::platform::{
     self,
     set_current,
-    Caller,
     Host,
     Mm,
     PreemptOff, //
-};
-use crate::{
-    alloc,
-    multicall,
-    user_root, //
 };
 use kernel::log;
 use std::rc::Rc;
 use xen_model::{
     Config,
     DomainConfig,
-    Level,
     Machine,
     PageType,
-    ENTRIES,
     INVALID_M2P, //
 };
 
@@ -258,10 +249,8 @@ impl Guest {
         mm.note_loaded(mm != Mm::kernel());
     }
 
-    /// Returns what is in use, after user roots without a process were freed.
+    /// Returns what is in use.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        #[cfg(test)]
-        user_root::free_spares(Caller::here());
         let machine = self.host.machine.borrow();
         let frames = machine.frames_of(self.host.domain).map(|mfn| {
             let frame = machine.frame(mfn);
@@ -292,33 +281,10 @@ impl Guest {
         }
         self.switch_to(running);
         self.host.machine.borrow().assert_sound();
-        #[cfg(test)]
-        self.assert_spares_are_idle();
         let refusals = self.host.refusals.borrow();
         assert!(refusals.is_empty(), "Xen refused: {refusals:x?}");
         let complaints = self.complaints();
         assert!(complaints.is_empty(), "logged: {complaints:?}");
-    }
-
-    /// Panics unless user roots without a process are pinned, empty and not loaded.
-    #[cfg(test)]
-    #[track_caller]
-    fn assert_spares_are_idle(&self) {
-        let mut spares = Vec::new();
-        user_root::for_each_spare(|page| spares.push(alloc::mfn_of_table(page.pfn())));
-        let machine = self.host.machine.borrow();
-        for spare in spares {
-            let mfn = xen_model::Mfn(spare.raw() as u64);
-            let frame = machine.frame(mfn);
-            let state = (frame.page_type(), frame.type_count(), frame.is_pinned());
-            assert_eq!(
-                state,
-                (PageType::Table(Level::L4), 1, true),
-                "spare {mfn:x?}"
-            );
-            let left = (0..ENTRIES / 2).find(|index| machine.frame_word(mfn, *index) != 0);
-            assert_eq!(left, None, "spare {mfn:x?} has an entry");
-        }
     }
 
     /// Takes the warnings and errors that were logged since the last call.

@@ -40,9 +40,9 @@ use crate::platform::{
     Table, //
 };
 use crate::{
+    alloc,
     pin,
-    tlb,
-    user_root, //
+    tlb, //
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -143,7 +143,7 @@ impl Process {
             areas: BTreeMap::new(),
             pages,
         };
-        if user_root::create(mm, &mut MaySleep::here()).is_err() {
+        if alloc::create_user_root(mm, &mut MaySleep::here()).is_err() {
             process.free_root();
             return None;
         }
@@ -271,7 +271,7 @@ impl Process {
     }
 
     fn free_root(&self) {
-        user_root::free(self.mm.root(), Caller::here());
+        alloc::free_user_root(self.mm.root());
         let root = self.mm.destroy();
         free_page(root.pfn());
     }

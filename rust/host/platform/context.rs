@@ -98,11 +98,6 @@ pub(crate) fn loads_past_queue() -> bool {
     edge::Switch::Loads.is_on()
 }
 
-/// Whether user roots wait for the next process.
-pub(crate) fn reuses_user_roots() -> bool {
-    edge::Switch::Reuses.is_on()
-}
-
 impl Site {
     /// Returns the caller: the address of a [`Location`].
     #[track_caller]

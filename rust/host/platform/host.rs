@@ -245,11 +245,10 @@ impl Host {
 }
 
 /// The order in which locks are taken.
-const RANKS: [&str; 6] = [
+const RANKS: [&str; 5] = [
     "init_mm.page_table_lock",
     "pgd_lock",
     "page_table_lock",
     "xen_p2m_list",
     "xen_contiguous_frames",
-    "xen_user_roots",
 ];

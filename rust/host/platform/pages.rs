@@ -19,7 +19,6 @@ use crate::guest::{
     generic, //
 };
 use crate::platform::{
-    current,
     direct,
     direct_of,
     host,
@@ -188,8 +187,7 @@ impl OwnedPage {
 
 impl Drop for OwnedPage {
     fn drop(&mut self) {
-        // Spare user roots are left over when the machine goes.
-        if !std::thread::panicking() && current().is_some() {
+        if !std::thread::panicking() {
             free_page(self.0);
         }
     }

@@ -133,10 +133,14 @@ impl Root {
     }
 
     /// Hands `user_root` over as the root table for user mode.
-    pub(crate) fn set_user_root(self, now: RunTime, user_root: OwnedPage) {
-        let (page, user_root) = (TablePage::at(now, self.0), user_root.leak());
+    pub(crate) fn set_user_root(self, user_root: OwnedPage) -> Result<(), OwnedPage> {
+        let Some(page) = self.page() else {
+            return Err(user_root);
+        };
+        let user_root = user_root.leak();
         let before = page.with_state(|state| state.user_root.replace(user_root));
         assert_eq!(before, None, "a root has two user roots");
+        Ok(())
     }
 
     /// Takes the root table for user mode back.

@@ -31,7 +31,7 @@ fn grow(sleep: &mut MaySleep) {
 
 fn give_user_root(mm: Mm, sleep: &mut MaySleep) {
     let batch = Batch::open(Issue::Now, sleep.caller());
-    let _ = user_root::create(mm, sleep);
+    let _ = alloc::create_user_root(mm, sleep);
 }
 
 fn wait_for_others(mm: Mm, sleep: &mut MaySleep) {

@@ -17,7 +17,7 @@ fn work(mm: Mm, sleep: &mut MaySleep) {
         tlb::flush_local(sleep.caller());
     }
     cond_resched(sleep);
-    let _ = user_root::create(mm, sleep);
+    let _ = alloc::create_user_root(mm, sleep);
 }
 
 fn edge(mm: Mm) {

@@ -15,8 +15,8 @@ fn leak(mut page: OwnedPage) {
     page.set_entry(Index::FIRST, MachineEntry::EMPTY);
 }
 
-fn hand_over(now: RunTime, root: Root, mut page: OwnedPage) {
-    root.set_user_root(now, page);
+fn hand_over(root: Root, mut page: OwnedPage) {
+    let _ = root.set_user_root(page);
     page.fill(|_| 0);
 }
 

@@ -121,7 +121,7 @@ fn tables_that_xen_does_not_know_are_filled_without_it() {
 }
 
 #[test]
-fn the_user_root_of_a_new_root_is_empty() {
+fn a_new_root_and_its_user_root_get_the_same_entries() {
     let guest = guest();
     let process = Process::new(guest.pages.clone()).unwrap();
     let root = process.mm().root();
@@ -136,7 +136,7 @@ fn the_user_root_of_a_new_root_is_empty() {
         for index in [first, last] {
             set(index, entry);
             assert_eq!(root.table().entry(index).read(), entry);
-            assert_eq!(user_root.entry(index).read(), MachineEntry::EMPTY);
+            assert_eq!(user_root.entry(index).read(), entry);
             set(index, MachineEntry::EMPTY);
         }
         // The kernel's part has no place in the user root.
@@ -325,11 +325,10 @@ fn all_tables_are_shown() {
     process.exit();
 
     let process = Process::new(guest.pages.clone()).unwrap();
-    assert_eq!(tables_of(process.mm()), ([0, 0, 0, 2], 1));
+    assert_eq!(tables_of(process.mm()), ([0, 0, 0, 2], 0));
     process.exit();
-    // That of the process waits for the next.
     let (levels, nr_pinned) = tables_of(Mm::kernel());
-    assert_eq!(levels[3], 2);
+    assert_eq!(levels[3], 1);
     assert!(levels[0] > levels[1] && levels[1] > levels[2]);
     assert_eq!(nr_pinned, levels.iter().sum());
 }
@@ -352,12 +351,12 @@ fn trees_that_are_not_in_use_are_pinned_for_a_suspend_only() {
         changed
             .filter(|(now, old)| now.is_pinned != old.is_pinned)
             .count(),
-        2
+        3
     );
     guest.assert_sound();
 
     pin::unpin_all(Caller::here());
-    assert_eq!(tables_of(fresh.mm()), ([1, 1, 1, 2], 1));
+    assert_eq!(tables_of(fresh.mm()), ([1, 1, 1, 2], 0));
     guest.snapshot().assert_same(&before);
     // Once is enough.
     assert_eq!(traps(&guest, || pin::unpin_all(Caller::here())), 0);
@@ -395,13 +394,12 @@ fn a_group_of_tables_takes_one_trap() {
         let at = Vaddr::new(number * (2 << 20));
         assert!(generic::level1_entry(process.mm(), at).is_some());
     }
-    // 53 tables are two groups of 24 and a part of one; the root is pinned behind them, together
-    // with the entries of the user root.
+    // 54 tables are two groups of 24 and a part of one; the roots are pinned behind them.
     assert_eq!(traps(&guest, || process.enter()), 4);
-    // The roots, once more because Xen puts off to forget an entry, the groups, and a flush.
+    // The roots, the groups, and a flush.
     assert_eq!(
         traps(&guest, || pin::exit(process.mm(), &mut MaySleep::here())),
-        6
+        5
     );
     process.exit();
     guest.assert_sound();

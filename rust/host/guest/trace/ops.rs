@@ -183,7 +183,7 @@ impl Setup {
 
 /// Returns setups with one to three CPUs, of any kind of domain or only of those that are saved.
 pub(crate) fn setups(is_dom0: impl Strategy<Value = bool>) -> impl Strategy<Value = Setup> {
-    let switched_off = prop_oneof![3 => Just(0usize), 1 => 1..32usize];
+    let switched_off = prop_oneof![3 => Just(0usize), 1 => 1..16usize];
     (is_dom0, 1..4u32, any::<u64>(), any::<bool>(), switched_off).prop_map(
         |(is_dom0, cpus, seed, is_noisy, switched_off)| Setup {
             is_dom0,
