@@ -100,3 +100,61 @@ impl Works {
         work
     }
 }
+
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_deferred)]
+mod tests {
+    use super::*;
+
+    fn taken(works: &mut Works) -> Option<usize> {
+        match works.take_due()? {
+            Deferred::RootLoaded(root) => Some(root),
+            _ => None,
+        }
+    }
+
+    fn push(works: &mut Works, root: usize) {
+        assert!(works.push(Deferred::RootLoaded(root)).is_ok());
+    }
+
+    #[test]
+    fn work_is_taken_in_order_once_it_is_due() {
+        let mut works = Works::EMPTY;
+        push(&mut works, 1);
+        push(&mut works, 2);
+        assert_eq!(taken(&mut works), None);
+        works.all_are_due();
+        assert_eq!(taken(&mut works), Some(1));
+        assert_eq!(works.waiting(), 1);
+        assert_eq!(taken(&mut works), Some(2));
+        assert_eq!(taken(&mut works), None);
+        assert!(works.are_none());
+    }
+
+    #[test]
+    fn work_that_comes_from_work_waits_for_its_own_flush() {
+        let mut works = Works::EMPTY;
+        push(&mut works, 1);
+        works.all_are_due();
+        assert_eq!(taken(&mut works), Some(1));
+        push(&mut works, 2);
+        assert_eq!(taken(&mut works), None);
+        assert_eq!(works.waiting(), 1);
+        assert!(!works.are_none());
+        works.all_are_due();
+        assert_eq!(taken(&mut works), Some(2));
+        assert_eq!(taken(&mut works), None);
+        assert!(works.are_none());
+    }
+
+    #[test]
+    fn what_does_not_fit_comes_back() {
+        let mut works = Works::EMPTY;
+        for root in 0..MAX_DEFERRED {
+            push(&mut works, root);
+        }
+        let back = works.push(Deferred::RootLoaded(MAX_DEFERRED));
+        assert!(matches!(back, Err(Deferred::RootLoaded(MAX_DEFERRED))));
+        assert_eq!(works.waiting() as usize, MAX_DEFERRED);
+    }
+}

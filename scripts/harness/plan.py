@@ -134,6 +134,8 @@ def steps() -> list[Step]:
         *_boots("rust"),
         Step("build debug", "the same with every check of the kernel's on", _build("debug"), needs="integration"),
         *_boots("debug"),
+        Step("build distro", "the same with what distributions have on", _build("distro"), needs="integration"),
+        *_boots("distro"),
     ]
 
 

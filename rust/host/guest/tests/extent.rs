@@ -12,6 +12,10 @@ use crate::guest::{
     GuestConfig, //
 };
 use crate::p2m;
+use crate::p2m::ranges::{
+    self,
+    Kind, //
+};
 use crate::platform::{
     add_extra_memory,
     set_vmalloc_bytes, //
@@ -46,6 +50,21 @@ fn memory_that_may_be_added_has_no_frames() {
     // By now the list has words for all of it.
     check();
     guest.assert_sound();
+}
+
+#[test]
+fn ranges_that_begin_within_shared_memory_end_where_the_kind_changes() {
+    let guest = Guest::build(GuestConfig::dom0(1024));
+    // All that the list says of frames 1536 to 2560 is in shared pages; behind them is another.
+    boot::boot_with(guest.host(), || add_extra_memory(Pfn::new(2560), 100));
+    for pfn in [1024, 1535, 1536, 1700, 2047, 2048, 2559, 2560, 2600] {
+        let (kind, end) = match pfn {
+            ..2560 => (Kind::Identity, 2560),
+            _ => (Kind::Missing, 2660),
+        };
+        let range = ranges::find(Pfn::new(pfn)).expect("the list does not reach so far");
+        assert_eq!((range.kind, range.end.raw()), (kind, end), "frame {pfn}");
+    }
 }
 
 #[test]
