@@ -38,11 +38,11 @@ impl Refusals {
             let record = queue.records[index];
             let refusal = match record.op {
                 number::MMU_UPDATE => first(record.value, |at| {
-                    let update = queue.read_arg::<MmuUpdate>(record.target, at)?;
+                    let update = queue.args.read::<MmuUpdate>(record.target, at)?;
                     fault(Fault::of_update(&update)).err()
                 }),
                 number::MMUEXT_OP => first(record.value, |at| {
-                    let op = queue.read_arg::<ExtOp>(record.target, at)?;
+                    let op = queue.args.read::<ExtOp>(record.target, at)?;
                     fault(Fault::of_ext(&op)).err()
                 }),
                 number::UPDATE_VA_MAPPING => fault(Fault::VaMapping).err().map(|error| (0, error)),

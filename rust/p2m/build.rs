@@ -98,10 +98,13 @@ impl Shared {
 
     /// Returns which shared page the entry of level 1 maps, if it is one.
     pub(crate) fn of_leaf(slot: Slot) -> Option<Self> {
-        let pfn = convert::to_pseudo(slot.read()).pfn();
-        Self::ALL
-            .into_iter()
-            .find(|shared| shared.page().is_some_and(|page| page.pfn() == pfn))
+        // By machine frames: what this one is to the domain would be looked up in the list, which
+        // may ask for this in turn.
+        let mfn = slot.read().mfn();
+        Self::ALL.into_iter().find(|shared| {
+            let word = shared.page().and_then(|page| p2m_load(page.pfn()));
+            word.and_then(P2mWord::mfn) == Some(mfn)
+        })
     }
 
     /// Returns which shared table `table` is, if it is one.

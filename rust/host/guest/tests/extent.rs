@@ -2,6 +2,7 @@
 
 //! How far the p2m list reaches: over memory that may be added, if there is room for it.
 
+use crate::convert::to_pseudo;
 use crate::frame::{
     P2mWord,
     Pfn, //
@@ -18,6 +19,8 @@ use crate::p2m::ranges::{
 };
 use crate::platform::{
     add_extra_memory,
+    lookup,
+    p2m_word_address,
     set_vmalloc_bytes, //
 };
 use std::panic::{
@@ -64,6 +67,24 @@ fn ranges_that_begin_within_shared_memory_end_where_the_kind_changes() {
         };
         let range = ranges::find(Pfn::new(pfn)).expect("the list does not reach so far");
         assert_eq!((range.kind, range.end.raw()), (kind, end), "frame {pfn}");
+    }
+}
+
+/// What a frame is to the domain is looked up in the list, and that asks for its pages.
+#[test]
+fn a_list_that_knows_nothing_of_its_own_pages_can_be_read() {
+    let guest = Guest::build(GuestConfig::dom0(1024));
+    boot::boot(guest.host());
+    let pages = [0, 512].map(|pfn| {
+        let (slot, _) = lookup(p2m_word_address(Pfn::new(pfn))).expect("no page of the list");
+        to_pseudo(slot.read()).pfn()
+    });
+    for page in pages {
+        assert!(page.raw() < 1024);
+        assert!(p2m::try_set(page, P2mWord::MISSING));
+    }
+    for page in pages {
+        assert!(p2m::word(page).is_missing());
     }
 }
 
