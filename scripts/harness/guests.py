@@ -18,7 +18,12 @@ def initrd(machine: Machine, plain: Path) -> Path:
     result = places.build() / f"initramfs-guests-{machine.guests}.cpio.gz"
     folder = places.repo() / "scripts/guest"
     for command in ([folder / "mkguests", overlay, image, plain], [folder / "mkinitrd", result, overlay]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Stop(f"{command[0].name} failed:\n{(done.stdout + done.stderr).strip()}", "mend that")
+        run(*command)
     return result
+
+
+def run(script: Path, *arguments: Path | str) -> None:
+    """Runs one of the scripts that make what a machine boots."""
+    done = subprocess.run([script, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Stop(f"{script.name} failed:\n{(done.stdout + done.stderr).strip()}", "mend that")

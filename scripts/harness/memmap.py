@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """A Xen that is told another memory map than the machine's."""
 
-import subprocess
 from pathlib import Path
 
-from . import places
+from . import guests, places
 from .machines import Machine
-from .say import Stop
 
 
 def image(machine: Machine) -> Path:
@@ -24,8 +22,4 @@ def parameters(machine: Machine) -> str:
 def make(machine: Machine) -> None:
     if not machine.memory_map:
         return
-    script = places.repo() / "scripts/guest/mkxen"
-    command = [script, image(machine), places.xen(), *machine.memory_map]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Stop(f"mkxen failed:\n{(done.stdout + done.stderr).strip()}", "mend that")
+    guests.run(places.repo() / "scripts/guest/mkxen", image(machine), places.xen(), *machine.memory_map)
