@@ -66,5 +66,5 @@ pub(crate) fn finish(sleep: &mut MaySleep) {
     cleanup::clean_up(sleep.caller());
     p2m::tree::build(sleep);
     remap_released_memory();
-    p2m::tree::publish();
+    p2m::tree::publish(sleep.caller());
 }

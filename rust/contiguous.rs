@@ -65,14 +65,18 @@ pub(crate) fn init() {
 ///
 /// Small regions use the array that is there. For others one is allocated before the lock is
 /// taken, in a way that does not sleep: callers may be in any context.
-fn with_frames<R>(order: u32, section: impl FnOnce(&mut [usize]) -> R) -> Result<R, NotExchanged> {
+fn with_frames<R>(
+    order: u32,
+    caller: Caller<'_>,
+    section: impl FnOnce(&mut [usize]) -> R,
+) -> Result<R, NotExchanged> {
     let count = 1usize << order;
 
     if order <= SMALL_ORDER {
-        return SMALL_FRAMES.with(|frames| Ok(section(&mut frames[..count])));
+        return SMALL_FRAMES.with(caller, |frames| Ok(section(&mut frames[..count])));
     }
     let mut frames = WordArray::new(count).ok_or(NotExchanged)?;
-    SMALL_FRAMES.with(|_| Ok(section(&mut frames.words()[..count])))
+    SMALL_FRAMES.with(caller, |_| Ok(section(&mut frames.words()[..count])))
 }
 
 fn pages(start: Vaddr, count: usize) -> impl Iterator<Item = Vaddr> {
@@ -140,7 +144,7 @@ pub(crate) fn create(
     let count = 1usize << order;
     let region = direct(start);
 
-    with_frames(order, |frames| {
+    with_frames(order, caller, |frames| {
         for (frame, page) in frames.iter_mut().zip(pages(region, count)) {
             *frame = mfn_at(page).ok_or(NotExchanged)?.raw();
         }
@@ -173,7 +177,7 @@ pub(crate) fn destroy(mut region: Region<'_>, caller: Caller<'_>) {
     let count = 1usize << order;
     let region = direct(start);
 
-    let done = with_frames(order, |frames| {
+    let done = with_frames(order, caller, |frames| {
         let Some(first) = mfn_at(region) else {
             return;
         };

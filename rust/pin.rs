@@ -47,7 +47,6 @@ use crate::platform::{
     ExtOp,
     MaySleep,
     Mm,
-    PreemptOff,
     Root,
     RunTime,
     Table,
@@ -270,7 +269,7 @@ fn unpin_tree(mm: Mm, root: Root, caller: Caller<'_>) {
 ///
 /// Context: may not hold `mm`'s page-table lock.
 pub(crate) fn enter(mm: Mm, caller: Caller<'_>) {
-    mm.with_page_table_lock(|| pin_tree(mm, mm.root(), caller));
+    mm.with_page_table_lock(caller, || pin_tree(mm, mm.root(), caller));
 }
 
 /// Unpins the tree of an address space that ends (`exit_mmap`).
@@ -280,13 +279,9 @@ pub(crate) fn enter(mm: Mm, caller: Caller<'_>) {
 ///
 /// Context: interrupts are on, no batch is open; may not hold `mm`'s page-table lock.
 pub(crate) fn exit(mm: Mm, sleep: &mut MaySleep) {
-    {
-        let _preempt = PreemptOff::new();
-        drop_from_this_cpu(mm);
-        run_where_loaded(mm, drop_from_this_cpu, sleep);
-    }
+    run_where_loaded(mm, drop_from_this_cpu, sleep);
     let caller = sleep.caller();
-    mm.with_page_table_lock(|| {
+    mm.with_page_table_lock(caller, || {
         // Not so if exec failed before the tree was used.
         if is_table_pinned(mm.root().table()) {
             unpin_tree(mm, mm.root(), caller);
@@ -309,7 +304,7 @@ fn drop_from_this_cpu(mm: Mm) {
 ///
 /// Context: alone on the machine, on the way into a suspend.
 pub(crate) fn pin_all(caller: Caller<'_>) {
-    for_each_root(|root| {
+    for_each_root(caller, |root| {
         if let Some(page) = root.page().filter(|page| !page.is_pinned()) {
             pin_tree(Mm::kernel(), root, caller);
             page.set_save_pinned(true);
@@ -321,7 +316,7 @@ pub(crate) fn pin_all(caller: Caller<'_>) {
 ///
 /// Context: alone on the machine, on the way out of a suspend.
 pub(crate) fn unpin_all(caller: Caller<'_>) {
-    for_each_root(|root| {
+    for_each_root(caller, |root| {
         if let Some(page) = root.page().filter(|page| page.is_save_pinned()) {
             unpin_tree(Mm::kernel(), root, caller);
             page.set_save_pinned(false);

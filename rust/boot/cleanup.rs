@@ -60,7 +60,7 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: Caller<'_>) {
         address = address.add(span);
     }
     // Should one of these have been in use, let it show here.
-    let _preempt = PreemptOff::new();
+    let _preempt = PreemptOff::new(caller);
     multicall::flush();
 }
 

@@ -230,7 +230,7 @@ mod batches {
         assert_eq!(CALLS.load(Relaxed), total);
         assert_eq!(IN_ORDER.load(Relaxed), total);
         {
-            let _preempt = PreemptOff::new();
+            let _preempt = PreemptOff::new(Caller::in_test());
             multicall::flush();
         }
         assert_eq!(CALLS.load(Relaxed), total);

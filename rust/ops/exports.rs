@@ -25,10 +25,8 @@ use crate::platform::{
     Early,
     FrameList,
     GrantPages,
-    MaySleep,
     Mm,
     Region,
-    Site,
     Slot,
     Table,
     Vma, //
@@ -161,15 +159,14 @@ exports! {
 
 // The toolstack's view and suspend.
 exports! {
-    /// Builds the tree of frame lists or fills in the machine frames of this host.
+    /// Fills in the machine frames of this host in the tree of frame lists.
     fn xen_build_mfn_list_list() {
-        // SAFETY: Nothing is allocated but on the first call, at start of day.
-        p2m::tree::build(&mut unsafe { MaySleep::new(Site::here()) });
+        p2m::tree::refresh(caller!());
     }
 
     /// Publishes the p2m list and the tree to the toolstack.
     fn xen_setup_mfn_list_list() {
-        p2m::tree::publish();
+        p2m::tree::publish(caller!());
     }
 
     /// Pins all page tables.

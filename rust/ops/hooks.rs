@@ -230,7 +230,7 @@ hooks! {
 
     /// Makes all waiting updates take effect (`lazy_mode_flush`).
     fn xen_flush_lazy_mmu() {
-        let _preempt = PreemptOff::new();
+        let _preempt = PreemptOff::new(caller!());
         if !multicall::is_queue_empty() {
             multicall::flush();
         }

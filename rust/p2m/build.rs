@@ -208,7 +208,7 @@ fn area_bytes() -> usize {
 /// Context: start of day, with page tables for all memory and the memblock allocator.
 #[init_text]
 pub(crate) fn move_to_vmalloc(sleep: &mut MaySleep) {
-    grow::set_last_frame(xen_max_p2m_pfn.get());
+    grow::set_last_frame(xen_max_p2m_pfn.get(), sleep.caller());
 
     let area = P2mArea::register(area_bytes());
     announce_p2m_area(&area);

@@ -81,14 +81,15 @@ pub(crate) fn init() {
     LIST.init();
 }
 
-/// Runs `section` with the lock of the list held and interrupts off.
-pub(crate) fn with_list<R>(section: impl FnOnce(&mut List) -> R) -> R {
-    LIST.with(section)
+/// Runs `section` with the lock of the list held and interrupts off; `caller` does not sleep until
+/// it ends.
+pub(crate) fn with_list<R>(caller: Caller<'_>, section: impl FnOnce(&mut List) -> R) -> R {
+    LIST.with(caller, section)
 }
 
 /// Sets the number of frames that the list has pages of its own for.
-pub(crate) fn set_last_frame(frames: usize) {
-    with_list(|list| list.last_frame = frames);
+pub(crate) fn set_last_frame(frames: usize, caller: Caller<'_>) {
+    with_list(caller, |list| list.last_frame = frames);
 }
 
 /// A change of how the list is mapped, or of how long it is: the generation is odd while this
@@ -172,7 +173,7 @@ fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     let caller = sleep.caller();
     // Xen has to know the table before it is hooked up.
     alloc::table_now(Mm::kernel(), table.pfn(), Level::L1, caller);
-    let taken = with_list(|list| {
+    let taken = with_list(caller, |list| {
         let current = leaf_slot(pfn).map(Slot::table);
         current == Some(shared) && Update::begin(list).set(above, entry, page, caller)
     });
@@ -191,7 +192,7 @@ fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
 
 /// Makes sure that the tree has a middle page for `pfn`, as far as it reaches.
 fn own_middle(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
-    let lacks_middle = with_list(|list| {
+    let lacks_middle = with_list(sleep.caller(), |list| {
         list.tree
             .as_ref()
             .is_some_and(|tree| tree.lacks_middle(pfn))
@@ -200,7 +201,7 @@ fn own_middle(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
         return Ok(());
     }
     let mut page = Some(tree::new_middle(sleep).ok_or(CannotGrow)?);
-    with_list(|list| {
+    with_list(sleep.caller(), |list| {
         if let Some(tree) = &mut list.tree {
             tree.install_middle(pfn, &mut page);
         }
@@ -223,13 +224,14 @@ fn own_leaf(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     let leaf = mfn_of(page.pfn()).ok_or(CannotGrow)?;
     let entry = PseudoEntry::new(page.pfn(), kernel_rw());
 
-    with_list(|list| {
+    let caller = sleep.caller();
+    with_list(caller, |list| {
         if Shared::of_leaf(slot) != Some(shared) {
             return;
         }
         let mut update = Update::begin(list);
         let page_of_list = p2m_word_address(pfn).page_start();
-        if update.set(slot, entry, page_of_list, sleep.caller()) {
+        if update.set(slot, entry, page_of_list, caller) {
             update.add_leaf(pfn, leaf);
             page.leak();
         }

@@ -30,6 +30,7 @@ mod live_list {
         is_pv_domain,
         xen_max_p2m_pfn,
         xen_p2m_size,
+        Caller,
         MaySleep,
         OwnedPage,
         SharedP2m,
@@ -102,7 +103,7 @@ mod live_list {
             return Ok(());
         }
         // The first whole page behind what the list has pages of its own for.
-        let last_frame = grow::with_list(|list| list.last_frame);
+        let last_frame = grow::with_list(Caller::in_test(), |list| list.last_frame);
         let start = Pfn::new(layout::round_to_leaves(last_frame));
         if start.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {
             return Ok(());
@@ -120,7 +121,7 @@ mod live_list {
         assert_eq!(p2m::word(start.add(511)).decode(), before);
         assert_eq!(SharedP2m::generation() % 2, 0);
         assert!(SharedP2m::generation() > generation);
-        assert!(grow::with_list(|list| list.last_frame) > start.raw());
+        assert!(grow::with_list(Caller::in_test(), |list| list.last_frame) > start.raw());
 
         // Growing again changes nothing.
         let generation = SharedP2m::generation();

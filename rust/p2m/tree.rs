@@ -32,6 +32,7 @@ use crate::platform::{
     kernel_root,
     xen_max_p2m_pfn,
     xen_p2m_addr,
+    Caller,
     FramePage,
     MaySleep,
     OwnedPage,
@@ -40,6 +41,7 @@ use crate::platform::{
     Table,
     TableList, //
 };
+use kernel::macros::init_text;
 
 /// The tree.
 ///
@@ -65,18 +67,40 @@ pub(crate) fn new_middle(sleep: &mut MaySleep) -> Option<OwnedPage> {
     Some(page)
 }
 
+/// Returns the table of level 1 that maps the words from `start` on.
+fn table_at(start: Pfn) -> Table {
+    match leaf_slot(start) {
+        Some(slot) => slot.table(),
+        None => die(c"the p2m list is not mapped by pages"),
+    }
+}
+
+/// Returns the first frame of each middle page that the tree can have.
+fn starts() -> impl Iterator<Item = Pfn> {
+    let end = xen_max_p2m_pfn.get().min(FRAMES_IN_TREE);
+    (0..end).step_by(FRAMES_PER_MIDDLE).map(Pfn::new)
+}
+
 impl Tree {
+    /// Returns a tree with a middle page for each table of the list's own.
     fn new(sleep: &mut MaySleep) -> Option<Self> {
         let missing = FramePage::new(new_middle(sleep)?);
         let mfn = mfn_of_page(missing.table()).raw();
         let mut top = OwnedPage::new(sleep)?;
         top.fill(|_| mfn);
         // INVARIANT: Every middle page is `missing`.
-        Some(Self {
+        let mut tree = Self {
             top: FramePage::new(top),
             twin: TableList::new(missing, sleep)?,
             missing,
-        })
+        };
+        for start in starts() {
+            if Shared::of_table(table_at(start)).is_none() {
+                tree.install_middle(start, &mut Some(new_middle(sleep)?));
+            }
+        }
+        tree.refresh();
+        Some(tree)
     }
 
     /// Whether there is no middle page for `pfn` yet, although the tree reaches that far.
@@ -113,7 +137,7 @@ impl Tree {
     }
 
     /// Fills in the machine frames of all pages, as they are now.
-    fn refresh(&mut self, sleep: &mut MaySleep) {
+    fn refresh(&mut self) {
         if let Some(leaf) = Shared::Missing.page().map(mfn_of_page) {
             for index in Index::all() {
                 self.missing.set(index, leaf);
@@ -123,68 +147,58 @@ impl Tree {
             let middle = self.twin.get(index).table();
             self.top.set(index, mfn_of_page(middle));
         }
-        let end = xen_max_p2m_pfn.get().min(FRAMES_IN_TREE);
-        for start in (0..end).step_by(FRAMES_PER_MIDDLE) {
-            self.refresh_middle(Pfn::new(start), sleep);
+        for start in starts() {
+            self.refresh_middle(start);
         }
     }
 
-    /// Fills in the middle page for the frames from `start` on.
-    fn refresh_middle(&mut self, start: Pfn, sleep: &mut MaySleep) {
-        let Some(slot) = leaf_slot(start) else {
-            die(c"the p2m list is not mapped by pages");
-        };
+    /// Fills in the middle page for the frames from `start` on, if there is one: so for each table
+    /// of the list's own.
+    fn refresh_middle(&mut self, start: Pfn) {
         if self.lacks_middle(start) {
-            if Shared::of_table(slot.table()).is_some() {
-                return;
-            }
-            // Only on the first call, when memblock gives it out without sleeping: later there is
-            // a middle page before there is a table of the list's own.
-            let mut page = new_middle(sleep);
-            if page.is_none() {
-                die(c"no memory for the p2m tree");
-            }
-            self.install_middle(start, &mut page);
+            return;
         }
+        let table = table_at(start);
         for leaf in Index::all() {
-            let entry = slot.table().entry(leaf).read();
+            let entry = table.entry(leaf).read();
             self.set_leaf(start.add(leaf.raw() * layout::FRAMES_PER_LEAF), entry.mfn());
         }
     }
 }
 
-/// Builds the tree or, after a resume, fills in the machine frames of this host
-/// (`xen_build_mfn_list_list()`).
+/// Builds the tree, unless the toolstack does without.
 ///
-/// Context: start of day, or alone on the machine during a suspend.
+/// Context: start of day.
+#[init_text]
 pub(crate) fn build(sleep: &mut MaySleep) {
     if StartInfo::tools_know_linear_list() {
         return;
     }
-    let fresh = if grow::with_list(|list| list.tree.is_none()) {
-        Tree::new(sleep)
-    } else {
-        None
+    let Some(tree) = Tree::new(sleep) else {
+        die(c"no memory for the p2m tree");
     };
-    grow::with_list(|list| {
-        if list.tree.is_none() {
-            list.tree = fresh;
-        }
-        match &mut list.tree {
-            Some(tree) => tree.refresh(sleep),
-            None => die(c"no memory for the p2m tree"),
+    grow::with_list(sleep.caller(), |list| list.tree = Some(tree));
+}
+
+/// Fills in the machine frames that this host has given the domain (`xen_build_mfn_list_list()`).
+///
+/// Context: alone on the machine, on the way out of a suspend.
+pub(crate) fn refresh(caller: Caller<'_>) {
+    grow::with_list(caller, |list| {
+        if let Some(tree) = &mut list.tree {
+            tree.refresh();
         }
     });
 }
 
 /// Publishes the list and the tree to the toolstack (`xen_setup_mfn_list_list()`).
 ///
-/// Context: as [`build`], with the real `shared_info` mapped.
-pub(crate) fn publish() {
+/// Context: start of day, or as [`refresh`], with the real `shared_info` mapped.
+pub(crate) fn publish(caller: Caller<'_>) {
     if !SharedP2m::is_real() {
         die(c"shared_info is not mapped");
     }
-    grow::with_list(|list| {
+    grow::with_list(caller, |list| {
         SharedP2m::publish(
             list.tree.as_ref().map(|tree| mfn_of_page(tree.top.table())),
             list.last_frame,

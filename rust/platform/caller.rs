@@ -3,8 +3,9 @@
 //! Who asks for an operation, and whether it may sleep.
 //!
 //! Whoever may sleep holds a [`MaySleep`], and whatever sleeps wants it for itself. A batch is
-//! opened in the name of a [`Caller`]. One that comes from a [`MaySleep`] borrows it for as long as
-//! the batch is open: until then there is no way to sleep. Both come from the edge, where C calls.
+//! opened, a lock taken and preemption turned off in the name of a [`Caller`]. One that comes from
+//! a [`MaySleep`] borrows it for as long as that lasts: until then there is no way to sleep. Both
+//! come from the edge, where C calls.
 
 use core::marker::PhantomData;
 

@@ -3,9 +3,11 @@
 //! What the CPU is doing right now: interrupts, preemption, lazy MMU mode.
 
 use crate::platform::{
+    Caller,
     MaySleep,
     Site, //
 };
+use core::marker::PhantomData;
 use kernel::bindings;
 use kernel::types::NotThreadSafe;
 
@@ -44,25 +46,27 @@ impl Drop for IrqsOff {
     }
 }
 
-/// Preemption is off until this is dropped.
+/// Preemption is off until this is dropped, and until then its caller does not sleep.
 #[must_use = "preemption comes back on when this is dropped"]
-pub(crate) struct PreemptOff {
+pub(crate) struct PreemptOff<'context> {
+    _caller: PhantomData<Caller<'context>>,
     _cpu: NotThreadSafe,
 }
 
-impl PreemptOff {
-    /// Turns preemption off.
+impl<'context> PreemptOff<'context> {
+    /// Turns preemption off for `_caller`.
     #[inline(always)]
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(_caller: Caller<'context>) -> Self {
         // SAFETY: Disabling preemption has no precondition; `drop()` is the other half.
         unsafe { bindings::xen_pv_mmu_preempt_disable() };
         Self {
+            _caller: PhantomData,
             _cpu: NotThreadSafe,
         }
     }
 }
 
-impl Drop for PreemptOff {
+impl Drop for PreemptOff<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: `new()` disabled preemption for this task.

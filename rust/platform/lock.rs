@@ -5,7 +5,10 @@
 //! The users run where interrupts may or may not be off already and before the kernel crate's own
 //! interrupt-disabling lock could be used: during start of day.
 
-use crate::platform::die;
+use crate::platform::{
+    die,
+    Caller, //
+};
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::mem::ManuallyDrop;
@@ -73,8 +76,13 @@ impl<T> IrqLock<T> {
         self.state.store(state::READY, Release);
     }
 
-    /// Turns interrupts off, takes the lock, and runs `section` on the data.
-    pub(crate) fn with<R>(&'static self, section: impl FnOnce(&mut T) -> R) -> R {
+    /// Turns interrupts off, takes the lock, and runs `section` on the data for `_caller`, who
+    /// does not sleep until it ends.
+    pub(crate) fn with<R>(
+        &'static self,
+        _caller: Caller<'_>,
+        section: impl FnOnce(&mut T) -> R,
+    ) -> R {
         if self.state.load(Acquire) != state::READY {
             die(c"a lock is used before it is initialised");
         }

@@ -8,7 +8,9 @@ use crate::addr::{
 };
 use crate::platform::{
     phys,
+    Caller,
     MaySleep,
+    PreemptOff,
     Root,
     Slot,
     Table,
@@ -80,10 +82,15 @@ impl Mm {
         unsafe { bindings::xen_pv_mmu_is_loaded_here(self.as_ptr()) }
     }
 
-    /// Runs `section` with the lock of the page tables held.
+    /// Runs `section` for `_caller`, who does not sleep until it ends, with the lock of the page
+    /// tables held.
     ///
     /// Context: may not be called with it held.
-    pub(crate) fn with_page_table_lock<R>(self, section: impl FnOnce() -> R) -> R {
+    pub(crate) fn with_page_table_lock<R>(
+        self,
+        _caller: Caller<'_>,
+        section: impl FnOnce() -> R,
+    ) -> R {
         // SAFETY: By the type invariant the lock exists.
         let lock = unsafe { &raw mut (*self.as_ptr()).__bindgen_anon_1.page_table_lock };
 
@@ -121,8 +128,8 @@ impl TableLock {
 /// Calls `visit` for the root table of every address space.
 ///
 /// Context: takes `init_mm.page_table_lock` and `pgd_lock`, in this order.
-pub(crate) fn for_each_root(mut visit: impl FnMut(Root)) {
-    Mm::kernel().with_page_table_lock(|| {
+pub(crate) fn for_each_root(caller: Caller<'_>, mut visit: impl FnMut(Root)) {
+    Mm::kernel().with_page_table_lock(caller, || {
         // SAFETY: The lock is a static of the kernel.
         unsafe { bindings::spin_lock(&raw mut bindings::pgd_lock) };
 
@@ -163,10 +170,11 @@ struct DropRequest {
     run: DropFn,
 }
 
-/// Runs `run(mm)` on every CPU that Xen still has on the root table of `mm`, and waits for it.
+/// Runs `run(mm)` on this CPU and on every other that Xen still has on the root table of `mm`, and
+/// waits for it.
 ///
-/// Context: preemption is off, interrupts are on; so no batch is open, as [`MaySleep`] shows.
-pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, _: &mut MaySleep) {
+/// Context: interrupts are on; so no batch is open, as [`MaySleep`] shows.
+pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, sleep: &mut MaySleep) {
     /// # Safety
     ///
     /// `request` points to a [`DropRequest`].
@@ -185,6 +193,8 @@ pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, _: &mut MaySleep) {
         (request.run)(request.mm)
     }
 
+    let _preempt = PreemptOff::new(sleep.caller());
+    run(mm);
     let mut request = DropRequest {
         mm,
         root: phys(mm.root().table().vaddr()),

@@ -24,7 +24,10 @@ pub(crate) struct Report {
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 mod kept {
     use super::Report;
-    use crate::platform::IrqLock;
+    use crate::platform::{
+        Caller,
+        IrqLock, //
+    };
 
     /// While this is `Some`, reports are counted and the last is kept.
     static KEPT: IrqLock<Option<(usize, Option<Report>)>> =
@@ -34,14 +37,15 @@ mod kept {
     /// Keeps reports from now on.
     pub(crate) fn start() {
         KEPT.init();
-        KEPT.with(|kept| *kept = Some((0, None)));
+        KEPT.with(Caller::in_test(), |kept| *kept = Some((0, None)));
         ACTIVE.set(1);
     }
 
     /// Prints reports again; returns how many were kept, and the last.
     pub(crate) fn stop() -> (usize, Option<Report>) {
         ACTIVE.set(0);
-        KEPT.with(Option::take).unwrap_or((0, None))
+        KEPT.with(Caller::in_test(), Option::take)
+            .unwrap_or((0, None))
     }
 
     /// Keeps a report if that is asked for.
@@ -49,7 +53,7 @@ mod kept {
         if ACTIVE.get() == 0 {
             return false;
         }
-        KEPT.with(|kept| match kept {
+        KEPT.with(Caller::in_test(), |kept| match kept {
             Some((count, last)) => {
                 *count += 1;
                 *last = Some(report);

@@ -189,7 +189,7 @@ fn map_all_memory(host: &Host) {
         if current.is_none() {
             let table = low_pages.take();
             map_frames(table, start, end);
-            Mm::kernel().with_page_table_lock(|| {
+            Mm::kernel().with_page_table_lock(Caller::here(), || {
                 generic::hook(Mm::kernel(), slot, Level::L2, table);
             });
         } else if let Some(table) = Table::in_frame(current.mfn()) {
@@ -206,7 +206,7 @@ fn level2_slot(address: Vaddr, low_pages: &mut LowPages) -> crate::platform::Slo
         let slot = table.entry(address.index(level));
         if slot.read().is_none() {
             let below = low_pages.take();
-            Mm::kernel().with_page_table_lock(|| {
+            Mm::kernel().with_page_table_lock(Caller::here(), || {
                 generic::hook(Mm::kernel(), slot, level, below);
             });
         }

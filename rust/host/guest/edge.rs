@@ -115,7 +115,7 @@ pub(crate) fn release_table(pfn: Pfn, level: Level) {
 /// `write_cr3`
 #[track_caller]
 pub(crate) fn write_cr3(root: Root) {
-    let _preempt = PreemptOff::new();
+    let _preempt = PreemptOff::new(Caller::here());
     if is_run_time() {
         cr3::write(root, Caller::here());
     } else {
@@ -217,7 +217,7 @@ pub(crate) fn enter_lazy_mmu() {
 /// Leaves a section of lazy MMU mode (`lazy_mmu_mode_disable()`): updates take effect.
 pub(crate) fn leave_lazy_mmu() {
     host().with_state(|state| state.lazy_mmu -= 1);
-    let _preempt = PreemptOff::new();
+    let _preempt = PreemptOff::new(Caller::here());
     if !multicall::is_queue_empty() {
         multicall::flush();
     }

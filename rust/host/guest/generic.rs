@@ -14,6 +14,7 @@ use crate::level::Level;
 use crate::platform::{
     free_page,
     host,
+    Caller,
     MaySleep,
     Mm,
     OwnedPage,
@@ -56,7 +57,7 @@ fn make_down_to(
         };
         if slot.read().is_none() {
             let page = OwnedPage::zeroed(&mut MaySleep::here())?;
-            mm.with_page_table_lock(|| hook(mm, slot, level, page.leak()));
+            mm.with_page_table_lock(Caller::here(), || hook(mm, slot, level, page.leak()));
         }
         let entry = slot.read();
         table = match Table::in_frame(entry.mfn()) {

@@ -248,7 +248,7 @@ impl Process {
         if nr_cpus == 0 {
             return;
         }
-        let _preempt = PreemptOff::new();
+        let _preempt = PreemptOff::new(Caller::here());
         match (nr_cpus == 1 && Mm::loaded() == self.mm, range) {
             (true, tlb::Range::Page(at)) => tlb::flush_page_local(at, Caller::here()),
             (true, tlb::Range::All) => tlb::flush_local(Caller::here()),

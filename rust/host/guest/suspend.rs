@@ -12,8 +12,7 @@ use crate::guest::{
 use crate::platform::{
     host,
     Caller,
-    Host,
-    MaySleep, //
+    Host, //
 };
 use crate::{
     p2m,
@@ -57,8 +56,8 @@ pub(crate) fn suspend(moves: bool) {
     if moves {
         let result = host.machine.borrow_mut().migrate(host.domain);
         assert_eq!(result, Ok(()));
-        p2m::tree::build(&mut MaySleep::here());
-        p2m::tree::publish();
+        p2m::tree::refresh(Caller::here());
+        p2m::tree::publish(Caller::here());
         // I42: what the kernel publishes anew is about its new frames.
         assert_savable();
     }

@@ -282,7 +282,7 @@ fn list_takes_words_of_all_kinds() {
         P2mWord::from_raw(1),
         &mut MaySleep::here()
     ));
-    assert_eq!(grow::with_list(|list| list.last_frame), end);
+    assert_eq!(grow::with_list(Caller::here(), |list| list.last_frame), end);
     check_booted(&guest);
 }
 

@@ -10,6 +10,7 @@ use crate::platform::{
     MaySleep,
     Site, //
 };
+use std::marker::PhantomData;
 use std::panic::Location;
 
 /// Interrupts of the running CPU are off; what they were before comes back when this is dropped.
@@ -48,24 +49,26 @@ impl Drop for IrqsOff {
     }
 }
 
-/// Preemption is off until this is dropped.
+/// Preemption is off until this is dropped, and until then its caller does not sleep.
 #[must_use = "preemption comes back on when this is dropped"]
-pub(crate) struct PreemptOff {
+pub(crate) struct PreemptOff<'context> {
     cpu: u32,
+    _caller: PhantomData<Caller<'context>>,
 }
 
-impl PreemptOff {
-    /// Turns preemption off.
-    pub(crate) fn new() -> Self {
+impl<'context> PreemptOff<'context> {
+    /// Turns preemption off for `_caller`.
+    pub(crate) fn new(_caller: Caller<'context>) -> Self {
         let host = host();
         host.with_state(|state| state.preempt_count += 1);
         Self {
             cpu: host.this_cpu(),
+            _caller: PhantomData,
         }
     }
 }
 
-impl Drop for PreemptOff {
+impl Drop for PreemptOff<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;

@@ -11,6 +11,7 @@ use crate::platform::{
     host,
     phys,
     tables,
+    Caller,
     CpuState,
     IrqsOff,
     MaySleep,
@@ -183,9 +184,14 @@ impl Mm {
         }
     }
 
-    /// Runs `section` with the lock of the page tables held.
-    pub(crate) fn with_page_table_lock<R>(self, section: impl FnOnce() -> R) -> R {
-        let _preempt = PreemptOff::new();
+    /// Runs `section` for `caller`, who does not sleep until it ends, with the lock of the page
+    /// tables held.
+    pub(crate) fn with_page_table_lock<R>(
+        self,
+        caller: Caller<'_>,
+        section: impl FnOnce() -> R,
+    ) -> R {
+        let _preempt = PreemptOff::new(caller);
         host().with_lock(self.lock_name(), section)
     }
 }
@@ -230,8 +236,8 @@ impl TableLock {
 }
 
 /// Calls `visit` for the root table of every address space.
-pub(crate) fn for_each_root(mut visit: impl FnMut(Root)) {
-    Mm::kernel().with_page_table_lock(|| {
+pub(crate) fn for_each_root(caller: Caller<'_>, mut visit: impl FnMut(Root)) {
+    Mm::kernel().with_page_table_lock(caller, || {
         host().with_lock("pgd_lock", || {
             let roots: Vec<_> = host().mms.borrow()[1..]
                 .iter()
@@ -259,13 +265,16 @@ pub(crate) fn leave_if_loaded(mm: Mm) {
 /// A function to be run on CPUs that still have a root table loaded.
 pub(crate) type DropFn = fn(Mm);
 
-/// Runs `run(mm)` on every CPU that Xen still has on the root table of `mm`, and waits for it.
-pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, _: &mut MaySleep) {
+/// Runs `run(mm)` on this CPU and on every other that Xen still has on the root table of `mm`, and
+/// waits for it.
+pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, sleep: &mut MaySleep) {
     let host = host();
     assert!(
         !host.state().irqs_off,
         "waiting for CPUs with interrupts off"
     );
+    let _preempt = PreemptOff::new(sleep.caller());
+    run(mm);
     let root = phys(mm.root().table().vaddr()).raw();
     let nr_cpus = host.cpus.borrow().len() as u32;
 

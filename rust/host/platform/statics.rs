@@ -5,6 +5,7 @@
 use crate::platform::{
     current,
     host,
+    Caller,
     IrqsOff, //
 };
 use std::any::Any;
@@ -207,8 +208,13 @@ impl<T: 'static> IrqLock<T> {
         unsafe { (*self.state.get()).is_ready = true }
     }
 
-    /// Turns interrupts off, takes the lock, and runs `section` on the data.
-    pub(crate) fn with<R>(&'static self, section: impl FnOnce(&mut T) -> R) -> R {
+    /// Turns interrupts off, takes the lock, and runs `section` on the data for `_caller`, who
+    /// does not sleep until it ends.
+    pub(crate) fn with<R>(
+        &'static self,
+        _caller: Caller<'_>,
+        section: impl FnOnce(&mut T) -> R,
+    ) -> R {
         let name = self.name.to_str().unwrap_or_default();
         let _irqs = IrqsOff::new();
         host().with_lock(name, || {

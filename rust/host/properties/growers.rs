@@ -16,8 +16,9 @@ use crate::p2m;
 use crate::p2m::grow;
 use crate::platform::{
     host,
-    Interleaver, //
-    MaySleep,
+    Caller,
+    Interleaver,
+    MaySleep, //
 };
 use crate::properties::list::{
     check_shared,
@@ -125,7 +126,7 @@ fn run(jobs: &'static [Job], expected: &'static [Word]) {
 
     check_shared();
     let last = expected.iter().map(|(pfn, _)| *pfn).max().unwrap_or(0);
-    assert!(grow::with_list(|list| list.last_frame) > last);
+    assert!(grow::with_list(Caller::here(), |list| list.last_frame) > last);
     list.finish();
 }
 

@@ -30,6 +30,7 @@ use crate::platform::{
     store_page,
     update_va_mapping,
     xen_max_p2m_pfn,
+    Caller,
     Host,
     MaySleep,
     OwnedPage,
@@ -115,7 +116,7 @@ impl Place {
         let border = match self.0 {
             Border::Begin => 0,
             Border::EndOfMemory => StartInfo::nr_pages(),
-            Border::EndOfPages => grow::with_list(|list| list.last_frame),
+            Border::EndOfPages => grow::with_list(Caller::here(), |list| list.last_frame),
             Border::EndOfTable => layout::FRAMES_PER_MIDDLE,
             Border::EndOfList => xen_max_p2m_pfn.get(),
         };
@@ -254,7 +255,7 @@ impl List {
             Operation::BalloonIn => self.balloon_in(),
             Operation::Hotplug(place) => self.hotplug(place.pfn()),
             Operation::Refresh => {
-                p2m::tree::build(&mut MaySleep::here());
+                p2m::tree::refresh(Caller::here());
                 Pfn::new(0)
             }
         };
@@ -353,7 +354,7 @@ impl List {
         assert!(!(has_grown && is_beyond));
         if has_grown {
             assert_eq!(shared_leaf(pfn), None);
-            assert!(grow::with_list(|list| list.last_frame) > pfn.raw());
+            assert!(grow::with_list(Caller::here(), |list| list.last_frame) > pfn.raw());
         }
         pfn
     }
@@ -520,7 +521,7 @@ fn nr_own_pages() -> usize {
     let middles = (0..xen_max_p2m_pfn.get()).step_by(layout::FRAMES_PER_MIDDLE);
     let of_middle = |start: usize| {
         let start = Pfn::new(start);
-        let lacks_middle = grow::with_list(|list| {
+        let lacks_middle = grow::with_list(Caller::here(), |list| {
             let tree = list.tree.as_ref();
             tree.is_none_or(|tree| tree.lacks_middle(start))
         });

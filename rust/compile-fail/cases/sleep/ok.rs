@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Whoever may sleep does so before the batch is open and when it has ended.
+// Whoever may sleep does so before a batch, a lock or a section without preemption, and after it.
 
 #![allow(unexpected_cfgs, unused)]
 
@@ -17,6 +17,11 @@ fn work(mm: Mm, sleep: &mut MaySleep) {
         tlb::flush_local(sleep.caller());
     }
     cond_resched(sleep);
+    p2m::grow::with_list(sleep.caller(), |list| list.last_frame);
+    {
+        let _preempt = PreemptOff::new(sleep.caller());
+        mm.with_page_table_lock(sleep.caller(), || tlb::flush_local(sleep.caller()));
+    }
     let _ = alloc::create_user_root(mm, sleep);
 }
 

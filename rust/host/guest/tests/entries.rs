@@ -419,7 +419,7 @@ fn one_page_is_flushed_from_the_cpus_that_are_named() {
     let entry = mapped.read();
     set::pte(mapped, absent, BY);
     {
-        let _preempt = crate::platform::PreemptOff::new();
+        let _preempt = crate::platform::PreemptOff::new(BY);
         tlb::flush_vcpus([0b11].into_iter(), tlb::Range::Page(Vaddr::new(at)), BY);
     }
     for cpu in [0, 1] {

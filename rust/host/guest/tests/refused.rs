@@ -329,7 +329,7 @@ fn roots_are_loaded_with_preemption_off() {
         crate::platform::phys(root.table().vaddr()).raw()
     );
     {
-        let _preempt = PreemptOff::new();
+        let _preempt = PreemptOff::new(BY);
         cr3::write(root, BY);
     }
     guest.assert_sound();
