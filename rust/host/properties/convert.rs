@@ -86,13 +86,21 @@ fn check_val(list: &List, mfn: Mfn, flags: Protection) {
     }
 }
 
-/// Has the guest own a frame of the same number as its page.
+/// Has the guest own a frame of the same number as its page, one that it did not have so far.
 fn add_one_to_one(list: &mut List) -> Pfn {
     let host = list.guest().host();
     let mut machine = host.machine.borrow_mut();
-    let mut extent = [0];
-    assert_eq!(machine.populate_physmap(host.vcpu(), &mut extent, 0, 0), 1);
-    let mfn = xen_model::Mfn(extent[0]);
+    let mut others = Vec::new();
+    let mfn = loop {
+        let mut extent = [0];
+        assert_eq!(machine.populate_physmap(host.vcpu(), &mut extent, 0, 0), 1);
+        if extent[0] >= OWN_PAGES {
+            break xen_model::Mfn(extent[0]);
+        }
+        others.push(extent[0]);
+    };
+    let given_back = machine.decrease_reservation(host.vcpu(), &others, 0);
+    assert_eq!(given_back, others.len() as u64);
     let update = MmuUpdate::machphys(mfn, mfn.0);
     let done = machine.mmu_update(host.vcpu(), &[update], xen_model::domid::SELF);
     assert_eq!(done.result, Ok(()));
