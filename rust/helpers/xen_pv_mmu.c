@@ -18,6 +18,16 @@
 #include <asm/tlbflush.h>
 #include <asm/xen/page.h>
 
+/*
+ * A helper that calls what is gone after the boot. One that is not inlined into
+ * its caller, which goes as well, is exported: it has to stay.
+ */
+#if defined(__BINDGEN__) || defined(CONFIG_RUST_INLINE_HELPERS)
+#define __rust_init_helper __rust_helper
+#else
+#define __rust_init_helper __ref
+#endif
+
 /* Context */
 
 __rust_helper bool rust_helper_is_lazy_mmu_mode_active(void)
@@ -202,7 +212,7 @@ __rust_helper unsigned long rust_helper_xen_pv_mmu_fix_to_virt(unsigned int idx)
 	return __fix_to_virt(idx);
 }
 
-__rust_helper bool rust_helper_xen_pv_mmu_is_early_ioremap_ptep(pte_t *ptep)
+__rust_init_helper bool rust_helper_xen_pv_mmu_is_early_ioremap_ptep(pte_t *ptep)
 {
 	return is_early_ioremap_ptep(ptep);
 }
@@ -301,7 +311,7 @@ __rust_helper unsigned long *rust_helper_xen_pv_mmu_pgd_word(struct page *page)
 
 /* Early memory */
 
-__rust_helper void *rust_helper_xen_pv_mmu_memblock_alloc_page(void)
+__rust_init_helper void *rust_helper_xen_pv_mmu_memblock_alloc_page(void)
 {
 	return memblock_alloc_or_panic(PAGE_SIZE, PAGE_SIZE);
 }
@@ -311,8 +321,8 @@ __rust_helper bool rust_helper_slab_is_available(void)
 	return slab_is_available();
 }
 
-__rust_helper int rust_helper_xen_pv_mmu_memblock_reserve(phys_addr_t base,
-							  phys_addr_t size)
+__rust_init_helper int rust_helper_xen_pv_mmu_memblock_reserve(phys_addr_t base,
+							       phys_addr_t size)
 {
 	return memblock_reserve(base, size);
 }

@@ -92,8 +92,8 @@ impl Reports {
     }
 }
 
-/// An element of the array of a call.
-pub(super) trait Element: Copy {
+/// An element of the array of a call, which Xen may refuse.
+pub(super) trait Refusable: Copy {
     /// What a report calls it.
     const WHAT: &'static CStr;
 
@@ -107,7 +107,7 @@ pub(super) trait Element: Copy {
     fn carry_out(self) -> Result<(), XenError>;
 }
 
-impl Element for MmuUpdate {
+impl Refusable for MmuUpdate {
     const WHAT: &'static CStr = c"mmu_update";
 
     fn describe(&self) -> (usize, usize) {
@@ -123,7 +123,7 @@ impl Element for MmuUpdate {
     }
 }
 
-impl Element for ExtOp {
+impl Refusable for ExtOp {
     const WHAT: &'static CStr = c"mmuext_op";
 
     fn describe(&self) -> (usize, usize) {
@@ -147,7 +147,7 @@ impl Element for ExtOp {
 /// `element` returns the elements of the array; `is_overtaken` tells whether a call behind it
 /// changes the entry at an address once more.
 #[cold]
-pub(super) fn go_on<T: Element>(
+pub(super) fn go_on<T: Refusable>(
     record: &Record,
     error: isize,
     reports: &mut Reports,

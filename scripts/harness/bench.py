@@ -23,7 +23,7 @@ _SIDES = {
 _DEFAULT = "native,c,rust"
 _RECORDED = "native,c,c-lazy,rust"
 _CHECKED = "c,rust"
-_CHECKED_OPERATIONS = (
+CHECKED_OPERATIONS = (
     "fork", "fork-exec", "fault-anon", "fault-file", "mprotect-16m", "munmap-16m", "mmap-touch-16", "mremap-8m", "pipe",
 )  # fmt: skip
 """Some of each kind, so that the short form takes minutes."""
@@ -175,7 +175,7 @@ def main(arguments: list[str]) -> int:
     known = operations()
     names = chosen(asked.ops, known)
     if asked.check and not names:
-        names = [name for name in _CHECKED_OPERATIONS if name in known]
+        names = [name for name in CHECKED_OPERATIONS if name in known]
     default = _CHECKED if asked.check else _RECORDED if asked.record else _DEFAULT
     wanted = sides(asked.sides or default)
     kernel.prepare_tree()

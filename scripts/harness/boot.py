@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import guests, kernel, ktap, machines, memmap, places, rules
+from . import guests, kernel, ktap, machines, memmap, places, ram, rules
 from .console import Line, lines_of
 from .machines import Machine
 from .rules import Problem
@@ -44,12 +44,12 @@ class Verdict:
 def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
     """The QEMU command line. Emulation only, so that it means the same anywhere.
 
-    A Xen that is told another memory map has been made by `memmap.make()`.
+    A Xen that is told another memory map has been made by `memmap.make()`, memory that is not empty by `ram.make()`.
     """
     variant = kernel.named(machine.kernel)
     common = [
         "qemu-system-x86_64", "-accel", "tcg", "-m", str(machine.memory), "-smp", str(machine.vcpus),
-        "-display", "none", "-no-reboot", "-nic", "none", "-serial", serial,
+        "-display", "none", "-no-reboot", "-nic", "none", "-serial", serial, *ram.options(machine),
     ]  # fmt: skip
     if machine.kind.startswith("dom0"):
         # Left to itself, Xen switches FPU registers lazily between domains, and under QEMU's
@@ -165,6 +165,7 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
     """Boots a machine, with an initramfs made from `plain`, to its end or time-out."""
     initrd = guests.initrd(machine, plain)
     memmap.make(machine)
+    ram.make(machine)
     log = places.logs() / f"boot-{machine.name}.log"
     progress = Progress(f"boot {machine.name}")
     shown = "starting"
@@ -200,6 +201,7 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
             if child.poll() is None and (cut_short or sys.exc_info()[0]):
                 child.kill()
             code = child.wait()
+            ram.drop(machine)
     lines = lines_of(log.read_bytes())
     problems, tests, guest = judge(machine, lines)
     if machine.dies and cut_short == _CRASHED:

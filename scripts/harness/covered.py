@@ -4,7 +4,7 @@
 import re
 from pathlib import Path
 
-from . import places
+from . import bench, machines, places
 from .say import Stop
 
 PAGE = Path("Documentation/coverage-map.md")
@@ -17,7 +17,6 @@ _KINDS = {
     "host": ("rust/host/**/*.rs", r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
     "kunit": ("rust/**/*.rs", r"kunit_tests\((\w+)\)"),
     "guest": ("scripts/guest/mmstress/test.c", r'^\t\{ "([^"]+)"'),
-    "boot": ("scripts/harness/machines.py", r'Machine\(\s*"([^"]+)"'),
 }
 
 
@@ -26,6 +25,8 @@ def tests(top: Path) -> dict[str, set[str]]:
         kind: {name for file in top.glob(files) for name in re.findall(pattern, file.read_text(), re.MULTILINE)}
         for kind, (files, pattern) in _KINDS.items()
     }
+    found["boot"] = {machine.name for machine in (*machines.MACHINES, *machines.SOAK)}
+    found["bench"] = set(bench.CHECKED_OPERATIONS)
     found["types"] = {case.parent.name for case in top.glob("rust/compile-fail/cases/*/ok.rs")}
     return found
 

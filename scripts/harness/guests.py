@@ -14,10 +14,11 @@ def initrd(machine: Machine, plain: Path) -> Path:
     if not machine.guests:
         return plain
     image = kernel.bzimage(kernel.named(machine.guests))
-    overlay = places.build() / f"guests-{machine.guests}"
-    result = places.build() / f"initramfs-guests-{machine.guests}.cpio.gz"
+    name = f"guests-{machine.name if machine.programs else machine.guests}"
+    overlay = places.build() / name
+    result = places.build() / f"initramfs-{name}.cpio.gz"
     folder = places.repo() / "scripts/guest"
-    for command in ([folder / "mkguests", overlay, image, plain], [folder / "mkinitrd", result, overlay]):
+    for command in ([folder / "mkguests", overlay, image, plain, *machine.programs], [folder / "mkinitrd", result, overlay]):
         run(*command)
     return result
 

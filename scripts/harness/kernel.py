@@ -31,6 +31,8 @@ VARIANTS = {
         Variant("rust", ("dom0", "rust", "samples"), 1700),
         Variant("debug", ("dom0", "rust", "samples", "debug"), 1700),
         Variant("distro", ("dom0", "rust", "samples", "distro"), 2400),
+        Variant("small", ("dom0", "rust", "small"), 1500),
+        Variant("lto", ("dom0", "rust", "samples", "lto"), 1700),
         Variant("c", ("dom0", "c"), 70, seed="rust"),
         Variant("bench-rust", ("dom0", "rust", "bench"), 700, seed="rust"),
         Variant("bench-c", ("dom0", "c", "bench"), 70, seed="bench-rust"),

@@ -45,6 +45,8 @@ class Machine:
     them together as often as the guest's tests have counted."""
     guests: str = ""
     """The variant that guests of this dom0 boot, if it has any."""
+    programs: tuple[str, ...] = ()
+    """Of the build root, which this dom0 has beside the toolstack."""
     dies: str = ""
     """What Xen's console has to show of a machine that crashes while it boots; nothing else is judged."""
     cpu: str = "max"
@@ -53,6 +55,10 @@ class Machine:
     """More parameters for Xen."""
     memory_map: tuple[str, ...] = ()
     """What Xen is told of the machine's memory map beside the truth: changes as scripts/guest/mkxen takes them."""
+    stale: bool = False
+    """Its memory is full of something when it starts."""
+    nodes: int = 0
+    """Parts that its memory is in, each near some of the CPUs; 0: it is not in parts."""
 
     @property
     def markers(self) -> tuple[str, ...]:
@@ -91,12 +97,18 @@ MOVES = (
     r"xen_pv_mmu: Remapped 643 non-RAM page\(s\)", r"initrd moved from", r"xen_pv_mmu: p2m list moved from",
     r"PVMMU: PASS nonram\b",
 )  # fmt: skip
-# One of the probes of Xen makes an entry that this Xen stops dom0 for.
+# For a Xen that is to answer some of the probes in another way; for one of them, it may stop dom0.
 NO_PROBES = "kunit.filter_glob=xen_pv_mmu_[!p]*"
 # To Xen, a CPU that L1TF concerns: only then is there an address that an absent entry may hold.
 VULNERABLE = "max,vendor=GenuineIntel,family=6,model=85,stepping=4"
 # A kernel does not move.
 HOLE = "Xen hypervisor allocated kernel memory conflicts with E820 map"
+
+GRANTS = "pvmmu.run=smoke pvmmu.tests=grant-map:grant-beyond:grant-bad:grant-use:grant-exit:wx:dmesg"
+BEYOND = (r"PVMMU: PASS grant-beyond\b",)
+STRESSED = "pvmmu.run=stress pvmmu.seconds=60 debug_pagealloc=on memtest=1"
+# What of Xen's settings costs it work for each change of a table, without a difference for dom0.
+SETTINGS = "xpti=on pcid=0 pv-linear-pt=false"
 
 # fmt: off
 MACHINES = (
@@ -118,10 +130,13 @@ MACHINES = (
     Machine("map-moves",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=smoke",                          480, MOVES, memory_map=MOVED),
     Machine("map-hole",       "rust",  "dom0",  1, 2048, "1024M",            "",                                         240, dies=HOLE, memory_map=("0x1400000-0x1401000:0",)),
     Machine("dom0-l1tf",      "rust",  "dom0",  2, 1024, "512M",             f"pvmmu.run=smoke {NO_PROBES}",             480, cpu=VULNERABLE, xen="pv-l1tf=dom0"),
+    Machine("dom0-stale",     "rust",  "dom0",  2, 1024, "512M",             "pvmmu.run=smoke",                          480, stale=True),
+    Machine("dom0-settings",  "rust",  "dom0",  2, 1024, "700M",             f"pvmmu.run=smoke memmap=64M$512M {NO_PROBES}", 480, nodes=2, xen=SETTINGS),
     Machine("guest",          "rust",  "dom0",  2, 2048, "1024M",            GUEST,                                     1800, guests="rust"),
     Machine("stress",         "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        900),
     Machine("distro",         "distro","dom0",  2, 2048, "1024M",            "pvmmu.run=smoke",                          900),
-    Machine("distro-stress",  "distro","dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60 debug_pagealloc=on", 900),
+    Machine("distro-grants",  "distro","dom0",  2, 2048, "1024M,max:1024M",  GRANTS,                                     480, BEYOND),
+    Machine("distro-stress",  "distro","dom0",  4, 2048, "1024M",            STRESSED,                                   900),
     Machine("debug-2cpu",     "debug", "dom0",  2, 2048, "1024M",            "pvmmu.run=smoke",                          900),
     Machine("debug-faults",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  FAULTS,                                     900, (), REPORTS),
     Machine("debug-grants",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  GRANT_FAULTS,                               900),
@@ -129,6 +144,15 @@ MACHINES = (
 )
 # fmt: on
 
+# What a kernel that lacks most can be tested with.
+SMALL = (
+    "pvmmu.run=smoke pvmmu.tests=fork:fork-big:cow:mm-drop:fork-exec:vfork-exec:exec-storm:exec-threads:mmap:sparse:"
+    "mprotect-4k:mprotect-16m:no-exec:prot-none:mremap-move:mremap-grow:mremap-table:mremap-pud:shared-anon:shared-file:"
+    "private-file:dirty-race:threads:thread-exit:dontneed:mlock:copy-faults:pagemap:accessed:large-folio:hugetlb:"
+    "vsyscall:memory-hog:dmesg"
+)
+STORM = "pvmmu.run=toolstack pvmmu.tests=create:storm:totals:dmesg"
+STORMERS = ("/usr/bin/stress-ng",)
 # Sizes of dom0 around the borders of leaves, middle pages and tables: 2 MiB, 512 MiB, 1 GiB, 4 GiB.
 _SMALL_SIZES = ("96M", "128M", "131068K", "131076K")
 _SIZES = (
@@ -143,12 +167,18 @@ SOAK = (
     *(Machine(f"dom0-{size}", "rust", "dom0",  2, 6656, size,                "pvmmu.run=smoke swiotlb=4096",             600) for size in _SMALL_SIZES),
     *(Machine(f"dom0-{size}", "rust", "dom0",  2, 6656, size,                "pvmmu.run=smoke",                          600) for size in _SIZES),
     Machine("dom0-max",       "rust",  "dom0",  2, 6656, "512M,max:6G",      "pvmmu.run=smoke",                          600),
+    Machine("no-nx",         "rust",  "dom0",  2, 1024, "512M",             f"pvmmu.run=smoke {NO_PROBES}",             480, cpu="max,nx=off"),
+    Machine("small",         "small", "dom0",  1, 1024, "512M",             SMALL,                                      480),
+    Machine("lto",           "lto",   "dom0",  3, 1024, "512M",             "pvmmu.run=smoke",                          480),
+    Machine("lto-stress",    "lto",   "dom0",  3, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        900),
     Machine("soak-balloon",   "rust",  "dom0",  2, 3072, "512M,max:2048M",   "pvmmu.run=smoke pvmmu.seconds=240 pvmmu.tests=balloon:balloon-grow:dmesg", 900),
-    Machine("soak-storm",     "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=600",      1500),
+    Machine("soak-stress",    "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=600",      1500),
+    Machine("soak-storm",     "rust",  "dom0",  4, 2048, "1024M",            f"{STORM} pvmmu.seconds=600",              2400, guests="rust", programs=STORMERS),
     Machine("guests",         "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack",                     3600, guests="rust"),
     Machine("guests-of-c",    "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      3600, guests="c"),
     Machine("guests-on-c",    "c",     "dom0-c",2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      3600, guests="rust"),
     Machine("soak-save",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=20",     3600, guests="rust"),
+    Machine("soak-crowd",     "distro","dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:crowd:totals:dmesg nokaslr", 1800, guests="distro"),
     Machine("soak-sizes",     "rust",  "dom0",  2, 6656, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:sizes:grown:totals:dmesg", 3600, guests="rust"),
     Machine("soak-debug",     "debug", "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=5",      3600, guests="debug"),
 )

@@ -149,6 +149,12 @@ def soak_steps() -> list[Step]:
         *_boots("c", machines.SOAK),
         Step("build debug", "the same with every check of the kernel's on", _build("debug")),
         *_boots("debug", machines.SOAK),
+        Step("build distro", "the same with what distributions have on", _build("distro")),
+        *_boots("distro", machines.SOAK),
+        Step("build small", "as little of it as can be, for one CPU", _build("small")),
+        *_boots("small", machines.SOAK),
+        Step("build lto", "the same optimised as a whole, with checked calls", _build("lto")),
+        *_boots("lto", machines.SOAK),
     ]
 
 

@@ -125,9 +125,9 @@ LINUX = (
     ),
     Rule(
         "sanitizer",
-        r"\b(KASAN|KCSAN|KMSAN|UBSAN|KFENCE): ",
+        r"\b(KASAN|KCSAN|KMSAN|UBSAN|KFENCE): (?!initialized - )",
         bad=("BUG: KASAN: use-after-free in x", "UBSAN: shift-out-of-bounds in x"),
-        good=("kfence-initialized",),
+        good=("kfence: initialized - using 2097152 bytes for 255 objects at 0x1-0x2",),
     ),
     Rule(
         "bad page or entry",

@@ -55,8 +55,11 @@ void test_no_exec(void)
 	/* lea (%rdi,%rsi), %rax; ret */
 	static const unsigned char code[] = { 0x48, 0x8d, 0x04, 0x37, 0xc3 };
 	const size_t pages = 16;
-	unsigned char *mem = map(pages * PAGE, PROT_READ | PROT_WRITE);
+	unsigned char *mem;
 
+	if (!cpu_has("nx"))
+		skip("the CPU runs any page");
+	mem = map(pages * PAGE, PROT_READ | PROT_WRITE);
 	while (more()) {
 		unsigned char *fn = mem + rnd_below(pages) * PAGE;
 		unsigned long a = rnd(), b = rnd(), sum = 0;

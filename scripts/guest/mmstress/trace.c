@@ -135,3 +135,27 @@ void test_trace_guide(void)
 			fail("status %#x, %lu times pinned", status, pins);
 	}
 }
+
+/* All functions of the kernel say when they run and return, whatever they are in the midst of. */
+void test_trace_functions(void)
+{
+	if (access(DIR "available_filter_functions", R_OK))
+		skip("functions cannot be traced");
+	while (more()) {
+		char *trace;
+
+		set("buffer_size_kb", "64");
+		set("current_tracer", "function_graph");
+		keep_busy();
+		set("tracing_on", "0");
+		trace = slurp(DIR "trace");
+		if (!trace)
+			fail_errno("the trace");
+		if (!strstr(trace, "xen_"))
+			fail("it tells nothing of Xen");
+		free(trace);
+		set("current_tracer", "nop");
+		set("tracing_on", "1");
+		set("buffer_size_kb", "1408");
+	}
+}

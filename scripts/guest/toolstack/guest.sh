@@ -15,7 +15,7 @@ gone()
 	! exists
 }
 
-# start_guest MIB MAX-MIB. To the guest's RCU, having been paused looks like a stall.
+# start_guest MIB MAX-MIB [VCPUS]. To the guest's RCU, having been paused looks like a stall.
 start_guest()
 {
 	cat >$state/guest.cfg <<-END
@@ -24,7 +24,7 @@ start_guest()
 		ramdisk = "/guest/initrd"
 		memory = $1
 		maxmem = $2
-		vcpus = 2
+		vcpus = ${3:-2}
 		extra = "console=hvc0 pvmmu.run=serve rcupdate.rcu_cpu_stall_suppress=1"
 	END
 	# Another guest of this name, another log.

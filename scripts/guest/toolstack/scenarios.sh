@@ -41,6 +41,21 @@ play_cpus()
 	still_busy
 }
 
+# More vCPUs than a word has bits, all on a few CPUs.
+play_crowd()
+{
+	drop_guest
+	start_guest 512 512 66
+	keep_busy
+	await 200 online_are 0-65 || fail "66 CPUs wanted, it has $cpus"
+	ask run 10 threads thread-exit fork exec-storm
+	xl vcpu-set $guest 3
+	await 200 online_are 0-2 || fail "three CPUs wanted, it has $cpus"
+	xl vcpu-set $guest 66
+	await 200 online_are 0-65 || fail "66 CPUs wanted again, it has $cpus"
+	still_busy
+}
+
 # total_is KIB: within a MiB.
 total_is()
 {
@@ -241,6 +256,27 @@ play_viewer()
 	drawn=$(grep -c "  <- 0x\|^0x" $state/drawn)
 	[ "$drawn" = "$mappings" ] || fail "init has $mappings mappings, drawn are: $drawn"
 	note "$mappings mappings"
+}
+
+# What another program does to memory, while CPUs and memory come and go beside a guest.
+play_storm()
+{
+	need_guest
+	keep_busy
+	/usr/bin/stress-ng --timeout "$seconds" --verify --temp-path /tmp \
+		--fork 1 --vfork 1 --exec 1 --clone 1 --pthread 1 --mmap 1 --mmap-bytes 32m \
+		--mmapfork 1 --munmap 1 --mprotect 1 --mremap 1 --mremap-bytes 16m --vma 1 \
+		--madvise 1 --mlock 1 --vm 1 --vm-bytes 64m >$state/storm 2>&1 &
+	storm=$!
+	mmstress run -t "$seconds" cpu-hotplug balloon >$state/run ||
+		fail "$(sed -n 's/.*FAIL //p' $state/run)"
+	! grep SKIP $state/run || fail "$(grep -m 1 SKIP $state/run)"
+	wait $storm || {
+		cat $state/storm
+		fail "$(grep -m 1 'fail' $state/storm)"
+	}
+	note "$(sed -n 's/.*\(successful run completed.*\)/\1/p' $state/storm)"
+	still_busy
 }
 
 play_shutdown()
