@@ -141,8 +141,11 @@ LINUX = (
     ),
     Rule(
         "writable and executable",
-        r"W\+X mappings?: FAILED|insecure W\+X",
-        bad=("x86/mm: Checked W+X mappings: FAILED, 4 W+X pages found.",),
+        r"W\+X mappings?: FAILED|insecure W\+X|W\^X violation",
+        bad=(
+            "x86/mm: Checked W+X mappings: FAILED, 4 W+X pages found.",
+            "CPA detected W^X violation: 8000000000000161 -> 0000000000000163 range: 0xffff888000000000 - 0xffff888000000fff PFN 0",
+        ),
         good=("x86/mm: Checked W+X mappings: passed, no W+X pages found.",),
     ),
     Rule(

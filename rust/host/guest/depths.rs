@@ -14,10 +14,7 @@ use crate::entry::{
     Protection, //
 };
 use crate::frame::Mfn;
-use crate::guest::properties::{
-    cases,
-    config, //
-};
+use crate::guest::properties::config;
 use crate::level::{
     Depth,
     Level, //
@@ -130,7 +127,7 @@ fn trees() -> impl Strategy<Value = (Depth, Vec<(usize, Level)>, usize)> {
 
 proptest! {
     #![proptest_config(config(
-        cases(256),
+        256,
         concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/walk.txt"),
     ))]
 

@@ -15,6 +15,7 @@ use crate::guest::trace::{
 };
 use proptest::prelude::*;
 use proptest::test_runner::{
+    contextualize_config,
     Config,
     FileFailurePersistence,
     TestRunner, //
@@ -37,21 +38,16 @@ const SHRINK_TIME: u32 = 30_000;
 /// Seeds of traces that once failed; they are tried first.
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/mmu.txt");
 
-/// Returns how a property is run, with seeds of failures kept in `file`.
+/// Returns how a property is run if the environment does not say otherwise, with seeds of failures
+/// kept in `file`.
 pub(crate) fn config(cases: u32, file: &'static str) -> Config {
-    Config {
+    contextualize_config(Config {
         cases,
         max_shrink_iters: u32::MAX,
         max_shrink_time: SHRINK_TIME,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(file))),
         ..Config::default()
-    }
-}
-
-/// Returns how often a property is tried.
-pub(crate) fn cases(usual: u32) -> u32 {
-    let asked = std::env::var("PROPTEST_CASES");
-    asked.map_or(usual, |_| Config::default().cases)
+    })
 }
 
 fn run(setup: &Setup, steps: &[Step]) {
@@ -72,12 +68,12 @@ fn check(cases: u32, traces: impl Strategy<Value = (Setup, Vec<Step>)>) {
 
 #[test]
 fn processes_are_what_a_plain_mmu_makes_of_them() {
-    check(cases(CASES), (setups(any::<bool>()), steps(STEPS, 1000)));
+    check(CASES, (setups(any::<bool>()), steps(STEPS, 1000)));
 }
 
 #[test]
 fn a_domain_can_be_saved_at_any_time() {
-    check(cases(CASES / 4), (setups(Just(false)), steps(STEPS, 12)));
+    check(CASES / 4, (setups(Just(false)), steps(STEPS, 12)));
 }
 
 /// Tells how far a soak is, once a second.

@@ -11,6 +11,7 @@ mod moved;
 mod queue;
 mod refused;
 mod remap;
+mod returned;
 
 use crate::addr::Maddr;
 use crate::alloc::pin_early;
@@ -86,6 +87,11 @@ fn domu_boots_with_any_number_of_pages() {
     for nr_pages in SIZES {
         check_booted(&Guest::boot(GuestConfig::domu(nr_pages)));
     }
+}
+
+#[test]
+fn a_domain_of_a_gibibyte_less_one_page_boots() {
+    check_booted(&Guest::boot(GuestConfig::dom0(262_143)));
 }
 
 #[test]

@@ -369,6 +369,33 @@ fn a_process_and_the_kernel_map_the_same_grant() {
 }
 
 #[test]
+fn an_entry_of_a_process_is_named_by_its_aligned_address() {
+    let bed = Bed::new();
+    // The first entry of a table, one in its midst, and the last.
+    for page in [512, 700, 1023] {
+        let (process, slot, user, _) = map_for_process(&bed, page * PAGE);
+        let table = p2m::mfn_of(slot.table().pfn()).unwrap();
+        let address = table.raw() * PAGE + page % 512 * 8;
+        assert_eq!(user.host_addr, address as u64);
+
+        // Xen takes nothing beside it.
+        let mut users = [user, user];
+        users[0].host_addr += 4;
+        assert_eq!(map_grants(&mut users), 0);
+        assert_ne!(users[0].status, GRANT_OKAY);
+        assert_eq!(users[1].status, GRANT_OKAY);
+        assert_eq!(slot.read().mfn(), bed.frames[0]);
+        let mut unmaps = [unmapping(&users[1])];
+        assert_eq!(
+            (unmap_grants(&mut unmaps), unmaps[0].status),
+            (0, GRANT_OKAY)
+        );
+        process.exit();
+    }
+    bed.guest.assert_sound();
+}
+
+#[test]
 fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
     let bed = Bed::new();
     prepare(PAGES[0]);

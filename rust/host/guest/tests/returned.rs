@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Frames that go back to Xen: for others that are in a row, or for good.
+
+use crate::addr::Vaddr;
+use crate::contiguous::{
+    self,
+    NotExchanged, //
+};
+use crate::entry::MachineEntry;
+use crate::frame::{
+    Mfn,
+    P2mWord,
+    Pfn, //
+};
+use crate::guest::{
+    generic,
+    Access,
+    Guest,
+    GuestConfig,
+    PAGE, //
+};
+use crate::level::Level;
+use crate::p2m;
+use crate::platform::{
+    direct_of,
+    update_va_mapping,
+    Caller,
+    OwnedRegion,
+    VaFlush, //
+};
+use xen_model::Owner;
+
+const BY: Caller<'_> = Caller::in_test();
+
+fn frames(start: Pfn, order: u32) -> Vec<Option<Mfn>> {
+    (0..1 << order)
+        .map(|page| p2m::mfn_of(start.add(page)))
+        .collect()
+}
+
+#[test]
+fn the_initial_domain_gets_regions_of_the_orders_that_drivers_ask_for() {
+    // Xen has frames in a row for the largest only if it has many.
+    let guest = Guest::boot(GuestConfig {
+        spare_frames: 1 << 17,
+        ..GuestConfig::dom0(12_000)
+    });
+    for order in 10..=12 {
+        let mut memory = OwnedRegion::new(order).unwrap();
+        let start = memory.region().start().pfn();
+
+        let first = contiguous::create(memory.region(), 0, BY).unwrap();
+        assert_eq!(first.raw() % (1 << order), 0);
+        let in_a_row: Vec<_> = (0..1 << order).map(|page| Some(first.add(page))).collect();
+        assert_eq!(frames(start, order), in_a_row);
+        assert_eq!(memory.nr_lost_words(), 0);
+
+        contiguous::destroy(memory.region(), BY);
+        assert_ne!(frames(start, order), in_a_row);
+        assert_eq!(memory.nr_lost_words(), 0);
+    }
+    guest.assert_sound();
+}
+
+#[test]
+fn a_guest_gets_no_larger_regions_than_xen_lets_it_have() {
+    let guest = Guest::boot(GuestConfig {
+        spare_frames: 1 << 15,
+        ..GuestConfig::domu(8000)
+    });
+    for (order, is_allowed) in [(9, true), (10, false)] {
+        let mut memory = OwnedRegion::new(order).unwrap();
+        let start = memory.region().start().pfn();
+        let before = frames(start, order);
+
+        let created = contiguous::create(memory.region(), 0, BY);
+        assert_eq!(created.is_ok(), is_allowed, "order {order}");
+        if !is_allowed {
+            assert_eq!(created, Err(NotExchanged));
+            assert_eq!(frames(start, order), before);
+        }
+        assert_eq!(memory.nr_lost_words(), 0);
+    }
+    guest.assert_sound();
+}
+
+/// What the balloon driver does to give a page back; returns whether Xen took it.
+fn give_back(guest: &Guest, page: Pfn) -> bool {
+    let mfn = p2m::mfn_of(page).unwrap();
+    let unmapped = update_va_mapping(direct_of(page), MachineEntry::EMPTY, VaFlush::All);
+    assert_eq!(unmapped, Ok(()));
+    assert!(p2m::try_set(page, P2mWord::MISSING));
+    let host = guest.host();
+    let mut machine = host.machine.borrow_mut();
+    machine.decrease_reservation(host.vcpu(), &[mfn.raw() as u64], 0);
+    machine.frame(xen_model::Mfn(mfn.raw() as u64)).owner() == Owner::Nobody
+}
+
+#[test]
+fn pages_that_were_tables_are_free_to_go() {
+    let guest = Guest::boot(GuestConfig::dom0(3000));
+    let mut process = guest.spawn();
+    process.map(8 * PAGE, 4, Access::Write);
+    process.write(8 * PAGE, 1);
+
+    let mut tables = vec![process.mm().root().table().pfn()];
+    for level in [Level::L4, Level::L3, Level::L2] {
+        let slot = generic::find(process.mm(), level, Vaddr::new(8 * PAGE)).unwrap();
+        tables.push(p2m::pfn_of(slot.read().mfn()).unwrap());
+    }
+    process.exit();
+    for table in tables {
+        guest.host().pool.borrow_mut().reserve(table, 1);
+        assert!(give_back(&guest, table), "{table:x?} is still in use");
+    }
+}
