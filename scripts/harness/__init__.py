@@ -9,7 +9,8 @@ boot     run one machine            guests   what a dom0 with guests boots
 checks   linters
 cargo    run cargo                  host     host tests, types, soak
 coverage what they reach            fuzz     the fuzz targets
-mutants  bugs that they must catch  plan     everything, in order
+mutants  bugs that they must catch  schemata all of them in one program
+trial    what tests make of one     plan     everything, in order
 counter  the plugin that counts     measure  a boot whose clock counts instructions
 report   figures: table, JSON       chart    figures: a picture
 bench    sides beside each other    profiler one operation, by function

@@ -1,30 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0
 """Are the host tests strong? Bugs are put in, one at a time; tests have to fail."""
 
-import json
+import filecmp
 import os
 import re
-import resource
+import shutil
 import subprocess
+import threading
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from . import cargo, places
-from .say import Stop
+from . import cargo, places, schemata
+from .say import Progress, Stop
+from .schemata import Mutant, Program, Workshop
+from .trial import Bench
 
 WANTED_PERCENT = 90
 LISTED = "Documentation/mutants.md"
 CONFIG = "scripts/config/mutants.toml"
-PACKAGE = "xen-pv-mmu-host"
-# Random tests are cut short: what they need many cases for is not what a
-# mutant changes.
-_CASES = "32"
-# A mutant may allocate without end.
-_MEMORY = 8 << 30
+# The same for all runs, so that they have the same survivors.
+_SEED = "1"
 
 _OUTCOMES = ("caught", "missed", "timeout", "unviable")
-_FOUND = re.compile(r"^Found (\d+) mutants")
-_ONE = re.compile(r"^(caught|MISSED|TIMEOUT|unviable|ok) ", re.IGNORECASE)
 _PLACE = re.compile(r":\d+:\d+: ")
 
 
@@ -34,90 +32,95 @@ def name_of(line: str) -> str:
     return f"{os.path.normpath(path)}: {what}"
 
 
-def outcomes(folder: Path) -> dict[str, list[str]]:
-    """The mutants of each outcome, as cargo-mutants lists them; it adds to these files as it goes."""
-    paths = {name: folder / f"{name}.txt" for name in _OUTCOMES}
-    return {name: path.read_text().splitlines() if path.exists() else [] for name, path in paths.items()}
-
-
-def joined(old: dict[str, str], new: dict[str, list[str]], present: list[str]) -> dict[str, str]:
-    """The outcome of each mutant that there is now: that of the last run that had it."""
-    latest = old | {line: outcome for outcome, lines in new.items() for line in lines}
-    return {line: latest[line] for line in present if line in latest}
-
-
 def listed(text: str) -> set[str]:
     """The survivors that the manual gives a reason for: lines of its tables, where a bar is escaped."""
     return {name.replace(r"\|", "|") for name in re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)}
 
 
-class _Watch:
-    def __init__(self) -> None:
-        self.total = 0
-        self.seen: Counter = Counter()
-
-    def __call__(self, line: str) -> str | None:
-        if match := _FOUND.match(line):
-            self.total = int(match[1])
-        elif (match := _ONE.match(line)) and "baseline" not in line:
-            self.seen[match[1].lower()] += 1
-        else:
-            return None
-        words = ", ".join(f"{count} {word}" for word, count in self.seen.items())
-        return f"{sum(self.seen.values())} of {self.total}: {words}"
-
-
-def _mutants() -> list[str]:
-    """What cargo-mutants is run with, whatever it is to do."""
-    return ["mutants", "--config", str(places.repo() / CONFIG), "--package", PACKAGE]
-
-
-def present() -> list[str]:
-    """All mutants, run or not."""
-    command = ["cargo", *_mutants(), "--list", "--colors=never"]
+def _list(*options: str) -> str:
+    """What cargo-mutants would do, of FILES, named from rust/ on, or of all."""
+    files = [argument for name in os.environ.get("FILES", "").split() for argument in ("--file", f"host/../{name}")]
+    config = ["--config", str(places.repo() / CONFIG), "--package", schemata.PACKAGE]
+    command = ["cargo", "mutants", "--list", "--colors=never", *config, *files, *options]
     done = subprocess.run(command, cwd=places.repo() / "rust", capture_output=True, text=True, check=False)
     if done.returncode:
         raise Stop(f"cargo-mutants cannot list mutants: {done.stderr.strip()}", f"see {CONFIG}")
-    return done.stdout.splitlines()
+    return done.stdout
+
+
+class _Apart:
+    """Mutants that are compiled one by one: by one worker at a time, in the one copy of the sources."""
+
+    def __init__(self, workshop: Workshop, bench: Bench, jobs: int) -> None:
+        self._workshop = workshop
+        self._bench = bench
+        self._lock = threading.Lock()
+        workshop.restore()
+        self._plain = self._program("plain")
+        self._tests = bench.tests(self._plain, jobs)
+
+    def _program(self, name: str) -> Path | None:
+        # To compile takes longer than the tests that notice a mutant.
+        program = self._workshop.compile(0).program
+        return Path(shutil.copy(program, self._workshop.folder / name)) if program else None
+
+    def outcome(self, mutant: Mutant) -> str:
+        with self._lock:
+            self._workshop.write(mutant.file, schemata.mutated(self._workshop.original(mutant.file), mutant))
+            program = self._program(f"mutant-{mutant.number}")
+            self._workshop.restore()
+        if not program:
+            return "unviable"
+        try:
+            # The compiler itself may see that a mutant makes no difference.
+            same = filecmp.cmp(program, self._plain, shallow=False)
+            return "missed" if same else self._bench.outcome(program, self._tests)
+        finally:
+            program.unlink()
+
+
+def _outcomes(program: Program, workshop: Workshop, bench: Bench, jobs: int) -> dict[str, list[str]]:
+    """The names of the mutants of each outcome."""
+    switch = Path(shutil.copy(program.path, workshop.folder / "switched"))
+    tests = bench.tests(switch, jobs)
+    apart = _Apart(workshop, bench, jobs) if program.apart else None
+
+    def outcome(mutant: Mutant) -> str:
+        if mutant in program.apart:
+            return apart.outcome(mutant)
+        reaching = [test for test in tests if mutant.owner in test.functions]
+        return bench.outcome(switch, reaching, MUTANT=str(mutant.number))
+
+    progress = Progress("mutants")
+    found: dict[str, list[str]] = {name: [] for name in _OUTCOMES}
+    found["unviable"] = [mutant.name for mutant in program.unviable]
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(outcome, mutant): mutant for mutant in (*program.apart, *program.chosen)}
+        try:
+            for number, done in enumerate(as_completed(running), 1):
+                found[done.result()].append(running[done].name)
+                words = ", ".join(f"{len(found[name])} {name}" for name in _OUTCOMES if found[name])
+                progress.update(f"{number} of {len(running)}: {words}")
+        finally:
+            pool.shutdown(cancel_futures=True)
+    progress.done(f"{len(running)} tried")
+    return found
 
 
 def run() -> str:
-    """Those of FILES, named from rust/ on, or all. What is known of others from earlier runs counts."""
+    """Those of FILES, or all."""
     cargo.tool("cargo-mutants")
-    folder = places.build() / "mutants"
-    (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    # A run that was stopped has told what it knew by then.
-    store = folder / "outcomes.json"
-    _join(store, folder)
-    files = [argument for name in os.environ.get("FILES", "").split() for argument in ("--file", f"host/../{name}")]
-    jobs = os.environ.get("JOBS") or str(len(os.sched_getaffinity(0)))
-    seed = cargo.seed()
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    done = cargo.run(
-        "mutants",
-        [*_mutants(), "--output", str(folder), "--caught", "--unviable", "--colors=never", "--jobs", jobs, *files],
-        _Watch(),
-        24 * 3600,
-        PROPTEST_CASES=_CASES,
-        PROPTEST_RNG_SEED=str(seed),
-        # Each job has a copy of the sources, and objects of its own.
-        CARGO_TARGET_DIR=None,
-        TMPDIR=str(folder / "tmp"),
+    mutants = schemata.read(_list("--json"), _list().splitlines())
+    jobs = int(os.environ.get("JOBS") or len(os.sched_getaffinity(0)))
+    progress = Progress("mutants")
+    workshop = Workshop(places.build() / "mutants")
+    program = schemata.program(workshop, mutants, progress.update)
+    progress.done(
+        f"{len(program.chosen)} are in one program, {len(program.unviable)} do not compile, "
+        f"{len(program.apart)} go one by one"
     )
-    # 2: some were missed; 3: some timed out. Both are judged below.
-    if done.code not in (0, 2, 3):
-        cargo.stop_of_build(done)
-    known, total = _join(store, folder)
-    return f"{verdict(known, places.repo() / LISTED)}; {total - sum(map(len, known.values()))} not run"
-
-
-def _join(store: Path, folder: Path) -> tuple[dict[str, list[str]], int]:
-    """Adds what the last run found to the store; returns all that is known, and how many mutants there are."""
-    old = json.loads(store.read_text()) if store.exists() else {}
-    mutants = present()
-    known = joined(old, outcomes(folder / "mutants.out"), mutants)
-    store.write_text(json.dumps(known, indent=1))
-    return {name: [line for line in known if known[line] == name] for name in _OUTCOMES}, len(mutants)
+    bench = Bench(workshop.rust / "host", os.environ.get("SEED") or _SEED)
+    return verdict(_outcomes(program, workshop, bench, jobs), places.repo() / LISTED)
 
 
 def table(found: dict[str, list[str]]) -> list[tuple[str, int, int]]:

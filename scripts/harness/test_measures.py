@@ -109,21 +109,5 @@ class Mutants(unittest.TestCase):
         with self.assertRaises(Stop):
             self.verdict(mutated(unviable=3))
 
-    def test_lists_are_read(self):
-        with tempfile.TemporaryDirectory() as folder:
-            for name, lines in mutated(caught=2, missed=1).items():
-                (Path(folder) / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
-            self.assertEqual(mutants.outcomes(Path(folder)), mutated(caught=2, missed=1))
-
-    def test_a_list_that_was_not_begun_is_empty(self):
-        with tempfile.TemporaryDirectory() as folder:
-            self.assertEqual(mutants.outcomes(Path(folder)), mutated())
-
-    def test_the_last_run_counts(self):
-        old = {"a": "missed", "b": "caught", "gone": "missed"}
-        new = mutated() | {"caught": ["a"], "timeout": ["c", "gone as well"]}
-        known = mutants.joined(old, new, ["a", "b", "c", "not run"])
-        self.assertEqual(known, {"a": "caught", "b": "caught", "c": "timeout"})
-
     def test_files_have_figures(self):
         self.assertEqual(mutants.table(mutated(caught=2, missed=3, timeout=1, unviable=9)), [("p2m.rs", 3, 6)])
