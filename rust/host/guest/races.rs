@@ -2,7 +2,12 @@
 
 //! Other vCPUs that write while the backend changes entries.
 
-use crate::addr::Vaddr;
+use crate::addr::{
+    Index,
+    Vaddr, //
+};
+use crate::entry::MachineEntry;
+use crate::frame::Pfn;
 use crate::guest::pages::FOLIO;
 use crate::guest::{
     edge,
@@ -14,6 +19,14 @@ use crate::guest::{
     PAGE, //
 };
 use crate::level::Level;
+use crate::pin;
+use crate::platform::{
+    direct_of,
+    host,
+    kernel_root,
+    Caller,
+    MaySleep, //
+};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -103,4 +116,64 @@ fn writes_are_noticed_while_entries_are_write_protected() {
         process.protect(START, FOLIO, Access::Read);
         process.unmap(START, FOLIO);
     }));
+}
+
+/// Runs `section`; returns with how many units of work for Xen the lock of the page tables of a
+/// process was held, and was not.
+fn units_with_lock(guest: &Guest, section: impl FnOnce()) -> (u32, u32) {
+    let units = Rc::new(Cell::new((0, 0)));
+    let counter = units.clone();
+    let count = move |_: &mut xen_model::Machine, _: &xen_model::Site| {
+        let (with, without) = counter.get();
+        counter.set(match host().holds("page_table_lock") {
+            true => (with + 1, without),
+            false => (with, without + 1),
+        });
+    };
+    let interloper = Some(Box::new(count) as _);
+    guest.host().machine.borrow_mut().set_interloper(interloper);
+    section();
+    guest.host().machine.borrow_mut().set_interloper(None);
+    units.get()
+}
+
+/// Sets the entry of a root for a part of the kernel, as for memory that is added while processes
+/// exist.
+fn set_kernel_entry(process: &Process, entry: MachineEntry) {
+    let mm = process.mm();
+    // Where neither Xen nor the kernel has anything so far.
+    let slot = mm.root().table().entry(Index::wrapping(300));
+    mm.with_page_table_lock(Caller::here(), || {
+        edge::set_upper(slot, Level::L4, entry);
+    });
+    assert_eq!(slot.read(), entry);
+}
+
+#[test]
+fn kernel_mappings_change_before_and_after_a_tree_is_handed_over() {
+    let guest = Guest::boot(GuestConfig::dom0(3000).with_cpus(2));
+    let Some(process) = Process::new(guest.pages.clone()) else {
+        panic!("no memory for a process");
+    };
+    // More tables of level 1 than one group has.
+    for number in 0..30 {
+        let at = Vaddr::new(number * (2 << 20));
+        assert!(generic::level1_entry(process.mm(), at).is_some());
+    }
+    let index = direct_of(Pfn::new(0)).index(Level::L4);
+    let direct_map = kernel_root().entry(index).read();
+
+    set_kernel_entry(&process, direct_map);
+    let (with, without) = units_with_lock(&guest, || process.enter());
+    assert!(with > 60 && without == 0, "{with} with, {without} without");
+    set_kernel_entry(&process, MachineEntry::EMPTY);
+    set_kernel_entry(&process, direct_map);
+
+    let mm = process.mm();
+    let end = || pin::exit(mm, &mut MaySleep::here());
+    let (with, without) = units_with_lock(&guest, end);
+    assert!(with > 60 && without == 0, "{with} with, {without} without");
+    set_kernel_entry(&process, MachineEntry::EMPTY);
+    process.exit();
+    guest.assert_sound();
 }

@@ -225,7 +225,7 @@ impl Host {
     }
 
     /// Whether the running CPU holds the lock of this name.
-    pub(super) fn holds(&self, name: &str) -> bool {
+    pub(crate) fn holds(&self, name: &str) -> bool {
         let held = self.locks.borrow();
         held.iter()
             .any(|(cpu, other)| *cpu == self.this_cpu() && *other == name)
