@@ -55,5 +55,7 @@ mod exports;
 mod hooks;
 pub(crate) mod multicall;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+mod table_tests;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 mod tests;
 pub(crate) mod vtable;

@@ -186,6 +186,9 @@ hooks! {
 
     /// Unpins the tree of an address space (`exit_mmap`).
     fn xen_exit_mmap(mm: *mut bindings::mm_struct) {
+        // Whoever has left a section open is still in it.
+        #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+        kernel::warn_on!(crate::platform::is_lazy_mmu_mode_active());
         pin::exit(mm!(mm), &mut may_sleep!());
     }
 

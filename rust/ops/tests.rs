@@ -110,6 +110,20 @@ mod table_and_call_sites {
         }
     }
 
+    /// Where the CPU takes no other target of an indirect call, functions begin with `endbr64`.
+    #[cfg(CONFIG_X86_KERNEL_IBT)]
+    #[test]
+    fn all_slots_are_landing_pads() {
+        for (name, _, own) in own_slots() {
+            // SAFETY: A function is longer than four bytes.
+            let first = unsafe { (own as *const [u8; 4]).read() };
+            if first != [0xf3, 0x0f, 0x1e, 0xfa] {
+                kernel::pr_err!("the function of slot {} begins with {:02x?}\n", name, first);
+            }
+            assert_eq!(first, [0xf3, 0x0f, 0x1e, 0xfa]);
+        }
+    }
+
     #[test]
     fn no_call_site_is_indirect() {
         if !is_pv_domain() {
@@ -126,13 +140,33 @@ mod table_and_call_sites {
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_lazy)]
 mod lazy_mode {
-    use crate::multicall::is_queue_empty;
+    use crate::frame::{
+        Mfn,
+        P2mEntry,
+        P2mWord,
+        Pfn, //
+    };
+    use crate::multicall::{
+        self,
+        is_queue_empty,
+        Batch,
+        Issue, //
+    };
+    use crate::p2m::{
+        self,
+        grow,
+        layout, //
+    };
     use crate::platform::{
         direct_of,
+        is_lazy_cpu_mode_active,
         is_lazy_mmu_mode_active,
         is_pv_domain,
         lookup,
+        xen_p2m_size,
         Caller,
+        ExtOp,
+        IrqsOff,
         MaySleep,
         OwnedPage, //
     };
@@ -232,6 +266,73 @@ mod lazy_mode {
         assert!(is_queue_empty());
         assert!(applied.raw() & software_bit != 0);
         Ok(())
+    }
+
+    /// Whether an operation is still queued when its batch has ended.
+    fn waits(issue: Issue) -> bool {
+        Batch::open(issue, Caller::in_test()).ext(ExtOp::flush_local());
+        let waits = !is_queue_empty();
+        multicall::flush();
+        waits
+    }
+
+    #[test]
+    fn what_is_about_the_cpu_waits_for_the_end_of_a_task_switch_only() -> Result {
+        if !is_pv_domain() {
+            return Ok(());
+        }
+        // SAFETY: The table does not change any more.
+        let operations = unsafe { bindings::pv_ops.cpu };
+        let begin = operations.start_context_switch.ok_or(EINVAL)?;
+        let end = operations.end_context_switch.ok_or(EINVAL)?;
+        // SAFETY: Reads state of the current task.
+        let task = unsafe { bindings::get_current() };
+        let modes = || [is_lazy_mmu_mode_active(), is_lazy_cpu_mode_active()];
+        let kept_back = || [Issue::LazyMmu, Issue::LazyCpu].map(waits);
+
+        let irqs = IrqsOff::new();
+        enter();
+        let in_section = (modes(), kept_back());
+        // SAFETY: Interrupts are off, and the task that runs on is the one that ran.
+        unsafe { begin(task) };
+        let in_switch = (modes(), kept_back());
+        // SAFETY: As above.
+        unsafe { end(task) };
+        let behind_switch = (modes(), kept_back());
+        leave();
+        drop(irqs);
+
+        assert_eq!(in_section, ([true, false], [true, false]));
+        assert_eq!(in_switch, ([false, true], [false, true]));
+        assert_eq!(behind_switch, in_section);
+        assert_eq!(counts(), (0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn list_grows_by_a_fault_within_a_section() {
+        if !is_pv_domain() {
+            return;
+        }
+        let last_frame = grow::with_list(Caller::in_test(), |list| list.last_frame);
+        let pfn = Pfn::new(layout::round_to_leaves(last_frame));
+        if pfn.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {
+            return;
+        }
+        let before = p2m::word(pfn);
+        let foreign = P2mWord::encode(pfn, P2mEntry::Foreign(Mfn::new(0x1234)));
+        let mut sleep = MaySleep::in_test();
+
+        enter();
+        let was_shared = !p2m::try_set(pfn, foreign);
+        let is_set = p2m::set(pfn, foreign, &mut sleep);
+        let inside = p2m::word(pfn);
+        leave();
+        let is_restored = p2m::set(pfn, before, &mut sleep);
+
+        assert!(was_shared && is_set && is_restored);
+        assert!(inside == foreign);
+        assert!(p2m::word(pfn) == before);
     }
 
     #[test]

@@ -119,8 +119,10 @@ def _initrd_of(machine: Machine, initrd: Path) -> Path:
 def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Results, str]:
     """What is wrong with a console log, its KUnit results, the guest's own count."""
     if machine.dies:
-        missing = not any(re.search(machine.dies, line.text) for line in lines)
-        return [Problem(f"never printed: {machine.dies}")] * missing, ktap.Results(), "dies as it should"
+        wanted = (machine.dies, *machine.must_print)
+        missing = [text for text in wanted if not any(re.search(text, line.text) for line in lines)]
+        problems = [Problem(f"never printed: {text}") for text in missing]
+        return problems, ktap.Results(), "dies as it should"
     provoked = [line for line in lines if not line.xen and _is_report(machine, line.text)]
     problems = rules.problems(sorted(set(lines) - set(provoked), key=lambda line: line.number))
     # What dom0 shows of its guests' consoles is judged by the rules only.

@@ -55,6 +55,8 @@ class Judge(unittest.TestCase):
         crash = "(XEN) Hardware Dom0 crashed: 'noreboot' set - not rebooting.\n"
         self.assertEqual(problems("refused: -1\n" + crash, dying), [])
         self.assertEqual(problems(crash, dying), [r"never printed: refused: -\d+$"])
+        talking = replace(dying, must_print=("last words",))
+        self.assertEqual(problems("refused: -1\n" + crash, talking), ["never printed: last words"])
 
     def test_no_test_passed_is_not_done(self):
         self.assertTrue(problems(GOOD.replace("PVMMU: PASS", "x").replace("pass=2", "pass=0")))

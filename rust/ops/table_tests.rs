@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of tables and entries that something else in the kernel stands against, and of a crash in
+//! the midst of a batch.
+
+#[kernel::macros::kunit_tests(xen_pv_mmu_tables)]
+mod tables {
+    use crate::addr::{
+        Vaddr,
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    };
+    use crate::alloc;
+    use crate::entry::{
+        bits,
+        MachineEntry, //
+    };
+    use crate::frame::{
+        Mfn,
+        Pfn, //
+    };
+    use crate::level::Level;
+    use crate::p2m;
+    use crate::platform::{
+        direct_of,
+        for_each_root,
+        is_pv_domain,
+        keep_reports,
+        kernel_rw,
+        lookup,
+        phys,
+        print_reports,
+        Caller,
+        MaySleep,
+        Mm,
+        OwnedPage,
+        Report,
+        Site,
+        Table, //
+    };
+    use crate::set;
+    use core::ptr::NonNull;
+    use kernel::bindings;
+    use kernel::prelude::*;
+
+    const CALLER: Caller<'_> = Caller::in_test();
+
+    /// Returns how often `root` is among those of all address spaces.
+    fn times_listed(root: Table) -> usize {
+        let mut times = 0;
+        for_each_root(CALLER, |listed| {
+            times += usize::from(listed.table() == root)
+        });
+        times
+    }
+
+    #[test]
+    fn list_of_roots_follows_address_spaces() -> Result {
+        if !is_pv_domain() {
+            return Ok(());
+        }
+        // SAFETY: May be called wherever one may sleep.
+        let mm = NonNull::new(unsafe { bindings::mm_alloc() }).ok_or(ENOMEM)?;
+        // SAFETY: The address space exists until it is dropped below.
+        let root = unsafe { Mm::from_raw(mm.as_ptr()) }.root().table();
+        let with_it = times_listed(root);
+        // SAFETY: This is the only reference, and it is not used any more.
+        unsafe { bindings::mmdrop(mm.as_ptr()) };
+        assert_eq!(with_it, 1);
+        assert_eq!(times_listed(root), 0);
+        Ok(())
+    }
+
+    /// A second mapping of a page, which can be written through.
+    struct SecondMapping(NonNull<core::ffi::c_void>);
+
+    impl SecondMapping {
+        fn of(pfn: Pfn) -> Option<Self> {
+            // SAFETY: The frame is memory.
+            let mut page = unsafe { bindings::xen_pv_mmu_pfn_to_page(pfn.raw()) };
+            let protection = bindings::pgprot_t {
+                pgprot: kernel_rw().raw(),
+            };
+            let flags = bindings::VM_MAP as usize;
+            // SAFETY: The array has one element; the page is not freed before the mapping.
+            let mapping = unsafe { bindings::vmap(&mut page, 1, flags, protection) };
+            NonNull::new(mapping).map(Self)
+        }
+    }
+
+    impl Drop for SecondMapping {
+        fn drop(&mut self) {
+            // SAFETY: What `vmap()` has returned, which nobody uses any more.
+            unsafe { bindings::vunmap(self.0.as_ptr()) }
+        }
+    }
+
+    /// Makes `page` a table and an ordinary page again; returns how many reports the first made,
+    /// and the last of them.
+    fn make_table(page: &OwnedPage) -> (usize, Option<Report>) {
+        keep_reports();
+        alloc::table_now(Mm::kernel(), page.pfn(), Level::L1, CALLER);
+        let reports = print_reports();
+        // What Xen did not pin it does not unpin: that is not counted.
+        keep_reports();
+        alloc::release_table(page.pfn(), Level::L1, CALLER);
+        print_reports();
+        reports
+    }
+
+    #[test]
+    fn second_mapping_of_a_table_is_told() -> Result {
+        if !is_pv_domain() || !crate::platform::SPLIT_PTE_LOCKS {
+            return Ok(());
+        }
+        let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
+        let (slot, _) = lookup(direct_of(page.pfn())).ok_or(EINVAL)?;
+        let mfn = p2m::mfn_of(page.pfn()).ok_or(EINVAL)?;
+        let is_writable = || slot.read().mfn() == mfn && slot.read().raw() & bits::RW != 0;
+
+        let second = SecondMapping::of(page.pfn()).ok_or(ENOMEM)?;
+        let (count, last) = make_table(&page);
+        let is_released = is_writable();
+        drop(second);
+        let without = make_table(&page);
+
+        assert_eq!(count, 1);
+        assert!(last.is_some_and(|report| report.value == mfn.raw() && report.by == Site::TEST));
+        assert_eq!(without.0, 0);
+        assert!(is_released && is_writable());
+        Ok(())
+    }
+
+    #[cfg(CONFIG_VMCORE_INFO)]
+    #[test]
+    fn note_for_dumps_is_found_by_machine_address() {
+        if !is_pv_domain() {
+            return;
+        }
+        // SAFETY: The note was allocated when the kernel's subsystems were, before tests run.
+        let (machine, note) = unsafe {
+            (
+                bindings::paddr_vmcoreinfo_note() as usize,
+                Vaddr::new(bindings::vmcoreinfo_note as usize),
+            )
+        };
+        let here = phys(note);
+        assert_eq!(
+            p2m::pfn_of(Mfn::new(machine >> PAGE_SHIFT)),
+            Some(here.pfn())
+        );
+        assert_eq!(machine % PAGE_SIZE, here.offset());
+    }
+
+    #[test]
+    fn refused_device_page_is_told() -> Result {
+        if !is_pv_domain() {
+            return Ok(());
+        }
+        /// Where interrupts are sent to: that is for Xen alone.
+        const LOCAL_APIC: Mfn = Mfn::new(0xfee00);
+        const EPERM: isize = -1;
+
+        let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
+        let vaddr: Vaddr = direct_of(page.pfn());
+        let (slot, _) = lookup(vaddr).ok_or(EINVAL)?;
+        let before = slot.read();
+        let entry = MachineEntry::new(LOCAL_APIC, kernel_rw());
+
+        keep_reports();
+        set::pte(slot, entry, CALLER);
+        let (count, last) = print_reports();
+        let after = slot.read();
+        if after != before {
+            set::pte(slot, before, CALLER);
+        }
+
+        assert_eq!(count, 1);
+        assert!(
+            last == Some(Report {
+                target: p2m::machine_address(slot.vaddr()).raw(),
+                value: entry.raw(),
+                error: EPERM,
+                by: Site::TEST,
+            })
+        );
+        assert!(after == before);
+        Ok(())
+    }
+}
+
+#[kernel::macros::kunit_tests(xen_pv_mmu_crash)]
+mod crash {
+    use crate::multicall::{
+        Batch,
+        Issue, //
+    };
+    use crate::platform::{
+        Caller,
+        ExtOp, //
+    };
+    use kernel::bindings;
+    use kernel::prelude::*;
+    use kernel::str::CStr;
+
+    /// The parameter that asks for the crash.
+    const PARAMETER: &[u8] = b"xen_pv_mmu_crash";
+
+    #[test]
+    fn batch_is_open_in_a_crash() {
+        // SAFETY: The command line is there for good and does not change.
+        let parameters = unsafe { CStr::from_char_ptr(bindings::saved_command_line) };
+        let mut words = parameters.to_bytes().split(|byte| *byte == b' ');
+        if words.any(|word| word == PARAMETER) {
+            let mut batch = Batch::open(Issue::Now, Caller::in_test());
+            batch.ext(ExtOp::flush_local());
+            panic!("crash within a batch");
+        }
+    }
+}
