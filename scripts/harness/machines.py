@@ -21,6 +21,7 @@ EYES = (
     *(rf"PVMMU: PASS trace-{name}\b" for name in ("events", "guide")),
     *(rf"PVMMU: PASS debugfs-{name}\b" for name in ("ops", "p2m", "stats", "tables")),
 )
+MAPS = tuple(rf"PVMMU: PASS {name}\b" for name in ("direct-map", "driver-faults"))
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Machine:
     programs: tuple[str, ...] = ()
     """Of the build root, which this dom0 has beside the toolstack."""
     dies: str = ""
-    """What Xen's console has to show of a machine that crashes while it boots; nothing else is judged."""
+    """What Xen's console has to show of a machine that crashes while it boots; beside `must_print` nothing else is judged."""
     cpu: str = "max"
     """As QEMU takes it; that of a machine without Xen has its levels set as well."""
     xen: str = ""
@@ -70,7 +71,8 @@ class Machine:
 
 FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-protect:fault-write:fault-pin:fault-fork:fault-growth"
 # A short choice of what a guest has to stand.
-GUEST = "pvmmu.run=toolstack pvmmu.rounds=1 pvmmu.tests=create:viewer:cpus:memory:block:frames:save:shutdown:totals:dmesg"
+GUEST = "pvmmu.run=toolstack pvmmu.rounds=1 pvmmu.tests=create:viewer:cpus:memory:block:frames:dump:save:shutdown:totals:dmesg"
+GRANTS = "pvmmu.run=smoke pvmmu.tests=grant-map:grant-bad:grant-use:grant-private:grant-exit:dmesg"
 # gntdev takes its own lock inside of mmap_lock and the other way round, whatever the backend: no lockdep here.
 GRANT_FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-grant lockdep.prove_locking=0"
 # What the backend says of refusals that these provoke; of more than eight in a batch, how many more.
@@ -85,6 +87,12 @@ REPORTS = (
 # dom0 may not map the local APIC, and asks for that before it has a console.
 EARLY = "earlycon=uart8250,mmio32,0xfee00000"
 REFUSED = r"xen_pv_mmu: Xen refused a fixed mapping: update_va_mapping of 0x[0-9a-f]+ returned -1$"
+# A crash with a batch open: its reason, that interrupts are off, where it was, and that Linux and Xen have noticed.
+CRASH = "xen_pv_mmu_crash oops=panic kunit.filter_glob=xen_pv_mmu_crash"
+LAST_WORDS = (
+    "crash within a batch", r"EFLAGS: 000[0-9a-f]{2}[014589cd][0-9a-f]{2}$", r"batch_is_open_in_a_crash\+0x",
+    "Kernel panic - not syncing: Fatal exception",
+)  # fmt: skip
 
 # Where Xen puts what dom0 starts with: the kernel from 0x1000000 on, behind its end start info and page
 # tables; from 0x2000000 on the initramfs, of 2 MiB; behind it the p2m list, of 2 MiB for 1024 MiB of
@@ -115,17 +123,19 @@ MACHINES = (
     #       name              kernel   kind    vcpus MiB   dom0_mem          command line                            time-out
     Machine("demo",           "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=demo",                           480),
     Machine("dom0-1cpu",      "rust",  "dom0",  1, 1024, "512M",             "pvmmu.run=smoke",                          480),
-    Machine("dom0-2cpu",      "rust",  "dom0",  2, 1024, "512M",             "pvmmu.run=smoke",                          480, EYES),
+    Machine("dom0-2cpu",      "rust",  "dom0",  2, 1024, "512M",             "pvmmu.run=smoke",                          480, (*EYES, *MAPS)),
     Machine("dom0-4cpu",      "rust",  "dom0",  4, 1024, "512M",             "pvmmu.run=smoke",                          480),
     Machine("dom0-256M",      "rust",  "dom0",  2, 1024, "256M",             "pvmmu.run=smoke",                          480),
     Machine("dom0-1025M",     "rust",  "dom0",  2, 2048, "1025M",            "pvmmu.run=smoke",                          480),
     Machine("dom0-odd",       "rust",  "dom0",  2, 1024, "401412K",          "pvmmu.run=smoke",                          480),
     Machine("dom0-ballooned", "rust",  "dom0",  2, 2048, "512M,max:1024M",   "pvmmu.run=smoke",                          480),
     Machine("dom0-mc-debug",  "rust",  "dom0",  2, 1024, "512M",             "pvmmu.run=smoke xen_mc_debug",             480),
+    Machine("dom0-grants",    "rust",  "dom0",  2, 1024, "512M",             GRANTS,                                     480),
     Machine("bare-4level",    "rust",  "bare4", 2, 1024, "",                 "pvmmu.run=smoke",                          480),
     Machine("bare-5level",    "rust",  "bare5", 2, 1024, "",                 "pvmmu.run=smoke",                          480, SAMPLES),
     Machine("pvh",            "rust",  "pvh",   2, 1024, "",                 "pvmmu.run=smoke",                          480),
     Machine("early-refusal",  "rust",  "dom0",  1, 1024, "512M",             EARLY,                                      240, dies=REFUSED),
+    Machine("batch-crash",    "rust",  "dom0",  2, 1024, "512M",             CRASH,                                      240, LAST_WORDS, dies="Hardware Dom0 crashed"),
     Machine("dom0-all",       "rust",  "dom0",  2, 1024, "",                 "pvmmu.run=smoke mitigations=off",          480),
     Machine("map-moves",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=smoke",                          480, MOVES, memory_map=MOVED),
     Machine("map-hole",       "rust",  "dom0",  1, 2048, "1024M",            "",                                         240, dies=HOLE, memory_map=("0x1400000-0x1401000:0",)),

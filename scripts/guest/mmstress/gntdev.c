@@ -4,6 +4,7 @@
  * kernel lets Xen write the entries of such a mapping.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -220,6 +221,34 @@ static void fork_and_unmap(unsigned int count, uint32_t gen)
 	take_back(&grants);
 }
 
+/* Nobody gets a copy: a private mapping can be read, and never becomes writable. */
+static void map_privately(unsigned int count, uint32_t gen)
+{
+	static struct grants grants;
+	struct mapping mapping;
+	char *mem;
+
+	grant(&grants, count);
+	fill(grants.mem, count, 0, gen);
+	announce(&mapping, grants.refs, count);
+	mem = mmap(NULL, count * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, mapping.fd,
+		   mapping.index);
+	if (mem != MAP_FAILED)
+		fail("%u grants are mapped privately, and writable", count);
+	mapping.mem = mmap(NULL, count * PAGE, PROT_READ, MAP_PRIVATE, mapping.fd,
+			   mapping.index);
+	if (mapping.mem == MAP_FAILED)
+		fail_errno("private mmap of %u grants", count);
+	verify(mapping.mem, count, 0, gen, "private grant");
+	if (!mprotect(mapping.mem, count * PAGE, PROT_READ | PROT_WRITE) || errno != EACCES)
+		fail("mprotect of %u private grants: %s", count, strerror(errno));
+	for (unsigned int page = 0; page < count; page++)
+		must_fault(mapping.mem + page * PAGE, true, "private grant");
+	verify(grants.mem, count, 0, gen, "page granted privately");
+	unmap_grants(&mapping);
+	take_back(&grants);
+}
+
 /* A process is killed that has grants mapped. */
 static void kill_mapper(unsigned int count, uint32_t gen)
 {
@@ -278,6 +307,14 @@ void test_grant_use(void)
 	for (uint32_t gen = 1; more(); gen++) {
 		fork_and_unmap(17, gen);
 		fork_and_unmap(MOST, gen);
+	}
+}
+
+void test_grant_private(void)
+{
+	for (uint32_t gen = 1; more(); gen++) {
+		map_privately(1, gen);
+		map_privately(17, gen);
 	}
 }
 

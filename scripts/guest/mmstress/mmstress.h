@@ -117,6 +117,8 @@ void verify(const void *mem, size_t pages, uint32_t first, uint32_t gen,
 /* The word that fill() puts at the start of a page. */
 uint64_t pattern_word(uint32_t page, uint32_t gen);
 bool is_zero_page(const void *mem);
+/* Which page of what keep() made inaccessible this could be, or -1. */
+long kept_number(const uint64_t *page);
 
 /* probe.c: accesses that may fault */
 
@@ -157,6 +159,8 @@ void join(unsigned long id);
 #define PM_PRESENT	(1ULL << 63)
 
 uint64_t pagemap(const void *addr);
+/* One more than the last frame of any zone. */
+uint64_t end_of_frames(void);
 
 /* klog.c: the kernel's log as one text, to be freed by the caller */
 char *read_klog(void);
@@ -169,6 +173,7 @@ int paging_levels(void);
 #define KEEP_NONE	(1U << 24)	/* first page number of what is inaccessible */
 #define KEEP_SHIFT	16		/* and so many bits of numbers for each process */
 #define KEEP_GEN	1
+#define KEEP_MOST	(1UL << 20)	/* numbers of such pages are below that */
 
 /* Returns when something is wrong. */
 void keep(size_t size, const char *path);

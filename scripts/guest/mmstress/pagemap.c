@@ -29,8 +29,7 @@ uint64_t pagemap(const void *addr)
 	return entry;
 }
 
-/* One more than the last frame of any zone. */
-static uint64_t end_of_frames(void)
+uint64_t end_of_frames(void)
 {
 	char *text = slurp("/proc/zoneinfo");
 	uint64_t end = 0, spanned = 0;

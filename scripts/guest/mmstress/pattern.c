@@ -86,3 +86,13 @@ bool is_zero_page(const void *mem)
 			return false;
 	return true;
 }
+
+long kept_number(const uint64_t *page)
+{
+	uint64_t zero = pattern_word(0, 0), number = (*page ^ zero) >> 32;
+
+	if (*page != pattern_word(number, KEEP_GEN) || number < KEEP_NONE ||
+	    number - KEEP_NONE >= KEEP_MOST)
+		return -1;
+	return number - KEEP_NONE;
+}

@@ -20,7 +20,6 @@
 #define TOP_BITS	(3UL << 62)	/* of a word of the list: no frame of the guest's */
 #define NO_FRAME	(~0UL >> 16)	/* beyond all memory */
 #define MOST		1000
-#define SEARCHED	(1 << 20)
 
 static xenforeignmemory_handle *foreign;
 static uint32_t domain;
@@ -89,21 +88,10 @@ static void read_list(xen_pfn_t shared_info)
 	unmap_foreign((void *)shared, 1);
 }
 
-/* The number of a page that must be there once, or -1. */
-static long number_of(const uint64_t *page)
-{
-	uint64_t zero = pattern_word(0, 0), number = (*page ^ zero) >> 32;
-
-	if (*page != pattern_word(number, KEEP_GEN) || number < KEEP_NONE ||
-	    number - KEEP_NONE >= SEARCHED)
-		return -1;
-	return number - KEEP_NONE;
-}
-
 /* Finds @expected pages, each once, mapping so many frames at a time. */
 static void search(size_t at_once, size_t expected)
 {
-	static unsigned char seen[SEARCHED];
+	static unsigned char seen[KEEP_MOST];
 	size_t found = 0;
 
 	memset(seen, 0, sizeof(seen));
@@ -112,7 +100,7 @@ static void search(size_t at_once, size_t expected)
 		char *mem = map_foreign(frames + at, count, PROT_READ, NULL);
 
 		for (size_t i = 0; i < count; i++) {
-			long number = number_of((uint64_t *)(mem + i * PAGE));
+			long number = kept_number((uint64_t *)(mem + i * PAGE));
 
 			if (number < 0)
 				continue;

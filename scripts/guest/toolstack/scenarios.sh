@@ -130,7 +130,7 @@ play_grants()
 {
 	need_guest
 	keep_busy
-	mmstress run -t 8 grant-map grant-bad grant-use grant-exit >$state/run ||
+	mmstress run -t 8 grant-map grant-bad grant-use grant-private grant-exit >$state/run ||
 		fail "$(sed -n 's/.*FAIL //p' $state/run)"
 	! grep SKIP $state/run || fail "$(grep -m 1 SKIP $state/run)"
 	still_busy
@@ -148,6 +148,22 @@ play_frames()
 	said=$(timeout 1200 /guest/frames "$(xl domid $guest)" 1 "$pages" "$backend" 2>&1) ||
 		fail "${said:-no end}"
 	note "$said"
+	xl unpause $guest
+	still_busy
+}
+
+# Debuggers find the guest's pages by the list that it shows to the toolstack.
+play_dump()
+{
+	need_guest
+	keep_busy
+	still_busy
+	pages=$(ask pages)
+	xl pause $guest
+	xl dump-core $guest $state/core || fail "xl dump-core"
+	said=$(timeout 600 /guest/core $state/core 1 "$pages" 2>&1) || fail "${said:-no end}"
+	note "$said"
+	rm $state/core
 	xl unpause $guest
 	still_busy
 }
