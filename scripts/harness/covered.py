@@ -39,6 +39,8 @@ def wrong(text: str, known: dict[str, set[str]]) -> list[str]:
         found += [f"{PAGE}:{number}: no test {kind}:{name}" for kind, name in names if name not in known.get(kind, ())]
         row = _ROW.match(line)
         if row and row[1] != "row" and row[1].strip("-"):
+            if row[1] in rows:
+                found.append(f"{PAGE}:{number}: {row[1]} is there twice")
             rows.add(row[1])
             if not _NAME.search(row[2]) and not re.match(r"(open|not applicable): \w", row[2]):
                 found.append(f"{PAGE}:{number}: {row[1]} has neither a test nor a reason")

@@ -26,3 +26,7 @@ class Map(unittest.TestCase):
     def test_neither_test_nor_reason(self):
         found = covered.wrong("\n".join([*ROWS, "| H1 | fact | open: |", "| H2 | fact | open: a boot |"]), KNOWN)
         self.assertEqual(found, [f"{covered.PAGE}:45: H1 has neither a test nor a reason"])
+
+    def test_row_that_is_there_twice(self):
+        found = covered.wrong("\n".join([*ROWS, ROWS[0]]), KNOWN)
+        self.assertEqual(found, [f"{covered.PAGE}:45: I1 is there twice"])
