@@ -48,7 +48,7 @@ soak: ## Host tests at random, 10 million operations or SOAK=N
 	@$(ENTER) scripts/host soak
 
 soak-boots: ## Boots of many sizes and long runs, with guests (hours)
-	@$(ENTER) scripts/test --soak '$(ONLY)'
+	@scripts/setup shadow-xen && scripts/enter scripts/test --soak '$(ONLY)'
 
 fuzz: ## Fuzz targets, 30 seconds each
 	@scripts/setup cargo-fuzz && scripts/enter scripts/host fuzz

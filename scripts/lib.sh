@@ -20,6 +20,18 @@ root=$cache/root-$(printf '%s\n' "$suite" "$packages" | sha256sum | cut -c1-12)
 linux=$cache/linux-$kver
 xen=$cache/xen-$xen_release.elf
 
+# The same Xen with shadow paging, made on demand. The name carries what it is
+# made from: the package in the root, and how.
+shadow_xen() {
+	cat "$root/boot/xen-$xen_release-amd64.config" "$repo/scripts/shadow-xen" \
+		<(xen_version) | sha256sum | sed "s,^\(.\{12\}\).*,$cache/xen-$xen_release-shadow-\1.elf,"
+}
+
+# The version of Debian's source package that the Xen in the root was built from.
+xen_version() {
+	sed -n "/^Package: xen-hypervisor-$xen_release-amd64\$/,/^\$/s/^Version: //p" "$root/var/lib/dpkg/status"
+}
+
 # What cargo downloads, for all checkouts together.
 crates=$cache/cargo
 

@@ -54,6 +54,8 @@ class Machine:
     """As QEMU takes it; that of a machine without Xen has its levels set as well."""
     xen: str = ""
     """More parameters for Xen."""
+    shadow: bool = False
+    """Is it a Xen with shadow paging, which Debian's is not?"""
     memory_map: tuple[str, ...] = ()
     """What Xen is told of the machine's memory map beside the truth: changes as scripts/guest/mkxen takes them."""
     stale: bool = False
@@ -189,6 +191,7 @@ SOAK = (
     Machine("guests-on-c",    "c",     "dom0-c",2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      3600, guests="rust"),
     Machine("soak-save",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=20",     3600, guests="rust"),
     Machine("soak-crowd",     "distro","dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:crowd:totals:dmesg nokaslr", 1800, guests="distro"),
+    Machine("soak-live",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=5 pvmmu.tests=create:live:save:shutdown:totals:dmesg", 3600, guests="rust", shadow=True),
     Machine("soak-sizes",     "rust",  "dom0",  2, 6656, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:sizes:grown:totals:dmesg", 3600, guests="rust"),
     Machine("soak-debug",     "debug", "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=5",      3600, guests="debug"),
 )

@@ -10,8 +10,12 @@ from .machines import Machine
 def image(machine: Machine) -> Path:
     """What a machine boots as Xen."""
     if not machine.memory_map:
-        return places.xen()
+        return _true(machine)
     return places.build() / f"xen-{machine.name}.elf"
+
+
+def _true(machine: Machine) -> Path:
+    return places.shadow_xen() if machine.shadow else places.xen()
 
 
 def parameters(machine: Machine) -> str:
@@ -22,4 +26,4 @@ def parameters(machine: Machine) -> str:
 def make(machine: Machine) -> None:
     if not machine.memory_map:
         return
-    guests.run(places.repo() / "scripts/guest/mkxen", image(machine), places.xen(), *machine.memory_map)
+    guests.run(places.repo() / "scripts/guest/mkxen", image(machine), _true(machine), *machine.memory_map)

@@ -61,6 +61,14 @@ def xen() -> Path:
     return _place("XEN")
 
 
+def shadow_xen() -> Path:
+    """The same Xen, with shadow paging."""
+    path = _place("SHADOW_XEN")
+    if not path.exists():
+        raise Stop("there is no Xen with shadow paging", "run: scripts/setup shadow-xen")
+    return path
+
+
 def xen_symbols() -> Path:
     """The addresses of Xen's functions."""
     found = sorted(Path("/usr/lib/debug/boot").glob("xen-syms-*.map"))

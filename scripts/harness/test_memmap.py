@@ -53,6 +53,16 @@ class Make(unittest.TestCase):
         memmap.make(CHANGED)
         self.assertIn(struct.pack("<III", 0x1BADB002, 3, 2**32 - 0x1BADB005), memmap.image(CHANGED).read_bytes()[:8192])
 
+    def test_with_shadow_paging_it_is_the_other_xen(self):
+        other = self.folder / "other"
+        shadow = dataclasses.replace(MACHINE, shadow=True)
+        with mock.patch.dict(os.environ, {"XEN_PVMMU_SHADOW_XEN": str(other)}):
+            with self.assertRaisesRegex(Stop, "no Xen with shadow paging"):
+                memmap.image(shadow)
+            other.write_bytes(elf())
+            self.assertEqual(memmap.image(shadow), other)
+            self.assertEqual(memmap.image(MACHINE), self.xen)
+
     def test_nothing_is_made_for_the_true_map(self):
         memmap.make(MACHINE)
         self.assertEqual(memmap.image(MACHINE), self.xen)

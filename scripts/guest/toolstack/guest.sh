@@ -74,18 +74,19 @@ keep_busy()
 	ask keep 24
 }
 
-# past ROUND: have all processes of the load finished that one?
+# past LOAD ROUND: have all processes of the load finished that one?
 past()
 {
-	done=$(ask beats) || exit 1
-	[ "$done" -gt "$1" ]
+	done=$(ask "$1") || exit 1
+	[ "$done" -gt "$2" ]
 }
 
-# More than one round of the load is seen from its beginning to its end.
+# still_busy [LOAD]: more than one round of it is seen from its beginning to its end.
 still_busy()
 {
-	beats=$(ask beats)
-	await 300 past $((beats + 1)) || fail "the guest's load stands still"
+	load=${1:-beats}
+	rounds_done=$(ask $load)
+	await 300 past $load $((rounds_done + 1)) || fail "the guest's load stands still"
 }
 
 # What the guests' kernels had to say, for whoever judges dom0's console.

@@ -182,6 +182,24 @@ play_save()
 	note "$rounds rounds"
 }
 
+# Suspended in the midst of many forks.
+play_forks()
+{
+	need_guest
+	keep_busy
+	ask storm
+	still_busy storms
+	for round in $(seq "$rounds"); do
+		xl save $guest $state/saved || fail "round $round: xl save"
+		xl restore $state/saved || fail "round $round: xl restore"
+		rm $state/saved
+		still_busy storms
+	done
+	ask calm
+	still_busy
+	note "$rounds rounds"
+}
+
 # The guest goes on where it is: as a checkpoint, and because there is no room.
 play_cancel()
 {
@@ -222,6 +240,24 @@ play_move()
 	for _ in $(seq "$rounds"); do
 		move
 	done
+	note "$rounds rounds"
+}
+
+play_live()
+{
+	need_guest
+	keep_busy
+	ask storm
+	still_busy storms
+	for round in $(seq "$rounds"); do
+		id=$(xl domid $guest)
+		xl migrate -s "" $guest "exec xl migrate-receive" || fail "round $round: xl migrate"
+		[ "$(xl domid $guest)" != "$id" ] || fail "round $round: it is where it was"
+		still_busy storms
+	done
+	ask calm
+	ask run 2 fork mmap prot-none
+	still_busy
 	note "$rounds rounds"
 }
 
