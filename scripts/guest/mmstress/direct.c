@@ -78,7 +78,8 @@ static void judge_line(struct frames *now, const char *line, unsigned long base)
 {
 	unsigned long start, end;
 	bool writable = strstr(line, " RW ");
-	bool cached = !strstr(line, " PCD ") && !strstr(line, " PWT ");
+	bool cached = !strstr(line, " PCD ") && !strstr(line, " PWT ") &&
+		      !strstr(line, " PAT ");
 
 	if (sscanf(line, "0x%lx-0x%lx", &start, &end) != 2)
 		fail("the dump has a line '%s'", line);
