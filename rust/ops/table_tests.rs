@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of the list of roots, of tables and entries that Xen refuses, of what crash tools are told,
-//! and of a crash in the midst of a batch.
+//! Tests of the list of roots, of tables and entries that Xen refuses, of what crash tools are
+//! told, and of a crash in the midst of a batch.
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_tables)]
 mod tables {
