@@ -28,6 +28,7 @@ mod tables {
         keep_reports,
         kernel_rw,
         lookup,
+        may_report,
         phys,
         print_reports,
         Caller,
@@ -186,6 +187,15 @@ mod tables {
         );
         assert!(after == before);
         Ok(())
+    }
+
+    /// Of many refusals in a row; one of them may begin a new interval.
+    #[test]
+    fn reports_are_limited() {
+        const BURST: usize = 10;
+
+        let printed = (0..4 * BURST).filter(|_| may_report()).count();
+        assert!((1..=2 * BURST).contains(&printed));
     }
 }
 

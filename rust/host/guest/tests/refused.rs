@@ -178,6 +178,30 @@ fn a_machine_frame_that_cannot_be_mapped_stops_the_boot() {
 }
 
 #[test]
+fn only_pages_that_are_mapped_are_protected_and_then_for_sure() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    let unmapped = fixed(1400);
+    assert!(lookup(unmapped).is_none_or(|(slot, _)| !slot.read().is_present()));
+    let left = refuse(&guest, Call::UpdateVaMapping, 0, 2);
+    protect::read_only(unmapped, BY);
+    protect::writable(unmapped, BY);
+    assert_eq!(left.get(), 2);
+
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
+    let mapped = direct_of(page.pfn());
+    for change in [protect::read_only, protect::writable] {
+        let death = death_in(|| change(mapped, BY));
+        let why = "Xen refused to change the protection of a page";
+        assert_eq!(death.as_deref(), Some(why));
+    }
+    assert_eq!(left.get(), 0);
+    protect::read_only(mapped, BY);
+    assert_eq!(slot_of(&page).read().raw() & bits::RW, 0);
+    protect::writable(mapped, BY);
+    assert_ne!(slot_of(&page).read().raw() & bits::RW, 0);
+}
+
+#[test]
 fn tables_are_made_and_released_early() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     for level in [Level::L1, Level::L2] {
