@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import guests, kernel, ktap, machines, memmap, places, ram, rules
+from .alarm import Alarm
 from .console import Line, lines_of
 from .machines import Machine
 from .rules import Problem
@@ -170,13 +171,15 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
     ram.make(machine)
     log = places.logs() / f"boot-{machine.name}.log"
     progress = Progress(f"boot {machine.name}")
+    alarm = Alarm() if machine.sleeps else None
+    monitor = alarm.options if alarm else ["-monitor", "none"]
     shown = "starting"
     deadline = time.monotonic() + machine.seconds
     why = f"no end within {machine.seconds} s"
     cut_short = ""
     with log.open("wb") as file:
         child = subprocess.Popen(
-            command(machine, _initrd_of(machine, initrd), "stdio") + ["-monitor", "none"],
+            command(machine, _initrd_of(machine, initrd), "stdio") + monitor,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -186,6 +189,8 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
                 if raw is not None:
                     text = raw.decode("utf-8", "replace").strip()
                     shown = text[:50] or shown
+                    if alarm:
+                        alarm.hear(text)
                     if echo:
                         print(text, flush=True)
                     if rules.FATAL.search(text):
@@ -194,6 +199,8 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
                     elif "PVMMU: DONE" in text:
                         deadline = min(deadline, time.monotonic() + _GRACE_SECONDS)
                         why = f"it did not power off within {_GRACE_SECONDS} s"
+                if alarm:
+                    alarm.ring()
                 if time.monotonic() >= deadline:
                     cut_short = why
                     break
@@ -204,6 +211,8 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
                 child.kill()
             code = child.wait()
             ram.drop(machine)
+            if alarm:
+                alarm.close()
     lines = lines_of(log.read_bytes())
     problems, tests, guest = judge(machine, lines)
     if machine.dies and cut_short == _CRASHED:

@@ -60,6 +60,8 @@ class Machine:
     """What Xen is told of the machine's memory map beside the truth: changes as scripts/guest/mkxen takes them."""
     stale: bool = False
     """Its memory is full of something when it starts."""
+    sleeps: bool = False
+    """It goes to sleep, and is woken each time."""
     nodes: int = 0
     """Parts that its memory is in, each near some of the CPUs; 0: it is not in parts."""
 
@@ -73,7 +75,7 @@ class Machine:
 
 FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-protect:fault-write:fault-pin:fault-fork:fault-growth"
 # A short choice of what a guest has to stand.
-GUEST = "pvmmu.run=toolstack pvmmu.rounds=1 pvmmu.tests=create:viewer:cpus:memory:block:frames:dump:save:shutdown:totals:dmesg"
+GUEST = "pvmmu.run=toolstack pvmmu.rounds=2 pvmmu.tests=create:viewer:cpus:memory:block:frames:dump:save:shutdown:totals:dmesg"
 GRANTS = "pvmmu.run=smoke pvmmu.tests=grant-map:grant-bad:grant-use:grant-private:grant-exit:dmesg"
 # gntdev takes its own lock inside of mmap_lock and the other way round, whatever the backend: no lockdep here.
 GRANT_FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-grant lockdep.prove_locking=0"
@@ -163,6 +165,8 @@ SMALL = (
     "private-file:dirty-race:threads:thread-exit:dontneed:mlock:copy-faults:pagemap:accessed:large-folio:hugetlb:"
     "vsyscall:memory-hog:dmesg"
 )
+SLEEP = "pvmmu.tests=sleep:fork:fork-big:mmap:threads:cpu-hotplug:balloon:wx:dmesg"
+SLEPT = (r"PM: suspend exit",)
 STORM = "pvmmu.run=toolstack pvmmu.tests=create:storm:totals:dmesg"
 STORMERS = ("/usr/bin/stress-ng",)
 # Sizes of dom0 around the borders of leaves, middle pages and tables: 2 MiB, 512 MiB, 1 GiB, 4 GiB.
@@ -183,6 +187,7 @@ SOAK = (
     Machine("small",         "small", "dom0",  1, 1024, "512M",             SMALL,                                      480),
     Machine("lto",           "lto",   "dom0",  3, 1024, "512M",             "pvmmu.run=smoke",                          480),
     Machine("lto-stress",    "lto",   "dom0",  3, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        900),
+    Machine("dom0-sleep",     "rust",  "dom0",  2, 1024, "512M",             f"pvmmu.run=smoke {SLEEP}",                 480, SLEPT, sleeps=True),
     Machine("soak-balloon",   "rust",  "dom0",  2, 3072, "512M,max:2048M",   "pvmmu.run=smoke pvmmu.seconds=240 pvmmu.tests=balloon:balloon-grow:dmesg", 900),
     Machine("soak-stress",    "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=600",      1500),
     Machine("soak-storm",     "rust",  "dom0",  4, 2048, "1024M",            f"{STORM} pvmmu.seconds=600",              2400, guests="rust", programs=STORMERS),

@@ -18,6 +18,7 @@ use crate::{
     p2m,
     pin, //
 };
+use xen_model::shared_info::FRAME_LIST_LIST;
 
 /// What free pages begin with: no entry of a table.
 const POISON: u64 = 0xaaaa_aaaa_aaaa_aaaa;
@@ -82,6 +83,31 @@ fn processes_go_on_in_other_frames() {
     parent.exit();
     guest.assert_sound();
     guest.snapshot().assert_same(&before);
+}
+
+/// Words of the tree beyond the last page name frames as well, and those have moved, too.
+#[test]
+fn the_whole_tree_moves() {
+    let guest = Guest::boot(GuestConfig::domu(2000));
+    let host = guest.host();
+    let assert_own = || {
+        let machine = host.machine.borrow();
+        let word = |page, index| {
+            let mfn = xen_model::Mfn(machine.frame_word(page, index));
+            assert!(machine.owns(host.domain, mfn), "word {index} is {mfn:x?}");
+            mfn
+        };
+        let top = word(machine.shared_info(host.domain), FRAME_LIST_LIST);
+        for middle in 0..512 {
+            let middle = word(top, middle);
+            for leaf in 0..512 {
+                word(middle, leaf);
+            }
+        }
+    };
+    assert_own();
+    suspend(true);
+    assert_own();
 }
 
 #[test]

@@ -84,3 +84,20 @@ proptest! {
         check(guest, &operations);
     }
 }
+
+proptest! {
+    #![proptest_config(config(1, regressions!("p2m")))]
+
+    #[test]
+    fn a_list_of_a_gib_less_a_page_agrees_with_a_map(
+        is_dom0 in any::<bool>(),
+        operations in prop::collection::vec(operation(), 1..60),
+    ) {
+        let config = if is_dom0 {
+            GuestConfig::dom0(262143)
+        } else {
+            GuestConfig::domu(262143)
+        };
+        check(config, &operations);
+    }
+}

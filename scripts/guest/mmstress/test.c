@@ -54,6 +54,7 @@ const struct test tests[] = {
 	{ "grant-use", test_grant_use, TEST_SINGLE | TEST_NAMED, "fork, mprotect, unmap in parts" },
 	{ "grant-private", test_grant_private, TEST_SINGLE | TEST_NAMED, "never written to" },
 	{ "grant-exit", test_grant_exit, TEST_SINGLE | TEST_NAMED, "killed with grants mapped" },
+	{ "sleep", test_sleep, TEST_NAMED, "the machine, until somebody wakes it" },
 	{ "memory-hog", test_memory_hog, TEST_ALONE, "three quarters of memory" },
 	{ "fault-protect", test_fault_protect, TEST_NAMED, "refused changes of protection" },
 	{ "fault-write", test_fault_write, TEST_NAMED, "refused write faults" },

@@ -51,6 +51,7 @@ void test_grant_bad(void);
 void test_grant_use(void);
 void test_grant_private(void);
 void test_grant_exit(void);
+void test_sleep(void);
 void test_memory_hog(void);
 void test_fault_protect(void);
 void test_fault_write(void);

@@ -171,13 +171,19 @@ play_save()
 {
 	need_guest
 	keep_busy
+	ask online
+	start=$(ask memory)
 	for round in $(seq "$rounds"); do
+		# Its memory is on the way to another size meanwhile.
+		xl mem-set $guest $((round % 2 ? 100 : 160))
 		xl save $guest $state/saved || fail "round $round: xl save"
 		gone || fail "round $round: it is still there"
 		xl restore $state/saved || fail "round $round: xl restore"
 		rm $state/saved
 		still_busy
 	done
+	xl mem-set $guest 128
+	await 200 total_is $start || fail "it has $total kB, it started with $start"
 	ask run 2 fork mmap prot-none
 	note "$rounds rounds"
 }

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What wakes a machine that sleeps (ACPI S3): QEMU's monitor, as somebody's finger would."""
+
+import re
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+ASLEEP = re.compile(r"Entering ACPI S3 state")
+# Xen says so a moment before.
+_SECONDS = 2.0
+
+
+class Alarm:
+    """Rings some seconds after the machine has said that it goes to sleep."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="pvmmu-")
+        self._path = Path(self._folder.name) / "monitor"
+        self._due: float | None = None
+
+    @property
+    def options(self) -> list[str]:
+        """For QEMU."""
+        return ["-monitor", f"unix:{self._path},server=on,wait=off"]
+
+    def hear(self, text: str) -> None:
+        if ASLEEP.search(text):
+            self._due = time.monotonic() + _SECONDS
+
+    def ring(self) -> None:
+        """To be called now and then."""
+        if self._due is None or time.monotonic() < self._due:
+            return
+        self._due = None
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(_SECONDS)
+            monitor.connect(str(self._path))
+            # It greets, and repeats what it is told.
+            monitor.recv(4096)
+            monitor.sendall(b"system_wakeup\n")
+            monitor.recv(4096)
+
+    def close(self) -> None:
+        self._folder.cleanup()
