@@ -47,7 +47,7 @@ host: ## Host tests only: the logic against a model of Xen (minutes)
 soak: ## Host tests at random, 10 million operations or SOAK=N
 	@$(ENTER) scripts/host soak
 
-soak-boots: ## Boots of many sizes and long runs, with guests (hours)
+soak-boots: ## Boots of many sizes and long runs, with guests (hours; ONLY)
 	@scripts/setup shadow-xen && scripts/enter scripts/test --soak '$(ONLY)'
 
 fuzz: ## Fuzz targets, 30 seconds each
