@@ -76,7 +76,7 @@ class Machine:
 FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-protect:fault-write:fault-pin:fault-fork:fault-growth"
 # A short choice of what a guest has to stand.
 GUEST = "pvmmu.run=toolstack pvmmu.rounds=2 pvmmu.tests=create:viewer:cpus:memory:block:frames:dump:save:shutdown:totals:dmesg"
-GRANTS = "pvmmu.run=smoke pvmmu.tests=grant-map:grant-bad:grant-use:grant-private:grant-exit:dmesg"
+GRANTS = "pvmmu.run=smoke pvmmu.tests=grant-map:grant-beyond:grant-bad:grant-use:grant-private:grant-exit:wx:dmesg"
 # gntdev takes its own lock inside of mmap_lock and the other way round, whatever the backend: no lockdep here.
 GRANT_FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-grant lockdep.prove_locking=0"
 # What the backend says of refusals that these provoke; of more than eight in a batch, how many more.
@@ -116,7 +116,6 @@ VULNERABLE = "max,vendor=GenuineIntel,family=6,model=85,stepping=4"
 # A kernel does not move.
 HOLE = "Xen hypervisor allocated kernel memory conflicts with E820 map"
 
-GRANTS = "pvmmu.run=smoke pvmmu.tests=grant-map:grant-beyond:grant-bad:grant-use:grant-exit:wx:dmesg"
 BEYOND = (r"PVMMU: PASS grant-beyond\b",)
 STRESSED = "pvmmu.run=stress pvmmu.seconds=60 debug_pagealloc=on memtest=1"
 # What of Xen's settings costs it work for each change of a table, without a difference for dom0.
