@@ -18,8 +18,8 @@ def initrd(machine: Machine, plain: Path) -> Path:
     overlay = places.build() / name
     result = places.build() / f"initramfs-{name}.cpio.gz"
     folder = places.repo() / "scripts/guest"
-    for command in ([folder / "mkguests", overlay, image, plain, *machine.programs], [folder / "mkinitrd", result, overlay]):
-        run(*command)
+    run(folder / "mkguests", overlay, image, plain, *machine.programs)
+    run(folder / "mkinitrd", result, overlay)
     return result
 
 

@@ -26,10 +26,9 @@ def options(machine: Machine) -> list[str]:
 
 def make(machine: Machine) -> None:
     """What a machine finds in its memory; it writes to a private copy."""
-    path = _left_over(machine)
-    if not machine.stale or (path.exists() and path.stat().st_size == machine.memory * MIB):
+    if not machine.stale:
         return
-    with path.open("wb") as file:
+    with _left_over(machine).open("wb") as file:
         for _ in range(machine.memory):
             file.write(STALE * MIB)
 

@@ -124,14 +124,19 @@ play_block()
 	still_busy
 }
 
+# run_here SECONDS TEST...: in dom0, where each of them can run.
+run_here()
+{
+	mmstress run -t "$@" >$state/run || fail "$(sed -n 's/.*FAIL //p' $state/run)"
+	! grep SKIP $state/run || fail "$(grep -m 1 SKIP $state/run)"
+}
+
 # Grants of dom0 to itself, beside a guest that grants.
 play_grants()
 {
 	need_guest
 	keep_busy
-	mmstress run -t 8 grant-map grant-bad grant-use grant-private grant-exit >$state/run ||
-		fail "$(sed -n 's/.*FAIL //p' $state/run)"
-	! grep SKIP $state/run || fail "$(grep -m 1 SKIP $state/run)"
+	run_here 8 grant-map grant-bad grant-use grant-private grant-exit
 	still_busy
 }
 
@@ -167,6 +172,14 @@ play_dump()
 	still_busy
 }
 
+save_and_restore()
+{
+	xl save $guest $state/saved || fail "round $round: xl save"
+	gone || fail "round $round: it is still there"
+	xl restore $state/saved || fail "round $round: xl restore"
+	rm $state/saved
+}
+
 play_save()
 {
 	need_guest
@@ -176,10 +189,7 @@ play_save()
 	for round in $(seq "$rounds"); do
 		# Its memory is on the way to another size meanwhile.
 		xl mem-set $guest $((round % 2 ? 100 : 160))
-		xl save $guest $state/saved || fail "round $round: xl save"
-		gone || fail "round $round: it is still there"
-		xl restore $state/saved || fail "round $round: xl restore"
-		rm $state/saved
+		save_and_restore
 		still_busy
 	done
 	xl mem-set $guest 128
@@ -196,9 +206,7 @@ play_forks()
 	ask storm
 	still_busy storms
 	for round in $(seq "$rounds"); do
-		xl save $guest $state/saved || fail "round $round: xl save"
-		xl restore $state/saved || fail "round $round: xl restore"
-		rm $state/saved
+		save_and_restore
 		still_busy storms
 	done
 	ask calm
@@ -325,9 +333,7 @@ play_storm()
 		--mmapfork 1 --munmap 1 --mprotect 1 --mremap 1 --mremap-bytes 16m --vma 1 \
 		--madvise 1 --mlock 1 --vm 1 --vm-bytes 64m >$state/storm 2>&1 &
 	storm=$!
-	mmstress run -t "$seconds" cpu-hotplug balloon >$state/run ||
-		fail "$(sed -n 's/.*FAIL //p' $state/run)"
-	! grep SKIP $state/run || fail "$(grep -m 1 SKIP $state/run)"
+	run_here "$seconds" cpu-hotplug balloon
 	wait $storm || {
 		cat $state/storm
 		fail "$(grep -m 1 'fail' $state/storm)"
