@@ -31,7 +31,7 @@ boot: ## Boot it as dom0: a shell on a terminal, a demonstration otherwise
 	@$(ENTER) scripts/boot $(BOOT)
 
 test: ## Build, boot and check everything (under an hour on two CPUs)
-	@scripts/setup cargo-fuzz && scripts/enter scripts/test '$(ONLY)'
+	@scripts/setup cargo-fuzz && scripts/enter scripts/test '$(value ONLY)'
 
 bench: ## Measure native, C and Rust side by side (SIDES, OPS, BOOTS, SAMPLES, RECORD=1, CHECK=1)
 	@$(ENTER) scripts/bench $(if $(SIDES),--sides '$(SIDES)') $(if $(OPS),--ops '$(OPS)') \
@@ -48,7 +48,7 @@ soak: ## Host tests at random, 10 million operations or SOAK=N
 	@$(ENTER) scripts/host soak
 
 soak-boots: ## Boots of many sizes and long runs, with guests (hours; ONLY)
-	@scripts/setup shadow-xen && scripts/enter scripts/test --soak '$(ONLY)'
+	@scripts/setup shadow-xen && scripts/enter scripts/test --soak '$(value ONLY)'
 
 fuzz: ## Fuzz targets, 30 seconds each
 	@scripts/setup cargo-fuzz && scripts/enter scripts/host fuzz
@@ -61,6 +61,9 @@ mutants: ## Which bugs, put in one at a time, the host tests notice (half an hou
 
 patches: ## A series for git am on the untouched kernel, checked (KVER=7.2 for that one)
 	@$(ENTER) scripts/patches
+
+patches-build: ## Build a kernel after each patch of that series (half an hour)
+	@$(ENTER) scripts/patches build
 
 patches-boot: ## Build that series in a tree of its own and boot it (BOOT; VARIANT=c: its mends of C)
 	@$(ENTER) scripts/patches boot '$(or $(VARIANT),rust)' '$(or $(BOOT),dom0-2cpu)'
@@ -86,4 +89,4 @@ clean: ## Remove the results
 distclean: ## Remove the downloads and the build root as well
 	@scripts/clean --cache
 
-.PHONY: help setup build boot test bench profile host soak soak-boots fuzz coverage mutants patches patches-boot doc rust-analyzer check fmt enter clean distclean
+.PHONY: help setup build boot test bench profile host soak soak-boots fuzz coverage mutants patches patches-build patches-boot doc rust-analyzer check fmt enter clean distclean

@@ -158,11 +158,21 @@ def not_taken(wanted: dict[str, str], config: str) -> list[str]:
     return [f"{symbol}={value}" for symbol, value in wanted.items() if got.get(symbol, "n") != value]
 
 
-def configure(variant: Variant) -> None:
-    """allnoconfig plus the fragments; every symbol asked for must take effect."""
+def declared(tree: Path) -> set[str]:
+    """The symbols that the tree's Kconfig files have an entry for."""
+    entry = re.compile(r"^\s*(?:menu)?config (\w+)", re.MULTILINE)
+    paths = (path for path in tree.rglob("Kconfig*") if path.is_file())
+    return {f"CONFIG_{name}" for path in paths for name in entry.findall(path.read_text())}
+
+
+def configure(variant: Variant, *, partly: bool = False) -> None:
+    """allnoconfig plus the fragments; every symbol asked for must take effect, or partly those that there are."""
     target = out(variant)
     target.mkdir(parents=True, exist_ok=True)
     wanted = asked_for(variant)
+    if partly:
+        there = declared(places.tree())
+        wanted = {symbol: value for symbol, value in wanted.items() if symbol in there}
     fragment = target / "fragment.config"
     fragment.write_text("".join(f"{symbol}={value}\n" for symbol, value in wanted.items()))
     log = places.logs() / f"config-{variant.name}.log"
@@ -191,13 +201,13 @@ def build(variant: Variant, *targets: str) -> str:
     return build_as_it_is(variant, *targets)
 
 
-def build_as_it_is(variant: Variant, *targets: str) -> str:
-    """The same without touching the tree."""
+def build_as_it_is(variant: Variant, *targets: str, partly: bool = False) -> str:
+    """The same without touching the tree, which may have only a part of our edits."""
     # Only a first build's length is worth predicting: later ones do what changed.
     first = not targets and not out(variant).exists()
     resumed = not targets and not first and not bzimage(variant).exists()
     seed = _seed(variant)
-    configure(variant)
+    configure(variant, partly=partly)
     if seed:
         _keep_objtool(seed, variant)
     memory = places.state() / f"steps-{places.tree().name}-{variant.name}"

@@ -9,10 +9,9 @@ import tempfile
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
-from . import boot, checks, kernel, machines, places, series
+from . import checks, places, series
 from .say import Progress, Stop
 
 # What checkpatch says of a patch that does not apply, and why.
@@ -215,53 +214,3 @@ def make() -> str:
     checkpatch(patches)
     progress.done(f"{len(patches)} patches")
     return f"{len(patches)} patches and {letter.name} in {places.shown(folder)}"
-
-
-def change(tree: Path, patch: Path) -> None:
-    """Applies a patch to a tree that is no repository, though it may lie in one."""
-    # In a folder of a repository, git would leave out whatever is not below that folder.
-    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(tree.parent)}
-    command = ["git", "apply", str(patch)]
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Stop(f"{patch.name} does not apply: {done.stderr.strip()}", "run: make patches")
-
-
-def try_out(variant: str, machine: str) -> str:
-    """Applies the series to a whole kernel, builds it and boots it; for C only the patches that stand alone."""
-    table = {entry.name: entry for entry in machines.MACHINES if entry.kind == "dom0"}
-    if variant not in ("rust", "debug", "c") or machine not in table:
-        raise Stop(f"cannot boot {machine!r} with {variant!r}", f"name rust, debug or c, and one of: {', '.join(table)}")
-    made = series.load(checks.files())
-    tree = places.build() / f"{series.pristine().name}-{'fixes' if variant == 'c' else 'series'}"
-    _, *patches = write(made, places.build() / f"patches-{tree.name}")
-    if tree.exists():
-        kernel.restore(series.pristine(), tree)
-    else:
-        kernel.copy(series.pristine(), tree)
-    for patch, path in zip(made.patches, patches, strict=True):
-        if patch.alone or variant != "c":
-            change(tree, path)
-    os.environ["XEN_PVMMU_TREE"] = str(tree)
-    kernel.build_as_it_is(kernel.named(variant))
-    chosen = replace(table[machine], name=f"{machine}-{tree.name}-{variant}", kernel=variant)
-    if variant == "c":
-        # Nothing of the crate is there: no samples, no files in debugfs.
-        chosen = replace(chosen, kind="dom0-c", must_print=())
-    verdict = boot.run(chosen, boot.make_initrd())
-    if verdict.problems:
-        raise Stop("\n".join(map(str, verdict.problems[:8])), f"read {places.shown(verdict.log)}")
-    return verdict.summary
-
-
-def main(arguments: list[str]) -> int:
-    """patches [boot VARIANT MACHINE]: write the series and check it, or try it out."""
-    match arguments:
-        case []:
-            kernel.prepare_tree()
-            print(make())
-        case ["boot", variant, machine]:
-            print(try_out(variant, machine))
-        case _:
-            raise Stop(f"cannot do {' '.join(arguments)}", "give nothing, or: boot VARIANT MACHINE")
-    return 0

@@ -30,6 +30,14 @@ class Config(unittest.TestCase):
             ["CONFIG_SMP=y", "CONFIG_XEN=n", "CONFIG_NR_CPUS=8", "CONFIG_GONE=y"],
         )
 
+    def test_what_a_tree_has_an_entry_for(self):
+        with tempfile.TemporaryDirectory() as folder:
+            tree = Path(folder)
+            (tree / "Kconfig.x").write_text("config A\n\tbool\nmenuconfig B\n# config C\nif A\n  config D\nendif\n")
+            (tree / "x").mkdir()
+            (tree / "x/Kconfig").write_text("config E\n\thelp\n\t  See config.\n")
+            self.assertEqual(kernel.declared(tree), {f"CONFIG_{name}" for name in "ABDE"})
+
 
 class Modules(unittest.TestCase):
     def test_made_only_where_a_fragment_asks(self):

@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import analyzer, hunks, links, patches, places, series
+from . import analyzer, hunks, links, patches, places, series, tryout
 from .say import Stop
 
 REPO = Path(__file__).resolve().parents[2]
@@ -187,13 +187,13 @@ class Change(unittest.TestCase):
         (self.tree / "x/f").write_text("one\n")
 
     def test_a_tree_within_a_repository_is_changed(self):
-        patches.change(self.tree, self.patch)
+        tryout.change(self.tree, self.patch)
         self.assertEqual((self.tree / "x/f").read_text(), "two\n")
 
     def test_what_does_not_apply_is_named(self):
         (self.tree / "x/f").write_text("three\n")
         with self.assertRaisesRegex(Stop, "^patch does not apply"):
-            patches.change(self.tree, self.patch)
+            tryout.change(self.tree, self.patch)
 
 
 class Editor(unittest.TestCase):

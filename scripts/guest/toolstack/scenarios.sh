@@ -351,19 +351,21 @@ play_shutdown()
 	! heard "Kernel panic" || fail "it panicked"
 }
 
+# For dom0's grants Xen keeps pages of its own, as many as were ever needed at once.
 all_back()
 {
-	[ "$(domains)" = 1 ] && [ "$(free_mib)" = "$(cat $state/free)" ]
+	less=$(($(cat $state/free) - $(/guest/free)))
+	[ "$(domains)" = 1 ] && [ $less -ge 0 ] && [ $less -le 64 ]
 }
 
 # With all guests gone, Xen has its memory back and dom0 has what it had.
 play_totals()
 {
 	drop_guest || true
-	await 60 all_back ||
-		fail "$(domains) domains; Xen has $(free_mib) MiB free, at first $(cat $state/free)"
+	await 60 all_back || fail "$(domains) domains; Xen has $less pages less, at first $(cat $state/free)"
 	total=$(sed -n 's/^MemTotal: *//p' /proc/meminfo)
 	[ "$total" = "$(cat $state/total)" ] || fail "MemTotal of dom0 is $total, at first $(cat $state/total)"
+	note "Xen has $less pages less"
 }
 
 play_dmesg()

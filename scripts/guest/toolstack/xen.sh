@@ -63,11 +63,6 @@ start_xen()
 	xenconsoled -i --log=guest --log-dir=$consoles >$state/xenconsoled.log 2>&1 &
 }
 
-free_mib()
-{
-	xl info free_memory
-}
-
 domains()
 {
 	xl list | sed 1d | wc -l
@@ -76,6 +71,6 @@ domains()
 # What must be the same at the end.
 note_totals()
 {
-	free_mib >$state/free
+	/guest/free >$state/free
 	sed -n 's/^MemTotal: *//p' /proc/meminfo >$state/total
 }
