@@ -238,7 +238,10 @@ play_cancel()
 move()
 {
 	[ -p $state/pipe ] || mkfifo $state/pipe
-	sed "s/^name = .*/name = \"$guest-moved\"/" $state/guest.cfg >$state/moved.cfg
+	# As much memory as it has now, which may not be what it began with.
+	mib=$(xl list $guest | sed -n '2s/[^ ]* *[0-9]* *\([0-9]*\) .*/\1/p')
+	sed "s/^name = .*/name = \"$guest-moved\"/; s/^memory = .*/memory = $mib/" \
+		$state/guest.cfg >$state/moved.cfg
 	xl restore $state/moved.cfg $state/pipe &
 	xl save $guest $state/pipe || fail "xl save to a pipe"
 	wait $! || fail "xl restore from a pipe"
