@@ -44,10 +44,12 @@ profile: ## Where the instructions of one operation go (OP=fork, SIDES, TOP)
 host: ## Host tests only: the logic against a model of Xen (minutes)
 	@$(ENTER) scripts/host tests types
 
-soak: ## Host tests at random, 10 million operations or SOAK=N
+soak: soak-host soak-boots ## What takes too long for make test: both of the following (hours)
+
+soak-host: ## Host tests at random, 10 million operations or SOAK=N
 	@$(ENTER) scripts/host soak
 
-soak-boots: ## Boots of many sizes and long runs, with guests (hours; ONLY)
+soak-boots: ## Boots of many sizes and long runs, with guests (ONLY)
 	@scripts/setup shadow-xen && scripts/enter scripts/test --soak '$(value ONLY)'
 
 fuzz: ## Fuzz targets, 30 seconds each
@@ -89,4 +91,4 @@ clean: ## Remove the results
 distclean: ## Remove the downloads and the build root as well
 	@scripts/clean --cache
 
-.PHONY: help setup build boot test bench profile host soak soak-boots fuzz coverage mutants patches patches-build patches-boot doc rust-analyzer check fmt enter clean distclean
+.PHONY: help setup build boot test bench profile host soak soak-host soak-boots fuzz coverage mutants patches patches-build patches-boot doc rust-analyzer check fmt enter clean distclean

@@ -153,7 +153,7 @@ def soak() -> str:
         PROPTEST_RNG_SEED=str(seed),
         XEN_PVMMU_SOAK=wanted,
     )
-    summary = judge(done, f"make soak SOAK={wanted} SEED={seed}")
+    summary = judge(done, f"make soak-host SOAK={wanted} SEED={seed}")
     found = soaked(done.lines)
     for name, operations in found.items():
         print(f"  {name:24} {operations:>12,} operations")

@@ -102,7 +102,7 @@ impl Progress {
 }
 
 #[test]
-#[ignore = "long: `make soak`"]
+#[ignore = "long: `make soak-host`"]
 fn soak_processes() {
     let asked = std::env::var("XEN_PVMMU_SOAK");
     let all = asked.map_or(100_000u64, |number| match number.parse() {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mmstress.h"
@@ -11,16 +12,19 @@
 
 #define DIR	"/sys/kernel/debug/xen/pvmmu/"
 
-/* Whole files, to be freed by the caller. */
+/* Whole files, to be freed by the caller. They show frames: that is for root alone. */
 static char *show(const char *path)
 {
+	struct stat st;
 	char *text;
 
 	if (!is_rust_backend())
 		skip("only for the Rust backend");
 	text = slurp(path);
-	if (!text)
+	if (!text || stat(path, &st))
 		fail_errno("%s", path);
+	if (st.st_uid || st.st_mode & 077)
+		fail("%s has mode %o of user %u", path, st.st_mode, st.st_uid);
 	return text;
 }
 
