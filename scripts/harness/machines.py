@@ -168,6 +168,8 @@ SLEEP = "pvmmu.tests=sleep:fork:fork-big:mmap:threads:cpu-hotplug:balloon:wx:dme
 SLEPT = (r"PM: suspend exit",)
 STORM = "pvmmu.run=toolstack pvmmu.tests=create:storm:totals:dmesg"
 STORMERS = ("/usr/bin/stress-ng",)
+TRACE = "pvmmu.run=toolstack pvmmu.tests=create:tracers:shutdown:totals:dmesg"
+TRACERS = ("/usr/bin/perf", "/usr/bin/trace-cmd")
 # Sizes of dom0 around the borders of leaves, middle pages and tables: 2 MiB, 512 MiB, 1 GiB, 4 GiB.
 _SMALL_SIZES = ("96M", "128M", "131068K", "131076K")
 _SIZES = (
@@ -195,6 +197,7 @@ SOAK = (
     Machine("guests-on-c",    "c",     "dom0-c",2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      3600, guests="rust"),
     Machine("soak-save",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=20",     3600, guests="rust"),
     Machine("soak-crowd",     "distro","dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:crowd:totals:dmesg nokaslr", 1800, guests="distro"),
+    Machine("tracers",       "distro","dom0",  2, 2048, "1024M",            TRACE,                                      1800, guests="distro", programs=TRACERS),
     Machine("soak-live",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=5 pvmmu.tests=create:live:save:shutdown:totals:dmesg", 3600, guests="rust", shadow=True),
     Machine("soak-sizes",     "rust",  "dom0",  2, 6656, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:sizes:grown:totals:dmesg", 3600, guests="rust"),
     Machine("soak-debug",     "debug", "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=5",      3600, guests="debug"),

@@ -140,6 +140,7 @@ def applies(made: series.Series, patches: list[Path]) -> None:
             if repository.contents() != expected:
                 raise Stop(f"{path.name} does not result in what it was made from", "read it")
             _formatted(repository.path, patch, [path for path in patch.changes if path not in made.pristine])
+            sourced(repository.path, patch)
         _same_as_integrated(made, expected)
         for patch, path in zip(made.patches, patches, strict=True):
             if not patch.alone:
@@ -164,6 +165,14 @@ def _formatted(tree: Path, patch: series.Patch, added: list[str]) -> None:
     done = subprocess.run([*command, *roots], cwd=tree, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Stop(f"{patch.name} is not formatted:\n{done.stdout}{done.stderr}", "see scripts/harness/hunks.py")
+
+
+def sourced(tree: Path, patch: series.Patch) -> None:
+    """Every Kconfig file that one of the patch's reads is there."""
+    for path in (path for path in patch.changes if Path(path).name.startswith("Kconfig")):
+        for name in re.findall(r'^source "(.+)"', patch.changes[path], re.MULTILINE):
+            if not (tree / name).exists() and not (series.pristine() / name).exists():
+                raise Stop(f"{patch.name} reads {name}, which is not there yet", "change the order of the patches")
 
 
 def _same_as_integrated(made: series.Series, result: dict[str, str]) -> None:

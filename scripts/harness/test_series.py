@@ -172,6 +172,18 @@ class Text(unittest.TestCase):
             )
 
 
+class Order(unittest.TestCase):
+    def test_a_kconfig_reads_what_has_come_before(self):
+        patch = series.Patch("code", "", "", False, (), (), {"a/Kconfig": 'config A\nsource "a/b/Kconfig"\n'})
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(series, "pristine", return_value=Path("/none")):
+            tree = Path(folder)
+            with self.assertRaisesRegex(Stop, "^code reads a/b/Kconfig"):
+                patches.sourced(tree, patch)
+            (tree / "a/b").mkdir(parents=True)
+            (tree / "a/b/Kconfig").touch()
+            patches.sourced(tree, patch)
+
+
 class Change(unittest.TestCase):
     PATCH = "diff --git a/x/f b/x/f\n--- a/x/f\n+++ b/x/f\n@@ -1 +1 @@\n-one\n+two\n"
 

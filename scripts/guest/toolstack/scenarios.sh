@@ -326,6 +326,20 @@ play_viewer()
 	note "$mappings mappings"
 }
 
+# trace-cmd, perf stat and perf record see what ls does, as the guide has it.
+play_tracers()
+{
+	need_guest
+	keep_busy
+	(cd $state && sh -e /guest/tracers.sh) >$state/traced 2>&1 || fail "$(tail -n 1 $state/traced)"
+	cat $state/traced
+	for event in set_pte pgd_unpin; do
+		seen=$(grep -c "^ *[1-9][0-9]* *\(xen:\)*xen_mmu_$event:* *$" $state/traced) || true
+		[ "$seen" = 3 ] || fail "$seen of 3 tools see $event"
+	done
+	still_busy
+}
+
 # What another program does to memory, while CPUs and memory come and go beside a guest.
 play_storm()
 {
