@@ -394,5 +394,5 @@ __rust_helper bool rust_helper_xen_pv_mmu_may_report(void)
 	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL,
 				      DEFAULT_RATELIMIT_BURST);
 
-	return __ratelimit(&limit);
+	return ___ratelimit(&limit, "xen_pv_mmu");
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The series is cut where it is declared to be, and nothing is forgotten."""
 
+import os
 import subprocess
 import tempfile
 import textwrap
@@ -201,6 +202,15 @@ class Change(unittest.TestCase):
     def test_a_tree_within_a_repository_is_changed(self):
         tryout.change(self.tree, self.patch)
         self.assertEqual((self.tree / "x/f").read_text(), "two\n")
+
+    def test_what_ends_as_it_was_does_not_look_changed(self):
+        for last, kept in (("one\n", True), ("three\n", False)):
+            (self.tree / "x/f").write_text("one\n")
+            os.utime(self.tree / "x/f", (1, 1))
+            with tryout.times_kept(self.tree, ["x/f", "x/gone"]):
+                (self.tree / "x/f").write_text("two\n")
+                (self.tree / "x/f").write_text(last)
+            self.assertEqual((self.tree / "x/f").stat().st_mtime == 1, kept)
 
     def test_what_does_not_apply_is_named(self):
         (self.tree / "x/f").write_text("three\n")

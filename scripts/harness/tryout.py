@@ -3,6 +3,8 @@
 
 import os
 import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,22 +22,39 @@ def change(tree: Path, patch: Path) -> None:
         raise Stop(f"{patch.name} does not apply: {done.stderr.strip()}", "run: make patches")
 
 
-def _untouched(made: series.Series, purpose: str) -> tuple[Path, list[Path]]:
-    """A tree as the kernel's, from now on the one that is built, and the patches for it."""
+def _tree(purpose: str) -> Path:
+    """From now on the one that is built."""
     tree = places.build() / f"{series.pristine().name}-{purpose}"
+    os.environ["XEN_PVMMU_TREE"] = str(tree)
+    return tree
+
+
+def _start(made: series.Series, tree: Path) -> list[Path]:
+    """Makes the tree what the kernel's is; returns the patches for it."""
     _, *written = patches.write(made, places.build() / f"patches-{tree.name}")
     if tree.exists():
         kernel.restore(series.pristine(), tree)
     else:
         kernel.copy(series.pristine(), tree)
-    os.environ["XEN_PVMMU_TREE"] = str(tree)
-    return tree, written
+    return written
+
+
+@contextmanager
+def times_kept(tree: Path, names: Iterable[str]) -> Iterator[None]:
+    """Files that are in the end what they were at first do not look changed to make."""
+    paths = [tree / name for name in names]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths if path.exists()}
+    yield
+    for path, (content, time) in before.items():
+        if path.exists() and path.read_bytes() == content:
+            os.utime(path, ns=(time, time))
 
 
 def build_each() -> str:
     """Builds after each patch, with what of the backend there is so far; at last with the backend in C."""
     made = series.load(checks.files())
-    tree, written = _untouched(made, "series")
+    tree = _tree("series")
+    written = _start(made, tree)
     for number, path in enumerate(written, 1):
         print(f"\n[{number}/{len(written)}] {path.name}", flush=True)
         change(tree, path)
@@ -54,10 +73,11 @@ def boot_whole(variant: str, machine: str) -> str:
     if variant not in ("rust", "debug", "c") or machine not in table:
         raise Stop(f"cannot boot {machine!r} with {variant!r}", f"name rust, debug or c, and one of: {', '.join(table)}")
     made = series.load(checks.files())
-    tree, written = _untouched(made, "fixes" if variant == "c" else "series")
-    for patch, path in zip(made.patches, written, strict=True):
-        if patch.alone or variant != "c":
-            change(tree, path)
+    tree = _tree("fixes" if variant == "c" else "series")
+    with times_kept(tree, {name for patch in made.patches for name in patch.changes}):
+        for patch, path in zip(made.patches, _start(made, tree), strict=True):
+            if patch.alone or variant != "c":
+                change(tree, path)
     kernel.build_as_it_is(kernel.named(variant))
     chosen = replace(table[machine], name=f"{machine}-{tree.name}-{variant}", kernel=variant)
     if variant == "c":
