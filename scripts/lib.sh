@@ -3,12 +3,29 @@
 # beside it, which use what they need.
 # shellcheck shell=bash disable=SC2034
 
+# die WHAT HAPPENED. WHAT TO DO.
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cache=${XEN_PVMMU_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xen-pvmmu}
 build=${XEN_PVMMU_BUILD:-$repo/build}
 case $cache in /*) ;; *) cache=$PWD/$cache ;; esac
 case $build in /*) ;; *) build=$PWD/$build ;; esac
+for place in "$repo" "$cache" "$build"; do
+	# The kernel's build and QEMU give these characters a meaning.
+	case $place in
+	*[[:space:]:,]*) die "'$place' has a blank, a colon or a comma. Choose a path without, for it or for what it is set by." ;;
+	esac
+done
 kver=${KVER:-7.3}
+known=$(sed -n 's/^linux = \[\(.*\)\]$/\1/p' "$repo/scripts/anchors.toml")
+case $known in
+*"\"$kver\""*) ;;
+*) die "KVER=$kver is not supported. Leave it out, or set it to one of: $(tr -d '",' <<<"$known")." ;;
+esac
 suite=trixie
 path=/usr/lib/llvm-19/bin:/usr/sbin:/usr/bin
 xen_release=4.20
@@ -39,17 +56,12 @@ crates=$cache/cargo
 # cargo-NAME-VERSION.
 cargo_tools=$(sed -n 's/^\(cargo-[^ ]*\) \([0-9.]*\)$/\1-\2/p' "$repo/scripts/config/cargo.tools")
 
-# die WHAT HAPPENED. WHAT TO DO.
-die() {
-	printf '%s: %s\n' "${0##*/}" "$*" >&2
-	exit 1
-}
-
 # own DIRECTORY: make it, marked as ours and as not worth a backup.
 own() {
-	mkdir -p "$1"
-	[ -e "$1/CACHEDIR.TAG" ] ||
-		echo 'Signature: 8a477f597d28d172789f06886806bc55' >"$1/CACHEDIR.TAG"
+	if ! mkdir -p "$1" || [ ! -w "$1" ] || { [ ! -e "$1/CACHEDIR.TAG" ] &&
+		! echo 'Signature: 8a477f597d28d172789f06886806bc55' >"$1/CACHEDIR.TAG"; }; then
+		die "$1 cannot be written. Set XEN_PVMMU_BUILD (results) and XEN_PVMMU_CACHE (downloads) to directories that can."
+	fi
 }
 
 # in_root [BWRAP-OPTION...] -- COMMAND...

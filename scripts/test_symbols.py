@@ -303,6 +303,14 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(self.run_symbols(), 1)
         self.assertIn(f"{self.rust}: vmlinux is missing; build vmlinux there first", self.output)
 
+    def test_list_that_cannot_be_read(self):
+        (self.top / "list.toml").write_text("names =")
+        self.assertEqual(self.run_symbols(), 1)
+        self.assertIn("list.toml cannot be read: ", self.output)
+        (self.top / "list.toml").unlink()
+        self.assertEqual(self.run_symbols(), 1)
+        self.assertIn("list.toml cannot be read: ", self.output)
+
     def test_tool_that_fails(self):
         self.tool("llvm-nm", "echo no such object >&2; exit 1")
         self.assertEqual(self.run_symbols(), 1)

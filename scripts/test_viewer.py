@@ -101,6 +101,7 @@ class Whole(unittest.TestCase):
         code, output, errors = self.run_it()
         self.assertEqual((code, output), (1, ""))
         self.assertIn("xen/pvmmu/p2m: No such file", errors)
+        self.assertIn("XEN_PV_MMU_RUST_DEBUGFS=y", errors)
 
     def test_the_list_alone(self):
         (self.root / "xen/pvmmu").mkdir(parents=True)
@@ -118,6 +119,14 @@ class Whole(unittest.TestCase):
         code, _, errors = self.run_it("7")
         self.assertEqual(code, 1)
         self.assertIn("load the module pgtable_dump", errors)
+        code, _, errors = self.run_it("8")
+        self.assertEqual(code, 1)
+        self.assertIn("8/maps: No such file or directory; name a process that runs", errors)
+
+    def test_a_picture_has_a_size(self):
+        for option in ("--width=0", "--height=-1", "--width=x"):
+            with self.assertRaises(SystemExit):
+                self.run_it(option)
 
 
 if __name__ == "__main__":

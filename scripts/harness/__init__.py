@@ -2,11 +2,18 @@
 """Build, boot and judge the kernel.
 
 places   where things are           say      what a person sees
-stream   follow a child's output    console  a guest's console, cleaned
-rules    what may not be printed    ktap     the kernel's own test results
-kernel   variants and their builds  machines the table of boots
-boot     run one machine            guests   what a dom0 with guests boots
-checks   linters
+given    numbers that a person sets stream   follow a child's output
+console  a guest's console, cleaned rules    what may not be printed
+ktap     the kernel's test results  kernel   variants and their builds
+machines the table of boots         boot     run one machine
+guests   what a dom0 with guests boots
+memmap   a Xen with another memory map
+ram      memory of a machine        alarm    what wakes one that sleeps
+checks   linters                    links    of the manuals
+covered  the coverage map           docs     manuals as HTML, and rustdoc
+analyzer a file for editors         series   what goes into which patch
+hunks    files without their tests  patches  the series as files, checked
+tryout   the series built, booted   script   a script as a module, for its test
 cargo    run cargo                  host     host tests, types, soak
 coverage what they reach            fuzz     the fuzz targets
 mutants  bugs that they must catch  schemata all of them in one program

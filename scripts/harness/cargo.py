@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import kernel, places
+from . import given, kernel, places
 from .say import Progress, Stop
 from .stream import follow
 
@@ -38,12 +38,7 @@ class Run:
 
 def seed() -> int:
     """The seed of everything random: SEED=N, or a new one."""
-    given = os.environ.get("SEED", "")
-    if not given:
-        return random.SystemRandom().getrandbits(32)
-    if not given.isdecimal():
-        raise Stop(f"SEED={given} is not a number", "take the number that the failing run printed")
-    return int(given)
+    return given.number("SEED", random.SystemRandom().getrandbits(32), 0)
 
 
 def tool(name: str) -> None:

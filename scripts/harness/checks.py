@@ -214,9 +214,11 @@ CHECKS = (
 
 def main(arguments: list[str]) -> int:
     """check [--fix]: all of them, then those that failed; or mend what a tool can."""
+    if arguments not in ([], ["--fix"]):
+        raise Stop(f"cannot do {' '.join(arguments)}", "give nothing, or --fix")
     kernel.prepare_tree()
     paths = files()
-    if arguments == ["--fix"]:
+    if arguments:
         print(_tool(_rustfmt(), _rust(paths), "mend the syntax error above") + " formatted")
         return 0
     failed = []

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """The fuzz targets of rust/fuzz, each for a short time."""
 
-import os
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cargo, places
+from . import cargo, given, places
 from .say import Stop
 
 SECONDS = 30
@@ -69,7 +68,7 @@ def targets() -> list[str]:
 def run() -> str:
     cargo.tool("cargo-fuzz")
     environment = _environment()
-    seconds = int(os.environ.get("SECONDS_EACH") or SECONDS)
+    seconds = given.number("SECONDS_EACH", SECONDS, 1)
     seed = cargo.seed()
     names = targets()
     if not names:

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """The host tests: the backend's logic against a model of Xen."""
 
-import os
 import re
 from dataclasses import dataclass
 
-from . import cargo, coverage, fuzz, mutants
+from . import cargo, coverage, fuzz, given, mutants
 from .say import Stop, elapsed
 
 # What the tests themselves may take, once they are built.
 LIMIT_SECONDS = 180
+# Operations, unless SOAK=N says otherwise.
+SOAK = 10_000_000
 COMPILE_FAIL = "xen-pv-mmu-compile-fail"
 
 _RUNNING = re.compile(r"^ +(?:Running|Doc-tests) (?:unittests )?(\S+)")
@@ -139,10 +140,8 @@ class _SoakWatch:
 def soak() -> str:
     """The tests named soak, for a long time."""
     seed = cargo.seed()
-    wanted = os.environ.get("SOAK") or "10000000"
-    if not wanted.isdecimal():
-        raise Stop(f"SOAK={wanted} is not a number", "give the number of operations")
-    print(f"at least {int(wanted):,} operations, seed {seed}", flush=True)
+    wanted = given.number("SOAK", SOAK, 1)
+    print(f"at least {wanted:,} operations, seed {seed}", flush=True)
     command = ["test", "--workspace", "--exclude", COMPILE_FAIL, "--release", "--locked"]
     cargo.build("soak-build", [*command, "--no-run"])
     done = cargo.run(
@@ -151,7 +150,7 @@ def soak() -> str:
         _SoakWatch(),
         24 * 3600,
         PROPTEST_RNG_SEED=str(seed),
-        XEN_PVMMU_SOAK=wanted,
+        XEN_PVMMU_SOAK=str(wanted),
     )
     summary = judge(done, f"make soak-host SOAK={wanted} SEED={seed}")
     found = soaked(done.lines)
@@ -159,7 +158,7 @@ def soak() -> str:
         print(f"  {name:24} {operations:>12,} operations")
     total = sum(found.values())
     rate = f"{total / max(done.seconds, 0.1):,.0f} a second, {elapsed(done.seconds)}"
-    if total < int(wanted):
+    if total < wanted:
         raise Stop(f"only {total:,} operations were done, {rate}", f"see which soak ended early in {done.log_shown}")
     return f"{total:,} operations in {len(found)} soaks ({summary}), {rate}, seed {seed}: no failure"
 

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import places
+from . import given, places
 from .say import Progress, Stop
 from .stream import follow
 
@@ -320,8 +320,7 @@ def _forget_ours(variant: Variant) -> None:
 
 
 def _make(variant: Variant, *targets: str) -> list[str]:
-    jobs = os.environ.get("JOBS") or str(len(os.sched_getaffinity(0)))
-    return ["make", "-C", str(places.tree()), f"O={out(variant)}", "LLVM=1", "CLIPPY=1", f"-j{jobs}", *targets]
+    return ["make", "-C", str(places.tree()), f"O={out(variant)}", "LLVM=1", "CLIPPY=1", f"-j{given.jobs()}", *targets]
 
 
 def main(arguments: list[str]) -> int:

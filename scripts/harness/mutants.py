@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from . import cargo, places, schemata
+from . import cargo, given, places, schemata
 from .say import Progress, Stop
 from .schemata import Mutant, Program, Workshop
 from .trial import Bench
@@ -20,7 +20,7 @@ WANTED_PERCENT = 90
 LISTED = "Documentation/mutants.md"
 CONFIG = "scripts/config/mutants.toml"
 # The same for all runs, so that they have the same survivors.
-_SEED = "1"
+_SEED = 1
 
 _OUTCOMES = ("caught", "missed", "timeout", "unviable")
 _PLACE = re.compile(r":\d+:\d+: ")
@@ -111,7 +111,10 @@ def run() -> str:
     """Those of FILES, or all."""
     cargo.tool("cargo-mutants")
     mutants = schemata.read(_list("--json"), _list().splitlines())
-    jobs = int(os.environ.get("JOBS") or len(os.sched_getaffinity(0)))
+    if not mutants:
+        raise Stop("there is no mutant to test", f"name files from rust/ on, as in FILES='set.rs p2m/grow.rs'; see {CONFIG}")
+    jobs = given.jobs()
+    seed = given.number("SEED", _SEED, 0)
     progress = Progress("mutants")
     workshop = Workshop(places.build() / "mutants")
     program = schemata.program(workshop, mutants, progress.update)
@@ -119,7 +122,7 @@ def run() -> str:
         f"{len(program.chosen)} are in one program, {len(program.unviable)} do not compile, "
         f"{len(program.apart)} go one by one"
     )
-    bench = Bench(workshop.rust / "host", os.environ.get("SEED") or _SEED)
+    bench = Bench(workshop.rust / "host", str(seed))
     return verdict(_outcomes(program, workshop, bench, jobs), places.repo() / LISTED)
 
 

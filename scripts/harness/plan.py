@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import analyzer, boot, checks, docs, fuzz, host, kernel, machines, patches, places
-from .say import Stop, elapsed
+from .say import REFUSALS, Stop, elapsed, stop_of
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,8 @@ class Outcome:
 
 
 def self_tests() -> str:
-    folder = Path(__file__).parent
-    loader = unittest.defaultTestLoader
-    top = str(folder.parent)
-    suite = unittest.TestSuite([loader.discover(top, "test_*.py", top), loader.discover(str(folder), "test_*.py", top)])
+    # Those of this package are found with those beside it.
+    suite = unittest.defaultTestLoader.discover(str(Path(__file__).parent.parent))
     output = io.StringIO()
     result = unittest.TextTestRunner(output).run(suite)
     if not result.wasSuccessful():
@@ -158,15 +156,23 @@ def soak_steps() -> list[Step]:
     ]
 
 
+def _chosen(pattern: str, known: list[Step]) -> list[Step]:
+    """The steps whose names match."""
+    try:
+        found = [step for step in known if re.search(pattern, step.name)]
+    except re.error as error:
+        raise Stop(f"ONLY={pattern} is not a regular expression: {error}", "quote what is special with a backslash") from None
+    if not found:
+        raise Stop(f"no step matches ONLY={pattern}", f"there are: {', '.join(step.name for step in known)}")
+    return found
+
+
 def main(arguments: list[str]) -> int:
     """test [--soak] [PATTERN]: all steps, or those whose name matches."""
     every = steps
     if arguments[:1] == ["--soak"]:
         every, arguments = soak_steps, arguments[1:]
-    wanted = re.compile(arguments[0] if arguments else "")
-    plan = [step for step in every() if wanted.search(step.name)]
-    if not plan:
-        raise Stop(f"no step matches {wanted.pattern!r}", "see the names: scripts/enter scripts/test")
+    plan = _chosen(arguments[0] if arguments else "", every())
     start = time.monotonic()
     outcomes: list[Outcome] = []
     for number, step in enumerate(plan, 1):
@@ -188,7 +194,8 @@ def _do(step: Step, before: list[Outcome]) -> Outcome:
         return Outcome(step, False, 0, f"not run: {step.needs!r} failed")
     try:
         summary = step.run()
-    except Stop as stop:
+    except (Stop, *REFUSALS) as error:
+        stop = error if isinstance(error, Stop) else stop_of(error)
         print(f"  FAILED: {stop}\n  -> {stop.advice}", flush=True)
         return Outcome(step, False, time.monotonic() - begin, str(stop).splitlines()[0])
     seconds = time.monotonic() - begin

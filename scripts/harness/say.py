@@ -1,9 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a person sees: progress, results, and how a failure ends."""
 
+import errno
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+
+# What may go wrong with files, and what to do about it.
+_ADVICE = {
+    errno.ENOSPC: "make room there, or set XEN_PVMMU_BUILD to a directory that has some",
+    errno.EDQUOT: "make room there, or set XEN_PVMMU_BUILD to a directory that has some",
+    errno.EROFS: "set XEN_PVMMU_BUILD to a directory that can be written",
+    errno.EACCES: "see who owns it, or set XEN_PVMMU_BUILD to a directory of yours",
+    errno.EPERM: "see who owns it, or set XEN_PVMMU_BUILD to a directory of yours",
+}
 
 
 class Stop(Exception):
@@ -12,6 +23,17 @@ class Stop(Exception):
     def __init__(self, what: str, advice: str) -> None:
         super().__init__(what)
         self.advice = advice
+
+
+REFUSALS = (OSError, subprocess.CalledProcessError)
+"""What the system refuses: a person is told, as of a Stop."""
+
+
+def stop_of(error: OSError | subprocess.CalledProcessError) -> Stop:
+    """The same as a Stop."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return Stop(f"{error.cmd[0]} ended with {error.returncode}", "mend what it names above")
+    return Stop(str(error), _ADVICE.get(error.errno, "see that it is there and that it can be used"))
 
 
 class Progress:
@@ -56,12 +78,15 @@ def elapsed(seconds: float) -> str:
 
 
 def run(main: Callable[[list[str]], int]) -> None:
-    """Runs a command's main function; a Stop ends with one line of advice."""
+    """Runs a command's main function; what stops it ends with one line of advice."""
     try:
         sys.exit(main(sys.argv[1:]))
-    except Stop as stop:
-        print(f"error: {stop}", file=sys.stderr)
-        print(f"  -> {stop.advice}", file=sys.stderr)
-        sys.exit(1)
+    except Stop as caught:
+        stop = caught
+    except REFUSALS as error:
+        stop = stop_of(error)
     except KeyboardInterrupt:
         sys.exit(130)
+    print(f"error: {stop}", file=sys.stderr)
+    print(f"  -> {stop.advice}", file=sys.stderr)
+    sys.exit(1)

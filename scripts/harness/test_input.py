@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a person gets wrong, and what a machine lacks, ends with one error that says what to do."""
+
+import contextlib
+import errno
+import io
+import os
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from . import checks, given, mutants, plan, say
+from .say import Stop
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+
+
+class Numbers(unittest.TestCase):
+    def number(self, text: str) -> int:
+        with mock.patch.dict(os.environ, {"N": text}):
+            return given.number("N", 5, 1, 9)
+
+    def test_a_number(self):
+        self.assertEqual((self.number("9"), self.number("1"), self.number("")), (9, 1, 5))
+
+    def test_anything_else_is_refused_by_name(self):
+        for text in ("x", "0", "10", "-1", "1.5", " 2"):
+            with self.assertRaisesRegex(Stop, f"^N={text} is not a number from 1 to 9$"):
+                self.number(text)
+
+    def test_no_jobs_at_all(self):
+        with mock.patch.dict(os.environ, {"JOBS": "0"}), self.assertRaisesRegex(Stop, "JOBS=0"):
+            given.jobs()
+
+
+class Steps(unittest.TestCase):
+    def chosen(self, pattern: str) -> str:
+        with mock.patch.object(plan, "steps", return_value=[plan.Step("one", "first", lambda: "fine")]):
+            with self.assertRaises(Stop) as caught:
+                plan.main([pattern])
+        return f"{caught.exception} -> {caught.exception.advice}"
+
+    def test_a_name_that_no_step_has(self):
+        self.assertEqual(self.chosen("two"), "no step matches ONLY=two -> there are: one")
+
+    def test_a_pattern_that_is_none(self):
+        self.assertIn("ONLY=*( is not a regular expression: nothing to repeat", self.chosen("*("))
+
+    def test_a_full_disk_fails_the_step_and_not_the_run(self):
+        def full() -> str:
+            raise OSError(errno.ENOSPC, "No space left on device", "/b/log")
+
+        steps = [plan.Step("one", "first", full), plan.Step("two", "second", lambda: "fine")]
+        output = io.StringIO()
+        with (
+            mock.patch.object(plan, "steps", return_value=steps),
+            mock.patch.object(plan.places, "logs", return_value=Path("/log")),
+            contextlib.redirect_stdout(output),
+        ):
+            self.assertEqual(plan.main([]), 1)
+        self.assertIn("No space left on device: '/b/log'\n  -> make room there", output.getvalue())
+        self.assertTrue(output.getvalue().endswith("1 passed, 1 failed\n"))
+
+
+class Commands(unittest.TestCase):
+    def run_main(self, error: BaseException) -> tuple[int, str]:
+        errors = io.StringIO()
+        with (
+            mock.patch("sys.argv", ["x"]),
+            contextlib.redirect_stderr(errors),
+            self.assertRaises(SystemExit) as caught,
+        ):
+            say.run(mock.Mock(side_effect=error))
+        return caught.exception.code, errors.getvalue()
+
+    def test_no_traceback_for_what_the_system_refuses(self):
+        code, text = self.run_main(OSError(errno.EROFS, "Read-only file system", "/b"))
+        self.assertEqual(code, 1)
+        self.assertTrue(text.startswith("error: [Errno 30] Read-only file system: '/b'\n  -> set XEN_PVMMU_BUILD"))
+        code, text = self.run_main(subprocess.CalledProcessError(23, ["rsync", "-a"]))
+        self.assertEqual((code, text), (1, "error: rsync ended with 23\n  -> mend what it names above\n"))
+
+    def test_a_defect_of_ours_keeps_its_traceback(self):
+        with mock.patch("sys.argv", ["x"]), self.assertRaises(ZeroDivisionError):
+            say.run(lambda arguments: 1 // len(arguments))
+
+    def test_an_option_that_check_does_not_have(self):
+        with self.assertRaisesRegex(Stop, "cannot do --nope"):
+            checks.main(["--nope"])
+
+    def test_files_without_a_mutant(self):
+        with (
+            mock.patch.object(mutants.cargo, "tool"),
+            mock.patch.object(mutants, "_list", side_effect=["[]", ""]),
+            self.assertRaisesRegex(Stop, "there is no mutant to test"),
+        ):
+            mutants.run()
+
+
+class Scripts(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("XEN_PVMMU_")}
+        self.environment = kept | {
+            "XEN_PVMMU_CACHE": str(self.folder / "cache"),
+            "XEN_PVMMU_BUILD": str(self.folder / "build"),
+        }
+
+    def fails(self, *command: str, **variables: str) -> str:
+        """What a script says that has to fail, in one line."""
+        done = subprocess.run(
+            [SCRIPTS / command[0], *command[1:]],
+            env=self.environment | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), done.stderr)
+        return done.stderr
+
+    def test_a_version_of_the_kernel_that_is_not_known(self):
+        for script in ("setup", "enter", "clean"):
+            text = self.fails(script, "true", KVER="6.1")
+            self.assertEqual(text, f"{script}: KVER=6.1 is not supported. Leave it out, or set it to one of: 7.2 7.3.\n")
+
+    def test_a_place_whose_name_builds_cannot_take(self):
+        self.assertIn("has a blank", self.fails("enter", "true", XEN_PVMMU_BUILD="/a b"))
+
+    def test_a_place_that_cannot_be_written(self):
+        (self.folder / "file").touch()
+        done = subprocess.run(
+            [SCRIPTS / "enter", "true"],
+            env=self.environment | {"XEN_PVMMU_BUILD": str(self.folder / "file/build")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("file/build cannot be written. Set XEN_PVMMU_BUILD", done.stderr)
+
+    def test_what_is_missing(self):
+        self.assertIn("which command?", self.fails("enter"))
+        self.assertIn("Run: make setup", self.fails("enter", "true"))
+
+    def test_nothing_is_removed_by_mistake(self):
+        build = self.folder / "build"
+        build.mkdir()
+        self.assertIn("cannot do --all", self.fails("clean", "--all"))
+        self.assertIn("was not made by these scripts", self.fails("clean"))
+        self.assertTrue(build.is_dir())
+
+    def test_a_tree_of_ones_own(self):
+        self.assertIn("/nowhere is not a Linux source tree", self.fails("setup", KDIR="/nowhere"))
+        # This repository has a Kbuild as well.
+        self.assertIn("is not a Linux source tree", self.fails("setup", KDIR=str(SCRIPTS.parent)))
+        self.assertIn("XEN=/nowhere is not a file", self.fails("host-tools", "xen", KDIR="/", XEN="/nowhere"))
+
+    def test_set_up_that_is_ended_leaves_nothing_at_work(self):
+        tools = self.folder / "tools"
+        tools.mkdir()
+        for name, text in {"bwrap": "exit 0", "mmdebstrap": "echo $$ >\"$MARK\"; exec sleep 60"}.items():
+            (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+            (tools / name).chmod(0o755)
+        mark = self.folder / "mark"
+        variables = {
+            "PATH": f"{tools}:{os.environ['PATH']}",
+            "MARK": str(mark),
+            "XEN_PVMMU_MIRROR": "http://localhost/debian",
+        }
+        child = subprocess.Popen([SCRIPTS / "setup"], env=self.environment | variables, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while not (mark.exists() and mark.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        child.send_signal(signal.SIGTERM)
+        self.assertNotEqual(child.wait(20), 0)
+        cache = self.folder / "cache"
+        self.assertEqual({path.name for path in cache.iterdir()}, {"CACHEDIR.TAG", "lock", "setup.log"})
+        # The next one need not wait, but for a moment of the one that is gone.
+        subprocess.run(["flock", "--timeout=10", cache / "lock", "true"], check=True)
