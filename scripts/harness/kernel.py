@@ -124,7 +124,13 @@ def copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".copy-", dir=target.parent))
     try:
-        subprocess.run(["cp", "-a", "--reflink=auto", f"{source}/.", scratch], check=True)
+        child = subprocess.Popen(["cp", "-a", "--reflink=auto", f"{source}/.", scratch], stderr=subprocess.PIPE, text=True)
+        # It would say the same of each file that is left.
+        complaint = child.stderr.readline().strip()
+        if complaint:
+            child.kill()
+        if child.wait():
+            raise Stop(complaint, f"make room in {target.parent}, or set XEN_PVMMU_BUILD to another directory")
         scratch.rename(target)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)

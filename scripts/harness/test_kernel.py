@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a build's log and configuration say."""
 
+import contextlib
+import io
 import os
 import tempfile
 import unittest
@@ -8,6 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from . import kernel
+from .say import Stop
 
 
 class Config(unittest.TestCase):
@@ -59,6 +62,35 @@ class Modules(unittest.TestCase):
                 # The C variant makes none, and starts from a copy of these objects.
                 out.rename(kernel.out(kernel.named("c")))
                 self.assertEqual(kernel.modules(kernel.named("c")), [])
+
+
+class Copy(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.source, self.target = Path(folder.name, "a"), Path(folder.name, "b/a")
+        (self.source / "x").mkdir(parents=True)
+        (self.source / "x/file").write_text("text")
+
+    def copy(self) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            kernel.copy(self.source, self.target)
+
+    def test_whole(self):
+        self.copy()
+        self.assertEqual((self.target / "x/file").read_text(), "text")
+
+    def test_the_first_complaint_ends_it_and_nothing_is_left(self):
+        tools = self.source / "tools"
+        tools.mkdir()
+        (tools / "cp").write_text("#!/bin/sh\necho 'cp: no space' >&2\nexec sleep 60\n")
+        (tools / "cp").chmod(0o755)
+        with (
+            mock.patch.dict(os.environ, {"PATH": f"{tools}:{os.environ['PATH']}"}),
+            self.assertRaisesRegex(Stop, "^cp: no space$"),
+        ):
+            self.copy()
+        self.assertEqual(list(self.target.parent.iterdir()), [])
 
 
 class Restore(unittest.TestCase):

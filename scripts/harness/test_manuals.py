@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The manuals are held to what the repository does: messages, events, files, targets, names."""
+
+import re
+import subprocess
+import unittest
+from pathlib import Path
+
+from . import checks, machines
+
+REPO = Path(__file__).resolve().parents[2]
+# The rest of rust/ is for the host.
+_CRATE = r"rust/(?!(?:host|model|fuzz|compile-fail|macros|kernel)/).*"
+CRATE = re.compile(_CRATE + r"\.(?:rs|c)$")
+# Files of tests say what fails in words of their own.
+NO_TESTS = re.compile(_CRATE + r"(?<!tests)\.(?:rs|c)$")
+FORMATS = (r'\bpr_\w+!?\(\s*"((?:[^"\\]|\\.)+)', r'\b(?:die|die_refused|raw_console)\(\s*c"([^"]+)"')
+# What is explained by its parts, and what only says that tests went well.
+PLAIN = {
+    "call {}: op {} result {} caller {:#x} target {:#x} value {:#x} done {}",
+    "Rust PV MMU backend, {} page table levels",
+    "probes of {}: {} of {} as expected",
+}
+
+
+def text(path: str) -> str:
+    return (REPO / path).read_text()
+
+
+def crate(pattern: re.Pattern = CRATE) -> str:
+    files = ("/".join(path.relative_to(REPO).parts) for path in (REPO / "rust").rglob("*"))
+    return "\n".join(text(path) for path in sorted(files) if pattern.match(path))
+
+
+def section(page: str, title: str) -> str:
+    """A section of a page, with those below it."""
+    found = re.search(rf"^(#+) {re.escape(title)}\n", text(page), re.MULTILINE)
+    rest = text(page)[found.end() :]
+    return re.split(rf"^#{{1,{len(found[1])}}} ", rest, flags=re.MULTILINE)[0]
+
+
+def listed(page: str, title: str) -> list[str]:
+    """What stands in code marks in the first column of a section's tables."""
+    rows = re.findall(r"^\| (`.*?) \|", section(page, title), re.MULTILINE)
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+
+
+def messages() -> set[str]:
+    """Every format that the crate prints, or stops with."""
+    found = {format for pattern in FORMATS for format in re.findall(pattern, crate(NO_TESTS))}
+    return {format.removesuffix("\\n").strip() for format in found}
+
+
+def words(format: str) -> re.Pattern:
+    """How a message stands in a manual: with anything for its values."""
+    parts = re.split(r"\{[^}]*\}|%[#a-z]+", format)
+    return re.compile("[^`\n]*?".join(map(re.escape, parts)))
+
+
+class Guide(unittest.TestCase):
+    PAGE = "Documentation/user-guide.md"
+
+    def test_every_message_is_explained(self):
+        found = messages()
+        self.assertGreater(len(found), 40)
+        page = section(self.PAGE, "Troubleshooting by message") + section(self.PAGE, "What the log says")
+        self.assertEqual([one for one in sorted(found - PLAIN) if not words(one).search(page)], [])
+
+    def test_every_message_that_is_explained_exists(self):
+        known = [words(one) for one in messages()]
+        odd = listed(self.PAGE, "Something is odd, and the kernel goes on")
+        stops = [one for one in listed(self.PAGE, "It stops") if not one.endswith("xen_pv_mmu:")]
+        self.assertGreater(min(len(odd), len(stops)), 9)
+        self.assertEqual([one for one in odd + stops if not any(pattern.search(one) for pattern in known)], [])
+
+    def test_what_was_refused(self):
+        named = set(re.findall(r'\bc"([a-z_0-9 ]+)"', crate()))
+        table = listed(self.PAGE, "Xen refused something")
+        self.assertEqual([one for one in table if one not in named and not one.startswith("-E")], [])
+
+    def test_trace_events(self):
+        defined = re.findall(r"^XEN_RUST_TRACE\((\w+)", text("rust/trace.c"), re.MULTILINE)
+        self.assertEqual(sorted(listed(self.PAGE, "Trace events")), sorted(defined))
+
+    def test_files_in_debugfs(self):
+        made = re.findall(r'debugfs_create_file(?:_unsafe)?\("(\w+)"', text("rust/debugfs.c"))
+        self.assertEqual([name for name in made if name not in listed(self.PAGE, "Files in debugfs")], [])
+
+    def test_boot_parameters(self):
+        known = re.findall(r'early_param\("(\w+)"|\bname: c"(\w+)"', crate())
+        names = [name.partition("=")[0] for name in listed(self.PAGE, "Boot parameters")]
+        self.assertEqual(sorted(names), sorted(c or rust for c, rust in known))
+        page = section(self.PAGE, "Boot parameters")
+        for switch in re.findall(r'^\t\{ "(\w+)", &', text("rust/switches.c"), re.MULTILINE):
+            self.assertIn(f"`{switch}` (", page)
+
+    def test_options(self):
+        options = set(re.findall(r"^config (\w+)", text("Kconfig") + text("samples/Kconfig"), re.MULTILINE))
+        # The bench is for those who measure.
+        self.assertEqual(options - {*listed(self.PAGE, "Configuration")}, {"XEN_PV_P2M_BENCH"})
+
+
+class Others(unittest.TestCase):
+    def test_targets(self):
+        command = ["make", "--no-print-directory", "-C", REPO, "help"]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        self.assertIn(shown.split("\n\n")[0], text("README.md"))
+        phony = re.search(r"^\.PHONY: (.*)$", text("Makefile"), re.MULTILINE)[1].split()
+        self.assertEqual(phony, re.findall(r"^  make ([a-z-]+)", shown, re.MULTILINE))
+
+    def test_layout(self):
+        paths = listed("README.md", "Layout")
+        self.assertEqual([path for path in paths if not (REPO / path).exists()], [])
+        self.assertGreater(len(paths), 20)
+
+    def test_checks(self):
+        names = listed("Documentation/contributing.md", "Checks")
+        self.assertEqual(names, [check.name for check in checks.CHECKS])
+
+    def test_suites(self):
+        suites = re.findall(r"kunit_tests\((\w+)\)", crate())
+        self.assertEqual(sorted(listed("Documentation/testing.md", "KUnit")), sorted(suites))
+
+    def test_scenarios(self):
+        played = re.findall(r"^play_(\w+)\(\)", text("scripts/guest/toolstack/scenarios.sh"), re.MULTILINE)
+        self.assertEqual(sorted(listed("Documentation/testing.md", "Guests")), sorted(played))
+
+    def test_faults(self):
+        points = re.findall(r'FAULT_POINT\("(\w+)"\)', text("rust/fault.c"))
+        self.assertEqual(sorted(listed("Documentation/testing.md", "Failures on request")), sorted(points))
+
+    def test_boots(self):
+        named = set()
+        for row in re.findall(r"^\| (`.*?) \|", section("Documentation/testing.md", "Boots"), re.MULTILINE):
+            first, *rest = re.findall(r"`([^`]+)`", row)
+            # What begins alike is written once.
+            named |= {first, *(first.partition("-")[0] * name.startswith("-") + name for name in rest)}
+        self.assertEqual(named, {machine.name for machine in machines.MACHINES})
