@@ -13,7 +13,7 @@ checks   linters                    links    of the manuals
 covered  the coverage map           docs     manuals as HTML, and rustdoc
 analyzer a file for editors         series   what goes into which patch
 hunks    files without their tests  patches  the series as files, checked
-tryout   the series built, booted   script   a script as a module, for its test
+tryout   the series built, booted   script   a script as a module
 cargo    run cargo                  host     host tests, types, soak
 coverage what they reach            fuzz     the fuzz targets
 mutants  bugs that they must catch  schemata all of them in one program

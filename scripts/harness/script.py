@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Scripts without a suffix as modules, for their tests."""
+"""Scripts without a suffix as modules, for their tests and for what shares their code."""
 
 import importlib.machinery
 import importlib.util
@@ -15,6 +15,7 @@ def load(name: str) -> ModuleType:
     loader = importlib.machinery.SourceFileLoader(name, str(_SCRIPTS / name))
     spec = importlib.util.spec_from_loader(name, loader)
     module = importlib.util.module_from_spec(spec)
+    # Its dataclasses look their module up.
     sys.modules[name] = module
     sys.dont_write_bytecode = True
     loader.exec_module(module)

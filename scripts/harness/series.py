@@ -2,11 +2,8 @@
 """The repository as a series of patches for the kernel: what each of them changes."""
 
 import functools
-import importlib.machinery
-import importlib.util
 import re
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 
-from . import hunks, places
+from . import hunks, places, script
 from .say import Stop
 
 FOLDER = Path("scripts/series")
@@ -23,15 +20,7 @@ FOLDER = Path("scripts/series")
 @functools.cache
 def integrate() -> ModuleType:
     """scripts/integrate, which knows what an edit is."""
-    path = str(places.repo() / "scripts/integrate")
-    loader = importlib.machinery.SourceFileLoader("integrate", path)
-    spec = importlib.util.spec_from_loader("integrate", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look their module up.
-    sys.modules["integrate"] = module
-    loader.exec_module(module)
-    return module
+    return script.load("integrate")
 
 
 @dataclass(frozen=True)
@@ -100,12 +89,9 @@ class Declared:
                     owners[path] = table.get("name", "")
             if path not in owners:
                 problems.append(f"no patch has the file {path}")
-        problems += [f"no file matches {pattern}" for pattern in sorted(unused - self._may_be_missing())]
+        problems += [f"no file matches {pattern}" for pattern in sorted(unused)]
         _stop(problems)
         return owners
-
-    def _may_be_missing(self) -> set[str]:
-        return {pattern for table in self.declared["outside"] for pattern in table["files"]}
 
     def place(self, path: str) -> str:
         """Where a file of the repository is in the tree."""

@@ -118,11 +118,12 @@ class Mapping(unittest.TestCase):
         self.assertEqual(self.plan().owners(paths), {"rust/a.rs": "code", "rust/tests.rs": "tests", "scripts/b": ""})
 
     def test_file_without_a_patch(self):
-        paths = [Path("rust/a.rs"), Path("rust/tests.rs"), Path("new.rs")]
+        paths = [Path("rust/a.rs"), Path("rust/tests.rs"), Path("scripts/b"), Path("new.rs")]
         self.assertEqual(self.stop(self.plan().owners, paths), "no patch has the file new.rs")
 
     def test_pattern_without_a_file(self):
-        self.assertEqual(self.stop(self.plan().owners, [Path("rust/a.rs")]), "no file matches rust/tests.rs")
+        self.assertEqual(self.stop(self.plan().owners, [Path("rust/a.rs"), Path("scripts/x")]), "no file matches rust/tests.rs")
+        self.assertEqual(self.stop(self.plan().owners, [Path("rust/a.rs"), Path("rust/tests.rs")]), "no file matches scripts/*")
 
     def test_edits(self):
         self.plan().check_edits()

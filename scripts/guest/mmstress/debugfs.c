@@ -186,29 +186,10 @@ static void set_counting(const char *value)
 		fail("stats_on is %s instead of %s", now, value);
 }
 
-#define PAGES	64UL
-
-/* Faults, changes of protection that need no fault, a process, an unmap. */
-static void keep_busy(void)
-{
-	char *mem = map(PAGES * PAGE, PROT_READ | PROT_WRITE);
-	pid_t pid;
-
-	small_pages(mem, PAGES * PAGE);
-	fill(mem, PAGES, 0, 1);
-	protect(mem, PAGES * PAGE, PROT_READ);
-	protect(mem, PAGES * PAGE, PROT_READ | PROT_WRITE);
-	pid = spawn();
-	if (!pid)
-		_exit(0);
-	reap(pid);
-	unmap(mem, PAGES * PAGE);
-}
-
 static void check_counts(const char *text)
 {
 	/* Each page is set once and write-protected once. */
-	must_count(text, "elements mmu_update", 2 * PAGES);
+	must_count(text, "elements mmu_update", 2 * BUSY_PAGES);
 	must_count(text, "hypercall multicall", 1);
 	must_count(text, "hypercall mmuext_op", 1);
 	must_count(text, "flush any", 1);
@@ -218,7 +199,7 @@ static void check_counts(const char *text)
 	must_count(text, "table released", 1);
 	must_count(text, "tlb root_loaded", 1);
 	/* fork write-protects each page, and munmap clears its entry. */
-	must_count(text, "trap avoided", 2 * PAGES);
+	must_count(text, "trap avoided", 2 * BUSY_PAGES);
 	if (sum_of(text, "multicall_calls") !=
 	    counted(text, "hypercall multicall"))
 		fail("lengths of multicalls are not counted once each");

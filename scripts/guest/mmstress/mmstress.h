@@ -162,6 +162,12 @@ uint64_t pagemap(const void *addr);
 /* One more than the last frame of any zone. */
 uint64_t end_of_frames(void);
 
+/* busy.c: faults, changes of protection, a process, tables that come and go */
+
+#define BUSY_PAGES	64UL		/* so many are set, and changed twice */
+
+void keep_busy(void);
+
 /* klog.c: the kernel's log as one text, to be freed by the caller */
 char *read_klog(void);
 

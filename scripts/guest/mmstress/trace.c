@@ -4,14 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "mmstress.h"
 #include "tests.h"
 
 #define DIR	"/sys/kernel/tracing/"
-#define PAGES	64UL
 
 /* Whatever was there is dropped. */
 static void set(const char *file, const char *value)
@@ -25,23 +23,6 @@ static void set(const char *file, const char *value)
 	if (fd < 0 || (len && write(fd, value, len) != len))
 		fail_errno("write of '%s' to %s", value, path);
 	close(fd);
-}
-
-/* Changes of protection, a process, tables that are made and freed. */
-static void keep_busy(void)
-{
-	char *mem = map_aligned(PMD, PMD);
-	pid_t pid;
-
-	small_pages(mem, PMD);
-	fill(mem, PAGES, 0, 1);
-	protect(mem, PAGES * PAGE, PROT_READ);
-	protect(mem, PAGES * PAGE, PROT_READ | PROT_WRITE);
-	pid = spawn();
-	if (!pid)
-		_exit(0);
-	reap(pid);
-	unmap(mem, PMD);
 }
 
 static unsigned long nr_events(const char *trace, const char *name)
@@ -71,8 +52,8 @@ static void check_trace(const char *trace)
 		{ "xen_mmu_set_pmd", 1 },
 		{ "xen_mmu_set_pud", 1 },
 		{ "xen_mmu_set_p4d", 1 },
-		{ "xen_mmu_ptep_modify_prot_start", PAGES },
-		{ "xen_mmu_ptep_modify_prot_commit", 2 * PAGES },
+		{ "xen_mmu_ptep_modify_prot_start", BUSY_PAGES },
+		{ "xen_mmu_ptep_modify_prot_commit", 2 * BUSY_PAGES },
 		{ "xen_mmu_alloc_ptpage", 1 },
 		{ "xen_mmu_release_ptpage", 1 },
 		{ "xen_mmu_pgd_pin", 1 },
