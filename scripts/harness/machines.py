@@ -77,8 +77,9 @@ FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-protect:fault-write:fault-pin:fault-
 # A short choice of what a guest has to stand.
 GUEST = "pvmmu.run=toolstack pvmmu.rounds=2 pvmmu.tests=create:viewer:cpus:memory:block:frames:dump:save:shutdown:totals:dmesg"
 GRANTS = "pvmmu.run=smoke pvmmu.tests=grant-map:grant-beyond:grant-bad:grant-use:grant-private:grant-exit:wx:dmesg"
-# gntdev takes its own lock inside of mmap_lock and the other way round, whatever the backend: no lockdep here.
-GRANT_FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-grant lockdep.prove_locking=0"
+# gntdev takes its own lock inside of mmap_lock and the other way round, whatever the backend: no lockdep where it works.
+NO_LOCKDEP = "lockdep.prove_locking=0"
+GRANT_FAULTS = f"pvmmu.run=smoke pvmmu.tests=fault-grant {NO_LOCKDEP}"
 # What the backend says of refusals that these provoke; of more than eight in a batch, how many more.
 _REFUSED = r"of 0x[0-9a-f]+ <- 0x[0-9a-f]+ failed: -(EPERM|ENOMEM|EFAULT|EBUSY|EINVAL), called by \w+\+0x[0-9a-f]+/0x[0-9a-f]+"
 REPORTS = (
@@ -200,7 +201,7 @@ SOAK = (
     Machine("tracers",        "distro","dom0",  2, 2048, "1024M",            TRACE,                                      1800, guests="distro", programs=TRACERS),
     Machine("soak-live",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=5 pvmmu.tests=create:live:save:shutdown:totals:dmesg", 3600, guests="rust", shadow=True),
     Machine("soak-sizes",     "rust",  "dom0",  2, 6656, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:sizes:grown:totals:dmesg", 3600, guests="rust"),
-    Machine("soak-debug",     "debug", "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=5",      3600, guests="debug"),
+    Machine("soak-debug",     "debug", "dom0",  2, 2048, "1024M",            f"pvmmu.run=toolstack pvmmu.rounds=5 {NO_LOCKDEP}", 3600, guests="debug"),
 )
 # fmt: on
 
