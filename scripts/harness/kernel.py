@@ -98,7 +98,8 @@ def prepare_tree() -> None:
             f"the kernel tree cannot be integrated with:\n{trouble}",
             "mend scripts/anchors.toml for this kernel"
             if pristine
-            else "use a tree without other changes to these files, or revert with the checkout that applied them",
+            else "use a tree of a version that is supported, without other changes to these files; "
+            "what another checkout has applied, revert with that",
         )
 
 

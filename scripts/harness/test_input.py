@@ -159,6 +159,12 @@ class Scripts(unittest.TestCase):
         self.assertIn("/nowhere is not a Linux source tree", self.fails("setup", KDIR="/nowhere"))
         # This repository has a Kbuild as well.
         self.assertIn("is not a Linux source tree", self.fails("setup", KDIR=str(SCRIPTS.parent)))
+        tools = self.folder / "tools"
+        tools.mkdir()
+        (tools / "find").write_text("#!/bin/sh\necho find: no /boot >&2\nexit 1\n")
+        (tools / "find").chmod(0o755)
+        path = f"{tools}:{os.environ['PATH']}"
+        self.assertIn("no Xen binary in /boot. Install", self.fails("host-tools", "xen", KDIR="/", PATH=path))
         self.assertIn("XEN=/nowhere is not a file", self.fails("host-tools", "xen", KDIR="/", XEN="/nowhere"))
 
     def test_set_up_that_is_ended_leaves_nothing_at_work(self):
