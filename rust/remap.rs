@@ -73,9 +73,18 @@ pub(crate) struct Mapping {
     pub(crate) command: Command,
 }
 
+/// What became of the frames so far.
+struct Outcome {
+    /// How many were mapped.
+    mapped: usize,
+    /// What became of the last one.
+    last: Result<(), KernelError>,
+}
+
 /// Maps `count` frames at `start` in `vma`.
 ///
-/// Returns how many frames were mapped.
+/// Returns how many frames were mapped, or the error of the last one: `privcmd` looks at the
+/// errors of single frames only as far as the number reaches.
 ///
 /// Context: may sleep; `vma`'s address space is locked for reading.
 pub(crate) fn map(
@@ -86,19 +95,22 @@ pub(crate) fn map(
     mapping: Mapping,
     sleep: &mut MaySleep,
 ) -> Result<usize, KernelError> {
-    let mut mapped = 0;
+    let mut outcome = Outcome {
+        mapped: 0,
+        last: Ok(()),
+    };
     let mut result = Ok(());
 
     for first in (0..count).step_by(BATCH) {
         let batch = BATCH.min(count - first);
-        result = map_batch(vma, start, first, batch, frames, mapping, &mut mapped);
+        result = map_batch(vma, start, first, batch, frames, mapping, &mut outcome);
         if result.is_err() {
             break;
         }
         cond_resched(sleep);
     }
     tlb::flush_all(sleep.caller());
-    result.map(|()| mapped)
+    result.and(outcome.last).map(|()| outcome.mapped)
 }
 
 fn map_batch(
@@ -108,7 +120,7 @@ fn map_batch(
     count: usize,
     frames: &Frames<'_>,
     mapping: Mapping,
-    mapped: &mut usize,
+    outcome: &mut Outcome,
 ) -> Result<(), KernelError> {
     let mut updates = [MmuUpdate::NONE; BATCH];
     let protection = massage(mapping.protection);
@@ -136,10 +148,11 @@ fn map_batch(
         for ok in index..index + done {
             frames.report(first + ok, Ok(()))?;
         }
-        *mapped += done;
+        outcome.mapped += done;
+        outcome.last = error.map_or(Ok(()), |error| Err(KernelError::from(error)));
         index += done;
-        if let Some(error) = error {
-            frames.report(first + index, Err(KernelError::from(error)))?;
+        if error.is_some() {
+            frames.report(first + index, outcome.last)?;
             index += 1;
         }
     }

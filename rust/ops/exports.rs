@@ -304,7 +304,7 @@ exports! {
     ///
     /// Without `err_ptr` the frames follow `*pfn`; with it, `pfn` and `err_ptr` are arrays of `nr`
     /// elements and may be the same memory. Returns how many frames were mapped, or a negative
-    /// errno.
+    /// errno: if the last frame was refused, that of it.
     fn xen_remap_pfn(
         vma: *mut bindings::vm_area_struct,
         addr: usize,

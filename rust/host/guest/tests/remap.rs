@@ -231,7 +231,7 @@ fn frames_of_a_list_are_mapped_in_its_order() {
 
 #[test]
 fn refused_frames_of_a_list_have_their_error() {
-    const REFUSED: &[usize] = &[0, 5, 6, 15, 16, 39];
+    const REFUSED: &[usize] = &[0, 5, 6, 15, 16, 38];
 
     let mut bed = Bed::new();
     bed.refuse(REFUSED, Errno::EINVAL);
@@ -248,6 +248,28 @@ fn refused_frames_of_a_list_have_their_error() {
         }
     }
     bed.end();
+}
+
+#[test]
+fn the_refusal_of_the_last_frame_is_returned() {
+    // All there is, in a batch of its own, behind others, and alone after another refusal.
+    for (count, refused) in [(1, &[0][..]), (17, &[16]), (COUNT, &[39]), (16, &[0, 15])] {
+        let mut bed = Bed::new();
+        bed.refuse(refused, Errno::ENOENT);
+        let list = bed.frames[..count].to_vec();
+        let (mapped, results) = bed.map_listed(&list);
+        assert_eq!(mapped, Err(-Errno::ENOENT.0));
+        for (page, result) in results.into_iter().enumerate() {
+            if refused.contains(&page) {
+                assert_eq!(result, -Errno::ENOENT.0, "page {page}");
+                bed.assert_empty(page..page + 1);
+            } else {
+                assert_eq!(result, 0, "page {page}");
+                bed.assert_mapped(page..page + 1);
+            }
+        }
+        bed.end();
+    }
 }
 
 #[test]
