@@ -13,14 +13,12 @@ use crate::platform::{
 /// How many words of arguments are shown of a call.
 const MAX_WORDS: usize = 8;
 
-/// Shows a call of a batch in which one was refused; `word` reads its arguments.
+/// The first words of the arguments of a call, as far as there are any.
+pub(super) type Words = [Option<usize>; MAX_WORDS];
+
+/// Shows a call of a batch in which one was refused, with the first words of its arguments.
 #[cold]
-pub(super) fn report(
-    index: usize,
-    call: &Call,
-    record: &Record,
-    word: impl Fn(usize) -> Option<usize>,
-) {
+pub(super) fn report(index: usize, call: &Call, record: &Record, words: &Words) {
     let is_array = matches!(record.op, number::MMU_UPDATE | number::MMUEXT_OP);
 
     kernel::pr_err!(
@@ -34,8 +32,8 @@ pub(super) fn report(
         record.done,
     );
     if is_array {
-        for argument in 0..MAX_WORDS {
-            if let Some(value) = word(argument) {
+        for (argument, word) in words.iter().enumerate() {
+            if let Some(value) = word {
                 kernel::pr_err!("    argument {}: {:#x}\n", argument, value);
             }
         }

@@ -138,7 +138,8 @@ impl LocalQueue {
     #[inline(always)]
     fn queue(&mut self) -> &mut Queue {
         // SAFETY: Interrupts are off, so that this CPU, the only one that uses the queue, does
-        // nothing else with it while the reference lives: no caller keeps it across a call.
+        // nothing else with it while the reference lives: no caller keeps it across a call that
+        // may print, or run deferred work.
         unsafe { self.queue.as_mut() }
     }
 
@@ -333,15 +334,6 @@ impl LocalQueue {
         if let Err(error) = whole {
             recover::unreadable(range.len(), error);
         }
-        if is_multicall_debug_on() {
-            for index in range.clone() {
-                let queue = self.queue();
-                let (call, record) = (queue.calls[index], queue.records[index]);
-                super::debug::report(index - range.start, &call, &record, |word| {
-                    queue.args.read(record.target, word)
-                });
-            }
-        }
         let mut reports = Reports::new();
         let queue = self.queue();
         let first = queue.records[range.start].caller;
@@ -365,7 +357,24 @@ impl LocalQueue {
             }
         }
         recover::finish(&mut reports, first);
+        if is_multicall_debug_on() {
+            self.show(range);
+        }
         reports
+    }
+
+    /// Shows calls in which one was refused.
+    ///
+    /// A console driver may use the queue meanwhile: nothing but what is shown depends on what is
+    /// left in it of these calls.
+    #[cold]
+    fn show(&mut self, range: Range<usize>) {
+        for index in range.clone() {
+            let queue = self.queue();
+            let (call, record) = (queue.calls[index], queue.records[index]);
+            let words = core::array::from_fn(|word| queue.args.read(record.target, word));
+            super::debug::report(index - range.start, &call, &record, &words);
+        }
     }
 
     fn run_deferred(&mut self) {

@@ -26,14 +26,24 @@ pub struct Message {
     pub text: String,
 }
 
+/// What a console driver does when there is a message.
+type Driver = Box<dyn Fn()>;
+
 thread_local! {
     static MESSAGES: RefCell<Vec<Message>> = const { RefCell::new(Vec::new()) };
+    static CONSOLE: RefCell<Option<Driver>> = const { RefCell::new(None) };
 }
 
 /// Logs a message.
 pub fn push(level: Level, text: &str) {
     let text = text.trim_end().to_owned();
     MESSAGES.with_borrow_mut(|messages| messages.push(Message { level, text }));
+    CONSOLE.with_borrow(|driver| driver.iter().for_each(|driver| driver()));
+}
+
+/// Has `driver` run after each message from now on.
+pub fn set_console(driver: Option<Driver>) {
+    CONSOLE.set(driver);
 }
 
 /// Returns what was logged since the last call.

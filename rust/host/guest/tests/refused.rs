@@ -562,3 +562,29 @@ fn all_cpus_see_the_frames_of_a_region() {
     }
     guest.assert_sound();
 }
+
+#[test]
+fn a_console_driver_may_use_the_queue() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    set_multicall_debug();
+    let [late, shown] = [(); 2].map(|()| OwnedPage::zeroed(&mut MaySleep::here()).unwrap());
+    let (late_slot, entry) = (slot_of(&late), slot_of(&late).read());
+    let (shown_slot, other) = (slot_of(&shown), slot_of(&shown).read());
+    let at = |slot: Slot| p2m::machine_address(slot.vaddr());
+    kernel::log::set_console(Some(Box::new(move || {
+        let mut batch = Batch::open(Issue::Now, BY);
+        batch.update(Command::Normal, at(shown_slot), other);
+    })));
+    {
+        let mut batch = Batch::open(Issue::Now, BY);
+        batch.update(Command::Normal, Maddr::new(NOWHERE.raw() << 12), entry);
+        batch.update(Command::Normal, at(late_slot), entry.without(bits::RW));
+    }
+    kernel::log::set_console(None);
+    // Xen has refused the first, and what is behind it was carried out all the same.
+    assert_eq!(guest.take_refusals().len(), 1);
+    assert_eq!(late_slot.read(), entry.without(bits::RW));
+    assert!(!guest.complaints().is_empty());
+    set::pte(late_slot, entry, BY);
+    guest.assert_sound();
+}
