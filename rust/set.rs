@@ -101,9 +101,24 @@ fn update_now_at(mm: Mm, address: Vaddr, at: KnownSlot, entry: MachineEntry, cal
 #[inline(always)]
 pub(crate) fn pte(slot: Slot, entry: MachineEntry, caller: Caller<'_>) {
     match slot.place() {
+        Place::Known(slot) if entry.is_none() => clear(slot, entry, caller),
         Place::Known(slot) => update(Command::Normal, slot, entry, caller),
         Place::Private(slot) => slot.store(entry),
     }
+}
+
+/// Sets an entry of level 1, of a table that Xen knows, to one that is none.
+///
+/// An entry that is not present goes at once: whoever takes a page in the swap space away looks
+/// whether the entry is empty by now (`cond_install_uffd_wp_ptes()`).
+#[inline(never)]
+fn clear(at: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
+    let old = at.slot().read();
+    if old.is_present() || old.is_none() {
+        return update(Command::Normal, at, entry, caller);
+    }
+    let place = p2m::machine_address(at.slot().vaddr());
+    Batch::open(Issue::Now, caller).update(Command::Normal, place, entry);
 }
 
 /// Sets an entry of level 1 while the first page tables are made.

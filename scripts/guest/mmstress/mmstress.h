@@ -156,6 +156,7 @@ void join(unsigned long id);
 
 #define PM_PFN		((1ULL << 55) - 1)
 #define PM_SOFT_DIRTY	(1ULL << 55)
+#define PM_SWAP		(1ULL << 62)
 #define PM_PRESENT	(1ULL << 63)
 
 uint64_t pagemap(const void *addr);

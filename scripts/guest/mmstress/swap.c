@@ -110,11 +110,31 @@ static unsigned long swapped_out(void)
 	return info.totalswap - info.freeswap;
 }
 
+/*
+ * Swaps pages out and discards them there, which the kernel warns about if it
+ * finds the entry of a page again. Returns how many there were.
+ */
+static size_t discard_swapped(char *mem)
+{
+	size_t swapped = 0;
+
+	advise(mem, SIZE, MADV_PAGEOUT);
+	for (size_t page = 0; page < PAGES; page++)
+		if (pagemap(mem + page * PAGE) & PM_SWAP)
+			swapped++;
+	advise(mem, SIZE, MADV_DONTNEED);
+	for (size_t page = 0; page < PAGES; page++)
+		if (!is_zero_page(mem + page * PAGE))
+			fail("discarded page %zu is not zero", page);
+	return swapped;
+}
+
 void test_dirty_swap(void)
 {
 	char path[32];
 	int device = swap_on(path, sizeof(path));
 	unsigned long most = 0;
+	size_t discarded = 0;
 
 	pin(0);
 	while (more()) {
@@ -146,9 +166,10 @@ void test_dirty_swap(void)
 			if (*word(&race, page) != race.written[page])
 				fail("page %zu: wrote %lu, has %lu", page,
 				     race.written[page], *word(&race, page));
+		discarded += discard_swapped((char *)race.mem);
 		unmap(race.mem, SIZE);
 	}
-	if (!most)
+	if (!most || !discarded)
 		fail("nothing was swapped out");
 	swap_off(path, device);
 }

@@ -303,6 +303,33 @@ fn what_userfaultfd_watches_is_cleared_at_once() {
     guest.run_kernel_task();
 }
 
+#[test]
+fn entries_that_are_not_present_are_cleared_at_once() {
+    let guest = guest();
+    let process = process(&guest);
+    let (slot, before) = (slot(&process, 0), slot(&process, 0).read());
+    // What generic code makes of a place in the swap space: no frame that there is.
+    let swapped = MachineEntry::from_raw(bits::FRAME & !0xff_f000);
+    for (old, is_at_once) in [
+        (swapped, true),
+        (before, false),
+        (MachineEntry::EMPTY, false),
+    ] {
+        set::pte(slot, old, BY);
+        edge::in_lazy_mmu(|| {
+            // What is queued already comes first.
+            set::pte(slot, old, BY);
+            set::pte(slot, MachineEntry::EMPTY, BY);
+            assert_eq!(slot.read().is_none(), is_at_once || old.is_none());
+            assert_eq!(is_queue_empty(), is_at_once);
+        });
+        assert!(slot.read().is_none());
+    }
+    set::pte(slot, before, BY);
+    process.exit();
+    guest.assert_sound();
+}
+
 /// Returns how many tables of each level there are below a root, and how many Xen knows.
 fn tables_of(mm: Mm) -> ([usize; 4], usize) {
     let (mut levels, mut nr_pinned) = ([0; 4], 0);
