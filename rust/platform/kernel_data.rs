@@ -24,14 +24,17 @@ use kernel::str::CStrExt as _;
 pub(crate) const SPLIT_PTE_LOCKS: bool = cfg!(CONFIG_SPLIT_PTE_PTLOCKS);
 
 /// Up to how much memory, in GiB, the domain is to be able to grow by hotplug.
+///
+/// With the balloon's hotplug or without: frames of other domains are mapped beyond the memory of
+/// now as well (`XEN_UNPOPULATED_ALLOC`).
 pub(crate) const HOTPLUG_LIMIT_GIB: usize = hotplug_limit();
 
 const fn hotplug_limit() -> usize {
-    #[cfg(CONFIG_XEN_BALLOON_MEMORY_HOTPLUG)]
+    #[cfg(CONFIG_MEMORY_HOTPLUG)]
     {
         bindings::CONFIG_XEN_MEMORY_HOTPLUG_LIMIT as usize
     }
-    #[cfg(not(CONFIG_XEN_BALLOON_MEMORY_HOTPLUG))]
+    #[cfg(not(CONFIG_MEMORY_HOTPLUG))]
     {
         0
     }
