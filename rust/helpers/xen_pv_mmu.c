@@ -117,6 +117,12 @@ __rust_helper void *rust_helper_xen_pv_mmu_per_cpu_ptr(void *ptr,
 	return per_cpu_ptr((char __percpu __force *)ptr, cpu);
 }
 
+__rust_helper unsigned long
+rust_helper_xen_pv_mmu_this_cpu_read(unsigned long *ptr)
+{
+	return this_cpu_read(*(unsigned long __percpu __force *)ptr);
+}
+
 __rust_helper void rust_helper_xen_pv_mmu_this_cpu_add(unsigned long *ptr,
 						       unsigned long amount)
 {

@@ -58,11 +58,14 @@ impl<T> PerCpu<T> {
 
 impl PerCpu<usize> {
     /// Reads the word of the CPU this runs on.
+    ///
+    /// Context: any; a single instruction does it, so that a task which is moved meanwhile gets
+    /// the word of one of the CPUs while it ran there.
     #[inline(always)]
     pub(crate) fn read(&self) -> usize {
-        // SAFETY: Words of per-CPU data can be read at any time; other CPUs may write, hence
-        // volatile.
-        unsafe { self.any_cpu().read_volatile() }
+        // SAFETY: By the type invariant the address is that of a per-CPU variable. Words of
+        // per-CPU data can be read at any time.
+        unsafe { bindings::xen_pv_mmu_this_cpu_read(self.0.get()) }
     }
 
     /// Writes the word of the CPU this runs on.
@@ -77,7 +80,7 @@ impl PerCpu<usize> {
     /// Reads the word of another CPU, which may change it at any time.
     #[inline(always)]
     pub(crate) fn read_of(&self, cpu: u32) -> usize {
-        // SAFETY: As in `read()`.
+        // SAFETY: As in `read()`; volatile because the CPU may write it.
         unsafe { self.of_cpu(cpu).read_volatile() }
     }
 }
