@@ -6,6 +6,10 @@
 //! crate as far as Rust's rules on memory go; what a wrong call can break is what the architecture
 //! protects: a page table that stays writable behind Xen's back, a stale translation, a frame that
 //! is leaked. The modules above rule that out, each for its part.
+//!
+//! Two things are relied on and not shown by a type. What says that it is for start of day is only
+//! called then, when one CPU runs: most of its callers are in `.init.text`, which is gone later.
+//! And a frame that is taken for a table, by [`Table::in_frame`], is what an entry points to.
 
 pub(crate) mod abi;
 mod address;

@@ -66,12 +66,13 @@ impl Table {
 
     /// Returns the page in machine frame `mfn`, if that is RAM of the domain.
     ///
-    /// Context: all memory is mapped.
+    /// Context: all memory is mapped; `mfn` is where an entry or a grant operation says that a
+    /// table is.
     #[inline(always)]
     pub(crate) fn in_frame(mfn: Mfn) -> Option<Self> {
         let page = direct_of(own_frame(mfn)?).raw() as *mut usize;
-        // SAFETY: All of the domain's RAM stays mapped in the direct map. What entries are read
-        // from is a table, so that nobody has a reference to it.
+        // SAFETY: All of the domain's RAM stays mapped in the direct map. It is a table, by the
+        // contract of this function, so that nobody has a reference to it.
         Some(unsafe { Self::from_raw(page) })
     }
 
