@@ -13,7 +13,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import checks, given, mutants, plan, say
+from . import checks, given, mutants, plan, say, tryout
 from .say import Stop
 
 SCRIPTS = Path(__file__).resolve().parent.parent
@@ -91,6 +91,11 @@ class Commands(unittest.TestCase):
     def test_an_option_that_check_does_not_have(self):
         with self.assertRaisesRegex(Stop, "cannot do --nope"):
             checks.main(["--nope"])
+
+    def test_what_a_series_cannot_boot(self):
+        for variant, machine in (("x", "dom0-2cpu"), ("rust", "x"), ("c", "guest")):
+            with self.assertRaisesRegex(Stop, f"cannot boot '{machine}' with '{variant}'"):
+                tryout.main(["boot", variant, machine])
 
     def test_files_without_a_mutant(self):
         with (

@@ -69,7 +69,9 @@ def build_each() -> str:
 
 def boot_whole(variant: str, machine: str) -> str:
     """Applies the series to a whole kernel, builds it and boots it; for C only the patches that stand alone."""
-    table = {entry.name: entry for entry in machines.MACHINES if entry.kind == "dom0"}
+    # No other kernel than this one is built of the series, for guests either.
+    dom0s = (entry for entry in machines.MACHINES if entry.kind == "dom0")
+    table = {entry.name: entry for entry in dom0s if entry.guests in ("", variant)}
     if variant not in ("rust", "debug", "c") or machine not in table:
         raise Stop(f"cannot boot {machine!r} with {variant!r}", f"name rust, debug or c, and one of: {', '.join(table)}")
     made = series.load(checks.files())
