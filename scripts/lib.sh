@@ -10,7 +10,7 @@ die() {
 }
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XEN_PVMMU_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xen-pvmmu}
+cache=${XEN_PVMMU_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set. Set XEN_PVMMU_CACHE instead.}/.cache}/xen-pvmmu}
 build=${XEN_PVMMU_BUILD:-$repo/build}
 case $cache in /*) ;; *) cache=$PWD/$cache ;; esac
 case $build in /*) ;; *) build=$PWD/$build ;; esac

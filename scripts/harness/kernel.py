@@ -218,7 +218,7 @@ def build_as_it_is(variant: Variant, *targets: str, partly: bool = False) -> str
     if seed:
         _keep_objtool(seed, variant)
     memory = places.state() / f"steps-{places.tree().name}-{variant.name}"
-    expected = int(memory.read_text()) if memory.exists() else variant.steps
+    expected = remembered(memory, variant.steps)
     log = places.logs() / f"build-{variant.name}.log"
     progress = Progress(f"build {variant.name}")
     steps = 0
@@ -241,6 +241,12 @@ def build_as_it_is(variant: Variant, *targets: str, partly: bool = False) -> str
     text = f"{steps} steps"
     progress.done(text)
     return text
+
+
+def remembered(memory: Path, otherwise: int) -> int:
+    """A number of an earlier run, unless that had no room to write it down."""
+    text = memory.read_text() if memory.exists() else ""
+    return int(text) if text.isdecimal() else otherwise
 
 
 def _seed(variant: Variant) -> Variant | None:

@@ -137,6 +137,11 @@ class Scripts(unittest.TestCase):
     def test_a_place_whose_name_builds_cannot_take(self):
         self.assertIn("has a blank", self.fails("enter", "true", XEN_PVMMU_BUILD="/a b"))
 
+    def test_no_home(self):
+        del self.environment["XEN_PVMMU_CACHE"]
+        self.environment.pop("XDG_CACHE_HOME", None)
+        self.assertIn("HOME: is not set. Set XEN_PVMMU_CACHE", self.fails("enter", "true", HOME=""))
+
     def test_a_place_that_cannot_be_written(self):
         (self.folder / "file").touch()
         done = subprocess.run(

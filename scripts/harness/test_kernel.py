@@ -64,6 +64,17 @@ class Modules(unittest.TestCase):
                 self.assertEqual(kernel.modules(kernel.named("c")), [])
 
 
+class Remembered(unittest.TestCase):
+    def test_a_file_that_is_missing_or_half_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            memory = Path(folder, "steps")
+            self.assertEqual(kernel.remembered(memory, 70), 70)
+            memory.write_text("")
+            self.assertEqual(kernel.remembered(memory, 70), 70)
+            memory.write_text("1234")
+            self.assertEqual(kernel.remembered(memory, 70), 1234)
+
+
 class Copy(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
