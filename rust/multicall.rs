@@ -45,6 +45,7 @@ pub(crate) use queue::{
     Space, //
 };
 
+use crate::addr::Maddr;
 use crate::platform::{
     is_preemptible,
     Callback,
@@ -61,6 +62,13 @@ pub(crate) fn flush() {
         kernel::pr_warn!("multicall queue flushed with preemption on\n");
     }
     LocalQueue::new(IrqsOff::new()).flush();
+}
+
+/// Whether what was queued last on this CPU, and waits, is a change of the entry at `place`.
+///
+/// Context: any; of use in lazy MMU mode only.
+pub(crate) fn has_just_changed(place: Maddr) -> bool {
+    LocalQueue::new(IrqsOff::new()).has_just_changed(place)
 }
 
 /// Takes a place for a call with `bytes` of argument space on behalf of C code.

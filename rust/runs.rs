@@ -32,6 +32,7 @@ use crate::entry::{
     MachineEntry, //
 };
 use crate::multicall::{
+    has_just_changed,
     Batch,
     Issue, //
 };
@@ -108,9 +109,16 @@ impl Run {
     }
 
     /// Clears the entries of a table that Xen knows, with no regard to what the CPU notes in them.
+    ///
+    /// Who clears an entry of the kernel once more has tried in between to set it by an instruction
+    /// and found it there still (`ptep_try_set()`): then it goes at once, and nothing waits that
+    /// would clear what is set there next.
     #[inline(always)]
     fn clear_known(self, mm: Mm, address: Vaddr, first: KnownSlot, caller: Caller<'_>) {
         stats::count_avoided_traps(self.count);
+        if mm == Mm::kernel() && has_just_changed(p2m::machine_address(first.slot().vaddr())) {
+            return self.clear_now(caller);
+        }
         if self.count == 1 && self.first.read().raw() & bits::UFFD_WP == 0 {
             return set::update_at(mm, address, first, MachineEntry::EMPTY, caller);
         }
@@ -129,6 +137,13 @@ impl Run {
             Issue::Now
         };
         self.update(issue, Command::Normal, caller, |_, _| {
+            Some(MachineEntry::EMPTY)
+        });
+    }
+
+    #[inline(never)]
+    fn clear_now(self, caller: Caller<'_>) {
+        self.update(Issue::Now, Command::Normal, caller, |_, _| {
             Some(MachineEntry::EMPTY)
         });
     }

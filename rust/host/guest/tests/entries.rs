@@ -32,6 +32,7 @@ use crate::multicall::{
 };
 use crate::platform::{
     direct_of,
+    lookup,
     Caller,
     ExtOp,
     MaySleep,
@@ -52,6 +53,7 @@ use crate::{
     set,
     tlb, //
 };
+use xen_model::Store;
 
 const BY: Caller<'_> = Caller::in_test();
 
@@ -327,6 +329,31 @@ fn entries_that_are_not_present_are_cleared_at_once() {
     }
     set::pte(slot, before, BY);
     process.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn an_entry_of_the_kernel_is_emptied_and_set_by_an_instruction() {
+    let guest = guest();
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
+    let at = direct_of(page.pfn());
+    let (slot, _) = lookup(at).unwrap();
+    let (old, new) = (slot.read(), slot.read().with(bits::SPECIAL));
+    let set = Store::CompareExchange {
+        old: 0,
+        new: new.raw() as u64,
+    };
+    // As in apply_range_set_cb() of kernel/bpf/arena.c.
+    edge::in_lazy_mmu(|| {
+        while generic::change_entry(slot, set).raw() != 0 {
+            edge::get_and_clear(Mm::kernel(), at, slot);
+        }
+        assert_eq!(slot.read(), new);
+    });
+    assert_eq!(slot.read(), new);
+    set::pte(slot, old, BY);
+    tlb::flush_all(BY);
+    drop(page);
     guest.assert_sound();
 }
 
