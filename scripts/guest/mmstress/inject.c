@@ -114,14 +114,19 @@ static unsigned int read_reports(struct refusal *reports, unsigned int max,
 	if (!at)
 		fail("the kernel's log is too short");
 	while ((at = strstr(at, "xen_pv_mmu: "))) {
+		unsigned int number;
 		struct refusal r;
+		int end = 0;
 
 		if (sscanf(at, REPORT, r.what, &r.target, &r.value, r.error,
 			   r.caller) == 5) {
 			if (n < max)
 				reports[n] = r;
 			n++;
-		} else if (sscanf(at, "xen_pv_mmu: %u more operations failed", more) == 1) {
+		} else if (sscanf(at, "xen_pv_mmu: %u more operations failed%n", &number,
+				  &end) == 1 && end) {
+			/* Not the number of messages that were suppressed. */
+			*more = number;
 			reported++;
 		}
 		at++;
