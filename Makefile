@@ -65,7 +65,7 @@ mutants: ## Which bugs, put in one at a time, the host tests notice (half an hou
 patches: ## A series for git am on the untouched kernel, checked (KVER=7.2 for that one)
 	@$(ENTER) scripts/patches
 
-patches-build: ## Build a kernel after each patch of that series (half an hour)
+patches-build: ## Build a kernel after each patch of that series (most of an hour)
 	@$(ENTER) scripts/patches build
 
 patches-boot: ## Build that series in a tree of its own and boot it (BOOT; VARIANT=c: its mends of C)
