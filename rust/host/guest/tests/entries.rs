@@ -327,7 +327,12 @@ fn entries_that_are_not_present_are_cleared_at_once() {
         });
         assert!(slot.read().is_none());
     }
-    set::pte(slot, before, BY);
+    // What takes its place may wait.
+    set::pte(slot, swapped, BY);
+    edge::in_lazy_mmu(|| {
+        set::pte(slot, before, BY);
+        assert!(!is_queue_empty());
+    });
     process.exit();
     guest.assert_sound();
 }
