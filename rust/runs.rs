@@ -117,33 +117,26 @@ impl Run {
     fn clear_known(self, mm: Mm, address: Vaddr, first: KnownSlot, caller: Caller<'_>) {
         stats::count_avoided_traps(self.count);
         if mm == Mm::kernel() && has_just_changed(p2m::machine_address(first.slot().vaddr())) {
-            return self.clear_now(caller);
+            return self.clear_all(true, caller);
         }
         if self.count == 1 && self.first.read().raw() & bits::UFFD_WP == 0 {
             return set::update_at(mm, address, first, MachineEntry::EMPTY, caller);
         }
-        self.clear_all(caller);
+        self.clear_all(false, caller);
     }
 
     /// Apart from [`Self::clear_known`], so that a single entry needs no more registers than it
     /// does.
     #[inline(never)]
-    fn clear_all(self, caller: Caller<'_>) {
+    fn clear_all(self, is_at_once: bool, caller: Caller<'_>) {
         // A marker takes the place of a page that userfaultfd watches for writes, by code that
         // looks whether the entry is empty.
-        let issue = if self.flags(0) & bits::UFFD_WP == 0 {
-            Issue::LazyMmu
-        } else {
+        let issue = if is_at_once || self.flags(0) & bits::UFFD_WP != 0 {
             Issue::Now
+        } else {
+            Issue::LazyMmu
         };
         self.update(issue, Command::Normal, caller, |_, _| {
-            Some(MachineEntry::EMPTY)
-        });
-    }
-
-    #[inline(never)]
-    fn clear_now(self, caller: Caller<'_>) {
-        self.update(Issue::Now, Command::Normal, caller, |_, _| {
             Some(MachineEntry::EMPTY)
         });
     }

@@ -135,6 +135,20 @@ impl Bed {
         }
     }
 
+    /// Asserts that each page of a list is mapped, or is empty and has its error.
+    #[track_caller]
+    fn assert_listed(&mut self, results: &[i32], refused: &[usize], error: Errno) {
+        for (page, result) in results.iter().enumerate() {
+            if refused.contains(&page) {
+                assert_eq!(*result, -error.0, "page {page}");
+                self.assert_empty(page..page + 1);
+            } else {
+                assert_eq!(*result, 0, "page {page}");
+                self.assert_mapped(page..page + 1);
+            }
+        }
+    }
+
     /// Has Xen refuse what changes the entries of these pages.
     ///
     /// Each of them is tried once, in order.
@@ -238,15 +252,7 @@ fn refused_frames_of_a_list_have_their_error() {
     let list = bed.frames.clone();
     let (mapped, results) = bed.map_listed(&list);
     assert_eq!(mapped, Ok(COUNT - REFUSED.len()));
-    for (page, result) in results.into_iter().enumerate() {
-        if REFUSED.contains(&page) {
-            assert_eq!(result, -Errno::EINVAL.0, "page {page}");
-            bed.assert_empty(page..page + 1);
-        } else {
-            assert_eq!(result, 0, "page {page}");
-            bed.assert_mapped(page..page + 1);
-        }
-    }
+    bed.assert_listed(&results, REFUSED, Errno::EINVAL);
     bed.end();
 }
 
@@ -259,15 +265,7 @@ fn the_refusal_of_the_last_frame_is_returned() {
         let list = bed.frames[..count].to_vec();
         let (mapped, results) = bed.map_listed(&list);
         assert_eq!(mapped, Err(-Errno::ENOENT.0));
-        for (page, result) in results.into_iter().enumerate() {
-            if refused.contains(&page) {
-                assert_eq!(result, -Errno::ENOENT.0, "page {page}");
-                bed.assert_empty(page..page + 1);
-            } else {
-                assert_eq!(result, 0, "page {page}");
-                bed.assert_mapped(page..page + 1);
-            }
-        }
+        bed.assert_listed(&results, refused, Errno::ENOENT);
         bed.end();
     }
 }
