@@ -59,7 +59,7 @@ fuzz: ## Fuzz targets, 30 seconds each
 coverage: ## Which lines the host tests reach
 	@scripts/setup cargo-llvm-cov && scripts/enter scripts/host coverage
 
-mutants: ## Which bugs, put in one at a time, the host tests notice (half an hour; FILES='set.rs pin.rs')
+mutants: ## Which bugs, put in one at a time, the host tests notice (half an hour; FILES='pte.rs pin.rs')
 	@scripts/setup cargo-mutants && scripts/enter scripts/host mutants
 
 patches: ## A series for git am on the untouched kernel, checked (KVER=7.2 for that one)

@@ -68,19 +68,10 @@ fn is_pinned_alone(level: Level) -> bool {
 /// Makes `pfn` a table of `level` that is about to be hooked into the tree of `mm`.
 ///
 /// Does nothing if Xen knows the table already: generic code moves whole tables from one place to
-/// another. May wait in the queue in lazy MMU mode, like the hooking up.
+/// another. Effective on return.
 ///
 /// Context: any.
 pub(crate) fn table(mm: Mm, pfn: Pfn, level: Level, caller: Caller<'_>) {
-    prepare(mm, pfn, level, Issue::LazyMmu, caller);
-}
-
-/// As [`table`], but effective on return.
-pub(crate) fn table_now(mm: Mm, pfn: Pfn, level: Level, caller: Caller<'_>) {
-    prepare(mm, pfn, level, Issue::Now, caller);
-}
-
-fn prepare(mm: Mm, pfn: Pfn, level: Level, issue: Issue, caller: Caller<'_>) {
     let pinned = is_table_pinned(mm.root().table());
     trace::alloc_ptpage(mm, pfn, level, pinned);
     if !pinned {
@@ -89,7 +80,7 @@ fn prepare(mm: Mm, pfn: Pfn, level: Level, issue: Issue, caller: Caller<'_>) {
     if RunTime::now().is_some_and(|now| TablePage::of(now, pfn).test_set_pinned()) {
         return;
     }
-    let mut batch = Batch::open(issue, caller);
+    let mut batch = Batch::open(Issue::Now, caller);
     protect_page(&mut batch, pfn, false, VaFlush::None);
     if is_pinned_alone(level) {
         batch.ext(ExtOp::pin(Level::L1, mfn_of_table(pfn)));

@@ -28,9 +28,8 @@ pub(crate) mod bits {
     pub(crate) const DIRTY: usize = 1 << 6;
     /// Above level 1: the entry maps a large page. Xen refuses it.
     pub(crate) const HUGE: usize = 1 << 7;
-    /// The same translation in all address spaces; in an entry that is not present,
-    /// `_PAGE_PROTNONE`.
-    #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+    /// The same translation in all address spaces; in an entry that is not present: it maps a page
+    /// that is inaccessible (`_PAGE_PROTNONE`).
     pub(crate) const GLOBAL: usize = 1 << 8;
     /// Software bit of level 1: the frame has no `struct page` (`_PAGE_SPECIAL`).
     pub(crate) const SPECIAL: usize = 1 << 9;

@@ -37,10 +37,10 @@ mod platform;
 #[path = "host/properties/mod.rs"]
 mod properties;
 mod protect;
+mod pte;
 mod remap;
-mod runs;
-mod set;
 mod tlb;
+mod upper;
 mod walk;
 
 #[cfg(fuzzing)]

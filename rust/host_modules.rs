@@ -23,8 +23,8 @@ mod pin;
 #[path = "host/platform/mod.rs"]
 mod platform;
 mod protect;
+mod pte;
 mod remap;
-mod runs;
-mod set;
 mod tlb;
+mod upper;
 mod walk;

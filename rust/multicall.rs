@@ -45,8 +45,8 @@ pub(crate) use queue::{
     Space, //
 };
 
-use crate::addr::Maddr;
 use crate::platform::{
+    is_in_nmi,
     is_preemptible,
     Callback,
     Caller,
@@ -64,11 +64,15 @@ pub(crate) fn flush() {
     LocalQueue::new(IrqsOff::new()).flush();
 }
 
-/// Whether what was queued last on this CPU, and waits, is a change of the entry at `place`.
+/// Whether an operation goes to Xen past the queue of this CPU.
 ///
-/// Context: any; of use in lazy MMU mode only.
-pub(crate) fn has_just_changed(place: Maddr) -> bool {
-    LocalQueue::new(IrqsOff::new()).has_just_changed(place)
+/// It does if nothing is queued; an interrupt may find what the task has left there, and that comes
+/// first. An NMI comes in the midst of a change of the queue, and may not touch it.
+///
+/// Context: any.
+#[inline(always)]
+pub(crate) fn is_queue_bypassed() -> bool {
+    is_queue_empty() || is_in_nmi()
 }
 
 /// Takes a place for a call with `bytes` of argument space on behalf of C code.

@@ -6,7 +6,7 @@
 
 use crate::addr::Vaddr;
 use crate::multicall::{
-    is_queue_empty,
+    is_queue_bypassed,
     Batch,
     Issue, //
 };
@@ -20,7 +20,7 @@ use crate::platform::{
 
 /// Flushes now or, in lazy MMU mode, along with what is queued.
 fn flush(op: ExtOp, caller: Caller<'_>) {
-    if is_lazy_mmu_mode_active() || !is_queue_empty() {
+    if is_lazy_mmu_mode_active() || !is_queue_bypassed() {
         Batch::open(Issue::LazyMmu, caller).ext(op);
         return;
     }

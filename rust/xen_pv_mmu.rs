@@ -16,7 +16,7 @@
 //! ```text
 //!   ops                                                  the edge: what C calls
 //!   boot  contiguous  remap  grant  nonram               features
-//!   set  runs  pin  alloc  tlb  cr3  fixmap  protect     page-table operations
+//!   pte  upper  pin  alloc  tlb  cr3  fixmap  protect    page-table operations
 //!   walk  p2m  convert                                   structures
 //!   multicall                                            batching
 //!   platform                                             the door to hardware, kernel and Xen
@@ -24,8 +24,8 @@
 //! ```
 //!
 //! Three edges go up: the p2m list is mapped by page tables, so that building and growing it uses
-//! `set` and `alloc`; ACPI's hook in `platform` asks `nonram`; and `platform` decodes a request to
-//! flush TLBs to the type of `tlb`.
+//! `pte`, `upper` and `alloc`; ACPI's hook in `platform` asks `nonram`; and `platform` decodes a
+//! request to flush TLBs to the type of `tlb`.
 //!
 //! # Phases
 //!
@@ -71,10 +71,10 @@ mod platform;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 mod probes;
 mod protect;
+mod pte;
 mod remap;
-mod runs;
-mod set;
 mod tlb;
+mod upper;
 mod walk;
 
 const __LOG_PREFIX: &[u8] = b"xen_pv_mmu\0";

@@ -36,7 +36,7 @@ use crate::platform::{
 };
 use crate::{
     protect,
-    set, //
+    upper, //
 };
 use kernel::macros::init_text;
 
@@ -55,7 +55,7 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: Caller<'_>) {
         }
         let slot = tables::kernel_level2().entry(index);
         if !slot.read().is_none() && (address < image_start || address > image_end) {
-            set::pmd(slot, MachineEntry::EMPTY, caller);
+            upper::set_pmd(slot, MachineEntry::EMPTY, caller);
         }
         address = address.add(span);
     }
@@ -108,8 +108,8 @@ fn free_below(slot: Slot, level: Level, is_pinned: bool, caller: Caller<'_>) {
         free_below(table.entry(index), below, is_pinned, caller);
     }
     match level {
-        Level::L4 => set::root_early(slot.known(), MachineEntry::EMPTY, caller),
-        level => set::upper(slot, MachineEntry::EMPTY, level, caller),
+        Level::L4 => upper::set_root_early(slot.known(), MachineEntry::EMPTY, caller),
+        level => upper::set(slot, MachineEntry::EMPTY, level, caller),
     }
     free_table(table.pfn(), is_pinned, caller);
 }

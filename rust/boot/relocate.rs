@@ -53,7 +53,7 @@ use crate::walk::{
 };
 use crate::{
     protect,
-    set, //
+    upper, //
 };
 use kernel::macros::init_text;
 
@@ -193,7 +193,7 @@ pub(crate) fn relocate(caller: Caller<'_>) {
         let table = area.start().add(number).paddr();
         let entry = PseudoEntry::from_raw(table.raw() | bits::USER_TABLE);
         let slot = root_slot(RELOCATED_LIST.add(number << Level::L4.shift()));
-        set::root_early(slot.known(), convert::to_machine(entry), caller);
+        upper::set_root_early(slot.known(), convert::to_machine(entry), caller);
     }
 
     let old_list = StartInfo::mfn_list();
@@ -222,7 +222,7 @@ fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize, caller: Caller<'
     let (start, end) = if is_separate {
         let start = StartInfo::first_p2m_pfn();
         let slot = root_slot(old_list);
-        set::root_early(slot.known(), MachineEntry::EMPTY, caller);
+        upper::set_root_early(slot.known(), MachineEntry::EMPTY, caller);
         (start, start + StartInfo::nr_p2m_frames())
     } else {
         (list_start.raw(), list_start.raw() + list_pages)

@@ -55,6 +55,11 @@ __rust_helper u8 rust_helper_xen_pv_mmu_lazy_enable_count(void)
 	return current->lazy_mmu_state.enable_count;
 }
 
+__rust_helper bool rust_helper_xen_pv_mmu_in_nmi(void)
+{
+	return in_nmi();
+}
+
 __rust_helper bool rust_helper_xen_pv_mmu_preemptible(void)
 {
 	return preemptible();
@@ -371,11 +376,22 @@ __rust_helper bool rust_helper_pte_needs_flush(pte_t oldpte, pte_t newpte)
 
 /* Address spaces */
 
-/* Whether only the current task, or only the kernel, can write through @mm. */
-__rust_helper bool rust_helper_xen_pv_mmu_is_only_used_here(struct mm_struct *mm)
+/*
+ * Whether an empty entry may be filled when the lazy MMU section ends. Those of
+ * fixed mappings are used at once, by kmap_local_page() in any section.
+ */
+__rust_helper bool rust_helper_xen_pv_mmu_may_fill_later(struct mm_struct *mm,
+							 unsigned long addr)
 {
-	return mm == &init_mm ||
-	       (mm == current->mm && atomic_read(&mm->mm_users) == 1);
+	return is_lazy_mmu_mode_active() &&
+	       (mm != &init_mm ||
+		(addr >= VMALLOC_START && addr < VMALLOC_END));
+}
+
+/* Whether entries of @mm may be cleared when the lazy MMU section ends. */
+__rust_helper bool rust_helper_xen_pv_mmu_may_clear_later(struct mm_struct *mm)
+{
+	return is_lazy_mmu_mode_active() && mm != &init_mm && !current->in_execve;
 }
 
 /* Whether @mm is the current task's own and loaded on its CPU. */

@@ -16,11 +16,17 @@ DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_takes);
 DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_sets);
 DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_wrprotects);
 
-pte_t xen_pv_mmu_take_ptes(struct mm_struct *mm, unsigned long addr,
-			   pte_t *ptep, unsigned int nr, pte_t *others);
+pte_t xen_pv_mmu_get_and_clear_pte(struct mm_struct *mm, unsigned long addr,
+				   pte_t *ptep);
+pte_t xen_pv_mmu_get_and_clear_ptes(struct mm_struct *mm, unsigned long addr,
+				    pte_t *ptep, unsigned int nr,
+				    pte_t *others);
 void xen_pv_mmu_clear_ptes(struct mm_struct *mm, unsigned long addr,
 			   pte_t *ptep, unsigned int nr);
 void xen_pv_mmu_wrprotect_ptes(pte_t *ptep, unsigned int nr);
+void xen_pv_mmu_clear_noted_ptes(struct mm_struct *mm, unsigned long addr,
+				 pte_t *ptep, unsigned int nr,
+				 unsigned long bits);
 void xen_pv_mmu_set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *ptep,
 			 pte_t pte, unsigned int nr);
 
@@ -29,13 +35,23 @@ static __always_inline bool xen_pv_mmu_takes_ptes(void)
 	return static_branch_unlikely(&xen_pv_mmu_takes);
 }
 
-/* Takes out the entry at @ptep. */
-static inline pte_t xen_pv_mmu_take_pte(struct mm_struct *mm,
-					unsigned long addr, pte_t *ptep)
-{
-	pte_t others;
+void __xen_pv_mmu_begin_table_move(void);
+void __xen_pv_mmu_end_table_move(void);
 
-	return xen_pv_mmu_take_ptes(mm, addr, ptep, 1, &others);
+/*
+ * mremap() begins to move a whole table, or has done it. It holds the locks of
+ * both entries in between: they may change together at the end.
+ */
+static __always_inline void xen_pv_mmu_begin_table_move(void)
+{
+	if (xen_pv_mmu_takes_ptes())
+		__xen_pv_mmu_begin_table_move();
+}
+
+static __always_inline void xen_pv_mmu_end_table_move(void)
+{
+	if (xen_pv_mmu_takes_ptes())
+		__xen_pv_mmu_end_table_move();
 }
 
 #else
@@ -45,10 +61,19 @@ static __always_inline bool xen_pv_mmu_takes_ptes(void)
 	return false;
 }
 
-static inline pte_t xen_pv_mmu_take_pte(struct mm_struct *mm,
-					unsigned long addr, pte_t *ptep)
+static inline pte_t xen_pv_mmu_get_and_clear_pte(struct mm_struct *mm,
+						 unsigned long addr,
+						 pte_t *ptep)
 {
 	return native_ptep_get_and_clear(ptep);
+}
+
+static __always_inline void xen_pv_mmu_begin_table_move(void)
+{
+}
+
+static __always_inline void xen_pv_mmu_end_table_move(void)
+{
 }
 
 #endif

@@ -27,7 +27,7 @@ static inline pte_t get_and_clear_full_ptes(struct mm_struct *mm,
 	pte_t pte, others;
 
 	if (xen_pv_mmu_takes_ptes() && !full) {
-		pte = xen_pv_mmu_take_ptes(mm, addr, ptep, nr, &others);
+		pte = xen_pv_mmu_get_and_clear_ptes(mm, addr, ptep, nr, &others);
 		return xen_pv_mmu_merge_noted(pte, others);
 	}
 	pte = ptep_get_and_clear_full(mm, addr, ptep, full);
@@ -80,6 +80,38 @@ static inline void set_ptes(struct mm_struct *mm, unsigned long addr,
 			break;
 		ptep++;
 		pte = pte_advance_pfn(pte, 1);
+	}
+}
+
+/*
+ * One change for each entry: not cleared and set again, as the generic one does.
+ */
+#define clear_young_dirty_ptes clear_young_dirty_ptes
+static inline void clear_young_dirty_ptes(struct vm_area_struct *vma,
+					  unsigned long addr, pte_t *ptep,
+					  unsigned int nr, cydp_t flags)
+{
+	unsigned long bits = (flags & CYDP_CLEAR_YOUNG ? _PAGE_ACCESSED : 0) |
+			     (flags & CYDP_CLEAR_DIRTY ? _PAGE_DIRTY_BITS : 0);
+	pte_t pte;
+
+	if (xen_pv_mmu_takes_ptes()) {
+		xen_pv_mmu_clear_noted_ptes(vma->vm_mm, addr, ptep, nr, bits);
+		return;
+	}
+	for (unsigned int i = 0; i < nr; i++) {
+		if (flags == CYDP_CLEAR_YOUNG) {
+			ptep_test_and_clear_young(vma, addr + i * PAGE_SIZE,
+						  ptep + i);
+			continue;
+		}
+		pte = ptep_get_and_clear(vma->vm_mm, addr + i * PAGE_SIZE,
+					 ptep + i);
+		if (flags & CYDP_CLEAR_YOUNG)
+			pte = pte_mkold(pte);
+		if (flags & CYDP_CLEAR_DIRTY)
+			pte = pte_mkclean(pte);
+		set_ptes(vma->vm_mm, addr + i * PAGE_SIZE, ptep + i, pte, 1);
 	}
 }
 

@@ -275,19 +275,6 @@ impl LocalQueue {
         }
     }
 
-    /// Whether what was queued last is a change of the entry at `place`.
-    pub(super) fn has_just_changed(&mut self, place: Maddr) -> bool {
-        let queue = self.queue();
-        let waiting = queue.issued as usize..queue.nr_calls as usize;
-        let last = queue.records[waiting].last();
-        last.filter(|record| record.op == number::MMU_UPDATE)
-            .and_then(|record| {
-                let at = record.value.checked_sub(1)?;
-                queue.args.read::<MmuUpdate>(record.target, at)
-            })
-            .is_some_and(|update| update.place() == place)
-    }
-
     /// Makes everything that is queued take effect.
     #[inline(always)]
     pub(super) fn flush(&mut self) {

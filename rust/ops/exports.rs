@@ -21,6 +21,7 @@ use crate::frame::{
 use crate::ops::vtable;
 use crate::platform::{
     is_pv_domain,
+    note_table_move,
     Command,
     Early,
     FrameList,
@@ -31,11 +32,11 @@ use crate::platform::{
     Table,
     Vma, //
 };
+use crate::pte::PteRange;
 use crate::remap::{
     Frames,
     Mapping, //
 };
-use crate::runs::Run;
 use crate::{
     boot,
     contiguous,
@@ -44,8 +45,8 @@ use crate::{
     p2m,
     pin,
     protect,
-    remap,
-    runs, //
+    pte,
+    remap, //
 };
 use core::ffi::c_void;
 use kernel::bindings;
@@ -364,10 +365,24 @@ unsafe extern "C" fn paddr_vmcoreinfo_note() -> bindings::phys_addr_t {
     }
 }
 
-// Runs of entries, called by inline functions of <asm/pgtable.h>.
+// Ranges of entries, called by inline functions of <asm/pgtable.h>.
 exports! {
-    /// Takes out entries; returns the first, and in `others` the flags that any other had.
-    fn xen_pv_mmu_take_ptes(
+    /// Clears an entry and returns it; effective on return.
+    fn xen_pv_mmu_get_and_clear_pte(
+        mm: *mut bindings::mm_struct,
+        addr: usize,
+        ptep: *mut bindings::pte_t,
+    ) -> bindings::pte_t {
+        // SAFETY: The address space exists during the call.
+        let mm = unsafe { Mm::from_raw(mm) };
+        // SAFETY: The entry is in a table that is locked during the call.
+        let slot = unsafe { Slot::from_raw(ptep) };
+        let entry = pte::get_and_clear(mm, Vaddr::new(addr), slot, caller!());
+        bindings::pte_t { pte: entry.raw() }
+    }
+
+    /// Clears entries; returns the first, and in `others` the flags that any other had.
+    fn xen_pv_mmu_get_and_clear_ptes(
         mm: *mut bindings::mm_struct,
         addr: usize,
         ptep: *mut bindings::pte_t,
@@ -376,8 +391,8 @@ exports! {
     ) -> bindings::pte_t {
         // SAFETY: The address space exists during the call.
         let mm = unsafe { Mm::from_raw(mm) };
-        let run = run_of(ptep, nr);
-        let (first, flags) = runs::take(mm, Vaddr::new(addr), run, caller!());
+        let range = range_of(ptep, nr);
+        let (first, flags) = pte::get_and_clear_range(mm, Vaddr::new(addr), range, caller!());
         // SAFETY: The caller has a place for it.
         unsafe { others.write(bindings::pte_t { pte: flags }) };
         bindings::pte_t { pte: first.raw() }
@@ -392,7 +407,7 @@ exports! {
     ) {
         // SAFETY: The address space exists during the call.
         let mm = unsafe { Mm::from_raw(mm) };
-        runs::clear(mm, Vaddr::new(addr), run_of(ptep, nr), caller!());
+        pte::clear(mm, Vaddr::new(addr), range_of(ptep, nr), caller!());
     }
 
     /// Sets entries: the first to `pte`, the others to the same for the frames behind.
@@ -403,20 +418,48 @@ exports! {
         pte: bindings::pte_t,
         nr: u32,
     ) {
-        let (run, entry) = (run_of(ptep, nr), MachineEntry::from_raw(pte.pte));
+        let (range, entry) = (range_of(ptep, nr), MachineEntry::from_raw(pte.pte));
         // SAFETY: The address space exists during the call.
         let mm = unsafe { Mm::from_raw(mm) };
-        runs::set(mm, Vaddr::new(addr), run, entry, caller!());
+        pte::set(mm, Vaddr::new(addr), range, entry, caller!());
     }
 
     /// Makes entries read-only.
     fn xen_pv_mmu_wrprotect_ptes(ptep: *mut bindings::pte_t, nr: u32) {
-        runs::write_protect(run_of(ptep, nr), caller!());
+        pte::write_protect(range_of(ptep, nr), caller!());
+    }
+
+    /// Clears `bits`, accessed or dirty or both, in entries.
+    fn xen_pv_mmu_clear_noted_ptes(
+        mm: *mut bindings::mm_struct,
+        addr: usize,
+        ptep: *mut bindings::pte_t,
+        nr: u32,
+        bits: usize,
+    ) {
+        // SAFETY: The address space exists during the call.
+        let mm = unsafe { Mm::from_raw(mm) };
+        pte::clear_young_dirty(mm, Vaddr::new(addr), range_of(ptep, nr), bits, caller!());
+    }
+
+    /// Notes that `mremap()` begins to move a whole table.
+    fn __xen_pv_mmu_begin_table_move() {
+        // SAFETY: The task holds the locks of both entries; `__xen_pv_mmu_end_table_move()` is
+        // the other half.
+        unsafe { bindings::lazy_mmu_mode_enable() };
+        note_table_move(true);
+    }
+
+    /// Makes the changes of a move that is done.
+    fn __xen_pv_mmu_end_table_move() {
+        note_table_move(false);
+        // SAFETY: `__xen_pv_mmu_begin_table_move()` was the other half.
+        unsafe { bindings::lazy_mmu_mode_disable() };
     }
 }
 
-/// Takes over a run of entries from C.
-fn run_of(first: *mut bindings::pte_t, count: u32) -> Run {
+/// Takes over a range of entries from C.
+fn range_of(first: *mut bindings::pte_t, count: u32) -> PteRange {
     // SAFETY: The entries are in a table that is locked during the call.
-    Run::new(unsafe { Slot::from_raw(first) }, count as usize)
+    PteRange::new(unsafe { Slot::from_raw(first) }, count as usize)
 }

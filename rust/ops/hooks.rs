@@ -36,8 +36,9 @@ use crate::{
     fixmap,
     multicall,
     pin,
-    set,
-    tlb, //
+    pte,
+    tlb,
+    upper, //
 };
 use kernel::bindings;
 use kernel::prelude::*;
@@ -80,21 +81,21 @@ hooks! {
     fn xen_set_pte(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
         let (slot, entry) = (slot!(ptep), MachineEntry::from_raw(pte.pte));
         trace::set_pte(slot, entry);
-        set::pte(slot, entry, caller!());
+        pte::set_now(slot, entry, caller!());
     }
 
     /// Sets an entry of level 2 (`set_pmd`).
     fn xen_set_pmd(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
         let (slot, entry) = (slot!(pmdp), MachineEntry::from_raw(pmd.pmd));
         trace::set_pmd(slot, entry);
-        set::upper(slot, entry, Level::L2, caller!());
+        upper::set(slot, entry, Level::L2, caller!());
     }
 
     /// Sets an entry of level 3 (`set_pud`).
     fn xen_set_pud(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
         let (slot, entry) = (slot!(pudp), MachineEntry::from_raw(pud.pud));
         trace::set_pud(slot, entry);
-        set::upper(slot, entry, Level::L3, caller!());
+        upper::set(slot, entry, Level::L3, caller!());
     }
 
     /// Sets an entry of the root (`set_p4d`).
@@ -102,7 +103,7 @@ hooks! {
         let slot = slot!(p4dp);
         // SAFETY: Entries of this level are those of the root.
         let at = unsafe { RootSlot::from_slot(slot) };
-        set::root(at, MachineEntry::from_raw(p4d.p4d), caller!());
+        upper::set_root(at, MachineEntry::from_raw(p4d.p4d), caller!());
     }
 
     /// Returns the entry whose protection is about to change (`ptep_modify_prot_start`).
@@ -132,7 +133,7 @@ hooks! {
         // SAFETY: The mapping's address space is locked during the call.
         let mm = unsafe { Vma::from_raw(vma) }.mm();
         trace::modify_prot_commit(mm, Vaddr::new(addr), slot, entry);
-        set::modify_protection(mm, Vaddr::new(addr), slot, entry, caller!());
+        pte::modify_protection(mm, Vaddr::new(addr), slot, entry, caller!());
     }
 
     /// Makes a page a table of level 1 (`alloc_pte`).
@@ -278,24 +279,24 @@ early_hooks! {
     fn xen_set_pte_init(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
         let entry = MachineEntry::from_raw(pte.pte);
         // SAFETY: This hook is of the early table.
-        set::pte_early(unsafe { Early::new() }, slot!(ptep), entry, caller!());
+        pte::set_early(unsafe { Early::new() }, slot!(ptep), entry, caller!());
     }
 
     /// Sets an entry of level 2 while all tables are the kernel's (`set_pmd`).
     fn xen_set_pmd_hyper(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
         let entry = MachineEntry::from_raw(pmd.pmd);
-        set::upper_by_hypercall(slot!(pmdp).known(), entry, Level::L2, caller!());
+        upper::set_known(slot!(pmdp).known(), entry, Level::L2, caller!());
     }
 
     /// Sets an entry of level 3 while all tables are the kernel's (`set_pud`).
     fn xen_set_pud_hyper(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
         let entry = MachineEntry::from_raw(pud.pud);
-        set::upper_by_hypercall(slot!(pudp).known(), entry, Level::L3, caller!());
+        upper::set_known(slot!(pudp).known(), entry, Level::L3, caller!());
     }
 
     /// Sets an entry of the kernel's root (`set_p4d`).
     fn xen_set_p4d_hyper(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
-        set::root_early(slot!(p4dp).known(), MachineEntry::from_raw(p4d.p4d), caller!());
+        upper::set_root_early(slot!(p4dp).known(), MachineEntry::from_raw(p4d.p4d), caller!());
     }
 
     /// Makes a page a table of level 1 (`alloc_pte`).

@@ -39,7 +39,7 @@ mod tables {
         Site,
         Table, //
     };
-    use crate::set;
+    use crate::pte;
     use core::ptr::NonNull;
     use kernel::bindings;
     use kernel::prelude::*;
@@ -100,7 +100,7 @@ mod tables {
     /// and the last of them.
     fn make_table(page: &OwnedPage) -> (usize, Option<Report>) {
         keep_reports();
-        alloc::table_now(Mm::kernel(), page.pfn(), Level::L1, CALLER);
+        alloc::table(Mm::kernel(), page.pfn(), Level::L1, CALLER);
         let reports = print_reports();
         // What Xen did not pin it does not unpin: that is not counted.
         keep_reports();
@@ -169,11 +169,11 @@ mod tables {
         let entry = MachineEntry::new(LOCAL_APIC, kernel_rw());
 
         keep_reports();
-        set::pte(slot, entry, CALLER);
+        pte::set_now(slot, entry, CALLER);
         let (count, last) = print_reports();
         let after = slot.read();
         if after != before {
-            set::pte(slot, before, CALLER);
+            pte::set_now(slot, before, CALLER);
         }
 
         assert_eq!(count, 1);

@@ -170,7 +170,7 @@ mod lazy_mode {
         MaySleep,
         OwnedPage, //
     };
-    use crate::set;
+    use crate::pte;
     use kernel::bindings;
     use kernel::prelude::*;
 
@@ -251,16 +251,16 @@ mod lazy_mode {
         let mut waited = false;
         for _ in 0..10 {
             enter();
-            set::pte(slot, new, Caller::in_test());
+            pte::set_now(slot, new, Caller::in_test());
             waited = !is_queue_empty() && slot.read().raw() & software_bit == 0;
             leave();
             if waited {
                 break;
             }
-            set::pte(slot, old, Caller::in_test());
+            pte::set_now(slot, old, Caller::in_test());
         }
         let applied = slot.read();
-        set::pte(slot, old, Caller::in_test());
+        pte::set_now(slot, old, Caller::in_test());
 
         assert!(waited);
         assert!(is_queue_empty());

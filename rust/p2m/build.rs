@@ -53,7 +53,8 @@ use crate::{
     alloc,
     convert,
     platform,
-    set, //
+    pte,
+    upper, //
 };
 use kernel::macros::init_text;
 
@@ -126,7 +127,7 @@ impl Shared {
         let caller = sleep.caller();
         alloc::table(Mm::kernel(), table.pfn(), Level::L1, caller);
         for index in Index::all() {
-            set::pte(table.entry(index), convert::to_machine(entry), caller);
+            pte::set_now(table.entry(index), convert::to_machine(entry), caller);
         }
         let pages = Pages { page, table };
         self.cell().set(Some(pages));
@@ -230,7 +231,7 @@ fn map_middle(area: &P2mArea, start: Pfn, pages: &[Pages; 2], sleep: &mut MaySle
         let table = shared.table.pfn().paddr();
         let entry = PseudoEntry::from_raw(table.raw() | bits::KERNEL_TABLE);
         let slot = populate_level2(word_address_in(area, start));
-        set::pmd(slot, convert::to_machine(entry), sleep.caller());
+        upper::set_pmd(slot, convert::to_machine(entry), sleep.caller());
         return;
     }
     for leaf in 0..ENTRIES {
@@ -253,7 +254,7 @@ fn map_leaf(area: &P2mArea, start: Pfn, pages: &[Pages; 2], sleep: &mut MaySleep
         }
     };
     let slot = populate_level1(word_address_in(area, start));
-    set::pte(slot, convert::to_machine(entry), sleep.caller());
+    pte::set_now(slot, convert::to_machine(entry), sleep.caller());
 }
 
 #[init_text]

@@ -172,7 +172,7 @@ fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
 
     let caller = sleep.caller();
     // Xen has to know the table before it is hooked up.
-    alloc::table_now(Mm::kernel(), table.pfn(), Level::L1, caller);
+    alloc::table(Mm::kernel(), table.pfn(), Level::L1, caller);
     let taken = with_list(caller, |list| {
         let current = leaf_slot(pfn).map(Slot::table);
         current == Some(shared) && Update::begin(list).set(above, entry, page, caller)

@@ -3,6 +3,7 @@
 //! What the CPU is doing right now: interrupts, preemption, lazy MMU mode.
 
 use crate::platform::{
+    define_per_cpu,
     Caller,
     MaySleep,
     Site, //
@@ -88,6 +89,33 @@ pub(crate) fn is_preemptible() -> bool {
 pub(crate) fn is_lazy_mmu_mode_active() -> bool {
     // SAFETY: Only reads state of the current task.
     unsafe { bindings::is_lazy_mmu_mode_active() }
+}
+
+/// Whether this is a non-maskable interrupt, which comes while interrupts are off as well.
+///
+/// Context: any.
+pub(crate) fn is_in_nmi() -> bool {
+    // SAFETY: Only reads per-CPU state.
+    unsafe { bindings::xen_pv_mmu_in_nmi() }
+}
+
+define_per_cpu! {
+    /// Not 0 while `mremap()` moves a whole table on this CPU.
+    static TABLE_MOVE: usize = 0;
+}
+
+/// Notes that `mremap()` begins to move a whole table, or has done it.
+///
+/// Context: holds the locks of both entries of level 2, so that the task stays on its CPU, and is
+/// in lazy MMU mode.
+pub(crate) fn note_table_move(is_going_on: bool) {
+    TABLE_MOVE.write(is_going_on.into());
+}
+
+/// Whether the task moves a whole table, with the locks of both entries of level 2 held until its
+/// section of lazy MMU mode ends.
+pub(crate) fn is_moving_table() -> bool {
+    TABLE_MOVE.read() != 0 && is_lazy_mmu_mode_active()
 }
 
 /// Whether CPU state changes may wait in the queue: so between the two hooks of a context switch.

@@ -62,14 +62,26 @@ impl Mm {
         unsafe { Root::from_table(Table::from_raw(pgd)) }
     }
 
-    /// Whether nobody but the current task, or nobody but the kernel, can write to memory through
-    /// this address space now.
+    /// Whether an empty entry that is filled here, for `address`, may wait to be: the task is in
+    /// lazy MMU mode, and nobody uses the mapping before the section ends.
     ///
-    /// Other users of it would each count: threads, and kernel threads that adopt it.
+    /// Of the kernel's mappings that holds for those of the vmalloc area; a fixed mapping is used
+    /// at once, in whatever section (`kmap_local_page()`).
     #[inline(always)]
-    pub(crate) fn is_only_used_here(self) -> bool {
-        // SAFETY: By the type invariant; the count is read atomically.
-        unsafe { bindings::xen_pv_mmu_is_only_used_here(self.as_ptr()) }
+    pub(crate) fn may_fill_later(self, address: Vaddr) -> bool {
+        // SAFETY: Only compares the pointer and reads state of the current task.
+        unsafe { bindings::xen_pv_mmu_may_fill_later(self.as_ptr(), address.raw()) }
+    }
+
+    /// Whether entries that are cleared here may wait to be: the task is in lazy MMU mode, and
+    /// looks at none of them before the section ends.
+    ///
+    /// It does in `execve`, which moves the stack over itself (`relocate_vma_down()`). The kernel's
+    /// own mappings may be used by anybody at any time.
+    #[inline(always)]
+    pub(crate) fn may_clear_later(self) -> bool {
+        // SAFETY: Only compares the pointer and reads state of the current task.
+        unsafe { bindings::xen_pv_mmu_may_clear_later(self.as_ptr()) }
     }
 
     /// Whether this is the address space of the current task, and the one loaded on its CPU.

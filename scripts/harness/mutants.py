@@ -112,7 +112,7 @@ def run() -> str:
     cargo.tool("cargo-mutants")
     mutants = schemata.read(_list("--json"), _list().splitlines())
     if not mutants:
-        raise Stop("there is no mutant to test", f"name files from rust/ on, as in FILES='set.rs p2m/grow.rs'; see {CONFIG}")
+        raise Stop("there is no mutant to test", f"name files from rust/ on, as in FILES='pte.rs p2m/grow.rs'; see {CONFIG}")
     jobs = given.jobs()
     seed = given.number("SEED", _SEED, 0)
     progress = Progress("mutants")

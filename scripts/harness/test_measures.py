@@ -57,7 +57,7 @@ class Coverage(unittest.TestCase):
         self.assertEqual(coverage.code_ends("#[cfg(test)]\nmod tests;\nfn a() {}\n"), 3)
 
     def test_files_that_count(self):
-        for name in ("set.rs", "p2m.rs", "p2m/tree.rs", "boot/relocate.rs"):
+        for name in ("pte.rs", "p2m.rs", "p2m/tree.rs", "boot/relocate.rs"):
             self.assertTrue(coverage.is_logic(Path(name)), name)
         others = ("host.rs", "host/pages.rs", "platform/slot.rs", "ops/hooks.rs", "p2m/tests.rs", "probes/pins.rs")
         for name in (*others, "model/src/a.rs"):

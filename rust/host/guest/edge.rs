@@ -2,7 +2,10 @@
 
 //! What `ops` is in the kernel: the operations that generic code asks for, in both phases.
 
-use crate::addr::Vaddr;
+use crate::addr::{
+    Vaddr,
+    PAGE_SIZE, //
+};
 use crate::entry::{
     bits,
     MachineEntry,
@@ -15,6 +18,7 @@ use crate::multicall;
 use crate::platform::{
     early,
     host,
+    note_table_move,
     store,
     Caller,
     Mm,
@@ -24,13 +28,13 @@ use crate::platform::{
     RootSlot,
     Slot, //
 };
-use crate::runs::Run;
+use crate::pte::PteRange;
 use crate::{
     alloc,
     convert,
     cr3,
-    runs,
-    set, //
+    pte,
+    upper, //
 };
 use xen_model::Store;
 
@@ -59,9 +63,9 @@ pub(crate) fn make_pte(entry: PseudoEntry) -> MachineEntry {
 pub(crate) fn set_pte(slot: Slot, entry: MachineEntry) {
     let caller = Caller::here();
     if is_run_time() {
-        set::pte(slot, entry, caller);
+        pte::set_now(slot, entry, caller);
     } else {
-        set::pte_early(early(), slot, entry, caller);
+        pte::set_early(early(), slot, entry, caller);
     }
 }
 
@@ -77,7 +81,13 @@ pub(crate) fn set_pte_at(mm: Mm, address: Vaddr, slot: Slot, entry: MachineEntry
 /// `set_ptes`
 #[track_caller]
 pub(crate) fn set_run(mm: Mm, address: Vaddr, slot: Slot, count: usize, entry: MachineEntry) {
-    runs::set(mm, address, Run::new(slot, count), entry, Caller::here());
+    pte::set(
+        mm,
+        address,
+        PteRange::new(slot, count),
+        entry,
+        Caller::here(),
+    );
 }
 
 /// `set_pmd`, `set_pud` or `set_p4d`
@@ -85,10 +95,10 @@ pub(crate) fn set_run(mm: Mm, address: Vaddr, slot: Slot, count: usize, entry: M
 pub(crate) fn set_upper(slot: Slot, level: Level, entry: MachineEntry) {
     let caller = Caller::here();
     match (level, is_run_time()) {
-        (Level::L4, true) => set::root(RootSlot::from_slot(slot), entry, caller),
-        (Level::L4, false) => set::root_early(slot.known(), entry, caller),
-        (level, true) => set::upper(slot, entry, level, caller),
-        (level, false) => set::upper_by_hypercall(slot.known(), entry, level, caller),
+        (Level::L4, true) => upper::set_root(RootSlot::from_slot(slot), entry, caller),
+        (Level::L4, false) => upper::set_root_early(slot.known(), entry, caller),
+        (level, true) => upper::set(slot, entry, level, caller),
+        (level, false) => upper::set_known(slot.known(), entry, level, caller),
     }
 }
 
@@ -156,18 +166,26 @@ impl Switch {
 /// `ptep_get_and_clear`
 #[track_caller]
 pub(crate) fn get_and_clear(mm: Mm, address: Vaddr, slot: Slot) -> MachineEntry {
-    take_entries(mm, address, slot, 1)
+    if Switch::Takes.is_on() {
+        return pte::get_and_clear(mm, address, slot, Caller::here());
+    }
+    generic::change_entry(slot, Store::Exchange(0))
 }
 
 /// `get_and_clear_ptes`, for `count` entries from `slot` on: returns the first, with what the CPU
 /// has noted in any.
 #[track_caller]
-pub(crate) fn take_entries(mm: Mm, address: Vaddr, slot: Slot, count: usize) -> MachineEntry {
+pub(crate) fn get_and_clear_range(
+    mm: Mm,
+    address: Vaddr,
+    slot: Slot,
+    count: usize,
+) -> MachineEntry {
     const NOTED: usize = bits::ACCESSED | bits::DIRTY;
 
     if Switch::Takes.is_on() {
-        let run = Run::new(slot, count);
-        let (first, others) = runs::take(mm, address, run, Caller::here());
+        let range = PteRange::new(slot, count);
+        let (first, others) = pte::get_and_clear_range(mm, address, range, Caller::here());
         return first.with(others & NOTED);
     }
     let slots = slot.index().and_behind().take(count);
@@ -181,8 +199,8 @@ pub(crate) fn take_entries(mm: Mm, address: Vaddr, slot: Slot, count: usize) -> 
 #[track_caller]
 pub(crate) fn clear_entries(mm: Mm, address: Vaddr, slot: Slot, count: usize) {
     if Switch::Takes.is_on() {
-        let run = Run::new(slot, count);
-        return runs::clear(mm, address, run, Caller::here());
+        let range = PteRange::new(slot, count);
+        return pte::clear(mm, address, range, Caller::here());
     }
     for index in slot.index().and_behind().take(count) {
         generic::change_entry(slot.table().entry(index), Store::Exchange(0));
@@ -201,11 +219,26 @@ pub(crate) fn clear_full(slot: Slot) -> MachineEntry {
 #[track_caller]
 pub(crate) fn write_protect(slot: Slot, count: usize) {
     if Switch::WriteProtects.is_on() {
-        return runs::write_protect(Run::new(slot, count), Caller::here());
+        return pte::write_protect(PteRange::new(slot, count), Caller::here());
     }
     for index in slot.index().and_behind().take(count) {
         let slot = slot.table().entry(index);
         generic::change_entry(slot, Store::And(!(bits::RW as u64)));
+    }
+}
+
+/// `clear_young_dirty_ptes`, for `count` entries from `slot` on: clears `noted` in them
+#[track_caller]
+pub(crate) fn clear_young_dirty(mm: Mm, address: Vaddr, slot: Slot, count: usize, noted: usize) {
+    let range = PteRange::new(slot, count);
+    if Switch::Takes.is_on() {
+        return pte::clear_young_dirty(mm, address, range, noted, Caller::here());
+    }
+    for (page, index) in slot.index().and_behind().take(count).enumerate() {
+        let slot = slot.table().entry(index);
+        let address = address.add(page * PAGE_SIZE);
+        let entry = get_and_clear(mm, address, slot);
+        set_pte_at(mm, address, slot, entry.without(noted));
     }
 }
 
@@ -227,6 +260,20 @@ pub(crate) fn leave_lazy_mmu() {
 pub(crate) fn in_lazy_mmu<R>(section: impl FnOnce() -> R) -> R {
     enter_lazy_mmu();
     let ret = section();
+    leave_lazy_mmu();
+    ret
+}
+
+/// Moves a whole table with the locks of both entries held, as `move_normal_pmd()` does.
+pub(crate) fn in_table_move<R>(section: impl FnOnce() -> R) -> R {
+    if !Switch::Takes.is_on() {
+        return section();
+    }
+    let _preempt = PreemptOff::new(Caller::here());
+    enter_lazy_mmu();
+    note_table_move(true);
+    let ret = section();
+    note_table_move(false);
     leave_lazy_mmu();
     ret
 }

@@ -46,7 +46,6 @@ fn write_meanwhile(change: impl FnOnce(&mut Process)) -> bool {
     guest.switch_to(1);
     process.run();
     guest.switch_to(0);
-    assert!(!process.mm().is_only_used_here());
 
     let other = guest.host().domain.vcpu(1);
     let nr_written = Rc::new(Cell::new(0));
@@ -116,6 +115,80 @@ fn writes_are_noticed_while_entries_are_write_protected() {
         process.protect(START, FOLIO, Access::Read);
         process.unmap(START, FOLIO);
     }));
+}
+
+/// Has a process with one thread of its own clear the entry of a page of a file that it may write
+/// to; returns it with its address space, and where the entry is.
+fn clean_page(guest: &Guest) -> (Process, crate::platform::Slot) {
+    let mut process = guest.spawn();
+    process.map_file(START, FOLIO, Access::Write, 0);
+    process.read(START);
+    let slot = generic::find(process.mm(), Level::L1, Vaddr::new(START)).unwrap();
+    (process, slot)
+}
+
+#[test]
+fn a_write_is_noticed_if_the_thread_ends_meanwhile() {
+    let guest = Guest::boot(GuestConfig::domu(2000).with_cpus(2));
+    let (mut process, _) = clean_page(&guest);
+    process.add_thread();
+    guest.switch_to(1);
+    process.run();
+    guest.switch_to(0);
+
+    // The thread writes behind the first look at the entry, and leaves its address space.
+    let (mm, other) = (process.mm(), guest.host().domain.vcpu(1));
+    let was_written = Rc::new(Cell::new(false));
+    let written = was_written.clone();
+    let write = move |machine: &mut xen_model::Machine, _: &xen_model::Site| {
+        if !written.get() && machine.user_write(other, START as u64, 7).is_ok() {
+            written.set(true);
+            mm.drop_user();
+            mm.stop_threads_beyond_users();
+        }
+    };
+    let interloper = Some(Box::new(write) as _);
+    guest.host().machine.borrow_mut().set_interloper(interloper);
+    process.unmap(START, 1);
+    guest.host().machine.borrow_mut().set_interloper(None);
+
+    let (is_dirty, nr_lost) = {
+        let mut pages = guest.pages.borrow_mut();
+        (pages.is_dirty(0), pages.lost_dirty().len())
+    };
+    assert_eq!((was_written.get(), is_dirty, nr_lost), (true, true, 0));
+    process.exit();
+    guest.run_kernel_task();
+}
+
+#[test]
+fn a_write_is_noticed_if_a_kernel_thread_adopts_the_process_meanwhile() {
+    let guest = Guest::boot(GuestConfig::domu(2000).with_cpus(2));
+    let (process, slot) = clean_page(&guest);
+    let (mm, mut is_dirty, mut was_written) = (process.mm(), false, false);
+    edge::in_lazy_mmu(|| {
+        let entry = edge::get_and_clear_range(mm, Vaddr::new(START), slot, 1);
+        is_dirty |= entry.raw() & crate::entry::bits::DIRTY != 0;
+        // mmget_not_zero(), kthread_use_mm(), copy_to_user()
+        process.add_thread();
+        guest.switch_to(1);
+        process.run();
+        let other = guest.host().domain.vcpu(1);
+        let written = guest
+            .host()
+            .machine
+            .borrow_mut()
+            .user_write(other, START as u64, 7);
+        was_written = written.is_ok();
+        guest.run_kernel_task();
+        process.end_thread();
+        guest.switch_to(0);
+    });
+    let nr_lost = guest.pages.borrow_mut().lost_dirty().len();
+    // The write either faults, since the entry is gone, or is noticed.
+    assert_eq!((is_dirty, nr_lost), (was_written, 0));
+    process.exit();
+    guest.run_kernel_task();
 }
 
 /// Runs `section`; returns with how many units of work for Xen the lock of the page tables of a

@@ -13,7 +13,7 @@ const LIVE: [&str; 5] = [
     "xen_pv_mmu_contiguous",
     "xen_pv_mmu_p2m",
     "xen_pv_mmu_p2m_ranges",
-    "xen_pv_mmu_runs",
+    "xen_pv_mmu_pte",
 ];
 
 /// What a test returns.

@@ -12,6 +12,7 @@ mod queue;
 mod refused;
 mod remap;
 mod returned;
+mod waiting;
 
 use crate::addr::Maddr;
 use crate::alloc::pin_early;

@@ -5,6 +5,7 @@
 use crate::guest::edge;
 use crate::platform::{
     current,
+    define_per_cpu,
     host,
     Caller,
     MaySleep,
@@ -82,13 +83,34 @@ impl Drop for PreemptOff<'_> {
 /// Whether the current task could be moved to another CPU.
 pub(crate) fn is_preemptible() -> bool {
     let state = host().state();
-    state.preempt_count == 0 && !state.irqs_off && !state.in_interrupt
+    state.preempt_count == 0 && !state.irqs_off && !state.in_interrupt && !state.in_nmi
 }
 
 /// Whether page-table updates of the current task may wait in the queue.
 pub(crate) fn is_lazy_mmu_mode_active() -> bool {
     let state = host().state();
-    state.lazy_mmu > 0 && !state.in_interrupt
+    state.lazy_mmu > 0 && !state.in_interrupt && !state.in_nmi
+}
+
+/// Whether this is a non-maskable interrupt, which comes while interrupts are off as well.
+pub(crate) fn is_in_nmi() -> bool {
+    host().state().in_nmi
+}
+
+define_per_cpu! {
+    /// Not 0 while `mremap()` moves a whole table on this CPU.
+    static TABLE_MOVE: usize = 0;
+}
+
+/// Notes that `mremap()` begins to move a whole table, or has done it.
+pub(crate) fn note_table_move(is_going_on: bool) {
+    TABLE_MOVE.write(is_going_on.into());
+}
+
+/// Whether the task moves a whole table, with the locks of both entries of level 2 held until its
+/// section of lazy MMU mode ends.
+pub(crate) fn is_moving_table() -> bool {
+    TABLE_MOVE.read() != 0 && is_lazy_mmu_mode_active()
 }
 
 /// Whether CPU state changes may wait in the queue: so between the two hooks of a context switch.

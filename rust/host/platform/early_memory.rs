@@ -40,7 +40,7 @@ use crate::platform::{
     Slot,
     Table, //
 };
-use crate::set;
+use crate::pte;
 use std::ffi::CStr;
 use std::ops::Range;
 
@@ -86,7 +86,7 @@ impl FreeArea {
         assert!(index < self.pages);
         let page = PseudoEntry::new(self.start.add(index), kernel_rw());
         let (slot, address) = early_mapping();
-        set::pte_early(early(), slot, convert::to_machine(page), Caller::here());
+        pte::set_early(early(), slot, convert::to_machine(page), Caller::here());
         store_page(address, |_| 0);
         let table = Table::at(address);
         EarlyMapping { table, _area: self }
@@ -123,7 +123,7 @@ impl Drop for EarlyMapping<'_> {
             return;
         }
         let (slot, address) = early_mapping();
-        set::pte_early(early(), slot, MachineEntry::EMPTY, Caller::here());
+        pte::set_early(early(), slot, MachineEntry::EMPTY, Caller::here());
         crate::tlb::flush_page_local(address, Caller::here());
     }
 }

@@ -44,6 +44,10 @@ pub(crate) struct CpuState {
     pub(crate) lazy_mmu: u32,
     /// Whether it handles an interrupt, where there is no lazy MMU mode.
     pub(crate) in_interrupt: bool,
+    /// Whether it handles a non-maskable one, which comes at any time.
+    pub(crate) in_nmi: bool,
+    /// Whether its task is in `execve`.
+    pub(crate) in_exec: bool,
     /// The address space it has loaded: an index of [`Host::mms`].
     pub(crate) mm: usize,
     /// Whether it only borrows that for a task of the kernel.
@@ -215,7 +219,7 @@ impl Host {
     pub(crate) fn assert_may_sleep(&self) {
         let state = self.state();
         assert!(
-            !state.irqs_off && state.preempt_count == 0 && !state.in_interrupt,
+            !state.irqs_off && state.preempt_count == 0 && !state.in_interrupt && !state.in_nmi,
             "sleeping on CPU {}: {state:?}",
             self.this_cpu()
         );
@@ -238,7 +242,8 @@ impl Host {
         let locks = self.locks.borrow();
         assert!(locks.is_empty(), "{locks:?} are held");
         for (cpu, state) in self.cpus.borrow().iter().enumerate() {
-            let at_rest = !state.irqs_off && state.preempt_count == 0 && !state.in_interrupt;
+            let at_rest =
+                !state.irqs_off && state.preempt_count == 0 && !state.in_interrupt && !state.in_nmi;
             assert!(at_rest, "CPU {cpu} is {state:?}");
         }
     }

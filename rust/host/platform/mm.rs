@@ -9,6 +9,7 @@ use crate::addr::{
 use crate::guest::generic;
 use crate::platform::{
     host,
+    is_lazy_mmu_mode_active,
     phys,
     tables,
     Caller,
@@ -153,22 +154,16 @@ impl Mm {
         self.with_state(|state| Root::from_table(state.root))
     }
 
-    /// Whether nobody but the current task, or nobody but the kernel, can write to memory through
-    /// this address space now.
-    pub(crate) fn is_only_used_here(self) -> bool {
-        if self == Self::kernel() {
-            return true;
-        }
-        let host = host();
-        let is_alone = host.state().runs(self) && self.nr_users() == 1;
-        let nr_running = host
-            .cpus
-            .borrow()
-            .iter()
-            .filter(|cpu| cpu.runs(self))
-            .count();
-        assert!(!is_alone || nr_running == 1, "more CPUs than tasks");
-        is_alone
+    /// Whether an empty entry that is filled here, for `address`, may wait to be: the task is in
+    /// lazy MMU mode, and nobody uses the mapping before the section ends.
+    pub(crate) fn may_fill_later(self, _address: Vaddr) -> bool {
+        is_lazy_mmu_mode_active() && self != Self::kernel()
+    }
+
+    /// Whether entries that are cleared here may wait to be: the task is in lazy MMU mode, and
+    /// looks at none of them before the section ends.
+    pub(crate) fn may_clear_later(self) -> bool {
+        is_lazy_mmu_mode_active() && self != Self::kernel() && !host().state().in_exec
     }
 
     /// Whether this is the address space of the current task, and the one loaded on its CPU.

@@ -33,7 +33,7 @@ use crate::platform::{
     Table, //
 };
 use crate::{
-    set,
+    pte,
     tlb, //
 };
 
@@ -53,7 +53,7 @@ impl Process {
                     if let Some(pfn) = page_in(old) {
                         let new = self.protected(page, pfn, old, access);
                         let address = Vaddr::new(page * PAGE);
-                        set::modify_protection(self.mm, address, slot, new, Caller::here());
+                        pte::modify_protection(self.mm, address, slot, new, Caller::here());
                     }
                 }
             });
@@ -132,8 +132,11 @@ impl Process {
         let Some(table) = table else {
             panic!("an entry points to no table of ours");
         };
-        edge::set_upper(from, Level::L2, MachineEntry::EMPTY);
-        generic::hook(self.mm, to, Level::L2, table);
+        edge::in_table_move(|| {
+            edge::set_upper(from, Level::L2, MachineEntry::EMPTY);
+            generic::hook(self.mm, to, Level::L2, table);
+            self.flush(tlb::Range::All);
+        });
         Ok(ENTRIES)
     }
 
@@ -151,7 +154,7 @@ impl Process {
                 let nr_entries = run_length(source, offset, count);
                 if nr_entries > 0 {
                     let at = Vaddr::new((page + offset) * PAGE);
-                    let entry = edge::take_entries(self.mm, at, source(offset), nr_entries);
+                    let entry = edge::get_and_clear_range(self.mm, at, source(offset), nr_entries);
                     let there = there + offset;
                     let slot = to.table().entry(Index::wrapping(there));
                     self.set_run(Vaddr::new(there * PAGE), slot, nr_entries, entry);

@@ -101,7 +101,7 @@ impl Process {
             // What was written to pages that nobody needs any more does not matter.
             None => edge::clear_entries(self.mm, address, first.slot, run.len()),
             Some(number) => {
-                let entry = edge::take_entries(self.mm, address, first.slot, run.len());
+                let entry = edge::get_and_clear_range(self.mm, address, first.slot, run.len());
                 if is_dirty(entry) {
                     self.pages.borrow_mut().note_dirty(number);
                 }

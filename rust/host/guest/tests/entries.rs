@@ -16,7 +16,6 @@ use crate::frame::{
     P2mWord, //
 };
 use crate::guest::{
-    edge,
     generic,
     Access,
     Guest,
@@ -32,7 +31,6 @@ use crate::multicall::{
 };
 use crate::platform::{
     direct_of,
-    lookup,
     Caller,
     ExtOp,
     MaySleep,
@@ -42,18 +40,17 @@ use crate::platform::{
     Table,
     VSYSCALL, //
 };
-use crate::runs::{
+use crate::pte::{
     self,
-    Run, //
+    PteRange, //
 };
 use crate::{
     convert,
     p2m,
     pin,
-    set,
-    tlb, //
+    tlb,
+    upper, //
 };
-use xen_model::Store;
 
 const BY: Caller<'_> = Caller::in_test();
 
@@ -80,8 +77,8 @@ fn slot(process: &Process, page: usize) -> Slot {
     generic::find(process.mm(), Level::L1, at).unwrap()
 }
 
-fn run(process: &Process) -> Run {
-    Run::new(slot(process, 0), PAGES)
+fn range(process: &Process) -> PteRange {
+    PteRange::new(slot(process, 0), PAGES)
 }
 
 /// Returns how many traps into Xen `action` takes.
@@ -100,21 +97,21 @@ fn tables_that_xen_does_not_know_are_filled_without_it() {
     let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | 0x5000);
     let nth = |index| table.entry(Index::wrapping(index));
     let count = traps(&guest, || {
-        set::pte(nth(0), entry, BY);
-        set::upper(nth(1), entry, Level::L3, BY);
-        set::pmd(nth(2), entry, BY);
+        pte::set_now(nth(0), entry, BY);
+        upper::set(nth(1), entry, Level::L3, BY);
+        upper::set_pmd(nth(2), entry, BY);
     });
     assert_eq!(count, 0);
     assert!((0..3).all(|index| nth(index).read() == entry));
 
-    let run = Run::new(nth(0), 2);
+    let range = PteRange::new(nth(0), 2);
     let count = traps(&guest, || {
-        runs::write_protect(run, BY);
+        pte::write_protect(range, BY);
         assert!((0..2).all(|index| nth(index).read() == entry.without(bits::RW)));
-        let (first, others) = runs::take(Mm::kernel(), Vaddr::new(0), run, BY);
+        let (first, others) = pte::get_and_clear_range(Mm::kernel(), Vaddr::new(0), range, BY);
         assert_eq!(first, entry.without(bits::RW));
         assert_eq!(others, first.protection().raw());
-        runs::clear(Mm::kernel(), Vaddr::new(0), Run::new(nth(2), 1), BY);
+        pte::clear(Mm::kernel(), Vaddr::new(0), PteRange::new(nth(2), 1), BY);
     });
     assert_eq!(count, 0);
     assert!((0..3).all(|index| nth(index).read().raw() == 0));
@@ -132,7 +129,7 @@ fn a_new_root_and_its_user_root_get_the_same_entries() {
     let entry = MachineEntry::from_raw(bits::USER_TABLE | 0x5000);
     let set = |index, entry| {
         let slot = crate::platform::RootSlot::from_slot(root.table().entry(index));
-        set::root(slot, entry, BY);
+        upper::set_root(slot, entry, BY);
     };
     let count = traps(&guest, || {
         for index in [first, last] {
@@ -164,70 +161,34 @@ fn a_change_of_protection_keeps_what_the_cpu_noted() {
     let dirty = slot.read();
     assert_ne!(dirty.raw() & bits::DIRTY, 0);
     let new = dirty.without(bits::RW | bits::DIRTY | bits::ACCESSED);
-    set::modify_protection(process.mm(), Vaddr::new(START), slot, new, BY);
+    pte::modify_protection(process.mm(), Vaddr::new(START), slot, new, BY);
     tlb::flush_local(BY);
     let noted = bits::DIRTY | bits::ACCESSED;
     assert_eq!(slot.read(), dirty.without(bits::RW));
     assert_eq!(slot.read().raw() & noted, noted);
 
-    set::modify_protection(process.mm(), Vaddr::new(START), slot, dirty, BY);
+    pte::modify_protection(process.mm(), Vaddr::new(START), slot, dirty, BY);
     process.write(START, 2);
     process.exit();
     guest.assert_sound();
 }
 
 #[test]
-fn updates_wait_in_lazy_mode_and_only_there() {
-    let guest = guest();
-    let process = process(&guest);
-    let slot = slot(&process, 0);
-    let (old, new) = (slot.read(), slot.read().with(bits::SPECIAL));
-    edge::enter_lazy_mmu();
-    let count = traps(&guest, || {
-        set::pte(slot, new, BY);
-        runs::write_protect(Run::new(slot, 2), BY);
-        assert_eq!(slot.read(), old);
-    });
-    assert_eq!(count, 0);
-    assert!(!is_queue_empty());
-    // An interrupt has no lazy mode: what it asks for comes after what is queued.
-    guest.host().with_state(|state| state.in_interrupt = true);
-    let count = traps(&guest, || tlb::flush_local(BY));
-    assert!(is_queue_empty());
-    assert_eq!(count, 1);
-    assert_eq!(slot.read().raw() & bits::RW, 0);
-    let count = traps(&guest, || set::pte(slot, old, BY));
-    assert_eq!(count, 1);
-    assert_eq!(slot.read(), old);
-    guest.host().with_state(|state| state.in_interrupt = false);
-
-    // As with a flush, an update of an interrupt comes after what the task has queued.
-    set::pte(slot, new, BY);
-    guest.host().with_state(|state| state.in_interrupt = true);
-    set::pte(slot, old, BY);
-    guest.host().with_state(|state| state.in_interrupt = false);
-    edge::leave_lazy_mmu();
-    assert_eq!(slot.read(), old);
-    process.exit();
-    guest.assert_sound();
-}
-
-#[test]
-fn runs_of_a_table_in_use_go_to_xen_at_once() {
+fn ranges_of_a_table_in_use_go_to_xen_at_once() {
     let guest = guest();
     let process = process(&guest);
     let entries = || -> Vec<_> { (0..PAGES).map(|page| slot(&process, page).read()).collect() };
     let before = entries();
-    let count = traps(&guest, || runs::write_protect(run(&process), BY));
+    let count = traps(&guest, || pte::write_protect(range(&process), BY));
     assert_eq!(count, 1);
     for (page, (old, new)) in before.iter().zip(entries()).enumerate() {
         assert_eq!(old.without(bits::RW), new, "page {page}");
     }
     // What is read-only already, or absent, is left alone.
-    let count = traps(&guest, || runs::write_protect(run(&process), BY));
+    let count = traps(&guest, || pte::write_protect(range(&process), BY));
     assert_eq!(count, 0);
     for (page, entry) in before.into_iter().enumerate() {
-        set::pte(slot(&process, page), entry, BY);
+        pte::set_now(slot(&process, page), entry, BY);
     }
     process.exit();
     guest.assert_sound();
@@ -236,9 +197,9 @@ fn runs_of_a_table_in_use_go_to_xen_at_once() {
 /// What the CPU notes in entries.
 const NOTED: usize = bits::ACCESSED | bits::DIRTY;
 
-/// Takes the run, in which the CPU has `noted` something, while both CPUs use the process, or one;
-/// returns what was taken, and what is left.
-fn taken(is_shared: bool, noted: usize) -> ((MachineEntry, usize), Vec<usize>) {
+/// Clears the range, in which the CPU has `noted` something, while both CPUs use the process, or
+/// one; returns what was cleared, and what is left.
+fn cleared(is_shared: bool, noted: usize) -> ((MachineEntry, usize), Vec<usize>) {
     let guest = guest();
     let process = process(&guest);
     let before: Vec<_> = (0..PAGES).map(|page| slot(&process, page).read()).collect();
@@ -248,14 +209,14 @@ fn taken(is_shared: bool, noted: usize) -> ((MachineEntry, usize), Vec<usize>) {
         guest.switch_to(0);
     }
     for (page, entry) in before.iter().enumerate() {
-        set::pte(slot(&process, page), entry.without(NOTED).with(noted), BY);
+        pte::set_now(slot(&process, page), entry.without(NOTED).with(noted), BY);
     }
-    let ret = runs::take(process.mm(), Vaddr::new(START), run(&process), BY);
+    let ret = pte::get_and_clear_range(process.mm(), Vaddr::new(START), range(&process), BY);
     let left = (0..PAGES).map(|page| slot(&process, page).read().raw());
     let left: Vec<_> = left.collect();
     assert_eq!(ret.0.mfn(), before[0].mfn());
     for (page, entry) in before.into_iter().enumerate() {
-        set::pte(slot(&process, page), entry, BY);
+        pte::set_now(slot(&process, page), entry, BY);
     }
     tlb::flush_all(BY);
     process.exit();
@@ -267,99 +228,14 @@ fn taken(is_shared: bool, noted: usize) -> ((MachineEntry, usize), Vec<usize>) {
 fn bits_that_another_cpu_sets_meanwhile_are_not_lost() {
     for noted in [0, bits::ACCESSED, bits::DIRTY, NOTED] {
         for is_shared in [false, true] {
-            let ((first, others), left) = taken(is_shared, noted);
+            let ((first, others), left) = cleared(is_shared, noted);
             assert_eq!(first.raw() & (NOTED | bits::RW), noted | bits::RW);
             assert_eq!(others & (NOTED | bits::RW), noted | bits::RW);
-            // With others about, Xen keeps the bits in the entries that it clears.
-            let expected = if is_shared { noted } else { 0 };
+            // Xen keeps the bits where the dirty bit could be set meanwhile.
+            let expected = if noted & bits::DIRTY == 0 { noted } else { 0 };
             assert_eq!(left, [expected; PAGES]);
         }
     }
-}
-
-#[test]
-fn what_userfaultfd_watches_is_cleared_at_once() {
-    let guest = guest();
-    let process = process(&guest);
-    let before = slot(&process, 0).read();
-    for (count, is_watched) in [(1, false), (1, true), (2, false), (2, true)] {
-        let watched = if is_watched { bits::UFFD_WP } else { 0 };
-        set::pte(slot(&process, count - 1), before.with(watched), BY);
-        edge::in_lazy_mmu(|| {
-            let run = Run::new(slot(&process, 0), count);
-            runs::clear(process.mm(), Vaddr::new(START), run, BY);
-            let is_cleared = slot(&process, count - 1).read().is_none();
-            assert_eq!(is_cleared, is_watched, "{count} entries");
-        });
-        assert!((0..count).all(|page| slot(&process, page).read().raw() == 0));
-        (0..count).for_each(|page| set::pte(slot(&process, page), before, BY));
-    }
-    // All entries map the first page by now: the process has its own back.
-    runs::clear(
-        process.mm(),
-        Vaddr::new(START),
-        Run::new(slot(&process, 1), 1),
-        BY,
-    );
-    process.exit();
-    guest.run_kernel_task();
-}
-
-#[test]
-fn entries_that_are_not_present_are_cleared_at_once() {
-    let guest = guest();
-    let process = process(&guest);
-    let (slot, before) = (slot(&process, 0), slot(&process, 0).read());
-    // What generic code makes of a place in the swap space: no frame that there is.
-    let swapped = MachineEntry::from_raw(bits::FRAME & !0xff_f000);
-    for (old, is_at_once) in [
-        (swapped, true),
-        (before, false),
-        (MachineEntry::EMPTY, false),
-    ] {
-        set::pte(slot, old, BY);
-        edge::in_lazy_mmu(|| {
-            // What is queued already comes first.
-            set::pte(slot, old, BY);
-            set::pte(slot, MachineEntry::EMPTY, BY);
-            assert_eq!(slot.read().is_none(), is_at_once || old.is_none());
-            assert_eq!(is_queue_empty(), is_at_once);
-        });
-        assert!(slot.read().is_none());
-    }
-    // What takes its place may wait.
-    set::pte(slot, swapped, BY);
-    edge::in_lazy_mmu(|| {
-        set::pte(slot, before, BY);
-        assert!(!is_queue_empty());
-    });
-    process.exit();
-    guest.assert_sound();
-}
-
-#[test]
-fn an_entry_of_the_kernel_is_emptied_and_set_by_an_instruction() {
-    let guest = guest();
-    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let at = direct_of(page.pfn());
-    let (slot, _) = lookup(at).unwrap();
-    let (old, new) = (slot.read(), slot.read().with(bits::SPECIAL));
-    let set = Store::CompareExchange {
-        old: 0,
-        new: new.raw() as u64,
-    };
-    // As in apply_range_set_cb() of kernel/bpf/arena.c.
-    edge::in_lazy_mmu(|| {
-        while generic::change_entry(slot, set).raw() != 0 {
-            edge::get_and_clear(Mm::kernel(), at, slot);
-        }
-        assert_eq!(slot.read(), new);
-    });
-    assert_eq!(slot.read(), new);
-    set::pte(slot, old, BY);
-    tlb::flush_all(BY);
-    drop(page);
-    guest.assert_sound();
 }
 
 /// Returns how many tables of each level there are below a root, and how many Xen knows.
@@ -476,7 +352,7 @@ fn one_page_is_flushed_from_the_cpus_that_are_named() {
     guest.switch_to(0);
     let (mapped, absent) = (slot(&process, 0), MachineEntry::EMPTY);
     let entry = mapped.read();
-    set::pte(mapped, absent, BY);
+    pte::set_now(mapped, absent, BY);
     {
         let _preempt = crate::platform::PreemptOff::new(BY);
         tlb::flush_vcpus([0b11].into_iter(), tlb::Range::Page(Vaddr::new(at)), BY);
@@ -488,7 +364,7 @@ fn one_page_is_flushed_from_the_cpus_that_are_named() {
         assert!(machine.user_read(who, at as u64).is_err(), "CPU {cpu}");
         assert_eq!(machine.user_read(who, other as u64), Ok(1), "CPU {cpu}");
     }
-    set::pte(mapped, entry, BY);
+    pte::set_now(mapped, entry, BY);
     process.exit();
     guest.assert_sound();
 }

@@ -25,7 +25,7 @@ use crate::platform::{
     MaySleep,
     OwnedPage, //
 };
-use crate::set;
+use crate::pte;
 
 const BY: Caller<'_> = Caller::in_test();
 
@@ -59,7 +59,7 @@ fn an_update_that_is_late_does_not_undo_a_later_one() {
     }
     assert_eq!(slot.read(), entry.with(bits::SPECIAL));
     assert_eq!(guest.take_refusals().len(), 1);
-    set::pte(slot, entry, BY);
+    pte::set_now(slot, entry, BY);
     drop(page);
     guest.assert_sound();
 }

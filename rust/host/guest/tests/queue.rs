@@ -33,7 +33,7 @@ use crate::platform::{
     Slot, //
 };
 use crate::{
-    set,
+    pte,
     tlb, //
 };
 use std::cell::Cell;
@@ -186,7 +186,7 @@ fn a_bitmap_of_many_cpus_fills_the_queue_to_the_last_byte() {
     assert_eq!(traps(), before + 1);
     let seen: Vec<_> = (0..CPUS).filter(|cpu| is_seen(*cpu)).collect();
     assert_eq!(seen, [0, 127, 128]);
-    set::pte(slot, entry, BY);
+    pte::set_now(slot, entry, BY);
     tlb::flush_all(BY);
     drop(page);
     guest.assert_sound();

@@ -58,8 +58,9 @@ use crate::platform::{
 use crate::{
     cr3,
     protect,
-    set,
-    tlb, //
+    pte,
+    tlb,
+    upper, //
 };
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -272,7 +273,7 @@ fn a_refused_entry_is_told_with_all_there_is_to_know() {
     let slot = slot_of(&page);
     let at = p2m::machine_address(slot.vaddr()).raw();
     let entry = MachineEntry::new(NOWHERE, kernel_rw());
-    set::pte(slot, entry, BY);
+    pte::set_now(slot, entry, BY);
     let report = only_report(&guest);
     assert_eq!((report.target, report.value), (at, entry.raw()));
     assert_eq!((report.error, report.by), (EINVAL, BY.site()));
@@ -287,26 +288,16 @@ fn large_pages_above_level_1_do_not_reach_xen() {
     let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | bits::HUGE);
     let known = kernel_root().entry(Index::wrapping(3));
     let process = guest.spawn();
-    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let private = crate::platform::Table::at(direct_of(page.pfn())).entry(Index::FIRST);
+    let root = process.mm().root().table().entry(Index::FIRST);
     let before = guest.host().machine.borrow().stats();
     kernel::log::take();
 
-    set::upper(known, entry, Level::L2, BY);
-    set::upper(private, entry, Level::L3, BY);
-    set::root(
-        RootSlot::from_slot(process.mm().root().table().entry(Index::FIRST)),
-        entry,
-        BY,
-    );
-    let slots = [
-        known,
-        private,
-        process.mm().root().table().entry(Index::FIRST),
-    ];
+    upper::set(known, entry, Level::L2, BY);
+    upper::set(known, entry, Level::L3, BY);
+    upper::set_root(RootSlot::from_slot(root), entry, BY);
     let reports = guest.take_refusals();
     assert_eq!(reports.len(), 3);
-    for (report, slot) in reports.iter().zip(slots) {
+    for (report, slot) in reports.iter().zip([known, known, root]) {
         assert_eq!(
             (report.target, report.value),
             (slot.vaddr().raw(), entry.raw())
@@ -314,19 +305,34 @@ fn large_pages_above_level_1_do_not_reach_xen() {
         assert_eq!((report.error, report.by), (EINVAL, BY.site()));
         assert!(slot.read().is_none());
     }
-    let told = kernel::log::take();
+    let logged = kernel::log::take();
     let names = [
         "page in level 2",
         "page above level 2",
         "page above level 2",
     ];
-    assert!(told
+    assert!(logged
         .iter()
         .zip(names)
-        .all(|(told, name)| told.text.contains(name)));
+        .all(|(message, name)| message.text.contains(name)));
     let work = guest.host().machine.borrow().stats() - before;
     assert_eq!(work.mmu_updates, 0);
     process.exit();
+    guest.assert_sound();
+}
+
+#[test]
+fn tables_that_xen_does_not_know_take_large_pages() {
+    let guest = Guest::boot(GuestConfig::dom0(600));
+    let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | bits::HUGE);
+    let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
+    let table = crate::platform::Table::at(direct_of(page.pfn()));
+    // As kexec does, for the time after Xen.
+    for (index, level) in [(0, Level::L2), (1, Level::L3)] {
+        let slot = table.entry(Index::wrapping(index));
+        upper::set(slot, entry, level, BY);
+        assert_eq!(slot.read(), entry);
+    }
     drop(page);
     guest.assert_sound();
 }
@@ -585,6 +591,6 @@ fn a_console_driver_may_use_the_queue() {
     assert_eq!(guest.take_refusals().len(), 1);
     assert_eq!(late_slot.read(), entry.without(bits::RW));
     assert!(!guest.complaints().is_empty());
-    set::pte(late_slot, entry, BY);
+    pte::set_now(late_slot, entry, BY);
     guest.assert_sound();
 }

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sets entries above level 1.
+//!
+//! Changes of tables that Xen knows are in effect on return, in lazy MMU mode as well: generic code
+//! drops the lock that protects such an entry before its section ends (`zap_empty_pte_table()`),
+//! and whoever takes it next would find the old table there and free it once more. One section is
+//! known to hold the locks of the entries until it ends, that in which `mremap()` moves a whole
+//! table ([`is_moving_table`]).
+
+#![forbid(unsafe_code)]
+
+use crate::entry::MachineEntry;
+use crate::level::Level;
+use crate::multicall::{
+    Batch,
+    Issue, //
+};
+use crate::p2m;
+use crate::platform::{
+    arbitrary_machine_address,
+    is_moving_table,
+    refused,
+    trace,
+    user_end,
+    Caller,
+    Command,
+    KnownSlot,
+    Place,
+    RootSlot,
+    Slot, //
+};
+use kernel::macros::init_text;
+
+/// Returns when a change of a table that Xen knows has to take effect.
+fn issue() -> Issue {
+    if is_moving_table() {
+        Issue::LazyMmu
+    } else {
+        Issue::Now
+    }
+}
+
+/// Whether Xen would refuse `entry` above level 1 because it maps a large page; reports it.
+///
+/// Generic code that asks for one has not checked whether the machine has them. Nothing is mapped,
+/// and the access that wanted it faults again.
+#[cold]
+fn refuse_huge(slot: Slot, entry: MachineEntry, level: Level, caller: Caller<'_>) {
+    const EINVAL: isize = -22;
+    let what = match level {
+        Level::L2 => c"large page in level 2",
+        _ => c"large page above level 2",
+    };
+    refused(what, slot.vaddr().raw(), entry.raw(), EINVAL, caller.site());
+}
+
+/// Sets an entry of level 2 or 3.
+///
+/// A table that Xen does not know takes any entry, also one that maps a large page: kexec builds
+/// tables for the time after Xen.
+///
+/// Context: any; holds the lock of the table, or has it for itself.
+pub(crate) fn set(slot: Slot, entry: MachineEntry, level: Level, caller: Caller<'_>) {
+    match slot.place() {
+        Place::Private(slot) => slot.store(entry),
+        Place::Known(slot) => set_known(slot, entry, level, caller),
+    }
+}
+
+/// Sets an entry of level 2.
+///
+/// Context: as [`set`].
+pub(crate) fn set_pmd(slot: Slot, entry: MachineEntry, caller: Caller<'_>) {
+    set(slot, entry, Level::L2, caller);
+}
+
+/// Sets an entry of level 2 or 3 of a table that Xen knows.
+///
+/// Context: any.
+pub(crate) fn set_known(slot: KnownSlot, entry: MachineEntry, level: Level, caller: Caller<'_>) {
+    let slot = slot.slot();
+    if entry.is_huge() {
+        refuse_huge(slot, entry, level, caller);
+        return;
+    }
+    // The table may be mapped outside of the direct map while that is being made.
+    let at = arbitrary_machine_address(slot.vaddr());
+    Batch::open(issue(), caller).update(Command::Normal, at, entry);
+}
+
+/// Returns the entry of the user root that goes with an entry of a kernel root.
+///
+/// Only the part of the address space that belongs to the process has one.
+fn user_slot(entry: RootSlot) -> Option<Slot> {
+    let index = entry.slot().index();
+
+    if index >= user_end().index(Level::L4) {
+        return None;
+    }
+    Some(entry.root().user_root()?.entry(index))
+}
+
+/// Sets an entry of a root table, of level 4, and that of the user root that goes with it.
+///
+/// Context: any; holds `mm->page_table_lock`, or has the tree for itself.
+pub(crate) fn set_root(at: RootSlot, entry: MachineEntry, caller: Caller<'_>) {
+    let (slot, user) = (at.slot(), user_slot(at));
+    trace::set_p4d(slot, user, entry);
+
+    match slot.place() {
+        Place::Private(slot) => {
+            slot.store(entry);
+            if let Some(user) = user {
+                slot.beside(user).store(entry);
+            }
+        }
+        Place::Known(_) if entry.is_huge() => refuse_huge(slot, entry, Level::L4, caller),
+        Place::Known(slot) => {
+            // Both or neither: the two go into one call.
+            let mut batch = Batch::open(issue(), caller);
+            for slot in [Some(slot), user.map(Slot::known)].into_iter().flatten() {
+                let at = p2m::machine_address(slot.slot().vaddr());
+                batch.update(Command::Normal, at, entry);
+            }
+        }
+    }
+}
+
+/// Sets an entry of the kernel's root table before there can be user roots.
+///
+/// Context: start of day.
+#[init_text]
+pub(crate) fn set_root_early(slot: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
+    Batch::open(Issue::Now, caller).update(
+        Command::Normal,
+        p2m::machine_address(slot.slot().vaddr()),
+        entry,
+    );
+}
