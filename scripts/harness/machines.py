@@ -73,6 +73,10 @@ class Machine:
         return (*KINDS[self.kind], *guest, *self.must_print, DONE, OFF)
 
 
+# Races of tables that are freed, met more often than by chance, where the checkers are.
+RECLAIM = "pvmmu.run=smoke pvmmu.seconds=40 pvmmu.tests=table-reclaim:madv-free:dmesg"
+# One exec of 2800 is the one that counts.
+OVERLAP = "pvmmu.run=smoke pvmmu.seconds=300 pvmmu.tests=exec-overlap:dmesg"
 FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-protect:fault-write:fault-pin:fault-fork:fault-growth"
 # A short choice of what a guest has to stand.
 GUEST = "pvmmu.run=toolstack pvmmu.rounds=2 pvmmu.tests=create:viewer:cpus:memory:block:frames:dump:save:shutdown:totals:dmesg"
@@ -155,6 +159,7 @@ MACHINES = (
     Machine("debug-2cpu",     "debug", "dom0",  2, 2048, "1024M",            "pvmmu.run=smoke",                          900),
     Machine("debug-faults",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  FAULTS,                                     900, (), REPORTS),
     Machine("debug-grants",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  GRANT_FAULTS,                               900),
+    Machine("debug-reclaim",  "debug", "dom0",  4, 2048, "1024M",            RECLAIM,                                    900),
     Machine("debug-stress",   "debug", "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        900),
 )
 # fmt: on
@@ -202,6 +207,7 @@ SOAK = (
     Machine("tracers",        "distro","dom0",  2, 2048, "1024M",            TRACE,                                      1800, guests="distro", programs=TRACERS),
     Machine("soak-live",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=5 pvmmu.tests=create:live:save:shutdown:totals:dmesg", 3600, guests="rust", shadow=True),
     Machine("soak-sizes",     "rust",  "dom0",  2, 6656, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:sizes:grown:totals:dmesg", 3600, guests="rust"),
+    Machine("exec-overlap",   "debug", "dom0",  2, 2048, "1024M",            OVERLAP,                                    900),
     Machine("soak-debug",     "debug", "dom0",  2, 2048, "1024M",            f"pvmmu.run=toolstack pvmmu.rounds=5 {NO_LOCKDEP}", 3600, guests="debug"),
 )
 # fmt: on

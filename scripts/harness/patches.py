@@ -176,14 +176,14 @@ def sourced(tree: Path, patch: series.Patch) -> None:
 
 
 def _same_as_integrated(made: series.Series, result: dict[str, str]) -> None:
-    """But for what it declares as its own, the series is what scripts/integrate makes."""
+    """But for its own edits and those that stay here, the series is what scripts/integrate makes."""
     own = [name for patch in made.patches for name in patch.own]
     superseded = {name for patch in made.patches for name in patch.supersedes}
     here = dict(result)
     for name in own:
         edit = made.edits[name]
         here[edit.file] = edit.revert(here[edit.file])
-    for name in (name for name in made.edits if name in superseded):
+    for name in (name for name in made.edits if name in superseded or name in made.outside):
         edit = made.edits[name]
         here[edit.file] = edit.apply(here[edit.file])
     added = {path for patch in made.patches for path in patch.changes} - set(made.pristine) - set(made.files)

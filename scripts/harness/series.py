@@ -47,6 +47,8 @@ class Series:
     """All edits by name, in the order in which they are made."""
     files: dict[str, Path]
     """Paths in the tree that are files of this repository."""
+    outside: list[str]
+    """The edits that stay here."""
 
 
 class Declared:
@@ -63,14 +65,18 @@ class Declared:
         self.edits |= {table["name"]: edit(table) for table in anchors["edit"]}
 
     def check_edits(self) -> None:
-        """Every edit has to belong to exactly one patch."""
-        used: list[str] = []
+        """Every edit has to belong to exactly one patch, or to stay here."""
+        used = list(self.outside())
         for patch in self.patches:
             used += [*patch.get("edits", []), *patch.get("own", []), *patch.get("supersedes", [])]
         problems = [f"no patch has the edit {name}" for name in self.edits if name not in used]
         problems += [f"{name} is no edit" for name in used if name not in self.edits]
         problems += [f"more than one patch has the edit {name}" for name in set(used) if used.count(name) > 1]
         _stop(problems)
+
+    def outside(self) -> list[str]:
+        """The edits that stay here."""
+        return [name for table in self.declared["outside"] for name in table.get("edits", [])]
 
     def owners(self, paths: Iterable[Path]) -> dict[str, str]:
         """For each file, the patch it comes with, or "" if it stays here.
@@ -168,7 +174,7 @@ def load(paths: list[Path]) -> Series:
         elif not table.get("optional"):
             raise Stop(f"the patch {patch.name} changes nothing", f"give it files or edits in {FOLDER}/patches.toml")
     files = {plan.place(path): Path(path) for path, owner in owners.items() if owner}
-    return Series(plan.declared["cover"], patches, before, plan.edits, files)
+    return Series(plan.declared["cover"], patches, before, plan.edits, files, plan.outside())
 
 
 def _page(page: str, pages: Iterable[str]) -> str:

@@ -128,6 +128,9 @@ class Mapping(unittest.TestCase):
     def test_edits(self):
         self.plan().check_edits()
         self.assertEqual(self.stop(self.plan(("makefile", "new")).check_edits), "no patch has the edit new")
+        plan = self.plan(("makefile", "new"))
+        plan.declared = DECLARED | {"outside": [{"edits": ["new"], "why": "It serves a test."}]}
+        plan.check_edits()
         self.assertEqual(self.stop(self.plan(own=()).check_edits), "index is no edit")
 
     def test_places(self):

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -172,5 +173,38 @@ void test_exec_threads(void)
 				pause();
 		}
 		reap_status(pid, status);
+	}
+}
+
+/*
+ * Nearly 6 MiB of arguments. The stack is made below the last address and then
+ * moved down by a random number of pages, of 22 bits: in one of about 2800 times
+ * the old and the new place overlap.
+ */
+void test_exec_overlap(void)
+{
+	enum { COUNT = 48, LENGTH = 120 * KIB };
+	struct rlimit limit = { 64 * MIB, 64 * MIB };
+	char *argv[] = { "mmstress", "exec-child", "0", "7", NULL };
+	char *envp[COUNT + 1] = { NULL };
+	char *text = malloc(LENGTH);
+
+	/* They may take a quarter of it, and 6 MiB. */
+	if (!text || setrlimit(RLIMIT_STACK, &limit))
+		fail_errno("a stack of 64 MiB");
+	memset(text, 'x', LENGTH - 1);
+	text[LENGTH - 1] = 0;
+	for (int i = 0; i < COUNT; i++)
+		envp[i] = text;
+	while (more()) {
+		pid_t pid = vfork();
+
+		if (pid < 0)
+			fail_errno("vfork");
+		if (!pid) {
+			execve(SELF, argv, envp);
+			_exit(BAD);
+		}
+		reap_status(pid, 7);
 	}
 }
