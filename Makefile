@@ -80,7 +80,7 @@ rust-analyzer: ## rust-project.json, for editors
 check: ## Linters and formatters only
 	@$(ENTER) scripts/check
 
-fmt: ## Format the Rust code
+fmt: ## Format the Rust code, and make the tables of the manuals
 	@$(ENTER) scripts/check --fix
 
 enter: ## A shell with the project's tool chain

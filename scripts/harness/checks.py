@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import covered, host, kernel, links, places, series
+from . import callers, covered, host, kernel, links, places, series
 from .say import Progress, Stop
 
 # What checkpatch says that does not apply, and why. In code for the kernel:
@@ -207,6 +207,7 @@ CHECKS = (
     Check("codespell", "spelling", codespell),
     Check("links", "links of the manuals lead somewhere", links.check),
     Check("covered", "the coverage map names tests that exist", covered.check),
+    Check("callers", "who calls what may wait in lazy MMU mode is known", callers.check),
     Check("mapping", "every file and edit has its patch in the series", series.mapping),
     Check("unsafe", "unsafe blocks per file, none in modules of logic", unsafe_blocks),
 )
@@ -219,7 +220,7 @@ def main(arguments: list[str]) -> int:
     kernel.prepare_tree()
     paths = files()
     if arguments:
-        print(_tool(_rustfmt(), _rust(paths), "mend the syntax error above") + " formatted")
+        print(_tool(_rustfmt(), _rust(paths), "mend the syntax error above") + f" formatted, {callers.write()} made")
         return 0
     failed = []
     for check in CHECKS:
