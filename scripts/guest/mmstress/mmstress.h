@@ -60,13 +60,21 @@ unsigned int run_plan(const struct plan *plan);
 
 /* report.c: how a test speaks to the runner */
 
-enum verdict { VERDICT_PASS, VERDICT_SKIP, VERDICT_FAIL };
+/* Of several, the last one in this order counts. */
+enum verdict { VERDICT_PASS, VERDICT_SKIP, VERDICT_FAIL, NR_VERDICTS };
+
+struct reason {
+	char text[240];
+};
 
 struct report {
 	_Atomic int verdict;
 	_Atomic unsigned long rounds;
-	char reason[240];
+	struct reason reasons[NR_VERDICTS];
 };
+
+/* Returns whether @to is more than what was known. */
+bool raise_verdict(_Atomic int *verdict, enum verdict to);
 
 #define __printf(f, a)	__attribute__((format(printf, f, a)))
 #define __noreturn	__attribute__((noreturn))

@@ -53,24 +53,38 @@ bool more(void)
 	return true;
 }
 
-/* The first one to speak is heard, and ends all processes of the test. */
+bool raise_verdict(_Atomic int *verdict, enum verdict to)
+{
+	int known = atomic_load(verdict);
+
+	while (known < (int)to)
+		if (atomic_compare_exchange_weak(verdict, &known, to))
+			return true;
+	return false;
+}
+
+/*
+ * The first one to speak ends all processes of the test. Who fails meanwhile is
+ * heard as well if the first one only skips.
+ */
 static __noreturn void conclude(enum verdict verdict, const char *fmt,
 				va_list args, int err)
 {
-	size_t size = sizeof(report->reason);
-	int pass = VERDICT_PASS, len;
+	char *reason = report ? report->reasons[verdict].text : NULL;
+	size_t size = sizeof(report->reasons[verdict].text);
+	int len;
 
 	if (!report) {
 		vfprintf(stderr, fmt, args);
 		fprintf(stderr, err ? ": %s\n" : "\n", strerror(err));
 		exit(1);
 	}
-	if (!atomic_compare_exchange_strong(&report->verdict, &pass, verdict))
+	if (!raise_verdict(&report->verdict, verdict))
 		for (;;)
 			pause();
-	len = vsnprintf(report->reason, size, fmt, args);
+	len = vsnprintf(reason, size, fmt, args);
 	if (err && len >= 0 && (size_t)len < size)
-		snprintf(report->reason + len, size - len, ": %s", strerror(err));
+		snprintf(reason + len, size - len, ": %s", strerror(err));
 	kill(0, SIGKILL);
 	for (;;)
 		pause();

@@ -31,7 +31,7 @@ struct total {
 	_Atomic unsigned long runs;
 	_Atomic unsigned long rounds;
 	_Atomic unsigned long msecs;
-	char reason[240];
+	struct reason reasons[NR_VERDICTS];
 };
 
 static struct total *totals;
@@ -64,13 +64,19 @@ static bool wait_end(int pidfd, double seconds)
 	return poll(&pollfd, 1, seconds * 1000) == 1;
 }
 
-static void set_reason(struct report *report, const char *reason)
+static void set_failure(struct report *report, const char *text)
 {
-	int pass = VERDICT_PASS;
+	struct reason *reason = &report->reasons[VERDICT_FAIL];
 
-	if (atomic_compare_exchange_strong(&report->verdict, &pass,
-					   VERDICT_FAIL))
-		snprintf(report->reason, sizeof(report->reason), "%s", reason);
+	if (raise_verdict(&report->verdict, VERDICT_FAIL))
+		snprintf(reason->text, sizeof(reason->text), "%s", text);
+}
+
+/* Who skips kills all processes of the test, itself among them. */
+static bool has_skipped(const struct report *report, int status)
+{
+	return report->verdict == VERDICT_SKIP && WIFSIGNALED(status) &&
+	       WTERMSIG(status) == SIGKILL;
 }
 
 static void run_once(const struct test *test, double seconds,
@@ -83,7 +89,7 @@ static void run_once(const struct test *test, double seconds,
 	memset(report, 0, sizeof(*report));
 	pid = fork();
 	if (pid < 0) {
-		set_reason(report, "fork failed");
+		set_failure(report, "fork failed");
 		return;
 	}
 	if (!pid)
@@ -93,50 +99,55 @@ static void run_once(const struct test *test, double seconds,
 	pidfd = pidfd_open(pid, 0);
 	if (!wait_end(pidfd, seconds + GRACE)) {
 		snprintf(why, sizeof(why), "no end after %.0f s", seconds + GRACE);
-		set_reason(report, why);
+		set_failure(report, why);
 	}
 	/* Whatever it started must not outlive it. */
 	kill(-pid, SIGKILL);
 	if (!wait_end(pidfd, KILL_GRACE)) {
-		set_reason(report, "cannot be killed");
+		set_failure(report, "cannot be killed");
 		close(pidfd);
 		return;
 	}
 	close(pidfd);
 	waitpid(pid, &status, 0);
+	if (has_skipped(report, status))
+		return;
 	if (WIFSIGNALED(status)) {
 		snprintf(why, sizeof(why), "killed by %s",
 			 strsignal(WTERMSIG(status)));
-		set_reason(report, why);
+		set_failure(report, why);
 	} else if (WEXITSTATUS(status)) {
 		snprintf(why, sizeof(why), "ended with status %d",
 			 WEXITSTATUS(status));
-		set_reason(report, why);
+		set_failure(report, why);
 	}
 }
 
 static void print_failure(const struct test *test, const struct total *total)
 {
-	printf("PVMMU: FAIL %s %s\n", test->name, total->reason);
+	printf("PVMMU: FAIL %s %s\n", test->name,
+	       total->reasons[VERDICT_FAIL].text);
 }
 
-/* A failure is printed at once: the machine may not live to the end. */
+/*
+ * A failure is printed at once: the machine may not live to the end. It counts
+ * whatever other runs of the test, before it or at the same time, have said.
+ */
 static void run_and_add(const struct test *test, double seconds,
 			struct report *report)
 {
 	struct total *total = &totals[test - tests];
 	double start = now();
-	int pass = VERDICT_PASS;
+	enum verdict verdict;
 
 	run_once(test, seconds, report, atomic_fetch_add(&total->runs, 1));
 	atomic_fetch_add(&total->rounds, report->rounds);
 	atomic_fetch_add(&total->msecs, (now() - start) * 1000);
-	if (report->verdict == VERDICT_PASS ||
-	    !atomic_compare_exchange_strong(&total->verdict, &pass,
-					    report->verdict))
+	verdict = report->verdict;
+	if (!raise_verdict(&total->verdict, verdict))
 		return;
-	memcpy(total->reason, report->reason, sizeof(total->reason));
-	if (report->verdict == VERDICT_FAIL)
+	total->reasons[verdict] = report->reasons[verdict];
+	if (verdict == VERDICT_FAIL)
 		print_failure(test, total);
 }
 
@@ -252,7 +263,8 @@ static void print_total(const struct test *test, const struct total *total)
 		printf("PVMMU: PASS %s (%lu rounds, %.2f s)\n", test->name,
 		       total->rounds, total->msecs / 1000.0);
 	else if (total->verdict == VERDICT_SKIP)
-		printf("PVMMU: SKIP %s %s\n", test->name, total->reason);
+		printf("PVMMU: SKIP %s %s\n", test->name,
+		       total->reasons[VERDICT_SKIP].text);
 }
 
 /*
@@ -276,7 +288,8 @@ static double slice_of(const struct test *test, const struct plan *plan,
 unsigned int run_plan(const struct plan *plan)
 {
 	struct report *report = shared(sizeof(*report));
-	unsigned int count[3] = { 0 };
+	unsigned int count[NR_VERDICTS] = { 0 };
+	unsigned long runs = 0, rounds = 0;
 	double end = now() + plan->seconds;
 
 	totals = shared(nr_tests * sizeof(*totals));
@@ -296,8 +309,11 @@ unsigned int run_plan(const struct plan *plan)
 				    report);
 		print_total(test, total);
 		count[total->verdict]++;
+		runs += total->runs;
+		rounds += total->rounds;
 	}
-	printf("PVMMU: DONE pass=%u fail=%u skip=%u\n", count[VERDICT_PASS],
-	       count[VERDICT_FAIL], count[VERDICT_SKIP]);
+	printf("PVMMU: DONE pass=%u fail=%u skip=%u (%lu runs, %lu rounds)\n",
+	       count[VERDICT_PASS], count[VERDICT_FAIL], count[VERDICT_SKIP],
+	       runs, rounds);
 	return count[VERDICT_FAIL];
 }

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the scripts' own tests ask of mmstress, on the host: its runner, with
+ * tests whose outcome is known.
+ *
+ *	selftest run SECONDS WORKERS TEST...
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../mmstress/mmstress.h"
+
+static void passes(void)
+{
+	while (more())
+		usleep(10000);
+}
+
+static void skips(void)
+{
+	skip("there is nothing for it");
+}
+
+/* The first run skips, one that began beside it fails later. */
+static void flaky(void)
+{
+	int fd = open("flaky", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+
+	if (fd >= 0) {
+		usleep(200000);
+		skip("there is nothing for it");
+	}
+	usleep(600000);
+	fail("memory differs");
+}
+
+/* A process of its own group, which does not end the others. */
+static void skip_aside(void)
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		setpgid(0, 0);
+		skip("there is nothing for it");
+	}
+	reap_killed(pid);
+}
+
+static void skips_and_fails(void)
+{
+	skip_aside();
+	fail("memory differs");
+}
+
+static void skips_and_crashes(void)
+{
+	skip_aside();
+	abort();
+}
+
+const struct test tests[] = {
+	{ "passes", passes, 0, "" },
+	{ "skips", skips, 0, "" },
+	{ "flaky", flaky, 0, "" },
+	{ "skips-and-fails", skips_and_fails, 0, "" },
+	{ "skips-and-crashes", skips_and_crashes, 0, "" },
+};
+
+const size_t nr_tests = ARRAY_SIZE(tests);
+
+static int run(char **argv)
+{
+	const struct test *chosen[ARRAY_SIZE(tests)];
+	struct plan plan = { .tests = chosen };
+
+	plan.seconds = atof(argv[0]);
+	plan.workers = atoi(argv[1]);
+	for (char **name = argv + 2; *name && plan.nr < nr_tests; name++)
+		for (size_t i = 0; i < nr_tests; i++)
+			if (!strcmp(tests[i].name, *name))
+				chosen[plan.nr++] = &tests[i];
+	env_init(1);
+	return run_plan(&plan) ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+	if (argc > 4 && !strcmp(argv[1], "run"))
+		return run(argv + 2);
+	return 2;
+}

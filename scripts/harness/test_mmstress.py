@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The guest's program of tests, on the host: what its runner makes of outcomes."""
+
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+GUEST = Path(__file__).resolve().parents[1] / "guest"
+# What the runner needs of mmstress.
+PARTS = ("env", "pattern", "probe", "report", "run", "wrap")
+
+
+class Mmstress(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.program = Path(folder.name) / "selftest"
+        sources = [GUEST / "selftest/main.c", *(GUEST / f"mmstress/{part}.c" for part in PARTS)]
+        flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]
+        subprocess.run([os.environ.get("CC", "gcc"), *flags, "-o", cls.program, *sources], check=True)
+
+    def asked(self, *arguments: str, said: str = "") -> list[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [self.program, *arguments], cwd=folder, input=said, capture_output=True, text=True, timeout=60, check=False
+            )
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        return done.stdout.splitlines()
+
+
+class Runner(Mmstress):
+    def run_tests(self, *names: str, workers: int = 1) -> list[str]:
+        """What it says of the tests, without how often and how long they ran."""
+        lines = self.asked("run", "2", str(workers), *names)
+        return [line.partition(" (")[0] for line in lines if line.split()[1] in ("PASS", "FAIL", "SKIP", "DONE")]
+
+    def test_a_failure_in_another_run_counts_more_than_a_skip(self):
+        said = self.run_tests("flaky", workers=2)
+        self.assertEqual(said, ["PVMMU: FAIL flaky memory differs", "PVMMU: DONE pass=0 fail=1 skip=0"])
+
+    def test_a_failure_in_the_same_run_counts_more_than_a_skip(self):
+        said = self.run_tests("skips-and-fails")
+        self.assertEqual(said, ["PVMMU: FAIL skips-and-fails memory differs", "PVMMU: DONE pass=0 fail=1 skip=0"])
+
+    def test_a_crash_counts_more_than_a_skip(self):
+        said = self.run_tests("skips-and-crashes")
+        self.assertEqual(
+            said, ["PVMMU: FAIL skips-and-crashes killed by Aborted", "PVMMU: DONE pass=0 fail=1 skip=0"]
+        )
+
+    def test_what_fails_does_not_change_what_is_said_of_others(self):
+        for workers in (1, 3):
+            with self.subTest(workers=workers):
+                said = self.run_tests("passes", "skips", workers=workers)
+                self.assertEqual(
+                    said,
+                    ["PVMMU: PASS passes", "PVMMU: SKIP skips there is nothing for it", "PVMMU: DONE pass=1 fail=0 skip=1"],
+                )
+
+    def test_the_end_says_how_much_ran(self):
+        last = self.asked("run", "1", "1", "passes", "skips")[-1]
+        self.assertRegex(last, r"^PVMMU: DONE pass=1 fail=0 skip=1 \(2 runs, \d\d+ rounds\)$")
