@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What must not appear on a console.
+"""What must not appear on a console, nor in the log of a kernel that shows nothing there.
 
 Each rule carries lines it must catch and lines it must let pass; the self-test
-tries every one of them.
+tries every one of them. Those of Linux are compiled into the guest's programs,
+which judge the kernel's log by them: their patterns mean the same to Python and
+to regcomp().
 """
 
 import re
@@ -12,18 +14,24 @@ from dataclasses import dataclass
 from .console import Line
 
 
+def _has(pattern: str, text: str) -> bool:
+    return re.search(pattern, text, re.IGNORECASE) is not None
+
+
 @dataclass(frozen=True)
 class Rule:
     name: str
     pattern: str
     """Searched for without regard to case."""
-    bad: tuple[str, ...]
+    unless: str = ""
+    """Lines with this are no concern of the rule."""
+    bad: tuple[str, ...] = ()
     """Lines it must catch."""
     good: tuple[str, ...] = ()
     """Lines that look alike and must pass."""
 
     def catches(self, text: str) -> bool:
-        return re.search(self.pattern, text, re.IGNORECASE) is not None
+        return _has(self.pattern, text) and not (self.unless and _has(self.unless, text))
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,10 @@ class Problem:
 LINUX = (
     Rule(
         "kernel warning",
-        r"(?<!: )\bWARNING: ",
+        r"\bWARNING: |-\[ cut here \]-",
+        unless=": WARNING: ",
         bad=(
+            "------------[ cut here ]------------",
             "WARNING: include/linux/pgtable.h:362 at xen_end_context_switch+0x4e/0x60, CPU#0: init/1",
             "WARNING: CPU: 0 PID: 1 at mm/memory.c:1",
         ),
@@ -60,9 +70,14 @@ LINUX = (
     ),
     Rule(
         "oops",
-        r"\bOops\b",
-        bad=("Oops: Oops: 0003 [#1] SMP NOPTI", "Oops: general protection fault, 0000 [#1]"),
-        good=("oopsie",),
+        r"\bOops\b|\bunable to handle\b|^general protection fault",
+        bad=(
+            "Oops: Oops: 0003 [#1] SMP NOPTI",
+            "Oops: general protection fault, 0000 [#1]",
+            "general protection fault, probably for non-canonical address 0x1: 0000 [#1]",
+            "unable to handle page fault for address: 0000000000000008",
+        ),
+        good=("oopsie", "traps: mmstress[7] general protection fault ip:401000 sp:7ffd error:0 in mmstress"),
     ),
     Rule(
         "call trace",
@@ -110,7 +125,8 @@ LINUX = (
     ),
     Rule(
         "stall",
-        r"\brcu\b(?! CPU stall warnings suppressed).*\bstall|blocked for more than \d+ seconds|workqueue lockup",
+        r"\brcu\b.*\bstall|blocked for more than [0-9]+ seconds|workqueue lockup",
+        unless="RCU CPU stall warnings suppressed",
         bad=(
             "rcu: INFO: rcu_preempt self-detected stall on CPU",
             "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
@@ -125,19 +141,22 @@ LINUX = (
     ),
     Rule(
         "sanitizer",
-        r"\b(KASAN|KCSAN|KMSAN|UBSAN|KFENCE): (?!initialized - )",
+        r"\b(KASAN|KCSAN|KMSAN|UBSAN|KFENCE): ",
+        unless="KFENCE: initialized - ",
         bad=("BUG: KASAN: use-after-free in x", "UBSAN: shift-out-of-bounds in x"),
         good=("kfence: initialized - using 2097152 bytes for 255 objects at 0x1-0x2",),
     ),
     Rule(
         "bad page or entry",
         r"\bBad (page|pte|pmd|pud|p4d|pgd|rss)\b|page_table_check",
+        # Announces that the checker is on.
+        unless="^page_table_check: ",
         bad=(
             "BUG: Bad page state in process init  pfn:1234",
             "mm/pgtable-generic.c:44: bad pmd 0000000000000001.",
             "BUG: Bad rss-counter state mm:1 type:MM_ANONPAGES val:1",
         ),
-        good=("ACPI: bad luck",),
+        good=("ACPI: bad luck", "page_table_check: Disabled"),
     ),
     Rule(
         "writable and executable",
@@ -156,14 +175,17 @@ LINUX = (
     ),
     Rule(
         "refused by Xen",
-        r"xen_pv_mmu: .*(\bfailed\b|has one of its own|stays mapped|is kept|across the border|with preemption on)|"
+        r"xen_pv_mmu: .*(\bfailed\b|has one of its own|stays mapped|is kept|across the border|"
+        r"with preemption on|not one of frames of others|no room to add memory|no p2m entry)|"
         r"swiotlb_memblock_alloc: Failed|No low mem",
         bad=(
             "xen_pv_mmu: mmu_update of 0x1000 <- 0x2067 failed: -EINVAL, called by do_anonymous_page+0x1/0x2",
+            "xen_pv_mmu: GNTTABOP_map_grant_ref of 0x1000 <- 0x2067 failed: -EPERM, called by x+0x1/0x2",
+            "xen_pv_mmu: 12 more operations failed",
             "xen_pv_mmu: frame 0x12 gets a foreign frame but has one of its own",
             "software IO TLB: swiotlb_memblock_alloc: Failed to remap 64 MiB",
         ),
-        good=("xen_pv_mmu: Rust PV MMU backend, 4 page table levels", "xen_pv_mmu: xen_mc_debug active"),
+        good=("xen_pv_mmu: Rust PV MMU backend, 4 page table levels", "xen_pv_mmu: xen_mc_debug active", "xen_pv_mmu: 3 callbacks suppressed"),
     ),
     Rule(
         "probe of Xen",
@@ -176,6 +198,15 @@ LINUX = (
         r"swiotlb\w*: Failed to",
         bad=("software IO TLB: swiotlb_memblock_alloc: Failed to remap 67108864 bytes",),
         good=("software IO TLB: mapped [mem 0x0000000039600000-0x000000003d600000] (64MB)",),
+    ),
+    Rule(
+        "out of memory",
+        r"\bOut of memory\b|\bcannot add additional memory\b|\bno memory added\b",
+        bad=(
+            "Out of memory: Killed process 1234 (mmstress) total-vm:1kB",
+            "xen:balloon: Cannot add additional memory (-17)",
+        ),
+        good=("Memory: 473756K/524288K available",),
     ),
     Rule(
         "Rust panic",
@@ -251,8 +282,6 @@ FATAL = re.compile(r"Kernel panic|\(XEN\).*(crashed|Dom0 halted|Panic on CPU)", 
 
 # Lines that a rule above would catch, and why they are let pass.
 ACCEPTED = (
-    # Announces that the checker is on.
-    r"^page_table_check: ",
     # Xen's table of mitigations, and what it was told about them.
     r"^\(XEN\) +((PV )?L1TF shadowing|L1TF: believed )",
     r"^\(XEN\) Command line: ",
@@ -270,3 +299,16 @@ def problems(lines: Iterable[Line]) -> list[Problem]:
                 found.append(Problem(rule.name, line.number, line.text.strip()))
                 break
     return found
+
+
+def _c(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def header() -> str:
+    """The rules of Linux as elements of an array of C."""
+    return "".join(f"{{ {_c(rule.name)}, {_c(rule.pattern)}, {_c(rule.unless)} }},\n" for rule in LINUX)
+
+
+if __name__ == "__main__":
+    print(header(), end="")

@@ -3,6 +3,7 @@
 
 import dataclasses
 import os
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -51,6 +52,71 @@ class Initrd(unittest.TestCase):
         self.script("mkguests", "echo no xl here >&2; exit 1")
         with self.assertRaisesRegex(Stop, "mkguests failed:\nno xl here"):
             guests.initrd(WITH_GUESTS, Path("/i"))
+
+
+class Scenarios(unittest.TestCase):
+    """The script that plays them, with a toolstack that only writes down what it is asked for."""
+
+    FAKES = """
+state=$here/state consoles=$state log=$state/log
+mkdir -p $state
+start_xen() { :; }
+note_totals() { :; }
+xl()
+{
+	echo "xl $1" >>$state/asked
+	case $1 in
+	create) touch $state/guest ;;
+	domid) [ -e $state/guest ] ;;
+	destroy) rm -f $state/guest ;;
+	esac
+}
+heard() { :; }
+ask()
+{
+	echo "$*" >>$state/asked
+	[ "$*" != "run 0 wx dmesg" ] || [ ! -e $state/complains ] || fail "it complains"
+}
+play_makes() { start_guest 64 64; }
+play_drops() { drop_guest; }
+play_spoils() { touch $state/complains; }
+play_fails() { fail "for another reason"; }
+play_makes_after() { rm -f $state/complains; start_guest 64 64; }
+"""
+
+    def play(self, *names: str) -> tuple[list[str], list[str]]:
+        """What is printed, and what the toolstack and the guest were asked for."""
+        toolstack = Path(__file__).resolve().parents[1] / "guest/toolstack"
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for file in ("run", "xen.sh", "guest.sh"):
+                (folder / file).write_text((toolstack / file).read_text())
+            (folder / "scenarios.sh").write_text(self.FAKES)
+            command = ["sh", folder / "run", ":".join(names), "1"]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            asked = (folder / "state/asked").read_text().splitlines()
+        said = [line.partition(" (")[0] for line in done.stdout.splitlines() if " scenario" not in line.partition("(")[0]]
+        return [line for line in said if line.startswith("PVMMU: ")], [one for one in asked if one != "xl domid"]
+
+    def test_a_guest_is_judged_before_it_is_dropped(self):
+        said, asked = self.play("makes", "drops")
+        self.assertEqual(said, ["PVMMU: PASS makes", "PVMMU: PASS drops", "PVMMU: DONE pass=2 fail=0 skip=0"])
+        self.assertEqual(asked[asked.index("xl destroy") - 1], "run 0 wx dmesg")
+
+    def test_a_complaint_fails_the_scenario_that_it_is_found_after(self):
+        said, _ = self.play("makes", "spoils", "makes_after")
+        self.assertEqual(said[1], "PVMMU: FAIL spoils it complains")
+        self.assertEqual(said[-1], "PVMMU: DONE pass=2 fail=1 skip=0")
+
+    def test_after_a_failure_the_guest_is_thrown_away_whatever_it_says(self):
+        said, asked = self.play("makes", "fails")
+        self.assertEqual(said[1], "PVMMU: FAIL fails for another reason")
+        self.assertEqual(asked[-1], "xl destroy")
+
+    def test_no_scenario_destroys_a_guest_by_itself(self):
+        scenarios = (Path(__file__).resolve().parents[1] / "guest/toolstack/scenarios.sh").read_text()
+        self.assertIn("drop_guest", scenarios)
+        self.assertNotRegex(scenarios, r"xl destroy|throw_guest")
 
 
 class Plans(unittest.TestCase):

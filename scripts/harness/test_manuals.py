@@ -6,7 +6,8 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from . import checks, machines
+from . import checks, machines, rules
+from .console import lines_of
 
 REPO = Path(__file__).resolve().parents[2]
 # The rest of rust/ is for the host.
@@ -55,6 +56,17 @@ def words(format: str) -> re.Pattern:
     """How a message stands in a manual: with anything for its values."""
     parts = re.split(r"\{[^}]*\}|%[#a-z]+", format)
     return re.compile("[^`\n]*?".join(map(re.escape, parts)))
+
+
+class Rules(unittest.TestCase):
+    def test_every_warning_of_the_crate_breaks_a_rule(self):
+        """But for what stands below another line that does, and what a panic follows."""
+        formats = re.findall(r'\bpr_(?:warn|err|alert)!\(\s*"((?:[^"\\]|\\.)+)', crate(NO_TESTS))
+        formats += re.findall(r'_printk\(\s*c"\\x01[0-4]xen_pv_mmu: ([^"]+)"', crate(NO_TESTS))
+        said = [re.sub(r"\{[^}]*\}|%[#a-zA-Z]+", "0", format.removesuffix("\\n")) for format in formats]
+        self.assertGreater(len(said), 9)
+        passed = [one for one in said if not one.startswith("  ") and not rules.problems(lines_of(f"xen_pv_mmu: {one}".encode()))]
+        self.assertEqual(passed, [])
 
 
 class Guide(unittest.TestCase):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The guest's program of tests, on the host: what its runner makes of outcomes."""
+"""The guest's program of tests, on the host: what its runner makes of outcomes, and its judge of messages."""
 
 import os
 import subprocess
@@ -7,9 +7,11 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from . import rules
+
 GUEST = Path(__file__).resolve().parents[1] / "guest"
-# What the runner needs of mmstress.
-PARTS = ("env", "pattern", "probe", "report", "run", "wrap")
+# What the runner and the judge need of mmstress.
+PARTS = ("complaint", "env", "pattern", "probe", "report", "run", "wrap")
 
 
 class Mmstress(unittest.TestCase):
@@ -18,8 +20,9 @@ class Mmstress(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.program = Path(folder.name) / "selftest"
+        (Path(folder.name) / "rules.h").write_text(rules.header())
         sources = [GUEST / "selftest/main.c", *(GUEST / f"mmstress/{part}.c" for part in PARTS)]
-        flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]
+        flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-I", folder.name]
         subprocess.run([os.environ.get("CC", "gcc"), *flags, "-o", cls.program, *sources], check=True)
 
     def asked(self, *arguments: str, said: str = "") -> list[str]:
@@ -63,3 +66,22 @@ class Runner(Mmstress):
     def test_the_end_says_how_much_ran(self):
         last = self.asked("run", "1", "1", "passes", "skips")[-1]
         self.assertRegex(last, r"^PVMMU: DONE pass=1 fail=0 skip=1 \(2 runs, \d\d+ rounds\)$")
+
+
+class Complaints(Mmstress):
+    """The rules mean the same to it as to the harness."""
+
+    def judged(self, lines: list[str]) -> list[str]:
+        return self.asked("complaints", said="".join(f"{line}\n" for line in lines))
+
+    def test_it_catches_what_the_rules_catch(self):
+        bad = [text for rule in rules.LINUX for text in rule.bad]
+        expected = [next(rule.name for rule in rules.LINUX if rule.catches(text)) for text in bad]
+        self.assertGreater(len(bad), 40)
+        for head in ("", "<4>[    1.234567] ", "<4>[    1.234567][   T12] "):
+            with self.subTest(head):
+                self.assertEqual(self.judged([head + text for text in bad]), expected)
+
+    def test_it_lets_pass_what_they_let_pass(self):
+        good = [text for rule in rules.LINUX for text in rule.good]
+        self.assertEqual(self.judged([f"<6>[    0.000000] {text}" for text in good]), [""] * len(good))

@@ -180,6 +180,11 @@ void keep_busy(void);
 /* klog.c: the kernel's log as one text, to be freed by the caller */
 char *read_klog(void);
 
+/* complaint.c: what the kernel said in a line, after "<4>[    1.234567] " */
+const char *message(const char *line);
+/* The rule that it breaks, or NULL. */
+const char *complaint(const char *line);
+
 /* map.c: as found out by mapping, whatever the CPU could do */
 int paging_levels(void);
 

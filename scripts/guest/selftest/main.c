@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the scripts' own tests ask of mmstress, on the host: its runner, with
- * tests whose outcome is known.
+ * tests whose outcome is known, and its judge of the kernel's messages.
  *
  *	selftest run SECONDS WORKERS TEST...
+ *	selftest complaints <LOG
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -88,10 +89,26 @@ static int run(char **argv)
 	return run_plan(&plan) ? 1 : 0;
 }
 
+static int complaints(void)
+{
+	char line[1024];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		const char *rule;
+
+		line[strcspn(line, "\n")] = '\0';
+		rule = complaint(line);
+		puts(rule ? rule : "");
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 	if (argc > 4 && !strcmp(argv[1], "run"))
 		return run(argv + 2);
+	if (argc == 2 && !strcmp(argv[1], "complaints"))
+		return complaints();
 	return 2;
 }

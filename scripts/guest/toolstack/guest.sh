@@ -39,10 +39,23 @@ need_guest()
 	exists || start_guest 128 192
 }
 
-drop_guest()
+# What the guest's kernel has said since it booted: its console shows nothing of it.
+judge_guest()
+{
+	! exists || ask run 0 wx dmesg
+}
+
+# throw_guest: whatever there is to be said about it.
+throw_guest()
 {
 	xl destroy $guest 2>/dev/null
 	await 60 gone
+}
+
+drop_guest()
+{
+	judge_guest
+	throw_guest || fail "it is still there"
 }
 
 # heard PATTERN: on the guest's console. While it moves it has a second name.
