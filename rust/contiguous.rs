@@ -209,7 +209,7 @@ mod tests {
     use crate::addr::Paddr;
     use crate::frame::P2mEntry;
     use crate::platform::{
-        is_pv_domain,
+        skip_without_xen,
         OwnedRegion,
         StartInfo, //
     };
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn regions_become_contiguous_and_are_given_back() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         // Below, at and above the order that needs no memory for the exchange.
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn refused_exchange_changes_nothing() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         let mut memory = OwnedRegion::new(1).ok_or(ENOMEM)?;
@@ -301,7 +301,7 @@ mod tests {
             Fault, //
         };
 
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         // Larger ones need memory for the exchange.

@@ -22,6 +22,8 @@ mod frame_list;
 mod grants;
 mod hypercall;
 mod kernel_data;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+mod kunit;
 mod lock;
 mod machine_map;
 mod mm;
@@ -51,6 +53,8 @@ pub(crate) use frame_list::*;
 pub(crate) use grants::*;
 pub(crate) use hypercall::*;
 pub(crate) use kernel_data::*;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+pub(crate) use kunit::*;
 pub(crate) use lock::*;
 pub(crate) use machine_map::*;
 pub(crate) use mm::*;

@@ -13,6 +13,9 @@
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 
+#include <kunit/test-bug.h>
+#include <kunit/test.h>
+
 #include <asm/fixmap.h>
 #include <asm/pgtable.h>
 #include <asm/tlbflush.h>
@@ -417,4 +420,14 @@ __rust_helper bool rust_helper_xen_pv_mmu_may_report(void)
 				      DEFAULT_RATELIMIT_BURST);
 
 	return ___ratelimit(&limit, "xen_pv_mmu");
+}
+
+/* Tests */
+
+__rust_helper void rust_helper_xen_pv_mmu_skip_test(const char *reason)
+{
+	struct kunit *test = kunit_get_current_test();
+
+	if (test)
+		kunit_mark_skipped(test, "%s", reason);
 }

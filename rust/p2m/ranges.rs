@@ -106,7 +106,7 @@ pub(crate) fn find(start: Pfn) -> Option<Range> {
 mod tests {
     use super::*;
     use crate::p2m;
-    use crate::platform::is_pv_domain;
+    use crate::platform::skip_without_xen;
 
     /// Three local frames, then missing ones up to the end of a unit of 8, then foreign ones.
     fn run_at(pfn: Pfn) -> (Kind, usize) {
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn ranges_of_the_live_list_agree_with_lookups() {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return;
         }
         let mut start = Pfn::new(0);

@@ -27,7 +27,8 @@ mod live_list {
         layout, //
     };
     use crate::platform::{
-        is_pv_domain,
+        skip,
+        skip_without_xen,
         xen_max_p2m_pfn,
         xen_p2m_size,
         Caller,
@@ -40,7 +41,7 @@ mod live_list {
 
     #[test]
     fn frames_of_the_domain_map_back() {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return;
         }
         let mut local = 0;
@@ -58,7 +59,7 @@ mod live_list {
 
     #[test]
     fn lookups_at_the_borders() {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return;
         }
         let (size, max) = (xen_p2m_size.get(), xen_max_p2m_pfn.get());
@@ -70,22 +71,27 @@ mod live_list {
             assert!(!p2m::try_set(pfn, P2mWord::from_raw(1)));
             assert!(p2m::try_set(pfn, P2mWord::MISSING));
         }
-        // The tail of the last page with frames, and everything up to the end of the list.
-        let end = StartInfo::nr_pages();
-        for pfn in [end.next_multiple_of(512), size - 1].map(Pfn::new) {
-            if pfn.raw() < size {
-                let entry = p2m::word(pfn).decode();
-                assert!(matches!(
-                    entry,
-                    P2mEntry::Missing | P2mEntry::Identity | P2mEntry::Local(_)
-                ));
-            }
+    }
+
+    #[test]
+    fn nothing_is_where_the_list_has_no_pages() {
+        if skip_without_xen() {
+            return;
+        }
+        let last_frame = grow::with_list(Caller::in_test(), |list| list.last_frame);
+        let rest = layout::round_to_leaves(last_frame)..xen_p2m_size.get();
+        if rest.is_empty() {
+            return skip(c"the list has all its pages");
+        }
+        for pfn in [rest.start, rest.end - 1].map(Pfn::new) {
+            let entry = p2m::word(pfn).decode();
+            assert!(matches!(entry, P2mEntry::Missing | P2mEntry::Identity));
         }
     }
 
     #[test]
     fn shared_pages_hold_nothing_but_ones() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         for shared in [Shared::Missing, Shared::Identity] {
@@ -99,13 +105,14 @@ mod live_list {
 
     #[test]
     fn list_grows_where_it_is_written() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         // The first whole page behind what the list has pages of its own for.
         let last_frame = grow::with_list(Caller::in_test(), |list| list.last_frame);
         let start = Pfn::new(layout::round_to_leaves(last_frame));
         if start.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {
+            skip(c"the list has all its pages");
             return Ok(());
         }
         let mut sleep = MaySleep::in_test();
@@ -134,7 +141,7 @@ mod live_list {
 
     #[test]
     fn list_cannot_grow_beyond_its_end() {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return;
         }
         let mut sleep = MaySleep::in_test();
@@ -145,7 +152,7 @@ mod live_list {
 
     #[test]
     fn conversions_are_inverse_on_own_frames() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
@@ -171,20 +178,27 @@ mod live_list {
     }
 
     #[test]
-    fn frames_of_nobody_are_not_shown() {
-        if !is_pv_domain() {
+    fn frames_of_nobody_are_shown_as_themselves() {
+        if skip_without_xen() {
             return;
         }
-        // The frame of all ones is never RAM, and beyond the m2p table.
+        // The frame of all ones is never RAM, and beyond the m2p table. Beyond the list frames are
+        // identity frames.
         let nobody = MachineEntry::from_raw(bits::FRAME | bits::PRESENT | bits::RW);
-        let shown = convert::to_pseudo(nobody);
-        // Beyond the list frames are identity frames: it is shown as itself.
-        assert_eq!(shown.pfn().raw(), bits::FRAME >> 12);
-        let foreign = Pfn::new(xen_p2m_size.get() - 1);
-        assert!(!PseudoEntry::new(foreign, Protection::from_raw(0)).is_present());
-        if p2m::word(foreign).is_missing() {
-            let entry = PseudoEntry::new(foreign, Protection::from_raw(bits::PRESENT));
-            assert_eq!(convert::to_machine(entry), MachineEntry::EMPTY);
+        assert_eq!(convert::to_pseudo(nobody).pfn().raw(), bits::FRAME >> 12);
+    }
+
+    #[test]
+    fn missing_frames_are_not_mapped() {
+        if skip_without_xen() {
+            return;
         }
+        // They are at the end of the list, if anywhere.
+        let mut frames = (0..xen_p2m_size.get()).rev().map(Pfn::new);
+        let Some(missing) = frames.find(|pfn| p2m::word(*pfn).is_missing()) else {
+            return skip(c"no frame is missing");
+        };
+        let entry = PseudoEntry::new(missing, Protection::from_raw(bits::PRESENT));
+        assert_eq!(convert::to_machine(entry), MachineEntry::EMPTY);
     }
 }

@@ -33,13 +33,14 @@ class Verdict:
     log: Path
     tests: ktap.Results = field(default_factory=ktap.Results)
     guest: str = ""
-    """The guest's own count, e.g. "pass=12 fail=0"."""
+    """The guest's own count, e.g. "pass=12 fail=0 skip=1"."""
 
     @property
     def summary(self) -> str:
         if self.problems:
             return str(self.problems[0])
-        return f"guest {self.guest}, KUnit {self.tests.passed} passed"
+        kunit = f"KUnit pass={len(self.tests.passed)} skip={len(self.tests.skipped)}"
+        return f"guest {self.guest}" + (f", {kunit}" if self.tests.suites else "")
 
 
 def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
@@ -133,17 +134,40 @@ def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Resu
             problems.append(Problem(f"never printed: {marker}"))
     guest = ""
     for text in texts:
-        if found := re.search(r"PVMMU: DONE (pass=(\d+) fail=\d+)", text):
+        if found := re.search(r"PVMMU: DONE (pass=(\d+) fail=\d+ skip=(\d+))", text):
             guest = found[1]
-            passes = sum("PVMMU: PASS " in text for text in texts)
-            if passes != int(found[2]):
-                problems.append(Problem(f"the guest counts {found[2]} passes, the log shows {passes}"))
+            for word, what, count in (("PASS", "passes", found[2]), ("SKIP", "skips", found[3])):
+                shown = sum(f"PVMMU: {word} " in text for text in texts)
+                if shown != int(count):
+                    problems.append(Problem(f"the guest counts {count} {what}, the log shows {shown}"))
+    problems += _wrong_skips(machine, texts)
     problems += _wrong_reports(machine, texts, [line.text for line in provoked])
     tests = ktap.read(texts)
     problems += [Problem(f"KUnit: {name} failed") for name in tests.failures]
+    problems += _wrong_kunit_skips(machine, tests)
     if machine.kind != "dom0-c" and not any(machines.SUITE in suite for suite in tests.suites):
         problems.append(Problem(f"no KUnit suite named *{machines.SUITE}* ran"))
     return problems, tests, guest
+
+
+def _wrong_skips(machine: Machine, texts: list[str]) -> list[Problem]:
+    """Tests of the guest that are to find something to do on this machine."""
+    found = [re.search(r"PVMMU: SKIP (\S+) ?(.*)", text) for text in texts]
+    return [
+        Problem(f"{skip[1]} was skipped: {skip[2]}") for skip in found if skip and skip[1] not in machine.all_skips
+    ]
+
+
+def _wrong_kunit_skips(machine: Machine, tests: ktap.Results) -> list[Problem]:
+    """Tests of KUnit that are to run on this machine, and those that cannot mean anything there."""
+
+    def among(name: str, patterns: tuple[str, ...]) -> bool:
+        return any(re.fullmatch(pattern, name) for pattern in patterns)
+
+    may, must = machine.kunit_may_skip, machine.kunit_must_skip
+    skipped = [Problem(f"KUnit: {name} was skipped") for name in tests.skipped if not among(name, (*may, *must))]
+    passed = [Problem(f"KUnit: {name} passed, and cannot have run") for name in tests.passed if among(name, must)]
+    return skipped + passed
 
 
 def _is_report(machine: Machine, text: str) -> bool:

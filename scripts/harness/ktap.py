@@ -14,8 +14,9 @@ _HEAD = re.compile(r"(?:^|\] ) {4,}KTAP version 1$")
 
 @dataclass
 class Results:
-    passed: int = 0
-    skipped: int = 0
+    passed: list[str] = field(default_factory=list)
+    """As SUITE.TEST."""
+    skipped: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     suites: list[str] = field(default_factory=list)
 
@@ -47,13 +48,26 @@ def read(lines: Iterable[str]) -> Results:
     results = Results()
     if test.status in (parser.TestStatus.FAILURE_TO_PARSE_TESTS, parser.TestStatus.NO_TESTS):
         return results
-    results.passed = test.counts.passed
-    results.skipped = test.counts.skipped
+    for name, status in _ended(test):
+        if status == parser.TestStatus.SUCCESS:
+            results.passed.append(name)
+        elif status == parser.TestStatus.SKIPPED:
+            results.skipped.append(name)
     results.suites = [suite.name for suite in test.subtests]
     results.failures = [name for suite in test.subtests for name in _failed(suite, "")]
     if test.counts.errors and not results.failures:
         results.failures.append(f"{test.counts.errors} parse errors, e.g. a test that never ended")
     return results
+
+
+def _ended(test, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Each test that has none below it, and how it ended."""
+    for sub in test.subtests:
+        name = prefix + (sub.name or "<unnamed>")
+        if sub.subtests:
+            yield from _ended(sub, f"{name}.")
+        else:
+            yield name, sub.status
 
 
 def _failed(test, prefix: str) -> list[str]:

@@ -3,6 +3,7 @@
 
 import gzip
 import os
+import re
 import tempfile
 import unittest
 from dataclasses import replace
@@ -29,7 +30,8 @@ GOOD = f"""\
   Paging levels: 4
 PVMMU: PASS fork
 PVMMU: PASS exec
-PVMMU: DONE pass=2 fail=0
+PVMMU: SKIP nonram no ACPI NVS
+PVMMU: DONE pass=2 fail=0 skip=1 (3 runs, 27 rounds)
 [    9.0] reboot: Power down
 """
 MACHINE = machines.Machine("test", "rust", "dom0", 2, 1024, "512M,max:1024M", "pvmmu.run=smoke", 1)
@@ -42,13 +44,14 @@ def problems(log: str, machine: machines.Machine = MACHINE) -> list[str]:
 class Judge(unittest.TestCase):
     def test_a_good_log(self):
         found, tests, guest = boot.judge(MACHINE, lines_of(GOOD.encode()))
-        self.assertEqual((found, tests.passed, guest), ([], 2, "pass=2 fail=0"))
+        names = [f"xen_pv_mmu_walk.{name}_levels" for name in ("four", "five")]
+        self.assertEqual((found, tests.passed, guest), ([], names, "pass=2 fail=0 skip=1"))
 
     def test_each_marker_is_missed(self):
-        for marker in ("Booting kernel on Xen", "PV MMU: Rust", "Paging levels: 4", "reboot: Power down", "PVMMU: DONE pass=2 fail=0"):
+        for marker in MACHINE.markers:
             with self.subTest(marker):
-                log = "\n".join(line for line in GOOD.splitlines() if marker not in line)
-                self.assertTrue(any(text.startswith("never printed") for text in problems(log)))
+                log = "\n".join(line for line in GOOD.splitlines() if not re.search(marker, line))
+                self.assertEqual(problems(log), [f"never printed: {marker}"])
 
     def test_a_machine_that_dies_has_to_say_why(self):
         dying = replace(MACHINE, dies=r"refused: -\d+$")
@@ -59,11 +62,15 @@ class Judge(unittest.TestCase):
         self.assertEqual(problems("refused: -1\n" + crash, talking), ["never printed: last words"])
 
     def test_no_test_passed_is_not_done(self):
-        self.assertTrue(problems(GOOD.replace("PVMMU: PASS", "x").replace("pass=2", "pass=0")))
+        none = GOOD.replace("PVMMU: PASS", "x").replace("pass=2", "pass=0")
+        self.assertEqual(problems(none), [f"never printed: {machines.DONE}"])
 
     def test_lost_lines_are_noticed(self):
         self.assertEqual(
             problems(GOOD.replace("PVMMU: PASS exec\n", "")), ["the guest counts 2 passes, the log shows 1"]
+        )
+        self.assertEqual(
+            problems(GOOD.replace("PVMMU: SKIP nonram no ACPI NVS\n", "")), ["the guest counts 1 skips, the log shows 0"]
         )
 
     def test_a_kunit_failure_is_named(self):
@@ -72,8 +79,8 @@ class Judge(unittest.TestCase):
 
     def test_a_kunit_crash_is_noticed(self):
         start = GOOD.index("[    1.0]     ok 2")
-        end = GOOD.index("PVMMU: PASS fork")
-        self.assertTrue(any("KUnit" in text for text in problems(GOOD[:start] + GOOD[end:])))
+        end = GOOD.index("  PV MMU: Rust")
+        self.assertEqual(problems(GOOD[:start] + GOOD[end:]), ["KUnit: xen_pv_mmu_walk.<unnamed> failed"])
 
     def test_our_suites_must_run(self):
         self.assertEqual(problems(GOOD.replace(KUNIT, "")), ["no KUnit suite named *xen_pv_mmu* ran"])
@@ -93,8 +100,8 @@ class Judge(unittest.TestCase):
             ("guest: [    0.5] PVMMU: PASS fork", []),
             ("guest: [    0.5] not ok 1 xen_pv_mmu_walk", []),
             ("guest: [    0.5] page_table_check: Disabled", []),
-            ("guest: WARNING: mm/memory.c:1", ["kernel warning (line 17): WARNING: mm/memory.c:1"]),
-            ("guest: [    0.5] Oops: 0000", ["oops (line 17): Oops: 0000"]),
+            ("guest: WARNING: mm/memory.c:1", ["kernel warning (line 18): WARNING: mm/memory.c:1"]),
+            ("guest: [    0.5] Oops: 0000", ["oops (line 18): Oops: 0000"]),
         ):
             with self.subTest(line):
                 self.assertEqual(problems(f"{GOOD}{line}\n"), expected)
@@ -106,6 +113,74 @@ class Judge(unittest.TestCase):
         self.assertEqual(problems(told, machine), [])
         self.assertEqual(len(problems(told, replace(machine, guests="c"))), 1)
         self.assertEqual(len(problems(told.replace("PV MMU: C", "PV MMU: Rust"), machine)), 1)
+
+
+class Skips(unittest.TestCase):
+    """What a machine does not say may skip has failed to run."""
+
+    def test_tests_of_the_guest(self):
+        log = GOOD.replace("PASS exec", "SKIP exec nothing to do").replace("pass=2 fail=0 skip=1", "pass=1 fail=0 skip=2")
+        self.assertEqual(problems(log), ["exec was skipped: nothing to do"])
+        self.assertEqual(problems(log, replace(MACHINE, skips=("exec",))), [])
+
+    def test_by_kind_and_by_kernel(self):
+        for test, kind, kernel_name, expected in (
+            ("nonram", "dom0", "rust", True),
+            ("trace-functions", "dom0", "rust", True),
+            ("trace-functions", "dom0", "distro", False),
+            ("balloon-grow", "dom0", "rust", False),
+            ("balloon-grow", "dom0", "distro", True),
+            ("balloon", "bare4", "rust", True),
+            ("balloon", "dom0-c", "c", False),
+            ("static-call", "dom0-c", "c", True),
+            ("static-call", "bare5", "rust", False),
+        ):
+            with self.subTest(test=test, kind=kind, kernel=kernel_name):
+                machine = replace(MACHINE, kind=kind, kernel=kernel_name)
+                self.assertEqual(test in machine.all_skips, expected)
+
+    def test_every_test_that_may_skip_exists(self):
+        table = (Path(__file__).resolve().parents[1] / "guest/mmstress/test.c").read_text()
+        for machine in (*machines.MACHINES, *machines.SOAK):
+            for name in machine.all_skips:
+                self.assertIn(f'{{ "{name}", ', table)
+
+    def kunit(self, result: str, kind: str = "dom0") -> list[str]:
+        log = GOOD.replace("ok 2 five_levels", result)
+        if kind != "dom0":
+            log = log.replace("Booting kernel on Xen", "Booting paravirtualized kernel on bare hardware")
+            log = log.replace("PV MMU: Rust", "PV MMU: none")
+        return problems(log, replace(MACHINE, kind=kind))
+
+    def test_tests_of_kunit(self):
+        self.assertEqual(self.kunit("ok 2 five_levels # SKIP no"), ["KUnit: xen_pv_mmu_walk.five_levels was skipped"])
+
+    def test_what_needs_xen_is_skipped_without_it(self):
+        for suite, result, expected in (
+            ("thunks", "ok 2 agree", ["KUnit: xen_pv_mmu_thunks.agree passed, and cannot have run"]),
+            ("thunks", "ok 2 agree # SKIP no Xen", []),
+            ("lazy", "ok 2 new_task_is_not_paused", []),
+            ("lazy", "ok 2 new_task_is_not_paused # SKIP", ["KUnit: xen_pv_mmu_lazy.new_task_is_not_paused was skipped"]),
+        ):
+            with self.subTest(suite=suite, result=result):
+                with mock.patch.dict(globals(), GOOD=GOOD.replace("_walk", f"_{suite}").replace("ok 1 four", "ok 1 new")):
+                    found = [text for text in self.kunit(result, "bare4") if "new_levels" not in text]
+                self.assertEqual(found, expected)
+
+    def test_every_pattern_names_a_test(self):
+        sources = Path(__file__).resolve().parents[2] / "rust"
+        names = set()
+        for path in sources.rglob("*.rs"):
+            if path.relative_to(sources).parts[0] in ("host", "model", "fuzz", "compile-fail"):
+                continue
+            for suite, body in re.findall(r"kunit_tests\((\w+)\)\]\n(.*?)(?=kunit_tests\(|\Z)", path.read_text(), re.DOTALL):
+                names |= {f"{suite}.{name}" for name in re.findall(r"#\[test\]\s+fn (\w+)", body)}
+        self.assertGreater(len(names), 100)
+        for kernel_name in ("rust", "debug", "distro", "small", "lto"):
+            for kind in ("dom0", "bare4"):
+                machine = replace(MACHINE, kind=kind, kernel=kernel_name)
+                for pattern in (*machine.kunit_may_skip, *machine.kunit_must_skip):
+                    self.assertTrue(any(re.fullmatch(pattern, name) for name in names), pattern)
 
 
 class Reports(unittest.TestCase):
