@@ -53,7 +53,7 @@ class P2m(unittest.TestCase):
         self.assertEqual(viewer.draw_p2m([], 5, 1), ["the p2m list is empty"])
 
     def test_other_text_is_refused(self):
-        with self.assertRaises(viewer.ViewerError):
+        with self.assertRaisesRegex(viewer.ViewerError, "no line of a p2m list"):
             viewer.ranges_of("0x0 0x1 other\n")
 
 

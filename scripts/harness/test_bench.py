@@ -94,9 +94,9 @@ class Functions(unittest.TestCase):
 
     def test_a_function_that_is_needed_is_missed(self):
         for name in ("pv_hypercall", "do_multicall", "handle_exception", "ptwr_emulated_write"):
-            with self.subTest(name), self.assertRaises(Stop):
+            with self.subTest(name), self.assertRaisesRegex(Stop, f"^Xen has no function {name}$"):
                 counter.functions(KERNEL_MAP, XEN_MAP.replace(name, "renamed"))
-        with self.assertRaises(Stop):
+        with self.assertRaisesRegex(Stop, "^kernel has no function run_init_process$"):
             counter.functions(KERNEL_MAP.replace("run_init", "run"), XEN_MAP)
 
     def test_without_xen(self):
@@ -224,24 +224,26 @@ class Asked(unittest.TestCase):
     def test_operations(self):
         self.assertEqual(bench.chosen("^fork", self.KNOWN), ["fork", "fork-64m"])
         self.assertEqual(bench.chosen("", self.KNOWN), [])
-        for bad in ("nothing", "("):
-            with self.subTest(bad), self.assertRaises(Stop):
+        for bad, why in (("nothing", "no operation matches"), ("(", "is not a regular expression")):
+            with self.subTest(bad), self.assertRaisesRegex(Stop, why):
                 bench.chosen(bad, self.KNOWN)
 
     def test_sides(self):
         environment = {"XEN_PVMMU_BUILD": "/b", "XEN_PVMMU_TREE": "/t/linux"}
         with mock.patch.dict(os.environ, environment):
             self.assertEqual([side.xen for side in bench.sides("native,c,rust")], [False, True, True])
-            for bad in ("", "c,c", "java", "/no/kernel"):
-                with self.subTest(bad), self.assertRaises(Stop):
+            twice, none = "names nothing, or something twice", "there is no side"
+            for bad, why in (("", twice), ("c,c", twice), ("java", none), ("/no/kernel", none)):
+                with self.subTest(bad), self.assertRaisesRegex(Stop, why):
                     bench.sides(bad)
 
     def test_numbers_and_combinations(self):
-        for bad in (
-            ["--boots", "0"], ["--samples", "-1"], ["--boots", "1", "--samples", "1"], ["--record", "--check"],
-            ["--record", "--ops", "fork"],
+        few, one, part = "are at least 1", "never taken from one sample", "measures everything"
+        for bad, why in (
+            (["--boots", "0"], few), (["--samples", "-1"], few), (["--boots", "1", "--samples", "1"], one),
+            (["--record", "--check"], part), (["--record", "--ops", "fork"], part),
         ):  # fmt: skip
-            with self.subTest(bad), self.assertRaises(Stop):
+            with self.subTest(bad), self.assertRaisesRegex(Stop, why):
                 bench._arguments(bad)
 
     def test_commands(self):

@@ -168,5 +168,5 @@ class Commands(unittest.TestCase):
 
     def test_seed_has_to_be_a_number(self):
         self.assertEqual(cargo.seed(), 7)
-        with mock.patch.dict(os.environ, {"SEED": "x"}), self.assertRaises(Stop):
+        with mock.patch.dict(os.environ, {"SEED": "x"}), self.assertRaisesRegex(Stop, "^SEED=x is not a number"):
             cargo.seed()

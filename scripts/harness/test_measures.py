@@ -106,7 +106,7 @@ class Mutants(unittest.TestCase):
         self.assertEqual(mutants.listed("| `a.rs: replace \\| with ^ in f` | why |\n"), {"a.rs: replace | with ^ in f"})
 
     def test_no_mutant_is_no_pass(self):
-        with self.assertRaises(Stop):
+        with self.assertRaisesRegex(Stop, "no mutant to test"):
             self.verdict(mutated(unviable=3))
 
     def test_files_have_figures(self):

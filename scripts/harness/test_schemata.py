@@ -68,7 +68,7 @@ class Switched(unittest.TestCase):
         text = "fn outer() -> bool {\n    fn inner() -> bool {\n        true\n    }\n    !inner()\n}\n"
         outer = mutant(1, Span((5, 5), (5, 6)), "", Span((1, 1), (6, 2)))
         inner = mutant(2, Span((3, 9), (3, 13)), "false", Span((2, 5), (4, 6)))
-        with self.assertRaises(Stop):
+        with self.assertRaisesRegex(Stop, "is in another one"):
             schemata.switched(text, [outer, inner])
 
     def test_what_cannot_be_chosen(self):
@@ -136,7 +136,7 @@ class Read(unittest.TestCase):
         self.assertEqual((found[0].span, found[0].function, found[0].replacement), (MINUS.span, ADD, "-"))
 
     def test_lists_that_differ(self):
-        with self.assertRaises(Stop):
+        with self.assertRaisesRegex(Stop, "two lists differ"):
             schemata.read(json.dumps([self.entry]), [])
 
 
@@ -183,7 +183,7 @@ class Trial(unittest.TestCase):
 
     def test_tests_have_to_pass_without_a_mutant(self):
         self.program.write_text(PROGRAM.replace('"$MUTANT-', '"1-'))
-        with self.assertRaises(Stop):
+        with self.assertRaisesRegex(Stop, "^quick fails without a mutant$"):
             self.bench.tests(self.program, 1)
 
     def test_outcomes(self):
@@ -199,7 +199,7 @@ class Trial(unittest.TestCase):
             trial._LONGER, trial._MORE_SECONDS = seconds
 
     def test_a_test_that_did_not_run_is_noticed(self):
-        with self.assertRaises(Stop):
+        with self.assertRaisesRegex(Stop, "^0 of 1 tests ran$"):
             self.outcome(5)
 
     def test_the_quick_ones_come_first(self):

@@ -63,7 +63,7 @@ class Hunks(unittest.TestCase):
         self.assertEqual(self.rust(text), "fn a() {}\n")
         shared = "#[cfg(any(CONFIG_B, CONFIG_TESTS))]\nmod c;\n"
         self.assertEqual(self.rust(shared), "#[cfg(CONFIG_B)]\nmod c;\n")
-        with self.assertRaises(Stop):
+        with self.assertRaisesRegex(Stop, "neither a Rust item nor an entry"):
             self.rust("#[cfg(any(CONFIG_TESTS, CONFIG_B))]\nmod c;\n")
 
     def test_statement(self):
@@ -92,7 +92,7 @@ class Hunks(unittest.TestCase):
 
     def test_marks_of_another_kind_are_refused(self):
         for path, text in (("x.c", "#ifdef CONFIG_TESTS\n"), ("x.rs", "if cfg!(CONFIG_TESTS) {}\n")):
-            with self.subTest(path), self.assertRaises(Stop):
+            with self.subTest(path), self.assertRaisesRegex(Stop, f"^{path}: TESTS marks something"):
                 hunks.without(path, text, "TESTS")
 
 
@@ -237,7 +237,7 @@ class Editor(unittest.TestCase):
         self.assertEqual(analyzer.paths(made)[:2], [Path("/root/usr"), Path("/root/usr/lib/core.rs")])
 
     def test_a_kernel_that_has_other_crates_is_named(self):
-        with self.assertRaises(Stop):
+        with self.assertRaisesRegex(Stop, "lacks kernel pin_init"):
             analyzer.project({"crates": [self.crate("core")], "sysroot": "/usr"}, Path(), Path(), Path())
 
 

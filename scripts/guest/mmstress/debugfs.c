@@ -100,15 +100,16 @@ static struct p2m read_p2m(unsigned long mine)
 	return p2m;
 }
 
-/* What the kernel said at boot; 0 if the log has lost that. */
+/* What the kernel said at boot. */
 static unsigned long p2m_words(void)
 {
 	char *log = read_klog();
 	const char *line = log ? strstr(log, "p2m virtual area at ") : NULL;
-	unsigned long size = 0;
+	unsigned long size;
 
-	if (line)
-		sscanf(line, "p2m virtual area at %*[^,], size is %lx", &size);
+	if (!line || sscanf(line, "p2m virtual area at %*[^,], size is %lx",
+			    &size) != 1)
+		fail("the kernel's log does not say where the p2m list is");
 	free(log);
 	return size / sizeof(unsigned long);
 }
@@ -117,16 +118,18 @@ static unsigned long p2m_words(void)
 void test_debugfs_p2m(void)
 {
 	unsigned long total = meminfo_kb("MemTotal") * KIB / PAGE;
-	unsigned long words = p2m_words();
 	char *page = map(PAGE, PROT_READ | PROT_WRITE);
+	unsigned long words;
 
+	free(show(DIR "p2m"));
+	words = p2m_words();
 	small_pages(page, PAGE);
 	while (more()) {
 		struct p2m p2m;
 
 		fill(page, 1, 0, 1);
 		p2m = read_p2m(pagemap(page) & PM_PFN);
-		if (words && p2m.end != words)
+		if (p2m.end != words)
 			fail("p2m ends at %#lx, the list at %#lx", p2m.end,
 			     words);
 		/* The kernel keeps some for itself; a balloon may be at work. */

@@ -56,7 +56,7 @@ static uint64_t frame_flags(uint64_t pfn)
 	uint64_t flags;
 
 	if (fd < 0)
-		return KPF_MMAP | KPF_ANON;
+		fail_errno("/proc/kpageflags");
 	if (pread(fd, &flags, sizeof(flags), pfn * sizeof(flags)) !=
 	    sizeof(flags))
 		fail("frame %#lx is unknown to /proc/kpageflags", pfn);

@@ -4,6 +4,7 @@
 
 use crate::testing::*;
 use crate::*;
+use std::collections::BTreeSet;
 
 #[test]
 fn i30_a_frame_with_a_mapping_left_stays_with_the_domain() {
@@ -214,8 +215,10 @@ fn i43_the_ldt_is_named_by_a_page_address() {
     assert_eq!(guest.ldt(who), (va, 10));
 }
 
-/// Random calls about random frames, right and wrong ones.
-fn random_call(guest: &mut Guest, rng: &mut Rng, frames: &[Mfn]) {
+/// Makes a random call about random frames, a right or a wrong one.
+///
+/// Returns what it was and whether it did something.
+fn random_call(guest: &mut Guest, rng: &mut Rng, frames: &[Mfn]) -> (&'static str, bool) {
     let who = guest.who;
     let pick = |rng: &mut Rng| frames[rng.below(frames.len() as u64) as usize];
     let flags = [
@@ -234,40 +237,53 @@ fn random_call(guest: &mut Guest, rng: &mut Rng, frames: &[Mfn]) {
     match rng.below(8) {
         0..=2 => {
             let updates = [MmuUpdate::normal(at, entry), MmuUpdate::normal(at ^ 8, 0)];
-            let _ = guest.mmu_update(who, &updates, SELF);
+            let outcome = guest.mmu_update(who, &updates, SELF);
+            ("mmu_update", outcome.result.is_ok())
         }
-        3 => {
-            let _ = guest.pin(level, mfn);
-        }
-        4 => {
-            let _ = guest.unpin(mfn);
-        }
+        3 => ("pin", guest.pin(level, mfn).is_ok()),
+        4 => ("unpin", guest.unpin(mfn).is_ok()),
         5 => {
             let op = [MmuExtOp::NewUserBaseptr, MmuExtOp::ClearPage][rng.below(2) as usize];
-            let _ = guest.ext(op(mfn));
+            ("mmuext_op", guest.ext(op(mfn)).is_ok())
         }
         6 => {
-            guest.decrease_reservation(who, &[mfn.0], 0);
-            guest.populate_physmap(who, &mut [700], 0, 0);
+            let given = guest.decrease_reservation(who, &[mfn.0], 0);
+            let taken = guest.populate_physmap(who, &mut [700], 0, 0);
+            ("memory", given == 1 && taken == 1)
         }
         _ => {
-            let _ = guest.exchange(who, (&[mfn.0, other.0], 0), (&mut [700], 1), 0);
+            let outcome = guest.exchange(who, (&[mfn.0, other.0], 0), (&mut [700], 1), 0);
+            ("exchange", outcome.result.is_ok())
         }
     }
 }
 
 #[test]
 fn i44_no_sequence_of_calls_harms_the_host() {
+    let mut seen = BTreeSet::new();
     for seed in 0..8 {
         let mut rng = Rng::new(seed);
         let mut guest = Guest::with_two_vcpus();
         guest.set_hardware_noise(Noise::ALL);
         let frames: Vec<Mfn> = (0..12).map(|_| guest.table(&[])).collect();
         for step in 0..600 {
-            random_call(&mut guest, &mut rng, &frames);
+            seen.insert(random_call(&mut guest, &mut rng, &frames));
             if step % 20 == 0 {
                 guest.assert_sound();
             }
+        }
+    }
+    // Each kind of call has been refused, and has done something.
+    for call in [
+        "mmu_update",
+        "pin",
+        "unpin",
+        "mmuext_op",
+        "memory",
+        "exchange",
+    ] {
+        for has_worked in [false, true] {
+            assert!(seen.contains(&(call, has_worked)), "{call}: {has_worked}");
         }
     }
 }
