@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What of the Rust PV MMU backend loadable modules may use: the same symbols as
- * of the C backend, and those that set_ptes() in <asm/pgtable.h> uses.
+ * of the C backend, and those that inline functions of <asm/pgtable.h> use. With
+ * the C backend these functions use nothing, so that any module may call them.
  */
 #include <linux/export.h>
 
@@ -16,5 +17,23 @@ EXPORT_SYMBOL_GPL(xen_max_p2m_pfn);
 EXPORT_SYMBOL_GPL(get_phys_to_machine);
 EXPORT_SYMBOL(xen_alloc_p2m_entry);
 EXPORT_SYMBOL_GPL(xen_remap_pfn);
+
+/* pte_modify() */
+EXPORT_SYMBOL(xen_pv_mmu_keeps);
+
+/* ptep_get_and_clear(), get_and_clear_full_ptes(), clear_full_ptes() */
+EXPORT_SYMBOL(xen_pv_mmu_takes);
+EXPORT_SYMBOL(xen_pv_mmu_get_and_clear_pte);
+EXPORT_SYMBOL(xen_pv_mmu_get_and_clear_ptes);
+EXPORT_SYMBOL(xen_pv_mmu_clear_ptes);
+
+/* clear_young_dirty_ptes() */
+EXPORT_SYMBOL(xen_pv_mmu_clear_noted_ptes);
+
+/* wrprotect_ptes() */
+EXPORT_SYMBOL(xen_pv_mmu_wrprotects);
+EXPORT_SYMBOL(xen_pv_mmu_wrprotect_ptes);
+
+/* set_ptes() */
 EXPORT_SYMBOL(xen_pv_mmu_sets);
 EXPORT_SYMBOL(xen_pv_mmu_set_ptes);

@@ -23,17 +23,19 @@ class Variant:
     """How many lines a clean build prints, until one has been counted here."""
     seed: str = ""
     """A variant that differs little: its objects, if there, save most of the work."""
+    external: bool = False
+    """Modules of ours that are out of the tree are built against it."""
 
 
 VARIANTS = {
     variant.name: variant
     for variant in (
-        Variant("rust", ("dom0", "rust", "samples"), 1700),
-        Variant("debug", ("dom0", "rust", "samples", "debug"), 1700),
-        Variant("distro", ("dom0", "rust", "samples", "distro"), 2400),
+        Variant("rust", ("dom0", "rust", "samples"), 1700, external=True),
+        Variant("debug", ("dom0", "rust", "samples", "debug"), 1700, external=True),
+        Variant("distro", ("dom0", "rust", "samples", "distro"), 2400, external=True),
         Variant("small", ("dom0", "rust", "small"), 1500),
-        Variant("lto", ("dom0", "rust", "samples", "lto"), 1700),
-        Variant("c", ("dom0", "c"), 70, seed="rust"),
+        Variant("lto", ("dom0", "rust", "samples", "lto"), 1700, external=True),
+        Variant("c", ("dom0", "c"), 70, seed="rust", external=True),
         Variant("bench-rust", ("dom0", "rust", "bench"), 700, seed="rust"),
         Variant("bench-c", ("dom0", "c", "bench"), 70, seed="bench-rust"),
         Variant("bench-c-lazy", ("dom0", "c", "bench", "lazy-fix"), 70, seed="bench-c"),
@@ -67,15 +69,35 @@ def vmlinux(variant: Variant) -> Path:
 
 
 def goals(variant: Variant) -> tuple[str, ...]:
-    """What make is to build: modules cost little, but only if there are any."""
-    return ("bzImage", "modules") if "m" in asked_for(variant).values() else ("bzImage",)
+    """What make is to build: modules cost little, but only if there are any.
+
+    Those out of the tree take the list of exports, which is made together with modules.
+    """
+    wanted = variant.external or "m" in asked_for(variant).values()
+    return ("bzImage", "modules") if wanted else ("bzImage",)
 
 
 def modules(variant: Variant) -> list[Path]:
     """The modules that were built; what a seed left behind is of another kernel."""
-    order = out(variant) / "modules.order"
-    names = order.read_text().split() if "modules" in goals(variant) and order.exists() else []
-    return [(out(variant) / name).with_suffix(".ko") for name in names]
+    if "modules" not in goals(variant):
+        return []
+    folders = (out(variant), external(variant)) if variant.external else (out(variant),)
+    return [module for folder in folders for module in _listed(folder)]
+
+
+def _listed(folder: Path) -> list[Path]:
+    order = folder / "modules.order"
+    names = order.read_text().split() if order.exists() else []
+    return [(folder / name).with_suffix(".ko") for name in names]
+
+
+def external(variant: Variant) -> Path:
+    """Where its modules go that are not of its tree."""
+    return out(variant) / "external"
+
+
+def _external_goals(variant: Variant) -> tuple[str, ...]:
+    return (f"M={places.repo() / 'scripts/guest/modules'}", f"MO={external(variant)}", "modules")
 
 
 def prepare_tree() -> None:
@@ -222,19 +244,23 @@ def build_as_it_is(variant: Variant, *targets: str, partly: bool = False) -> str
     log = places.logs() / f"build-{variant.name}.log"
     progress = Progress(f"build {variant.name}")
     steps = 0
+    # What is out of the tree comes last, against what the kernel exports now.
+    goals_of_each = [targets or goals(variant), *([_external_goals(variant)] if variant.external and not targets else [])]
     with log.open("wb") as file:
-        child = subprocess.Popen(
-            _make(variant, *(targets or goals(variant))),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        for line in follow(child, file):
-            if line is not None and _STEP.match(line):
-                steps += 1
-            limit = f" of about {expected}" if first else f" of at most {expected}" if resumed else ""
-            progress.update(f"{steps}{limit} steps")
-        code = child.wait()
+        for wanted in goals_of_each:
+            child = subprocess.Popen(
+                _make(variant, *wanted),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            for line in follow(child, file):
+                if line is not None and _STEP.match(line):
+                    steps += 1
+                limit = f" of about {expected}" if first else f" of at most {expected}" if resumed else ""
+                progress.update(f"{steps}{limit} steps")
+            if code := child.wait():
+                break
     _judge(variant, code, log, progress)
     if first:
         memory.write_text(str(steps))

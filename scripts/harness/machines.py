@@ -137,6 +137,8 @@ FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-protect:fault-write:fault-pin:fault-
 # A short choice of what a guest has to stand.
 GUEST = "pvmmu.run=toolstack pvmmu.rounds=2 pvmmu.tests=create:viewer:cpus:memory:block:frames:dump:save:shutdown:totals:dmesg"
 GRANTS = "pvmmu.run=smoke pvmmu.tests=grant-map:grant-beyond:grant-bad:grant-use:grant-private:grant-exit:wx:dmesg"
+# One that is not GPL turns lock debugging off, so that no other machine has it.
+MODULES = "pvmmu.run=smoke pvmmu.tests=module-inlines:module-closed:wx:dmesg"
 # gntdev takes its own lock inside of mmap_lock and the other way round, whatever the backend: no lockdep where it works.
 NO_LOCKDEP = "lockdep.prove_locking=0"
 GRANT_FAULTS = f"pvmmu.run=smoke pvmmu.tests=fault-grant {NO_LOCKDEP}"
@@ -196,6 +198,7 @@ MACHINES = (
     Machine("dom0-ballooned", "rust",  "dom0",  2, 2048, "512M,max:1024M",   "pvmmu.run=smoke",                          480),
     Machine("dom0-mc-debug",  "rust",  "dom0",  2, 1024, "512M",             "pvmmu.run=smoke xen_mc_debug",             480),
     Machine("dom0-grants",    "rust",  "dom0",  2, 1024, "512M",             GRANTS,                                     480, skips=("grant-beyond",)),
+    Machine("dom0-modules",   "rust",  "dom0",  1, 1024, "512M",             MODULES,                                    480),
     Machine("bare-4level",    "rust",  "bare4", 2, 1024, "",                 "pvmmu.run=smoke",                          480),
     Machine("bare-5level",    "rust",  "bare5", 2, 1024, "",                 "pvmmu.run=smoke",                          480),
     Machine("pvh",            "rust",  "pvh",   2, 1024, "",                 "pvmmu.run=smoke",                          480),

@@ -43,11 +43,13 @@ class Config(unittest.TestCase):
 
 
 class Modules(unittest.TestCase):
-    def test_made_only_where_a_fragment_asks(self):
+    def test_made_only_where_something_asks(self):
         repo = str(Path(__file__).parents[2])
         with mock.patch.dict(os.environ, {"XEN_PVMMU_REPO": repo}):
             self.assertEqual(kernel.goals(kernel.named("rust")), ("bzImage", "modules"))
-            self.assertEqual(kernel.goals(kernel.named("c")), ("bzImage",))
+            # None of its own, but those that are out of the tree.
+            self.assertEqual(kernel.goals(kernel.named("c")), ("bzImage", "modules"))
+            self.assertEqual(kernel.goals(kernel.named("small")), ("bzImage",))
 
     def test_found_in_the_list_that_the_build_leaves(self):
         with tempfile.TemporaryDirectory() as build:
@@ -59,9 +61,15 @@ class Modules(unittest.TestCase):
                 out.mkdir()
                 (out / "modules.order").write_text("a/b.o\nc.o\n")
                 self.assertEqual(kernel.modules(kernel.named("rust")), [out / "a/b.ko", out / "c.ko"])
-                # The C variant makes none, and starts from a copy of these objects.
-                out.rename(kernel.out(kernel.named("c")))
-                self.assertEqual(kernel.modules(kernel.named("c")), [])
+                outside = kernel.external(kernel.named("rust"))
+                outside.mkdir()
+                (outside / "modules.order").write_text("d.o\n")
+                self.assertEqual(
+                    kernel.modules(kernel.named("rust")), [out / "a/b.ko", out / "c.ko", outside / "d.ko"]
+                )
+                # This variant makes none, and starts from a copy of other objects.
+                out.rename(kernel.out(kernel.named("bench-rust")))
+                self.assertEqual(kernel.modules(kernel.named("bench-rust")), [])
 
 
 class Remembered(unittest.TestCase):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The sample modules: loaded, asked, unloaded. */
+/* Modules: the samples, and what is out of the tree; loaded, asked, unloaded. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -220,7 +220,34 @@ void test_pgtable_dump(void)
 	unload(DUMP);
 }
 
-/* Both, over and over */
+/* inline_ptes */
+
+/* The module itself looks whether each function works, and loads only then. */
+static void check_inlines(const char *name)
+{
+	char text[64];
+
+	if (!load(name, ""))
+		fail_errno("load of %s", name);
+	snprintf(text, sizeof(text), "%s: all functions work", name);
+	must_have_said(text);
+	unload(name);
+}
+
+void test_module_inlines(void)
+{
+	while (more())
+		check_inlines("inline_ptes");
+}
+
+/* Turns lock debugging off for good. */
+void test_module_closed(void)
+{
+	while (more())
+		check_inlines("inline_ptes_closed");
+}
+
+/* Both samples, over and over */
 
 #define LOADS		25	/* of each module, in a round */
 #define LEAK_KB		(LOADS * 4)	/* a page that each load leaves behind */

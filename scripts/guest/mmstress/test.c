@@ -75,7 +75,9 @@ const struct test tests[] = {
 	{ "nonram", test_nonram, 0, "what had to move is still what it was" },
 	{ "static-call", test_static_call, TEST_SINGLE, "a sample module" },
 	{ "pgtable-dump", test_pgtable_dump, TEST_SINGLE, "a sample module" },
-	{ "module-storm", test_module_storm, TEST_ALONE, "both of them, over and over" },
+	{ "module-inlines", test_module_inlines, TEST_SINGLE, "a module that is out of the tree" },
+	{ "module-closed", test_module_closed, TEST_SINGLE | TEST_NAMED, "one that is not GPL" },
+	{ "module-storm", test_module_storm, TEST_ALONE, "the samples, over and over" },
 	{ "wx", test_wx, TEST_LAST, "no page writable and executable" },
 	{ "dmesg", test_dmesg, TEST_LAST, "the kernel has nothing to complain" },
 };

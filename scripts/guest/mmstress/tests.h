@@ -72,6 +72,8 @@ void test_trace_functions(void);
 void test_nonram(void);
 void test_static_call(void);
 void test_pgtable_dump(void);
+void test_module_inlines(void);
+void test_module_closed(void);
 void test_module_storm(void);
 void test_wx(void);
 void test_dmesg(void);

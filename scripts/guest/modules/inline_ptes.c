@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Uses each inline function of <asm/pgtable.h> that may call the backend in Rust,
+ * on entries of a page that is no table: they only have to link, and to work.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pgtable.h>
+#include <linux/sched.h>
+
+#define NR	4
+#define ADDR	0x10000000UL
+
+static pte_t *table;
+
+/*
+ * A module that is not GPL cannot have the rights of a protection checked, not
+ * with the C backend either, unless it is known not to be present.
+ */
+#ifdef CLOSED
+#define READ_ONLY	__pgprot(_PAGE_PROTNONE)
+#else
+#define READ_ONLY	__pgprot(_PAGE_PRESENT | _PAGE_ACCESSED)
+#endif
+
+/* An entry of the kernel for the page that is the table, and those behind it. */
+static pte_t entry(unsigned int nr)
+{
+	return __pte(__pa(table) + nr * PAGE_SIZE + _PAGE_PRESENT + _PAGE_RW +
+		     _PAGE_ACCESSED);
+}
+
+static void fill(void)
+{
+	for (unsigned int i = 0; i < NR; i++)
+		set_pte(table + i, entry(i));
+}
+
+/* Whether the first @nr entries are what @pte is, each for its page, or none. */
+static bool holds(bool (*is_good)(pte_t pte, unsigned int nr), unsigned int nr)
+{
+	for (unsigned int i = 0; i < NR; i++) {
+		pte_t pte = ptep_get(table + i);
+
+		if (i < nr ? !is_good(pte, i) : !pte_same(pte, entry(i)))
+			return false;
+	}
+	return true;
+}
+
+static bool is_none(pte_t pte, unsigned int nr)
+{
+	return pte_none(pte);
+}
+
+static bool is_entry(pte_t pte, unsigned int nr)
+{
+	return pte_same(pte, entry(nr));
+}
+
+static bool is_read_only(pte_t pte, unsigned int nr)
+{
+	return pte_present(pte) && !pte_write(pte) &&
+	       pte_pfn(pte) == pte_pfn(entry(nr));
+}
+
+static bool try_pte_modify(void)
+{
+	pte_t pte = pte_modify(entry(1), READ_ONLY);
+
+	return !pte_write(pte) && pte_pfn(pte) == pte_pfn(entry(1));
+}
+
+static bool try_ptep_get_and_clear(void)
+{
+	return pte_same(ptep_get_and_clear(current->mm, ADDR, table), entry(0)) &&
+	       holds(is_none, 1);
+}
+
+static bool try_get_and_clear_full_ptes(void)
+{
+	pte_t pte;
+
+	set_pte(table + 2, pte_mkdirty(entry(2)));
+	pte = get_and_clear_full_ptes(current->mm, ADDR, table, 3, 0);
+	return pte_dirty(pte) && pte_pfn(pte) == pte_pfn(entry(0)) &&
+	       holds(is_none, 3);
+}
+
+static bool try_clear_full_ptes(void)
+{
+	clear_full_ptes(current->mm, ADDR, table, 2, 0);
+	return holds(is_none, 2);
+}
+
+static bool try_wrprotect_ptes(void)
+{
+	wrprotect_ptes(current->mm, ADDR, table, 3);
+	return holds(is_read_only, 3);
+}
+
+static bool try_set_ptes(void)
+{
+	for (unsigned int i = 0; i < NR; i++)
+		set_pte(table + i, __pte(0));
+	set_ptes(current->mm, ADDR, table, entry(0), NR);
+	return holds(is_entry, NR);
+}
+
+static const struct {
+	const char *name;
+	bool (*works)(void);
+} functions[] = {
+	{ "pte_modify", try_pte_modify },
+	{ "ptep_get_and_clear", try_ptep_get_and_clear },
+	{ "get_and_clear_full_ptes", try_get_and_clear_full_ptes },
+	{ "clear_full_ptes", try_clear_full_ptes },
+	{ "wrprotect_ptes", try_wrprotect_ptes },
+	{ "set_ptes", try_set_ptes },
+};
+
+static int __init inline_ptes_init(void)
+{
+	int ret = 0;
+
+	table = (pte_t *)get_zeroed_page(GFP_KERNEL);
+	if (!table)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < ARRAY_SIZE(functions); i++) {
+		fill();
+		if (!functions[i].works()) {
+			pr_err("%s does not work\n", functions[i].name);
+			ret = -EIO;
+		}
+	}
+	free_page((unsigned long)table);
+	if (!ret)
+		pr_info("all functions work\n");
+	return ret;
+}
+
+static void __exit inline_ptes_exit(void)
+{
+}
+
+module_init(inline_ptes_init);
+module_exit(inline_ptes_exit);
+#ifdef CLOSED
+MODULE_LICENSE("Proprietary");
+#else
+MODULE_LICENSE("GPL");
+#endif
+MODULE_DESCRIPTION("Inline functions of page tables, used out of the tree");
