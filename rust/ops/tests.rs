@@ -144,6 +144,11 @@ mod table_and_call_sites {
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_lazy)]
 mod lazy_mode {
+    use crate::addr::Vaddr;
+    use crate::entry::{
+        bits,
+        MachineEntry, //
+    };
     use crate::frame::{
         Mfn,
         P2mEntry,
@@ -173,7 +178,9 @@ mod lazy_mode {
         ExtOp,
         IrqsOff,
         MaySleep,
-        OwnedPage, //
+        Mm,
+        OwnedPage,
+        Slot, //
     };
     use crate::pte;
     use kernel::bindings;
@@ -242,35 +249,51 @@ mod lazy_mode {
         assert_eq!(counts(), (0, 0));
     }
 
-    #[test]
-    fn updates_wait_and_are_flushed() -> Result {
+    /// An entry of the direct map, that of a page of the test, without and with a software bit.
+    fn with_entry(test: impl FnOnce(Vaddr, Slot, MachineEntry, MachineEntry)) -> Result {
         if skip_without_xen() {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-        let slot = lookup(direct_of(page.pfn())).ok_or(EINVAL)?.0;
-        let software_bit = 1 << 10;
-        let (old, new) = (slot.read(), slot.read().with(software_bit));
+        let address = direct_of(page.pfn());
+        let slot = lookup(address).ok_or(EINVAL)?.0;
+        let old = slot.read();
 
-        // An interrupt that sets an entry would flush the queue: try again then.
-        let mut waited = false;
-        for _ in 0..10 {
+        test(address, slot, old, old.with(bits::UFFD_WP));
+        pte::set_now(slot, old, Caller::in_test());
+        Ok(())
+    }
+
+    #[test]
+    fn updates_wait_and_are_flushed() -> Result {
+        with_entry(|address, slot, old, new| {
+            // An interrupt that sets an entry would flush the queue: try again then.
+            let mut waited = false;
+            for _ in 0..10 {
+                enter();
+                pte::modify_protection(Mm::kernel(), address, slot, new, Caller::in_test());
+                waited = !is_queue_empty() && slot.read() == old;
+                leave();
+                if waited {
+                    break;
+                }
+                pte::set_now(slot, old, Caller::in_test());
+            }
+            assert!(waited);
+            assert!(is_queue_empty());
+            assert_eq!(slot.read(), new);
+        })
+    }
+
+    #[test]
+    fn mappings_of_the_kernel_change_at_once() -> Result {
+        with_entry(|_, slot, _, new| {
             enter();
             pte::set_now(slot, new, Caller::in_test());
-            waited = !is_queue_empty() && slot.read().raw() & software_bit == 0;
+            let seen = slot.read();
             leave();
-            if waited {
-                break;
-            }
-            pte::set_now(slot, old, Caller::in_test());
-        }
-        let applied = slot.read();
-        pte::set_now(slot, old, Caller::in_test());
-
-        assert!(waited);
-        assert!(is_queue_empty());
-        assert!(applied.raw() & software_bit != 0);
-        Ok(())
+            assert_eq!(seen, new);
+        })
     }
 
     /// Whether an operation is still queued when its batch has ended.

@@ -59,9 +59,9 @@ FLUSHES = (
     "tlb_flush_mmu",
     "tlb_flush_mmu_tlbonly",
 )
-ENTER = ("lazy_mmu_mode_enable", "arch_enter_lazy_mmu_mode")
+ENTER = ("lazy_mmu_mode_enable", "arch_enter_lazy_mmu_mode", "xen_pv_mmu_begin_table_move")
 ENTER_IS_DEFINED_IN = "include/linux/pgtable.h"
-LEAVE = "lazy_mmu_mode_disable"
+LEAVE = ("lazy_mmu_mode_disable", "xen_pv_mmu_end_table_move")
 # They call their fourth argument for each entry, in a section of this function.
 APPLY = ("apply_to_page_range", "apply_to_existing_page_range")
 APPLIER = "apply_to_pte_range"
@@ -166,7 +166,7 @@ def _calls(text: str) -> set[str]:
 def _within(function: Function) -> str:
     """What of a function is in its section: from where it is entered to where it is left last."""
     starts = [at for name in ENTER if (at := function.body.find(name)) >= 0]
-    end = function.body.rfind(LEAVE)
+    end = max(map(function.body.rfind, LEAVE))
     return function.body[min(starts) : end if end >= 0 else None]
 
 

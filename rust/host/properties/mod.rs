@@ -19,6 +19,8 @@ mod p2m;
 #[cfg(test)]
 mod soak;
 mod view;
+#[cfg(test)]
+mod waiting;
 
 /// Returns how a property is tried, in `cases` cases; one that fails is kept in `file`.
 #[cfg(test)]

@@ -3,8 +3,8 @@
  * madvise() that marks pages, or frees empty tables. Both happen in lazy MMU mode,
  * where an entry that is changed may be looked at again.
  */
-#include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Changes of entries in lazy MMU mode come out as if none of them had waited, and those that have
+//! to be in effect on return are.
+
+use crate::addr::Vaddr;
+use crate::entry::{
+    bits,
+    MachineEntry, //
+};
+use crate::guest::{
+    edge,
+    generic,
+    Access,
+    Guest,
+    GuestConfig,
+    Process,
+    PAGE, //
+};
+use crate::level::Level;
+use crate::multicall::is_queue_empty;
+use crate::platform::{
+    Caller,
+    Mm,
+    Slot, //
+};
+use crate::pte::{
+    self,
+    PteRange, //
+};
+use crate::tlb;
+use std::ops::Range;
+
+/// How many entries are changed.
+const PAGES: usize = 6;
+
+const START: usize = 8 * PAGE;
+
+const NOTED: usize = bits::ACCESSED | bits::DIRTY;
+
+/// What an entry is set to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Content {
+    Empty,
+    /// A place in the swap space.
+    Swapped,
+    /// The page that belongs there, inaccessible.
+    Inaccessible,
+    /// The same with these flags, of [`FLAGS`].
+    Present(u8),
+}
+
+/// The flags of a present entry that vary.
+const FLAGS: [usize; 5] = [
+    bits::RW,
+    bits::DIRTY,
+    bits::ACCESSED,
+    bits::UFFD_WP,
+    bits::SPECIAL,
+];
+
+/// What is done in a section. Ranges begin at a page and have a number of entries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    /// `set_pte_at()`
+    Set(usize, Content),
+    /// `set_pte()`
+    SetNow(usize, Content),
+    /// `ptep_get_and_clear()`
+    GetAndClear(usize),
+    /// `get_and_clear_full_ptes()`
+    GetAndClearRange(usize, usize),
+    /// `clear_full_ptes()`
+    Clear(usize, usize),
+    /// `wrprotect_ptes()`
+    WriteProtect(usize, usize),
+    /// `ptep_modify_prot_commit()`, with these of [`FLAGS`]
+    Protect(usize, u8),
+    /// `clear_young_dirty_ptes()`
+    ClearYoungDirty(usize, usize, usize),
+    /// `pmd_clear()`, and the table back in its place.
+    ClearTable,
+    /// The section ends, and another one begins.
+    Section,
+}
+
+impl Step {
+    /// The entries that it reads, or that are left as they are but for some flags.
+    fn reads(self) -> Range<usize> {
+        let range = |first: usize, count: usize| first..(first + count).min(PAGES);
+        match self {
+            Step::GetAndClearRange(first, count)
+            | Step::Clear(first, count)
+            | Step::WriteProtect(first, count)
+            | Step::ClearYoungDirty(first, count, _) => range(first, count),
+            Step::Protect(page, _) => range(page, 1),
+            _ => 0..0,
+        }
+    }
+
+    /// Whether it is in effect on return, whatever the entries are.
+    fn is_at_once(self) -> bool {
+        matches!(
+            self,
+            Step::SetNow(..) | Step::GetAndClear(_) | Step::ClearTable | Step::Section
+        )
+    }
+}
+
+/// A process, and what its entries have to be.
+struct Entries {
+    process: Process,
+    pages: [MachineEntry; PAGES],
+    expected: [MachineEntry; PAGES],
+    /// Whether a change of the entry waits, as far as is known.
+    waits: [bool; PAGES],
+}
+
+impl Entries {
+    fn new(guest: &Guest) -> Self {
+        let mut process = guest.spawn();
+        process.map(START, PAGES, Access::Write);
+        for page in 0..PAGES {
+            process.write(START + page * PAGE, 1);
+        }
+        let slot = |page: usize| slot_of(process.mm(), page);
+        let pages = std::array::from_fn(|page| slot(page).read());
+        Self {
+            process,
+            pages,
+            expected: pages,
+            waits: [false; PAGES],
+        }
+    }
+
+    fn mm(&self) -> Mm {
+        self.process.mm()
+    }
+
+    fn slot(&self, page: usize) -> Slot {
+        slot_of(self.mm(), page)
+    }
+
+    fn range(&self, pages: &Range<usize>) -> PteRange {
+        PteRange::new(self.slot(pages.start), pages.len())
+    }
+
+    fn entry(&self, page: usize, content: Content) -> MachineEntry {
+        let plain = self.pages[page].without(FLAGS.iter().sum());
+        match content {
+            Content::Empty => MachineEntry::EMPTY,
+            Content::Swapped => MachineEntry::from_raw(bits::FRAME & !0xff_f000),
+            Content::Inaccessible => {
+                MachineEntry::from_raw(!plain.raw() & bits::FRAME | bits::GLOBAL)
+            }
+            Content::Present(which) => plain.with(flags(which)),
+        }
+    }
+
+    /// Does a step. Callers do not read an entry again that waits, and only change the flags of one
+    /// that is present; `false` if this would.
+    fn apply(&mut self, step: Step) -> bool {
+        let by = Caller::in_test();
+        let (mm, reads) = (self.mm(), step.reads());
+        let at = |page: usize| Vaddr::new(START + page * PAGE);
+        let maps = |entry: &MachineEntry| entry.is_present();
+        let needs_pages = !matches!(step, Step::GetAndClearRange(..) | Step::Clear(..));
+        if self.waits[reads.clone()].contains(&true)
+            || needs_pages && !self.expected[reads.clone()].iter().all(maps)
+        {
+            return false;
+        }
+        match step {
+            Step::Set(page, content) => {
+                let entry = self.entry(page, content);
+                pte::set(mm, at(page), PteRange::new(self.slot(page), 1), entry, by);
+                self.expected[page] = entry;
+                self.waits[page] = true;
+            }
+            Step::SetNow(page, content) => {
+                let entry = self.entry(page, content);
+                pte::set_now(self.slot(page), entry, by);
+                self.expected[page] = entry;
+            }
+            Step::GetAndClear(page) => {
+                let entry = pte::get_and_clear(mm, at(page), self.slot(page), by);
+                assert_same(entry, self.expected[page]);
+                self.expected[page] = MachineEntry::EMPTY;
+            }
+            Step::GetAndClearRange(..) => {
+                let range = self.range(&reads);
+                let (first, others) = pte::get_and_clear_range(mm, at(reads.start), range, by);
+                assert_same(first, self.expected[reads.start]);
+                let expected = self.expected[reads.start + 1..reads.end].iter();
+                let expected = expected.fold(0, |flags, entry| flags | entry.protection().raw());
+                assert_eq!((others ^ expected) & !NOTED, 0);
+                self.change(reads, |_| MachineEntry::EMPTY);
+            }
+            Step::Clear(..) => {
+                pte::clear(mm, at(reads.start), self.range(&reads), by);
+                self.change(reads, |_| MachineEntry::EMPTY);
+            }
+            Step::WriteProtect(..) => {
+                pte::write_protect(self.range(&reads), by);
+                self.change(reads, |entry| entry.without(bits::RW));
+            }
+            Step::Protect(page, which) => {
+                let kept = self.expected[page].raw() & NOTED;
+                let entry = self.entry(page, Content::Present(which)).without(NOTED);
+                pte::modify_protection(mm, at(page), self.slot(page), entry, by);
+                self.change(reads, |_| entry.with(kept));
+            }
+            Step::ClearYoungDirty(_, _, noted) => {
+                pte::clear_young_dirty(mm, at(reads.start), self.range(&reads), noted, by);
+                self.change(reads, |entry| entry.without(noted));
+            }
+            Step::ClearTable => {
+                let Some(above) = generic::find(mm, Level::L2, Vaddr::new(START)) else {
+                    panic!("the process has no table");
+                };
+                let table = above.read();
+                edge::set_upper(above, Level::L2, MachineEntry::EMPTY);
+                assert!(above.read().is_none());
+                edge::set_upper(above, Level::L2, table);
+                assert_eq!(above.read(), table);
+            }
+            Step::Section => {
+                edge::leave_lazy_mmu();
+                edge::enter_lazy_mmu();
+            }
+        }
+        true
+    }
+
+    fn change(&mut self, pages: Range<usize>, change: impl Fn(MachineEntry) -> MachineEntry) {
+        for page in pages {
+            self.expected[page] = change(self.expected[page]);
+            self.waits[page] = true;
+        }
+    }
+
+    /// Looks at every entry of which no change waits.
+    fn look(&mut self) {
+        if is_queue_empty() {
+            self.waits = [false; PAGES];
+        }
+        for page in (0..PAGES).filter(|page| !self.waits[*page]) {
+            assert_same(self.slot(page).read(), self.expected[page]);
+        }
+    }
+}
+
+fn slot_of(mm: Mm, page: usize) -> Slot {
+    match generic::find(mm, Level::L1, Vaddr::new(START + page * PAGE)) {
+        Some(slot) => slot,
+        None => panic!("page {page} is not mapped"),
+    }
+}
+
+/// Accessed and dirty bits may be left of what was cleared.
+#[track_caller]
+fn assert_same(entry: MachineEntry, expected: MachineEntry) {
+    if !(entry.is_none() && expected.is_none()) {
+        assert_eq!(entry, expected);
+    }
+}
+
+fn flags(which: u8) -> usize {
+    let chosen = (FLAGS.iter().enumerate()).filter(|(number, _)| which & (1 << number) != 0);
+    chosen.map(|(_, flag)| flag).sum()
+}
+
+/// Does `steps` in sections of lazy MMU mode; returns how many of them were done.
+fn check(steps: &[Step]) -> usize {
+    let guest = Guest::boot(GuestConfig::dom0(1000));
+    let mut entries = Entries::new(&guest);
+    let mut done = 0;
+    edge::enter_lazy_mmu();
+    for step in steps {
+        if entries.apply(*step) {
+            assert!(is_queue_empty() || !step.is_at_once(), "{step:?} waits");
+            entries.look();
+            done += 1;
+        }
+    }
+    edge::leave_lazy_mmu();
+    entries.look();
+    assert_eq!(entries.waits, [false; PAGES]);
+
+    for page in 0..PAGES {
+        pte::set_now(entries.slot(page), entries.pages[page], Caller::in_test());
+    }
+    tlb::flush_all(Caller::in_test());
+    entries.process.exit();
+    guest.assert_sound();
+    done
+}
+
+mod tests {
+    use super::*;
+    use crate::properties::{
+        config,
+        regressions, //
+    };
+    use proptest::prelude::*;
+
+    fn content() -> impl Strategy<Value = Content> {
+        prop_oneof![
+            2 => Just(Content::Empty),
+            1 => Just(Content::Swapped),
+            1 => Just(Content::Inaccessible),
+            4 => (0..1u8 << FLAGS.len()).prop_map(Content::Present),
+        ]
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let page = || 0..PAGES;
+        let range = || (0..PAGES, 1..4usize);
+        let noted = prop_oneof![Just(bits::ACCESSED), Just(bits::DIRTY), Just(NOTED)];
+        prop_oneof![
+            4 => (page(), content()).prop_map(|(page, content)| Step::Set(page, content)),
+            2 => (page(), content()).prop_map(|(page, content)| Step::SetNow(page, content)),
+            2 => page().prop_map(Step::GetAndClear),
+            2 => range().prop_map(|(first, count)| Step::GetAndClearRange(first, count)),
+            2 => range().prop_map(|(first, count)| Step::Clear(first, count)),
+            2 => range().prop_map(|(first, count)| Step::WriteProtect(first, count)),
+            2 => (page(), 0..8u8).prop_map(|(page, which)| Step::Protect(page, which)),
+            2 => (range(), noted).prop_map(|((first, count), noted)| {
+                Step::ClearYoungDirty(first, count, noted)
+            }),
+            1 => Just(Step::ClearTable),
+            2 => Just(Step::Section),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(config(60, regressions!("waiting")))]
+
+        #[test]
+        fn nothing_seems_to_have_waited(steps in prop::collection::vec(step(), 20..200)) {
+            prop_assert!(check(&steps) >= steps.len() / 8);
+        }
+    }
+}
