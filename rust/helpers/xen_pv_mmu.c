@@ -107,34 +107,38 @@ __rust_helper void rust_helper_cond_resched(void)
 	cond_resched();
 }
 
-/* Per-CPU data */
+/*
+ * Per-CPU data. The pointers are __percpu here, which bindgen does not see: with
+ * gcc it is an address space, and a cast into it from another warns.
+ */
 
-__rust_helper void *rust_helper_xen_pv_mmu_this_cpu_ptr(void *ptr)
+__rust_helper void *rust_helper_xen_pv_mmu_this_cpu_ptr(char __percpu *ptr)
 {
-	return this_cpu_ptr((char __percpu __force *)ptr);
+	return this_cpu_ptr(ptr);
 }
 
-__rust_helper void *rust_helper_xen_pv_mmu_raw_cpu_ptr(void *ptr)
+__rust_helper void *rust_helper_xen_pv_mmu_raw_cpu_ptr(char __percpu *ptr)
 {
-	return raw_cpu_ptr((char __percpu __force *)ptr);
+	return raw_cpu_ptr(ptr);
 }
 
-__rust_helper void *rust_helper_xen_pv_mmu_per_cpu_ptr(void *ptr,
+__rust_helper void *rust_helper_xen_pv_mmu_per_cpu_ptr(char __percpu *ptr,
 						       unsigned int cpu)
 {
-	return per_cpu_ptr((char __percpu __force *)ptr, cpu);
+	return per_cpu_ptr(ptr, cpu);
 }
 
 __rust_helper unsigned long
-rust_helper_xen_pv_mmu_this_cpu_read(unsigned long *ptr)
+rust_helper_xen_pv_mmu_this_cpu_read(unsigned long __percpu *ptr)
 {
-	return this_cpu_read(*(unsigned long __percpu __force *)ptr);
+	return this_cpu_read(*ptr);
 }
 
-__rust_helper void rust_helper_xen_pv_mmu_this_cpu_add(unsigned long *ptr,
-						       unsigned long amount)
+__rust_helper void
+rust_helper_xen_pv_mmu_this_cpu_add(unsigned long __percpu *ptr,
+				    unsigned long amount)
 {
-	this_cpu_add(*(unsigned long __percpu __force *)ptr, amount);
+	this_cpu_add(*ptr, amount);
 }
 
 __rust_helper struct mm_struct *rust_helper_xen_pv_mmu_loaded_mm(void)

@@ -25,6 +25,8 @@ class Variant:
     """A variant that differs little: its objects, if there, save most of the work."""
     external: bool = False
     """Modules of ours that are out of the tree are built against it."""
+    compiler: tuple[str, ...] = ("LLVM=1",)
+    """What make is to be told of the compiler of C."""
 
 
 VARIANTS = {
@@ -35,6 +37,7 @@ VARIANTS = {
         Variant("distro", ("dom0", "rust", "samples", "distro"), 2400, external=True),
         Variant("small", ("dom0", "rust", "small"), 1500),
         Variant("lto", ("dom0", "rust", "samples", "lto"), 1700, external=True),
+        Variant("gcc", ("dom0", "rust", "gcc"), 1600, external=True, compiler=("LLVM=", "CC=gcc")),
         Variant("c", ("dom0", "c"), 70, seed="rust", external=True),
         Variant("bench-rust", ("dom0", "rust", "bench"), 700, seed="rust"),
         Variant("bench-c", ("dom0", "c", "bench"), 70, seed="bench-rust"),
@@ -359,7 +362,8 @@ def _forget_ours(variant: Variant) -> None:
 
 
 def _make(variant: Variant, *targets: str) -> list[str]:
-    return ["make", "-C", str(places.tree()), f"O={out(variant)}", "LLVM=1", "CLIPPY=1", f"-j{given.jobs()}", *targets]
+    common = ["make", "-C", str(places.tree()), f"O={out(variant)}", "CLIPPY=1", f"-j{given.jobs()}"]
+    return [*common, *variant.compiler, *targets]
 
 
 def main(arguments: list[str]) -> int:

@@ -254,6 +254,7 @@ SOAK = (
     Machine("small",          "small", "dom0",  1, 1024, "512M",             SMALL,                                      480),
     Machine("lto",            "lto",   "dom0",  3, 1024, "512M",             "pvmmu.run=smoke",                          480),
     Machine("lto-stress",     "lto",   "dom0",  3, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        900),
+    Machine("gcc",            "gcc",   "dom0",  2, 1024, "512M",             "pvmmu.run=smoke",                          480),
     Machine("dom0-sleep",     "rust",  "dom0",  2, 1024, "512M",             f"pvmmu.run=smoke {SLEEP}",                 480, SLEPT, sleeps=True),
     Machine("soak-balloon",   "rust",  "dom0",  2, 3072, "512M,max:2048M",   "pvmmu.run=smoke pvmmu.seconds=240 pvmmu.tests=balloon:balloon-grow:dmesg", 900),
     Machine("soak-stress",    "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=600",      1500),

@@ -153,6 +153,8 @@ def soak_steps() -> list[Step]:
         *_boots("small", machines.SOAK),
         Step("build lto", "the same optimised as a whole, with checked calls", _build("lto")),
         *_boots("lto", machines.SOAK),
+        Step("build gcc", "the same compiled with gcc", _build("gcc")),
+        *_boots("gcc", machines.SOAK),
     ]
 
 
