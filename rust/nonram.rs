@@ -98,7 +98,7 @@ pub(crate) fn add(remap: Remap) {
     };
     *place = remap;
     if remaps.len == 0 {
-        hook_acpi_mappings();
+        hook_acpi_mappings(translate);
     }
     remaps.len += 1;
     REMAPS.set(remaps);

@@ -23,9 +23,8 @@
 //!   addr  frame  level  entry                            types, without side effects
 //! ```
 //!
-//! Three edges go up: the p2m list is mapped by page tables, so that building and growing it uses
-//! `pte`, `upper` and `alloc`; ACPI's hook in `platform` asks `nonram`; and `platform` decodes a
-//! request to flush TLBs to the type of `tlb`.
+//! Two edges go up: the p2m list is mapped by page tables, so that building and growing it uses
+//! `pte`, `upper` and `alloc`; and `platform` decodes a request to flush TLBs to the type of `tlb`.
 //!
 //! # Phases
 //!

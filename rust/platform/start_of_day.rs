@@ -255,24 +255,33 @@ impl<T: Copy> BootCell<T> {
     }
 }
 
-/// Has ACPI's mappings translated by [`crate::nonram::translate`].
+/// Says where memory is found that ACPI knows by its machine address, given that and a size.
+type Translate = fn(usize, usize) -> usize;
+
+/// Has ACPI's mappings translated.
 ///
 /// Context: start of day.
-pub(crate) fn hook_acpi_mappings() {
-    #[cfg(CONFIG_ACPI)]
-    {
-        /// # Safety
-        ///
-        /// As for `acpi_os_ioremap()`.
-        unsafe extern "C" fn remap(
-            start: bindings::acpi_physical_address,
-            bytes: bindings::acpi_size,
-        ) -> *mut core::ffi::c_void {
-            let moved = crate::nonram::translate(start as usize, bytes as usize);
-            // SAFETY: As for the caller, which wants to map the range.
-            unsafe { bindings::x86_acpi_os_ioremap(moved as u64, bytes) }
-        }
-        // SAFETY: Start of day: nobody else runs.
-        unsafe { bindings::acpi_os_ioremap = Some(remap) };
+#[cfg(CONFIG_ACPI)]
+pub(crate) fn hook_acpi_mappings(translate: Translate) {
+    static TRANSLATE: BootCell<Translate> = BootCell::new(|start, _| start);
+
+    /// # Safety
+    ///
+    /// As for `acpi_os_ioremap()`.
+    unsafe extern "C" fn remap(
+        start: bindings::acpi_physical_address,
+        bytes: bindings::acpi_size,
+    ) -> *mut core::ffi::c_void {
+        let moved = TRANSLATE.get()(start as usize, bytes as usize);
+        // SAFETY: As for the caller, which wants to map the range.
+        unsafe { bindings::x86_acpi_os_ioremap(moved as u64, bytes) }
     }
+
+    TRANSLATE.set(translate);
+    // SAFETY: Start of day: nobody else runs.
+    unsafe { bindings::acpi_os_ioremap = Some(remap) };
 }
+
+/// There is no ACPI, whose mappings could be translated.
+#[cfg(not(CONFIG_ACPI))]
+pub(crate) fn hook_acpi_mappings(_: Translate) {}

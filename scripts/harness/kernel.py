@@ -36,6 +36,7 @@ VARIANTS = {
         Variant("debug", ("dom0", "rust", "samples", "debug"), 1700, external=True),
         Variant("distro", ("dom0", "rust", "samples", "distro"), 2400, external=True),
         Variant("small", ("dom0", "rust", "small"), 1500),
+        Variant("domu", ("dom0", "rust", "small", "domu"), 1200),
         Variant("lto", ("dom0", "rust", "samples", "lto"), 1700, external=True),
         Variant("gcc", ("dom0", "rust", "gcc"), 1600, external=True, compiler=("LLVM=", "CC=gcc")),
         Variant("c", ("dom0", "c"), 70, seed="rust", external=True),

@@ -232,6 +232,8 @@ SMALL = (
 )
 SLEEP = "pvmmu.tests=sleep:fork:fork-big:mmap:threads:cpu-hotplug:balloon:wx:dmesg"
 SLEPT = (r"PM: suspend exit",)
+# For a guest's kernel that lacks most.
+DOMU = "pvmmu.run=toolstack pvmmu.rounds=1 pvmmu.tests=create:cpus:memory:block:frames:save:shutdown:totals:dmesg"
 STORM = "pvmmu.run=toolstack pvmmu.tests=create:storm:totals:dmesg"
 STORMERS = ("/usr/bin/stress-ng",)
 TRACE = "pvmmu.run=toolstack pvmmu.tests=create:tracers:shutdown:totals:dmesg"
@@ -262,6 +264,7 @@ SOAK = (
     Machine("guests",         "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack",                     3600, guests="rust"),
     Machine("guests-of-c",    "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      3600, guests="c"),
     Machine("guests-on-c",    "c",     "dom0-c",2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      3600, guests="rust"),
+    Machine("guests-only",    "rust",  "dom0",  2, 2048, "1024M",            DOMU,                                      1800, guests="domu"),
     Machine("soak-save",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=20",     3600, guests="rust"),
     Machine("soak-crowd",     "distro","dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:crowd:totals:dmesg nokaslr", 1800, guests="distro"),
     Machine("tracers",        "distro","dom0",  2, 2048, "1024M",            TRACE,                                      1800, guests="distro", programs=TRACERS),

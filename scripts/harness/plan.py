@@ -143,6 +143,7 @@ def soak_steps() -> list[Step]:
         Step("initramfs", "the guest's user space", lambda: str(boot.make_initrd().name)),
         Step("build rust", "the kernel with the Rust backend, clippy on", _build("rust")),
         Step("build c", "the same kernel with the C backend", _build("c"), needs="build rust"),
+        Step("build domu", "a guest that can be nothing else", _build("domu")),
         *_boots("rust", machines.SOAK),
         *_boots("c", machines.SOAK),
         Step("build debug", "the same with every check of the kernel's on", _build("debug")),

@@ -220,7 +220,7 @@ pub(crate) fn image_bounds() -> (Vaddr, Vaddr) {
 static ACPI_HOOKS: ReadMostly = ReadMostly::new(0);
 
 /// Has ACPI's mappings translated. There is no ACPI here; that is only counted.
-pub(crate) fn hook_acpi_mappings() {
+pub(crate) fn hook_acpi_mappings(_: fn(usize, usize) -> usize) {
     ACPI_HOOKS.set(ACPI_HOOKS.get() + 1);
 }
 
