@@ -21,7 +21,6 @@ use crate::platform::{
     unmap_grants,
     GrantPages,
     MapGrant,
-    MaySleep,
     UnmapGrant,
     GRANT_GENERAL_ERROR,
     GRANT_OKAY,
@@ -33,17 +32,17 @@ const EINVAL: i32 = 22;
 /// Notes the frames that `map_ops` have mapped, and carries out `kernel_ops`
 /// (`set_foreign_p2m_mapping()`).
 ///
-/// `kernel_ops`, if given, map the same grants for the kernel. A slot for which the p2m list cannot
-/// be changed is unmapped again and gets an error as its status.
+/// `kernel_ops`, if given, map the same grants for the kernel. The words of `pages` lie in pages of
+/// the list's own: that is seen to when a page for grants is allocated (`xen_alloc_p2m_entry()`). A
+/// slot for which that is not so is unmapped again and gets an error as its status.
 ///
 /// Returns 0, or the negative errno with which Xen refused `kernel_ops` as a whole.
 ///
-/// Context: may sleep if the p2m list has to grow.
+/// Context: any; netback maps in softirqs.
 pub(crate) fn map(
     map_ops: &mut [MapGrant],
     mut kernel_ops: Option<&mut [MapGrant]>,
     pages: &GrantPages<'_>,
-    sleep: &mut MaySleep,
 ) -> i32 {
     if let Some(ops) = &mut kernel_ops {
         let ret = map_grants(ops);
@@ -65,10 +64,8 @@ pub(crate) fn map(
                 pfn.raw()
             );
         }
-        let is_noted = mapped_frame(op).is_some_and(|mfn| {
-            let word = P2mWord::encode(pfn, P2mEntry::Foreign(mfn));
-            p2m::set(pfn, word, sleep)
-        });
+        let is_noted = mapped_frame(op)
+            .is_some_and(|mfn| p2m::try_set(pfn, P2mWord::encode(pfn, P2mEntry::Foreign(mfn))));
         if !is_noted {
             undo(op, kernel_op);
         }

@@ -189,6 +189,8 @@ exports! {
     }
 
     /// Makes sure that the p2m word of a frame can be written; 0 or a negative errno.
+    ///
+    /// It may sleep, as in C: drivers that have to map grants in other contexts call this before.
     fn xen_alloc_p2m_entry(pfn: usize) -> i32 {
         match p2m::grow::grow(Pfn::new(pfn), &mut may_sleep!()) {
             Ok(()) => 0,
@@ -201,7 +203,7 @@ exports! {
         p2m::try_set(Pfn::new(pfn), P2mWord::from_raw(mfn))
     }
 
-    /// Stores a p2m word.
+    /// Stores a p2m word; it may sleep, as in C.
     fn set_phys_to_machine(pfn: usize, mfn: usize) -> bool {
         p2m::set(Pfn::new(pfn), P2mWord::from_raw(mfn), &mut may_sleep!())
     }
@@ -239,7 +241,7 @@ exports! {
                 GrantPages::new(pages, count as usize),
             )
         };
-        grant::map(map_ops.unwrap_or_default(), kernel_ops, &pages, &mut may_sleep!())
+        grant::map(map_ops.unwrap_or_default(), kernel_ops, &pages)
     }
 
     /// Forgets the foreign frames behind pages of ours.

@@ -169,15 +169,7 @@ fn granted_frames_are_mapped_and_given_back() {
         .map(|reference| bed.for_kernel(reference, PAGES[reference as usize]))
         .collect();
     assert_eq!(map_grants(&mut ops), 0);
-    assert_eq!(
-        grant::map(
-            &mut ops,
-            None,
-            &GrantPages::new(&PAGES),
-            &mut MaySleep::here()
-        ),
-        0
-    );
+    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES)), 0);
     for (reference, page) in (0..).zip(PAGES) {
         assert_eq!(p2m::word(page).decode(), bed.foreign(reference));
         assert_eq!(load(direct_of(page)), contents(reference));
@@ -201,15 +193,7 @@ fn operations_beyond_the_pages_are_left_alone() {
     PAGES.into_iter().for_each(prepare);
     let mut ops = [0, 1].map(|reference| bed.for_kernel(reference, PAGES[reference as usize]));
     assert_eq!(map_grants(&mut ops), 0);
-    assert_eq!(
-        grant::map(
-            &mut ops,
-            None,
-            &GrantPages::new(&PAGES[..1]),
-            &mut MaySleep::here()
-        ),
-        0
-    );
+    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES[..1])), 0);
     assert_eq!(p2m::word(PAGES[0]).decode(), bed.foreign(0));
     assert!(p2m::word(PAGES[1]).is_missing());
 }
@@ -224,15 +208,7 @@ fn a_grant_that_xen_refuses_is_not_noted() {
     assert_eq!(map_grants(&mut ops), 0);
     let refused = ops[1];
     assert_ne!(refused.status, GRANT_OKAY);
-    assert_eq!(
-        grant::map(
-            &mut ops,
-            None,
-            &GrantPages::new(&PAGES),
-            &mut MaySleep::here()
-        ),
-        0
-    );
+    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES)), 0);
     assert_eq!(p2m::word(PAGES[0]).decode(), bed.foreign(0));
     assert!(p2m::word(PAGES[1]).is_missing());
     assert_eq!(p2m::word(PAGES[2]).decode(), bed.foreign(2));
@@ -248,15 +224,7 @@ fn a_frame_of_ones_own_that_is_covered_is_told() {
     assert!(p2m::set(SHARED, own, &mut MaySleep::here()));
     let mut ops = [bed.for_kernel(0, SHARED)];
     assert_eq!(map_grants(&mut ops), 0);
-    assert_eq!(
-        grant::map(
-            &mut ops,
-            None,
-            &GrantPages::new(&[SHARED]),
-            &mut MaySleep::here()
-        ),
-        0
-    );
+    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);
     let told = format!(
         "frame {:#x} gets a foreign frame but has one of its own",
         SHARED.raw()
@@ -265,25 +233,16 @@ fn a_frame_of_ones_own_that_is_covered_is_told() {
     assert_eq!(p2m::word(SHARED).decode(), bed.foreign(0));
 }
 
-/// Maps grant 0 at [`SHARED`] while there is no memory for the list to grow.
-fn map_without_memory(bed: &Bed, flags: u32) -> MapGrant {
+/// Maps grant 0 at [`SHARED`]: the list does not grow, since the caller may not be able to wait.
+fn map_unprepared(bed: &Bed, flags: u32) -> MapGrant {
     assert!(generic::level1_entry(Mm::kernel(), direct_of(SHARED)).is_some());
     let mut ops = [bed.for_kernel(0, SHARED)];
     ops[0].flags |= flags;
     assert_eq!(map_grants(&mut ops), 0);
     assert_eq!(ops[0].status, GRANT_OKAY);
-    let pool = &bed.guest.host().pool;
-    pool.borrow_mut().set_shortage(Some(Box::new(|| true)));
-    assert_eq!(
-        grant::map(
-            &mut ops,
-            None,
-            &GrantPages::new(&[SHARED]),
-            &mut MaySleep::here()
-        ),
-        0
-    );
-    pool.borrow_mut().set_shortage(None);
+    let nr_free = bed.guest.snapshot().nr_free;
+    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);
+    assert_eq!(bed.guest.snapshot().nr_free, nr_free);
     ops[0]
 }
 
@@ -293,7 +252,7 @@ fn a_frame_that_cannot_be_noted_is_unmapped_again() {
     let unused = bed.count(0);
     // With and without a mapping for devices.
     for flags in [0, gntmap::DEVICE_MAP] {
-        let op = map_without_memory(&bed, flags);
+        let op = map_unprepared(&bed, flags);
         assert_eq!(op.status, GRANT_GENERAL_ERROR);
         assert_eq!(op.handle, INVALID_GRANT_HANDLE);
         assert_eq!(bed.count(0), unused);
@@ -309,7 +268,7 @@ fn a_grant_that_stays_mapped_is_told() {
     let bed = Bed::new();
     let unused = bed.count(0);
     bed.refuse(Call::GrantUnmap, 0);
-    let op = map_without_memory(&bed, 0);
+    let op = map_unprepared(&bed, 0);
     assert_eq!(op.status, GRANT_GENERAL_ERROR);
     assert!(bed.count(0) > unused);
     let complaints = bed.guest.complaints();
@@ -339,15 +298,7 @@ fn a_process_and_the_kernel_map_the_same_grant() {
     let (mut users, mut kernels) = ([user], [kernel]);
     assert_eq!(map_grants(&mut users), 0);
     let pages = GrantPages::new(&PAGES[..1]);
-    assert_eq!(
-        grant::map(
-            &mut users,
-            Some(&mut kernels),
-            &pages,
-            &mut MaySleep::here()
-        ),
-        0
-    );
+    assert_eq!(grant::map(&mut users, Some(&mut kernels), &pages), 0);
     assert_eq!(
         (users[0].status, kernels[0].status),
         (GRANT_OKAY, GRANT_OKAY)
@@ -404,15 +355,7 @@ fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
     assert_eq!(map_grants(&mut users), 0);
     bed.refuse(Call::GrantMap, 0);
     let pages = GrantPages::new(&PAGES[..1]);
-    assert_eq!(
-        grant::map(
-            &mut users,
-            Some(&mut kernels),
-            &pages,
-            &mut MaySleep::here()
-        ),
-        0
-    );
+    assert_eq!(grant::map(&mut users, Some(&mut kernels), &pages), 0);
     assert_ne!(kernels[0].status, GRANT_OKAY);
     assert!(p2m::word(PAGES[0]).is_missing());
     // What the process has stays for the caller to undo.
@@ -431,19 +374,11 @@ fn both_mappings_go_if_the_frame_cannot_be_noted() {
     let (process, slot, user, _) = map_for_process(&bed, 4 * PAGE);
     let (mut users, mut kernels) = ([user], [bed.for_kernel(0, SHARED)]);
     assert_eq!(map_grants(&mut users), 0);
-    let pool = &bed.guest.host().pool;
-    pool.borrow_mut().set_shortage(Some(Box::new(|| true)));
     let pages = [SHARED];
     assert_eq!(
-        grant::map(
-            &mut users,
-            Some(&mut kernels),
-            &GrantPages::new(&pages),
-            &mut MaySleep::here()
-        ),
+        grant::map(&mut users, Some(&mut kernels), &GrantPages::new(&pages)),
         0
     );
-    pool.borrow_mut().set_shortage(None);
     for op in [users[0], kernels[0]] {
         assert_eq!(
             (op.status, op.handle),
@@ -466,15 +401,7 @@ fn pages_without_a_foreign_frame_are_not_unmapped() {
     let mut ops = [bed.for_kernel(0, PAGES[1])];
     assert_eq!(map_grants(&mut ops), 0);
     let foreign = [PAGES[1]];
-    assert_eq!(
-        grant::map(
-            &mut ops,
-            None,
-            &GrantPages::new(&foreign),
-            &mut MaySleep::here()
-        ),
-        0
-    );
+    assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&foreign)), 0);
     let own = Pfn::new(20);
     let word = p2m::word(own);
     let pages = [PAGES[0], PAGES[1], own];
