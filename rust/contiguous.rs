@@ -47,36 +47,63 @@ const MAX_ORDER: u32 = 18;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct NotExchanged;
 
-/// Frames of small regions; its lock keeps exchanges from interfering with each other.
-///
-/// The bounce buffers of dom0 are exchanged before there is a page allocator, hence a static.
-static SMALL_FRAMES: IrqLock<[usize; 1 << SMALL_ORDER]> =
-    IrqLock::new(c"xen_contiguous_frames", [0; 1 << SMALL_ORDER]);
+/// Arrays for the frames of a region.
+struct Arrays {
+    /// For small regions: the bounce buffers of dom0 are exchanged before there is a page allocator.
+    small: [usize; 1 << SMALL_ORDER],
+    /// For larger ones, once there was one. It is kept, so that giving a region back takes no memory.
+    large: Option<WordArray>,
+}
+
+impl Arrays {
+    /// Returns an array of `count` words, unless none is as large.
+    fn first(&mut self, count: usize) -> Option<&mut [usize]> {
+        if count <= self.small.len() {
+            return self.small.get_mut(..count);
+        }
+        self.large.as_mut()?.words().get_mut(..count)
+    }
+}
+
+/// The arrays; their lock keeps exchanges from interfering with each other.
+static ARRAYS: IrqLock<Arrays> = IrqLock::new(
+    c"xen_contiguous_frames",
+    Arrays {
+        small: [0; 1 << SMALL_ORDER],
+        large: None,
+    },
+);
 
 /// Initialises the lock, before any other function of this module is called.
 ///
 /// Context: start of day.
 #[init_text]
 pub(crate) fn init() {
-    SMALL_FRAMES.init();
+    ARRAYS.init();
 }
 
 /// Runs `section` with interrupts off on an array for the frames of a region of `order`.
 ///
-/// Small regions use the array that is there. For others one is allocated before the lock is
-/// taken, in a way that does not sleep: callers may be in any context.
+/// A larger one than there is so far is allocated before the lock is taken, in a way that does not
+/// sleep: callers may be in any context.
 fn with_frames<R>(
     order: u32,
     caller: Caller<'_>,
     section: impl FnOnce(&mut [usize]) -> R,
 ) -> Result<R, NotExchanged> {
     let count = 1usize << order;
+    // Freed, if it is left over or has been replaced, after the lock is dropped.
+    let mut other = None;
 
-    if order <= SMALL_ORDER {
-        return SMALL_FRAMES.with(caller, |frames| Ok(section(&mut frames[..count])));
+    if order > SMALL_ORDER && ARRAYS.with(caller, |arrays| arrays.first(count).is_none()) {
+        other = Some(WordArray::new(count).ok_or(NotExchanged)?);
     }
-    let mut frames = WordArray::new(count).ok_or(NotExchanged)?;
-    SMALL_FRAMES.with(caller, |_| Ok(section(&mut frames.words()[..count])))
+    ARRAYS.with(caller, |arrays| {
+        if arrays.first(count).is_none() {
+            core::mem::swap(&mut arrays.large, &mut other);
+        }
+        arrays.first(count).map(section).ok_or(NotExchanged)
+    })
 }
 
 fn pages(start: Vaddr, count: usize) -> impl Iterator<Item = Vaddr> {
@@ -130,7 +157,8 @@ fn exchange_or_die(
 /// The contents of the region are lost. Returns where it is for devices; on failure, the region
 /// has the frames that it had.
 ///
-/// Context: any; a region larger than 2 MiB needs memory for the exchange.
+/// Context: any; the first region of its size that is larger than 2 MiB needs memory for the
+/// exchange.
 pub(crate) fn create(
     mut region: Region<'_>,
     address_bits: u32,
@@ -248,7 +276,7 @@ mod tests {
         if skip_without_xen() {
             return Ok(());
         }
-        // Below, at and above the order that needs no memory for the exchange.
+        // Below, at and above the order that never needs memory for the exchange.
         for order in [0, 1, SMALL_ORDER, SMALL_ORDER + 1] {
             let count = 1usize << order;
             let mut memory = OwnedRegion::new(order).ok_or(ENOMEM)?;
@@ -304,12 +332,13 @@ mod tests {
         if skip_without_xen() {
             return Ok(());
         }
-        // Larger ones need memory for the exchange.
+        // The first of the larger ones needs memory for the exchange.
+        ARRAYS.with(Caller::in_test(), |arrays| arrays.large.take());
         for (kind, order) in [
             (Fault::Exchange, 0),
             (Fault::Exchange, SMALL_ORDER),
-            (Fault::Exchange, SMALL_ORDER + 1),
             (Fault::Alloc, SMALL_ORDER + 1),
+            (Fault::Exchange, SMALL_ORDER + 1),
         ] {
             let count = 1usize << order;
             let mut memory = OwnedRegion::new(order).ok_or(ENOMEM)?;

@@ -90,6 +90,11 @@ impl PagePool {
         self.free.contains(&pfn.raw())
     }
 
+    /// Whether this allocation fails.
+    pub(crate) fn is_short(&mut self) -> bool {
+        self.is_up && self.shortage.as_mut().is_some_and(|is_short| is_short())
+    }
+
     /// Takes a page.
     pub(crate) fn take(&mut self) -> Option<Pfn> {
         self.take_run(0)
@@ -97,7 +102,7 @@ impl PagePool {
 
     /// Takes `1 << order` pages in a row, the first at a multiple of that.
     pub(crate) fn take_run(&mut self, order: u32) -> Option<Pfn> {
-        if self.is_up && self.shortage.as_mut().is_some_and(|is_short| is_short()) {
+        if self.is_short() {
             return None;
         }
         let count = 1usize << order;

@@ -329,7 +329,10 @@ pub(crate) struct WordArray(Vec<usize>);
 impl WordArray {
     /// Allocates an array of at least `count` words, filled with zeroes.
     pub(crate) fn new(count: usize) -> Option<Self> {
-        host().pool.borrow().is_up().then(|| Self(vec![0; count]))
+        let host = host();
+        let mut pool = host.pool.borrow_mut();
+        let is_enough = pool.is_up() && !pool.is_short();
+        is_enough.then(|| Self(vec![0; count]))
     }
 
     /// Returns the words.

@@ -64,6 +64,43 @@ fn the_initial_domain_gets_regions_of_the_orders_that_drivers_ask_for() {
 }
 
 #[test]
+fn only_the_first_region_of_its_size_takes_memory() {
+    let guest = Guest::boot(GuestConfig {
+        spare_frames: 1 << 17,
+        ..GuestConfig::dom0(12_000)
+    });
+    let set_short = |is_short: bool| {
+        let mut pool = guest.host().pool.borrow_mut();
+        pool.set_shortage(is_short.then(|| Box::new(|| true) as Box<_>));
+    };
+    let [mut small, mut large] = [10, 11].map(|order| OwnedRegion::new(order).unwrap());
+    let in_a_row = |memory: &mut OwnedRegion, order| {
+        let found = frames(memory.region().start().pfn(), order);
+        let first = found[0].unwrap();
+        (0..)
+            .zip(found)
+            .all(|(page, mfn)| mfn == Some(first.add(page)))
+    };
+
+    set_short(true);
+    let before = frames(small.region().start().pfn(), 10);
+    assert_eq!(contiguous::create(small.region(), 0, BY), Err(NotExchanged));
+    assert_eq!(frames(small.region().start().pfn(), 10), before);
+    set_short(false);
+    contiguous::create(large.region(), 0, BY).unwrap();
+
+    // Neither a smaller one nor what is given back takes any.
+    set_short(true);
+    contiguous::create(small.region(), 0, BY).unwrap();
+    assert!(in_a_row(&mut small, 10) && in_a_row(&mut large, 11));
+    contiguous::destroy(large.region(), BY);
+    contiguous::destroy(small.region(), BY);
+    assert!(!in_a_row(&mut small, 10) && !in_a_row(&mut large, 11));
+    set_short(false);
+    guest.assert_sound();
+}
+
+#[test]
 fn a_guest_gets_no_larger_regions_than_xen_lets_it_have() {
     let guest = Guest::boot(GuestConfig {
         spare_frames: 1 << 15,
