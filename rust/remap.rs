@@ -20,6 +20,7 @@ use crate::platform::{
     massage,
     mmu_update,
     Command,
+    DomId,
     FrameList,
     KernelError,
     MaySleep,
@@ -68,7 +69,7 @@ pub(crate) struct Mapping {
     /// Protection of the pages.
     pub(crate) protection: Protection,
     /// Number of the domain that owns the frames.
-    pub(crate) domid: usize,
+    pub(crate) domid: DomId,
     /// How entries are changed.
     pub(crate) command: Command,
 }
@@ -141,7 +142,7 @@ fn map_batch(
 
     let mut index = 0;
     while index < next {
-        let (done, error) = match mmu_update(&mut updates[index..next], mapping.domid) {
+        let (done, error) = match mmu_update(&mut updates[index..next], mapping.domid.raw()) {
             Ok(()) => (next - index, None),
             Err((error, done)) => (done, Some(error)),
         };

@@ -23,6 +23,7 @@ use crate::platform::{
     is_pv_domain,
     note_table_move,
     Command,
+    DomId,
     Early,
     FrameList,
     GrantPages,
@@ -336,7 +337,7 @@ exports! {
         };
         let mapping = Mapping {
             protection: Protection::from_raw(prot.pgprot),
-            domid: domid as usize,
+            domid: DomId::from_raw(domid),
             command: if no_translate {
                 Command::NoTranslate
             } else {

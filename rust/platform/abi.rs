@@ -26,6 +26,25 @@ pub(crate) mod number {
 /// `DOMID_SELF`: the calling domain.
 pub(crate) const DOMID_SELF: usize = 0x7ff0;
 
+/// The number of a domain.
+///
+/// Xen takes it in a word whose upper half names something else, the owner of the tables that are
+/// changed; here that is always this domain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct DomId(u16);
+
+impl DomId {
+    /// Takes over a number from C, where it is wider, and is cut off on the way to Xen (`domid_t`).
+    pub(crate) fn from_raw(domid: u32) -> Self {
+        Self(domid as u16)
+    }
+
+    /// Returns the number as an argument of a hypercall.
+    pub(crate) fn raw(self) -> usize {
+        self.0.into()
+    }
+}
+
 /// A negative errno as returned by Xen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct XenError(isize);

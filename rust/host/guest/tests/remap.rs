@@ -21,6 +21,7 @@ use crate::guest::{
 use crate::level::Level;
 use crate::platform::{
     Command,
+    DomId,
     FrameList,
     KernelError,
     MaySleep,
@@ -79,10 +80,15 @@ impl Bed {
     }
 
     fn map(&self, count: usize, frames: &Frames<'_>) -> Result<usize, KernelError> {
+        self.map_of(self.other.0.into(), count, frames)
+    }
+
+    /// The same, of a domain whose number C gives in more bits than it has.
+    fn map_of(&self, domid: u32, count: usize, frames: &Frames<'_>) -> Result<usize, KernelError> {
         let flags = bits::PRESENT | bits::RW | bits::USER | bits::ACCESSED | bits::NX;
         let mapping = Mapping {
             protection: Protection::from_raw(flags),
-            domid: self.other.0.into(),
+            domid: DomId::from_raw(domid),
             command: Command::Normal,
         };
         let vma = Vma::new(self.process.mm());
@@ -199,6 +205,19 @@ fn frames_in_a_row(machine: &mut Machine, domain: DomainId) -> u64 {
 
 fn contents(number: usize) -> u64 {
     0x7000 + number as u64
+}
+
+#[test]
+fn only_the_lower_half_of_a_number_names_the_domain() {
+    let mut bed = Bed::new();
+    // To Xen, the upper half says whose tables are changed: domain 0 and domain 0x1234.
+    for upper in [1, 0x1235] {
+        let domid = upper << 16 | u32::from(bed.other.0);
+        let frames = Frames::Contiguous(bed.frames[0]);
+        assert!(matches!(bed.map_of(domid, COUNT, &frames), Ok(COUNT)));
+        bed.assert_mapped(0..COUNT);
+    }
+    bed.end();
 }
 
 #[test]
