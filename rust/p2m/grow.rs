@@ -128,8 +128,8 @@ impl<'list> Update<'list> {
         if let Some(tree) = &mut self.list.tree {
             tree.set_leaf(pfn, leaf);
         }
-        // The toolstack asks for the length when it maps the list, which it does again when it
-        // sees another generation.
+        // Who reads the length between two reads of the same even generation has the whole list.
+        // Xen's own toolstack reads the length first and the generation, if at all, afterwards.
         if pfn.raw() >= self.list.last_frame {
             self.list.last_frame = layout::round_to_leaves(pfn.raw() + 1);
             SharedP2m::set_nr_frames(self.list.last_frame);

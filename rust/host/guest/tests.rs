@@ -13,6 +13,7 @@ mod refused;
 mod remap;
 mod returned;
 mod waiting;
+mod watched;
 
 use crate::addr::Maddr;
 use crate::alloc::pin_early;

@@ -154,6 +154,7 @@ pub use raw::number;
 pub use rng::Rng;
 pub use save::{
     shared_info,
+    ListLength,
     ListView,
     ListWatch,
     SaveError, //

@@ -37,7 +37,7 @@ const XEN_RANGE: std::ops::Range<u64> = crate::access::XEN_START..crate::access:
 pub enum SaveError {
     /// I38: there is no usable p2m list.
     List(String),
-    /// I39: the mapping of the list changed although the generation did not.
+    /// I39: the mapping of the list, or its length, changed although the generation did not.
     Generation,
     /// I32: a frame of the list names another page.
     BadFrame {
@@ -68,6 +68,13 @@ pub enum SaveError {
     Root(Mfn),
 }
 
+/// How long a p2m list is and where it is mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ListLength {
+    max_pfn: u64,
+    cr3: u64,
+}
+
 /// The toolstack's view of a p2m list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListView {
@@ -84,10 +91,18 @@ impl Machine {
         self.frame_word(self.shared_info(domain), index)
     }
 
-    /// Reads the p2m list of `domain` as the toolstack does, by whichever form is published.
-    pub fn read_list(&self, domain: DomainId) -> Result<ListView, SaveError> {
-        let max_pfn = self.shared_word(domain, shared_info::MAX_PFN);
-        let cr3 = self.shared_word(domain, shared_info::P2M_CR3);
+    /// Reads what Xen's toolstack reads first of a p2m list (`map_p2m()`).
+    pub fn list_length(&self, domain: DomainId) -> ListLength {
+        ListLength {
+            max_pfn: self.shared_word(domain, shared_info::MAX_PFN),
+            cr3: self.shared_word(domain, shared_info::P2M_CR3),
+        }
+    }
+
+    /// Reads the p2m list of `domain` as Xen's toolstack does after it has read the length, by
+    /// whichever form is published. Only now it looks at the generation, and takes any.
+    pub fn map_list(&self, domain: DomainId, length: ListLength) -> Result<ListView, SaveError> {
+        let ListLength { max_pfn, cr3 } = length;
         if max_pfn == 0 {
             return Err(list("max_pfn is 0"));
         }
@@ -104,6 +119,11 @@ impl Machine {
             pages,
             words,
         })
+    }
+
+    /// Reads the p2m list of a `domain` that stands still.
+    pub fn read_list(&self, domain: DomainId) -> Result<ListView, SaveError> {
+        self.map_list(domain, self.list_length(domain))
     }
 
     /// Walks the tables of the linear list (`map_p2m_list()`): neither present nor large bits are
@@ -249,34 +269,61 @@ impl Machine {
     }
 }
 
-/// Watches the p2m list of a domain as a live migration does.
+/// Watches the p2m list of a domain as Xen's toolstack does (`xg_sr_save_x86_pv.c`).
+///
+/// Each look is one of its steps, between which the domain runs: it reads the length; it reads the
+/// generation and maps so many pages, also while the generation is odd; from then on a live
+/// migration ends if the generation has changed. A save that is not live does not ask again.
 #[derive(Clone, Debug)]
 pub struct ListWatch {
     domain: DomainId,
-    seen: Option<ListView>,
+    step: Step,
+    last: Option<(u64, ListLength)>,
+}
+
+/// What the toolstack knows so far.
+#[derive(Clone, Debug)]
+enum Step {
+    Nothing,
+    Length(ListLength),
+    Mapped(ListLength, ListView),
 }
 
 impl ListWatch {
     /// Begins to watch.
     pub fn new(domain: DomainId) -> Self {
-        Self { domain, seen: None }
+        Self {
+            domain,
+            step: Step::Nothing,
+            last: None,
+        }
     }
 
-    /// Looks at the list; tells if it moved behind the generation's back.
-    ///
-    /// While the generation is odd, the list may be in any state.
+    /// Takes the next step; tells if the list cannot be mapped, or if it changed behind the
+    /// generation's back.
     pub fn look(&mut self, machine: &Machine) -> Result<(), SaveError> {
         let generation = machine.shared_word(self.domain, shared_info::P2M_GENERATION);
-        if generation % 2 != 0 {
-            self.seen = None;
-            return Ok(());
+        let length = machine.list_length(self.domain);
+        let is_stable = generation % 2 == 0;
+
+        let last = self.last.replace((generation, length));
+        if is_stable && last.is_some_and(|(then, before)| then == generation && before != length) {
+            return Err(SaveError::Generation);
         }
-        let now = machine.read_list(self.domain)?;
-        if let Some(seen) = self.seen.replace(now.clone()) {
-            if seen.generation == generation && seen.pages != now.pages {
-                return Err(SaveError::Generation);
+        self.step = match std::mem::replace(&mut self.step, Step::Nothing) {
+            Step::Nothing => Step::Length(length),
+            Step::Length(length) => Step::Mapped(length, machine.map_list(self.domain, length)?),
+            Step::Mapped(length, view) => {
+                let now = machine.map_list(self.domain, length)?;
+                if now.generation != view.generation {
+                    Step::Nothing
+                } else if is_stable && now.pages != view.pages {
+                    return Err(SaveError::Generation);
+                } else {
+                    Step::Mapped(length, view)
+                }
             }
-        }
+        };
         Ok(())
     }
 }

@@ -159,8 +159,8 @@ fn i39_the_list_moves_with_its_generation() {
     let domain = guest.domain;
     let generation = shared_info::P2M_GENERATION;
     let mut watch = ListWatch::new(domain);
-    watch.look(&guest).unwrap();
-    watch.look(&guest).unwrap();
+    let mut look = |guest: &Guest, count| (0..count).try_for_each(|_| watch.look(guest));
+    look(&guest, 3).unwrap();
 
     let va = guest.start_of_day(domain).mfn_list;
     let old = guest.translate(guest.who, va).unwrap();
@@ -173,14 +173,45 @@ fn i39_the_list_moves_with_its_generation() {
     let at = old.table.word(old.index);
     guest.set_shared_word(domain, generation, 1);
     guest.update(at, leaf).unwrap();
-    watch.look(&guest).unwrap();
+    look(&guest, 1).unwrap();
     assert_eq!(save_errors(&guest), [SaveError::Generation]);
     guest.set_shared_word(domain, generation, 2);
-    watch.look(&guest).unwrap();
+    look(&guest, 3).unwrap();
 
     // Back again, behind the generation's back.
     guest.update(at, old.leaf.0).unwrap();
-    assert_eq!(watch.look(&guest), Err(SaveError::Generation));
+    assert_eq!(look(&guest, 1), Err(SaveError::Generation));
+}
+
+#[test]
+fn i39_the_length_changes_with_the_generation() {
+    let mut guest = savable();
+    let domain = guest.domain;
+    let length = guest.start_of_day(domain).nr_pages;
+    let mut watch = ListWatch::new(domain);
+    watch.look(&guest).unwrap();
+    for (generation, max_pfn, is_good) in [
+        (1, length, true),
+        (1, length - 1, true),
+        (2, length - 1, true),
+        (2, length, false),
+    ] {
+        guest.set_shared_word(domain, shared_info::P2M_GENERATION, generation);
+        guest.set_shared_word(domain, shared_info::MAX_PFN, max_pfn);
+        assert_eq!(watch.look(&guest).is_ok(), is_good, "{generation}");
+    }
+}
+
+#[test]
+fn i38_the_list_is_mapped_in_the_midst_of_a_change_as_well() {
+    let mut guest = savable();
+    let domain = guest.domain;
+    let mut watch = ListWatch::new(domain);
+    watch.look(&guest).unwrap();
+    guest.set_shared_word(domain, shared_info::P2M_GENERATION, 1);
+    let start = guest.start_of_day(domain).mfn_list;
+    guest.set_shared_word(domain, shared_info::P2M_VADDR, start + 1);
+    assert!(matches!(watch.look(&guest), Err(SaveError::List(_))));
 }
 
 #[test]
