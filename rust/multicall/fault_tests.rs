@@ -17,13 +17,13 @@ mod refused_operations {
     use crate::p2m;
     use crate::platform::{
         direct_of,
-        is_pv_domain,
         keep_reports,
         lookup,
         mmu_update,
         mmu_update_one,
         mmuext_op,
         print_reports,
+        skip_without_xen,
         update_va_mapping,
         Armed,
         Callback,
@@ -136,7 +136,7 @@ mod refused_operations {
 
     #[test]
     fn each_update_of_a_batch_may_be_refused() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         let targets = Targets::new()?;
@@ -165,7 +165,7 @@ mod refused_operations {
 
     #[test]
     fn several_updates_of_a_batch_may_be_refused() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         let targets = Targets::new()?;
@@ -184,7 +184,7 @@ mod refused_operations {
 
     #[test]
     fn calls_behind_a_refused_one_are_carried_out() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         let targets = Targets::new()?;
@@ -226,7 +226,7 @@ mod refused_operations {
 
     #[test]
     fn lone_call_may_be_refused() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         let targets = Targets::new()?;
@@ -251,7 +251,7 @@ mod refused_operations {
 
     #[test]
     fn direct_calls_return_their_errors() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         let targets = Targets::new()?;
@@ -278,7 +278,7 @@ mod refused_operations {
 
     #[test]
     fn arrays_say_how_far_they_got() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         let targets = Targets::new()?;

@@ -155,7 +155,10 @@ mod queue_memory {
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_batch)]
 mod batches {
-    use crate::addr::Maddr;
+    use crate::addr::{
+        Maddr,
+        PAGE_SIZE, //
+    };
     use crate::entry::{
         bits,
         MachineEntry, //
@@ -174,10 +177,10 @@ mod batches {
     use crate::platform::{
         direct_of,
         is_preemptible,
-        is_pv_domain,
         keep_reports,
         lookup,
         print_reports,
+        skip_without_xen,
         Callback,
         Caller,
         Command,
@@ -185,7 +188,9 @@ mod batches {
         MaySleep,
         OwnedPage,
         PreemptOff,
+        ScratchMemory,
         Site,
+        Slot,
         VaFlush, //
     };
     use core::ffi::c_void;
@@ -262,22 +267,43 @@ mod batches {
     }
 
     #[test]
-    fn more_operations_than_fit_all_reach_xen() {
-        if !is_pv_domain() {
-            return;
+    fn more_operations_than_fit_all_reach_xen() -> Result {
+        if skip_without_xen() {
+            return Ok(());
         }
-        {
+        const PAGES: usize = 300;
+        let memory = ScratchMemory::new(PAGES).ok_or(ENOMEM)?;
+        let slots = || {
+            (0..PAGES)
+                .filter_map(|page| lookup(memory.start().add(page * PAGE_SIZE)))
+                .map(|(slot, _)| slot)
+        };
+        let software_bit = 1 << 10;
+        let is_marked = |slot: &Slot| slot.read().raw() & software_bit != 0;
+        let mark = |is_on: bool| {
             let mut batch = Batch::open(Issue::Now, Caller::in_test());
-            for _ in 0..1000 {
-                batch.ext(ExtOp::flush_local());
+            for slot in slots() {
+                let entry = slot.read().without(software_bit);
+                let marked = if is_on { software_bit } else { 0 };
+                let at = p2m::machine_address(slot.vaddr());
+                batch.update(Command::Normal, at, entry.with(marked));
             }
-        }
-        assert!(is_queue_empty());
+        };
+
+        mark(true);
+        let nr_marked = slots().filter(is_marked).count();
+        let is_empty = is_queue_empty();
+        mark(false);
+
+        assert_eq!(nr_marked, PAGES);
+        assert!(is_empty);
+        assert_eq!(slots().filter(is_marked).count(), 0);
+        Ok(())
     }
 
     #[test]
     fn updates_behind_a_refused_one_are_carried_out() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         // A page of ours: the entries of the direct map for two such pages are rewritten.
@@ -319,7 +345,7 @@ mod batches {
 
     #[test]
     fn calls_behind_a_refused_element_find_the_others_done() -> Result {
-        if !is_pv_domain() {
+        if skip_without_xen() {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
