@@ -62,6 +62,9 @@ def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
         for more in (machine.xen, memmap.parameters(machine)):
             xen += f" {more}" if more else ""
         linux = f"{kernel.bzimage(variant)} console=hvc0 earlyprintk=xen {machine.cmdline}"
+        if machine.guests:
+            # The log is judged at the end, and by then there is much in it.
+            linux += " log_buf_len=4M"
         # QEMU separates modules by commas and takes a doubled one as itself.
         modules = ",".join(part.replace(",", ",,") for part in (linux, str(initrd)))
         return [*common, "-cpu", machine.cpu, "-kernel", str(memmap.image(machine)), "-append", xen, "-initrd", modules]

@@ -224,6 +224,12 @@ class Command(unittest.TestCase):
             "/b/linux-rust/arch/x86/boot/bzImage console=hvc0 earlyprintk=xen a,,b,/i", self.of("dom0")
         )
 
+    def test_the_log_of_a_dom0_with_guests_is_long(self):
+        for guests in ("", "rust"):
+            machine = machines.Machine("test", "rust", "dom0", 2, 1024, "", "a", 1, guests=guests)
+            words = boot.command(machine, Path("/i"), "stdio")
+            self.assertEqual("log_buf_len=4M" in words[words.index("-initrd") + 1], bool(guests))
+
     def test_dom0_memory_goes_to_xen(self):
         self.assertTrue(any(word.endswith("dom0_mem=512M,max:1024M") for word in self.of("dom0")))
 

@@ -16,6 +16,7 @@ gone()
 }
 
 # start_guest MIB MAX-MIB [VCPUS]. To the guest's RCU, having been paused looks like a stall.
+# Its log is to hold all that it says of many suspends.
 start_guest()
 {
 	cat >$state/guest.cfg <<-END
@@ -25,7 +26,7 @@ start_guest()
 		memory = $1
 		maxmem = $2
 		vcpus = ${3:-2}
-		extra = "console=hvc0 pvmmu.run=serve rcupdate.rcu_cpu_stall_suppress=1"
+		extra = "console=hvc0 pvmmu.run=serve rcupdate.rcu_cpu_stall_suppress=1 log_buf_len=512K"
 	END
 	# Another guest of this name, another log.
 	[ ! -e $consoles/guest-$guest.log ] ||
