@@ -33,14 +33,14 @@ class Verdict:
     log: Path
     tests: ktap.Results = field(default_factory=ktap.Results)
     guest: str = ""
-    """The guest's own count, e.g. "pass=12 fail=0 skip=1"."""
+    """The guest's own count, e.g. "guest pass=12 fail=0 skip=1", or that it dies as it should."""
 
     @property
     def summary(self) -> str:
         if self.problems:
             return str(self.problems[0])
         kunit = f"KUnit pass={len(self.tests.passed)} skip={len(self.tests.skipped)}"
-        return f"guest {self.guest}" + (f", {kunit}" if self.tests.suites else "")
+        return f"{self.guest}, {kunit}" if self.tests.suites else self.guest
 
 
 def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
@@ -138,7 +138,7 @@ def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Resu
     guest = ""
     for text in texts:
         if found := re.search(r"PVMMU: DONE (pass=(\d+) fail=\d+ skip=(\d+))", text):
-            guest = found[1]
+            guest = f"guest {found[1]}"
             for word, what, count in (("PASS", "passes", found[2]), ("SKIP", "skips", found[3])):
                 shown = sum(f"PVMMU: {word} " in text for text in texts)
                 if shown != int(count):
