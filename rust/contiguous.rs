@@ -49,9 +49,11 @@ pub(crate) struct NotExchanged;
 
 /// Arrays for the frames of a region.
 struct Arrays {
-    /// For small regions: the bounce buffers of dom0 are exchanged before there is a page allocator.
+    /// For small regions: the bounce buffers of dom0 are exchanged before there is a page
+    /// allocator.
     small: [usize; 1 << SMALL_ORDER],
-    /// For larger ones, once there was one. It is kept, so that giving a region back takes no memory.
+    /// For larger ones, once there was one. It is kept, so that giving a region back takes no
+    /// memory.
     large: Option<WordArray>,
 }
 

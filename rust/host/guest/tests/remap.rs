@@ -212,7 +212,7 @@ fn only_the_lower_half_of_a_number_names_the_domain() {
     let mut bed = Bed::new();
     // To Xen, the upper half says whose tables are changed: domain 0 and domain 0x1234.
     for upper in [1, 0x1235] {
-        let domid = upper << 16 | u32::from(bed.other.0);
+        let domid = (upper << 16) | u32::from(bed.other.0);
         let frames = Frames::Contiguous(bed.frames[0]);
         assert!(matches!(bed.map_of(domid, COUNT, &frames), Ok(COUNT)));
         bed.assert_mapped(0..COUNT);
