@@ -2,8 +2,10 @@
 
 //! What Xen knows of a table decides how its entries are set; here it decides by type.
 //!
-//! A store to a table that Xen knows faults or, at level 1, traps and is emulated. A hypercall on a
-//! table that Xen does not know is refused.
+//! A store to a table that Xen knows faults or, at level 1, traps and is emulated. An `mmu_update`
+//! of a table that Xen does not know is a plain store, unchecked, as of any writable page of the
+//! domain: it costs a hypercall, and nothing looks at the entry before the table is pinned (Xen
+//! `mm.c`, `do_mmu_update()`).
 
 use crate::addr::Index;
 use crate::entry::MachineEntry;
@@ -74,7 +76,7 @@ impl Slot {
         }
     }
 
-    /// Takes the table for one that Xen knows; if it does not, it refuses to set the entry.
+    /// Takes the table for one that Xen knows; if it does not, it stores the entry unchecked.
     #[inline(always)]
     pub(crate) fn known(self) -> KnownSlot {
         KnownSlot(self)
