@@ -208,6 +208,27 @@ class IntegrateTest(unittest.TestCase):
         self.run_integrate("revert")
         self.assertEqual(self.read("include/all.h"), other)
 
+    def test_lines_for_each_alternative(self):
+        forms = ANCHORS.replace(
+            "lines = '''\n#include <c.h>\n'''",
+            "lines = ['''\n#include <c.h>\n''', '''\n#include <c/c.h>\n''']",
+        )
+        self.assertNotEqual(forms, ANCHORS)
+        for position in ("before", "replace"):
+            self.anchors.write_text(forms.replace('position = "before"', f'position = "{position}"'))
+            for d, c in (("<d.h>", "<c.h>"), ("<d/d.h>", "<c/c.h>")):
+                original = HEADER.replace("<d.h>", d)
+                kept = f"#include {d}\n" if position == "before" else ""
+                with self.subTest(position, d=d):
+                    self.write("include/all.h", original)
+                    self.run_integrate("apply")
+                    self.assertEqual(
+                        self.read("include/all.h"), f"#include <b.h>\n#include {c}\n{kept}"
+                    )
+                    self.assert_state("applied")
+                    self.run_integrate("revert")
+                    self.assertEqual(self.read("include/all.h"), original)
+
     def test_regular_expression(self):
         self.anchors.write_text(
             ANCHORS.replace("anchors = ['''\n#include <d.h>\n''', '''\n#include <d/d.h>\n''']",
@@ -367,6 +388,11 @@ class IntegrateTest(unittest.TestCase):
             ),
             ("#include <c.h>\n", "#include <c.h>", "must be whole lines"),
             ('name = "ours"', 'name = "second"', "two edits have the same name"),
+            (
+                "lines = '''\n#include <c.h>\n'''",
+                "lines = ['''\n#include <c.h>\n''']",
+                "as many lines as anchors",
+            ),
         ):
             with self.subTest(message):
                 self.anchors.write_text(ANCHORS.replace(old, new))
