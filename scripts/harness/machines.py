@@ -143,6 +143,8 @@ MODULES = "pvmmu.run=smoke pvmmu.tests=module-inlines:module-closed:wx:dmesg"
 # gntdev takes its own lock inside of mmap_lock and the other way round, whatever the backend: no lockdep where it works.
 NO_LOCKDEP = "lockdep.prove_locking=0"
 GRANT_FAULTS = f"pvmmu.run=smoke pvmmu.tests=fault-grant {NO_LOCKDEP}"
+# Its memory is a pmem device's in part; all that is freed is written to at once.
+PMEM = "pvmmu.run=smoke pvmmu.tests=pmem:fork-big:wx:dmesg memmap=128M!512M init_on_free=1"
 # What the backend says of refusals that these provoke; of more than eight in a batch, how many more.
 _REFUSED = r"of 0x[0-9a-f]+ <- 0x[0-9a-f]+ failed: -(EPERM|ENOMEM|EFAULT|EBUSY|EINVAL), called by \w+\+0x[0-9a-f]+/0x[0-9a-f]+"
 REPORTS = (
@@ -220,6 +222,7 @@ MACHINES = (
     Machine("debug-faults",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  FAULTS,                                     900, (), REPORTS),
     Machine("debug-grants",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  GRANT_FAULTS,                               900),
     Machine("debug-reclaim",  "debug", "dom0",  4, 2048, "1024M",            RECLAIM,                                    900),
+    Machine("debug-pmem",     "debug", "dom0",  2, 2048, "1024M",            PMEM,                                       900),
     Machine("debug-stress",   "debug", "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        900),
 )
 # fmt: on

@@ -56,6 +56,7 @@ void test_grant_private(void);
 void test_grant_exit(void);
 void test_sleep(void);
 void test_memory_hog(void);
+void test_pmem(void);
 void test_fault_protect(void);
 void test_fault_write(void);
 void test_fault_pin(void);
