@@ -22,12 +22,12 @@ _NO_XEN = (
 _NO_RUST = (*(name for name in _NO_XEN if not name.startswith("balloon")), "module-storm", "pgtable-dump", "static-call")
 _SKIPS_OF_KIND = {"dom0": ("nonram",), "dom0-c": _NO_RUST, "bare4": _NO_XEN, "bare5": _NO_XEN, "pvh": _NO_XEN}
 _SKIPS_OF_KERNEL = {
-    "rust": ("trace-functions",),
-    "c": ("trace-functions",),
+    "rust": ("kexec-load", "trace-functions"),
+    "c": ("kexec-load", "trace-functions"),
     "debug": ("trace-functions",),
     # It has no memory hotplug for the balloon.
     "distro": ("balloon-grow",),
-    "lto": ("balloon-grow", "trace-functions"),
+    "lto": ("balloon-grow", "kexec-load", "trace-functions"),
 }
 
 # Tests of KUnit that need Xen, as SUITE.TEST: without it they are skipped, all of them.

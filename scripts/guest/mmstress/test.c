@@ -60,6 +60,7 @@ const struct test tests[] = {
 	{ "sleep", test_sleep, TEST_NAMED, "the machine, until somebody wakes it" },
 	{ "memory-hog", test_memory_hog, TEST_ALONE, "three quarters of memory" },
 	{ "pmem", test_pmem, TEST_ALONE | TEST_NAMED, "memory of a device, taken away and put back" },
+	{ "kexec-load", test_kexec_load, TEST_SINGLE, "page tables that Xen never sees" },
 	{ "fault-protect", test_fault_protect, TEST_NAMED, "refused changes of protection" },
 	{ "fault-write", test_fault_write, TEST_NAMED, "refused write faults" },
 	{ "fault-pin", test_fault_pin, TEST_NAMED, "tables and roots without pins" },

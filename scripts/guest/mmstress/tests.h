@@ -57,6 +57,7 @@ void test_grant_exit(void);
 void test_sleep(void);
 void test_memory_hog(void);
 void test_pmem(void);
+void test_kexec_load(void);
 void test_fault_protect(void);
 void test_fault_write(void);
 void test_fault_pin(void);
