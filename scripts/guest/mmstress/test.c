@@ -54,7 +54,7 @@ const struct test tests[] = {
 	{ "grant-map", test_grant_map, TEST_SINGLE | TEST_NAMED, "1 to 1000 pages, to oneself" },
 	{ "grant-beyond", test_grant_beyond, TEST_SINGLE | TEST_NAMED, "where no memory is" },
 	{ "grant-bad", test_grant_bad, TEST_SINGLE | TEST_NAMED, "one grant of many is bad" },
-	{ "grant-use", test_grant_use, TEST_SINGLE | TEST_NAMED, "fork, mprotect, unmap in parts" },
+	{ "grant-use", test_grant_use, TEST_SINGLE | TEST_NAMED, "fork, mprotect, mremap, unmap in parts" },
 	{ "grant-private", test_grant_private, TEST_SINGLE | TEST_NAMED, "never written to" },
 	{ "grant-exit", test_grant_exit, TEST_SINGLE | TEST_NAMED, "killed with grants mapped" },
 	{ "sleep", test_sleep, TEST_NAMED, "the machine, until somebody wakes it" },
