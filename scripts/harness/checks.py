@@ -39,8 +39,8 @@ _IGNORED_IN_PROGRAMS = (
     # checkpatch takes the star behind a typedef of libc for a product.
     "SPACING",
 )
-# "useable" is a member of struct user_desc; statics are what Rust calls them.
-_WORDS = ("crate", "useable", "statics")
+# "useable" is a member of struct user_desc; statics are what Rust calls them; nd is a bus of Linux.
+_WORDS = ("crate", "useable", "statics", "nd")
 # Files that hold no licence line: licences, what cargo, rustc and proptest write, inputs of fuzzers.
 _BARE = re.compile(r"^(COPYING|LICENSE|LICENSES/)|(^|/)Cargo\.lock$|\.stderr$|^rust/fuzz/corpus/|/proptest-regressions/")
 # Where unsafe Rust has its place, under rust/; any other module forbids it.
