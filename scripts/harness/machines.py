@@ -151,6 +151,7 @@ REPORTS = (
     rf"xen_pv_mmu: mmu_update {_REFUSED}",
     rf"xen_pv_mmu: mmuext_op {_REFUSED}",
     r"xen_pv_mmu: 12 more operations failed",
+    r"set_phys_to_machine\(\) failed, no memory added",
 )
 
 

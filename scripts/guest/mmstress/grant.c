@@ -97,6 +97,7 @@ static void refuse_growth(int fd, uint32_t ref)
 		if (error != ENOMEM)
 			fail("a failed allocation gave %s",
 			     strerrorname_np(error));
+		count_report(); /* by the balloon driver */
 		failed++;
 	}
 	if (error)

@@ -52,6 +52,8 @@ unsigned int disarm(const char *kind, unsigned int times);
 void expect_reports(struct refusal *reports, unsigned int expected,
 		    unsigned int expected_more);
 void expect_error(const struct refusal *r, const char *what, int error);
+/* Counts a line that another part of the kernel prints of a failure. */
+void count_report(void);
 /* For the judge of the console: it counts the lines, too. */
 void print_counts(void);
 

@@ -11,7 +11,8 @@
 #include <linux/pgtable.h>
 #include <linux/sched.h>
 
-#define NR	4
+#define ORDER	2
+#define NR	(1U << ORDER)
 #define ADDR	0x10000000UL
 
 static pte_t *table;
@@ -126,7 +127,8 @@ static int __init inline_ptes_init(void)
 {
 	int ret = 0;
 
-	table = (pte_t *)get_zeroed_page(GFP_KERNEL);
+	/* The pages of all entries: others might have no machine frame. */
+	table = (pte_t *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, ORDER);
 	if (!table)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < ARRAY_SIZE(functions); i++) {
@@ -136,7 +138,7 @@ static int __init inline_ptes_init(void)
 			ret = -EIO;
 		}
 	}
-	free_page((unsigned long)table);
+	free_pages((unsigned long)table, ORDER);
 	if (!ret)
 		pr_info("all functions work\n");
 	return ret;
