@@ -5,11 +5,7 @@
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_tables)]
 mod tables {
-    use crate::addr::{
-        Vaddr,
-        PAGE_SHIFT,
-        PAGE_SIZE, //
-    };
+    use crate::addr::Vaddr;
     use crate::alloc;
     use crate::entry::{
         bits,
@@ -28,7 +24,6 @@ mod tables {
         kernel_rw,
         lookup,
         may_report,
-        phys,
         print_reports,
         skip,
         skip_without_xen,
@@ -140,6 +135,12 @@ mod tables {
     #[cfg(CONFIG_VMCORE_INFO)]
     #[test]
     fn note_for_dumps_is_found_by_machine_address() {
+        use crate::addr::{
+            PAGE_SHIFT,
+            PAGE_SIZE, //
+        };
+        use crate::platform::phys;
+
         if skip_without_xen() {
             return;
         }
