@@ -164,6 +164,13 @@ impl SharedP2m {
         machine.set_shared_word(host.domain, index, word as u64);
     }
 
+    /// As [`Self::set`], while the toolstack may look.
+    fn store(index: usize, word: usize) {
+        let host = host();
+        let mut machine = host.machine.borrow_mut();
+        machine.store_shared_word(host.domain, index, word as u64);
+    }
+
     /// Whether the page is Xen's.
     pub(crate) fn is_real() -> bool {
         true
@@ -181,7 +188,7 @@ impl SharedP2m {
 
     /// Sets how many frames the list describes.
     pub(crate) fn set_nr_frames(nr_frames: usize) {
-        Self::set(shared_info::MAX_PFN, nr_frames);
+        Self::store(shared_info::MAX_PFN, nr_frames);
     }
 
     /// Returns the generation: odd while the mapping of the list is being changed.
@@ -195,7 +202,7 @@ impl SharedP2m {
     /// Moves to the next generation.
     pub(crate) fn next_generation() {
         let next = Self::generation().wrapping_add(1);
-        Self::set(shared_info::P2M_GENERATION, next);
+        Self::store(shared_info::P2M_GENERATION, next);
     }
 }
 

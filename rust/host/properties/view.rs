@@ -23,7 +23,7 @@ use xen_model::{
 /// Lists longer than this are not compared word by word between all units of work.
 const SHORT: u64 = 16384;
 
-/// Looks at the list between any two units of work of Xen.
+/// Looks at the list between any two units of work of Xen, and before any store to `shared_info`.
 pub(crate) struct Watch {
     domain: DomainId,
     touched: Rc<RefCell<BTreeSet<Pfn>>>,
@@ -52,11 +52,16 @@ impl Watch {
                 check_views(machine, domain, &expected.borrow(), &touched.borrow());
             }
         };
-        guest
-            .host()
-            .machine
-            .borrow_mut()
-            .set_interloper(Some(Box::new(interloper)));
+        let live = watch.live.clone();
+        let watcher = move |machine: &mut Machine| {
+            if let Err(error) = live.borrow_mut().look(machine) {
+                panic!("beside a store to shared_info: {error:x?}");
+            }
+        };
+        let mut machine = guest.host().machine.borrow_mut();
+        machine.set_interloper(Some(Box::new(interloper)));
+        machine.set_watcher(Some(Box::new(watcher)));
+        drop(machine);
         watch
     }
 
@@ -80,7 +85,9 @@ impl Watch {
 
     /// Ends it.
     pub(crate) fn end(self, guest: &Guest) {
-        guest.host().machine.borrow_mut().set_interloper(None);
+        let mut machine = guest.host().machine.borrow_mut();
+        machine.set_interloper(None);
+        machine.set_watcher(None);
     }
 }
 

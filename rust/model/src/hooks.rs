@@ -4,6 +4,7 @@
 
 use crate::noise::Noise;
 use crate::types::{
+    DomainId,
     Errno,
     Vcpu, //
 };
@@ -63,10 +64,14 @@ pub type Injector = Box<dyn FnMut(&Site) -> Option<Errno>>;
 /// Runs between two elements, on another CPU or in an interrupt of the caller.
 pub type Interloper = Box<dyn FnMut(&mut Machine, &Site)>;
 
+/// Runs before a guest stores to `shared_info`, where the toolstack may look.
+pub type Watcher = Box<dyn FnMut(&mut Machine)>;
+
 #[derive(Default)]
 pub(crate) struct Hooks {
     injector: Option<Injector>,
     interloper: Option<Interloper>,
+    watcher: Option<Watcher>,
     pub(crate) noise: Noise,
     nr_sites: u64,
 }
@@ -82,6 +87,21 @@ impl Machine {
     /// It is not called for what it does itself.
     pub fn set_interloper(&mut self, interloper: Option<Interloper>) {
         self.hooks.interloper = interloper;
+    }
+
+    /// Has `watcher` run before every store of [`Self::store_shared_word`] from now on; `None` ends
+    /// that.
+    pub fn set_watcher(&mut self, watcher: Option<Watcher>) {
+        self.hooks.watcher = watcher;
+    }
+
+    /// Stores a word of `shared_info`, as a guest does that runs while the toolstack looks.
+    pub fn store_shared_word(&mut self, domain: DomainId, index: usize, word: u64) {
+        if let Some(mut watcher) = self.hooks.watcher.take() {
+            watcher(self);
+            self.hooks.watcher.get_or_insert(watcher);
+        }
+        self.set_shared_word(domain, index, word);
     }
 
     /// Returns how many sites the machine has passed.

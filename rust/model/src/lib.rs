@@ -135,7 +135,8 @@ pub use hooks::{
     Call,
     Injector,
     Interloper,
-    Site, //
+    Site,
+    Watcher, //
 };
 pub use ledger::LostDirty;
 pub use machine::Machine;

@@ -329,7 +329,7 @@ impl ListWatch {
 }
 
 impl Machine {
-    /// Stores a word of `shared_info`, as the guest does through its mapping of the page.
+    /// Sets a word of `shared_info`, of a domain that nobody looks at.
     pub fn set_shared_word(&mut self, domain: DomainId, index: usize, word: u64) {
         let page = self.shared_info(domain);
         debug_assert_eq!(self.frame(page).owner, Owner::Domain(domain));
