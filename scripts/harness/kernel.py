@@ -38,7 +38,7 @@ VARIANTS = {
         Variant("small", ("dom0", "rust", "small"), 1500),
         Variant("domu", ("dom0", "rust", "small", "domu"), 1200),
         Variant("lto", ("dom0", "rust", "samples", "lto"), 1700, external=True),
-        Variant("gcc", ("dom0", "rust", "gcc"), 1600, external=True, compiler=("LLVM=", "CC=gcc")),
+        Variant("gcc", ("dom0", "rust", "samples", "gcc"), 1600, external=True, compiler=("LLVM=", "CC=gcc")),
         Variant("c", ("dom0", "c"), 70, seed="rust", external=True),
         Variant("bench-rust", ("dom0", "rust", "bench"), 700, seed="rust"),
         Variant("bench-c", ("dom0", "c", "bench"), 70, seed="bench-rust"),

@@ -28,6 +28,7 @@ _SKIPS_OF_KERNEL = {
     # It has no memory hotplug for the balloon.
     "distro": ("balloon-grow",),
     "lto": ("balloon-grow", "kexec-load", "trace-functions"),
+    "gcc": ("kexec-load", "trace-functions"),
 }
 
 # Tests of KUnit that need Xen, as SUITE.TEST: without it they are skipped, all of them.
@@ -59,6 +60,7 @@ _LEFT_OUT = {
     "distro": (_FAULTS_ONLY,),
     "small": (_FAULTS_ONLY, _IBT_ONLY, _LOCKS_ONLY, _DUMPS_ONLY, *_ROOM_ONLY),
     "lto": (_FAULTS_ONLY, _LOCKS_ONLY, *_ROOM_ONLY),
+    "gcc": (_FAULTS_ONLY, _IBT_ONLY),
 }
 # It crashes the machine if that is asked for.
 _CRASH_ONLY = r"xen_pv_mmu_crash\.batch_is_open_in_a_crash"
