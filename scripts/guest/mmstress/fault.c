@@ -96,6 +96,8 @@ void test_fault_write(void)
 	char *mem;
 
 	need_faults();
+	/* A page in the LRU batch of another CPU would be copied, not reused. */
+	pin(0);
 	witness = call_witness();
 	mem = map(pages * PAGE, PROT_READ | PROT_WRITE);
 	small_pages(mem, pages * PAGE);
