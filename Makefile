@@ -22,7 +22,7 @@ help: ## This list
 	@echo '  XEN_PVMMU_CACHE    downloads and build root (default ~/.cache/xen-pvmmu)'
 	@echo '  XEN_PVMMU_BUILD    results (default ./build)'
 
-setup: ## Fetch and make what the others need; they do it themselves
+setup: ## Fetch and build what the other targets need; they run it themselves
 	@scripts/setup
 
 build: ## Build the kernel with the Rust backend
@@ -39,13 +39,13 @@ bench: ## Measure native, C and Rust side by side (SIDES, OPS, BOOTS, SAMPLES, R
 		$(if $(BOOTS),--boots '$(BOOTS)') $(if $(SAMPLES),--samples '$(SAMPLES)') \
 		$(if $(RECORD),--record) $(if $(CHECK),--check)
 
-profile: ## Where the instructions of one operation go (OP=fork, SIDES, TOP)
+profile: ## Instructions of one operation by function (OP=fork, SIDES, TOP)
 	@$(ENTER) scripts/profile '$(OP)' $(if $(SIDES),--sides '$(SIDES)') $(if $(TOP),--top '$(TOP)')
 
 host: ## Host tests only: the logic against a model of Xen (minutes)
 	@$(ENTER) scripts/host tests types
 
-soak: soak-host soak-boots ## What takes too long for make test: both of the following (hours)
+soak: soak-host soak-boots ## Tests that take too long for make test: the next two targets (hours)
 
 soak-host: ## Host tests at random, 10 million operations or SOAK=N
 	@$(ENTER) scripts/host soak
@@ -56,19 +56,19 @@ soak-boots: ## Boots of many sizes and long runs, with guests (ONLY)
 fuzz: ## Fuzz targets, 30 seconds each
 	@scripts/setup cargo-fuzz && scripts/enter scripts/host fuzz
 
-coverage: ## Which lines the host tests reach
+coverage: ## Lines that the host tests reach
 	@scripts/setup cargo-llvm-cov && scripts/enter scripts/host coverage
 
-mutants: ## Which bugs, put in one at a time, the host tests notice (half an hour; FILES='pte.rs pin.rs')
+mutants: ## Mutation testing of the host tests (half an hour; FILES='pte.rs pin.rs')
 	@scripts/setup cargo-mutants && scripts/enter scripts/host mutants
 
-patches: ## A series for git am on the untouched kernel, checked (KVER=7.2 for that one)
+patches: ## Write and check a series for git am on the untouched kernel (KVER=7.2 for 7.2)
 	@$(ENTER) scripts/patches
 
 patches-build: ## Build a kernel after each patch of that series (most of an hour)
 	@$(ENTER) scripts/patches build
 
-patches-boot: ## Build that series in a tree of its own and boot it (BOOT; VARIANT=c: its mends of C)
+patches-boot: ## Build that series in a tree of its own and boot it (BOOT; VARIANT=c: its fixes of C)
 	@$(ENTER) scripts/patches boot '$(or $(VARIANT),rust)' '$(or $(BOOT),dom0-2cpu)'
 
 doc: ## Manuals as HTML, and rustdoc of the crate and of the host crates
