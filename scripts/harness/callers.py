@@ -349,7 +349,7 @@ def tables(table: dict) -> dict[str, str]:
             ("section", "holds", "note"), ((_place(row), row["holds"], row["note"]) for row in table["section"])
         ),
         "inside": _rows(
-            ("caller", "in", "calls", "what waits", "what it reads back", "who else may look", "why it is right"),
+            ("caller", "in", "calls", "what waits", "what it reads back", "other readers", "why it is correct"),
             (
                 (_place(row), _code(row["sections"]), _code(row["calls"]) or "-", row["waits"], *(row[key] for key in columns))
                 for row in table["inside"]
