@@ -4,7 +4,7 @@
 
 use kernel::fmt;
 
-/// An entry as it stands in the table: the frame in it is the one that the CPU uses.
+/// A raw entry of a table: its frame is the one that the CPU uses.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry(pub(crate) u64);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Shows the entries of the page tables on the way to an address.
+//! Shows the page table entries that map an address.
 //!
 //! Write a process's id and an address to `pgtable_dump` in debugfs, and read it. Id 0 stands for
 //! the kernel:
@@ -36,7 +36,7 @@ module! {
     license: "GPL",
 }
 
-/// What to look up, and how it is shown.
+/// The address to look up; displays the result.
 struct Query {
     pid: i32,
     address: usize,
@@ -104,7 +104,7 @@ fn show(f: &mut fmt::Formatter<'_>, step: &tables::Step) -> fmt::Result {
 
 #[pin_data]
 struct PgtableDump {
-    // Held so that the directory goes when the module does.
+    // Owned so that the directory is removed with the module.
     _dir: Dir,
     #[pin]
     _query: File<Mutex<Query>>,

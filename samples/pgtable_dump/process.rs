@@ -23,11 +23,11 @@ fn root(mm: &Mm) -> usize {
     unsafe { (*mm.as_raw()).__bindgen_anon_1.pgd as usize }
 }
 
-/// Returns the address space of process `pid`, unless there is none.
+/// Returns the address space of process `pid`, if there is one.
 fn mm_of(pid: i32) -> Option<ARef<MmWithUser>> {
-    // SAFETY: Takes any number; the reference is given back below.
+    // SAFETY: Any number is allowed; the reference is dropped below.
     let pid = unsafe { bindings::find_get_pid(pid) };
-    // SAFETY: Takes null as well; so does `put_pid()`. The reference to a task is given back below.
+    // SAFETY: Null is allowed here and in `put_pid()`. The reference to the task is dropped below.
     let task = unsafe { bindings::get_pid_task(pid, bindings::pid_type_PIDTYPE_TGID) };
     // SAFETY: The reference was taken above.
     unsafe { bindings::put_pid(pid) };
@@ -38,13 +38,13 @@ fn mm_of(pid: i32) -> Option<ARef<MmWithUser>> {
     let mm = unsafe { bindings::get_task_mm(task) };
     // SAFETY: The reference was taken above.
     unsafe { bindings::put_task_struct(task) };
-    // SAFETY: The result is an address space with users and a reference to it, which is handed on.
+    // SAFETY: The result is an address space with users, and its reference is passed on.
     NonNull::new(mm).map(|mm| unsafe { ARef::from_raw(mm.cast()) })
 }
 
-/// Returns the entries on the way to `address` in process `pid`, or in the kernel if that is 0.
+/// Returns the entries that map `address` in process `pid`, or in the kernel if `pid` is 0.
 ///
-/// If that cannot be, the error says why.
+/// The error is the reason for a failure.
 pub(crate) fn walk(pid: i32, address: usize) -> Result<KVec<Step>, &'static str> {
     if pid == 0 {
         if address < KERNEL {
@@ -57,7 +57,7 @@ pub(crate) fn walk(pid: i32, address: usize) -> Result<KVec<Step>, &'static str>
     }
     let mm = mm_of(pid).ok_or("no such process")?;
     let guard = mm.mmap_read_lock();
-    // Tables above a mapping stay while that does.
+    // The tables of a mapping exist as long as the mapping.
     guard.vma_lookup(address).ok_or("no mapping")?;
     tables::walk(root(&mm), address)
 }

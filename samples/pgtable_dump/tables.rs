@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Walks page tables, by reading them.
+//! Walks page tables by reading them.
 
 use crate::entry::Entry;
 use crate::frame::Frame;
 use kernel::bindings;
 use kernel::prelude::*;
 
-/// An entry on the way to an address.
+/// An entry on the walk to an address.
 pub(crate) struct Step {
-    /// The level of its table: 1 for the last.
+    /// The level of its table: 1 is the last.
     pub(crate) level: u32,
-    /// Its place in the table.
+    /// Its index in the table.
     pub(crate) index: usize,
     pub(crate) entry: Entry,
 }
 
 /// Returns how many levels page tables have on this machine.
 pub(crate) fn depth() -> u32 {
-    // SAFETY: Decided at boot.
+    // SAFETY: Set at boot, constant afterwards.
     match unsafe { bindings::pgdir_shift } {
         48 => 5,
         _ => 4,
     }
 }
 
-/// Reads the word at `address`, unless nothing is mapped there.
+/// Reads the word at `address`, if anything is mapped there.
 pub(crate) fn read_word(address: usize) -> Option<u64> {
     let mut word = 0u64;
-    // SAFETY: Writes to `word` only, and copes with any address.
+    // SAFETY: It writes only to `word`, and any source address is allowed.
     let ret = unsafe {
         bindings::copy_from_kernel_nofault(
             (&raw mut word).cast(),
@@ -39,16 +39,16 @@ pub(crate) fn read_word(address: usize) -> Option<u64> {
     (ret == 0).then_some(word)
 }
 
-/// Returns the address at which the kernel sees frame `pfn`.
+/// Returns the address of frame `pfn` in the direct map.
 fn direct(pfn: usize) -> usize {
-    // SAFETY: Decided at boot.
+    // SAFETY: Set at boot, constant afterwards.
     unsafe { bindings::page_offset_base }.wrapping_add(pfn << 12)
 }
 
 /// Walks from the table at `root` towards `address`, up to an entry that is not present or maps a
 /// page.
 ///
-/// Tables that are freed meanwhile do no harm beyond an entry that is shown wrong.
+/// If a table is freed meanwhile, the only effect is a wrong entry in the output.
 pub(crate) fn walk(root: usize, address: usize) -> Result<KVec<Step>, &'static str> {
     let mut steps = KVec::new();
     let mut table = root;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A static call in a module: defined, called, changed, called again.
+//! Defines, calls and changes a static call in a module.
 
 use core::borrow::Borrow;
 use kernel::ffi::c_long;
@@ -19,7 +19,7 @@ module! {
     params: {
         number: i64 {
             default: 7,
-            description: "What to calculate with, from -1000 to 1000",
+            description: "Input of the calculation, from -1000 to 1000",
         },
     },
 }
@@ -39,7 +39,7 @@ unsafe extern "C" fn square(x: c_long) -> c_long {
 }
 
 define_static_call! {
-    /// Calculates something. The number has to be small, so that nothing overflows.
+    /// Calculates something. The number must be small enough not to overflow.
     static STATIC_CALL_SAMPLE: unsafe extern "C" fn(x: c_long) -> c_long = twice;
 }
 
@@ -58,11 +58,11 @@ impl kernel::Module for Sample {
         let doubled = unsafe { STATIC_CALL_SAMPLE.call(number) };
         pr_info!("twice {number} is {doubled}\n");
 
-        // SAFETY: `square` wants no more than `twice` does, goes away together with the key and
-        // all call sites, and a module is loaded in process context.
+        // SAFETY: `square` has the same requirements as `twice` and goes away together with the
+        // key and all call sites, and a module is loaded in process context.
         unsafe { STATIC_CALL_SAMPLE.update(square) };
 
-        // SAFETY: The number is small. It is the call site that has changed, not this line.
+        // SAFETY: The number is small. This call now has the new target.
         let squared = unsafe { STATIC_CALL_SAMPLE.call(number) };
         pr_info!("{number} squared is {squared}\n");
         Ok(Self)
