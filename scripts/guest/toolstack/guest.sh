@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# The one guest that the scenarios have. Sourced.
+# The guest of the scenarios. Sourced.
 # Paths and names here have no blanks; run and xen.sh set what is not set here.
 # shellcheck shell=busybox disable=SC2086,SC2154
 
@@ -15,8 +15,8 @@ gone()
 	! exists
 }
 
-# start_guest MIB MAX-MIB [VCPUS]. To the guest's RCU, having been paused looks like a stall.
-# Its log is to hold all that it says of many suspends.
+# start_guest MIB MAX-MIB [VCPUS]: starts the guest. A pause looks like a stall to its RCU, and
+# its log must have room for the messages of many suspends.
 start_guest()
 {
 	cat >$state/guest.cfg <<-END
@@ -28,7 +28,7 @@ start_guest()
 		vcpus = ${3:-2}
 		extra = "console=hvc0 pvmmu.run=serve rcupdate.rcu_cpu_stall_suppress=1 log_buf_len=512K"
 	END
-	# Another guest of this name, another log.
+	# Each guest of this name has a log of its own.
 	[ ! -e $consoles/guest-$guest.log ] ||
 		mv $consoles/guest-$guest.log "$consoles/before-$(uptime_cs).log"
 	xl create $state/guest.cfg || fail "xl create"
@@ -40,13 +40,13 @@ need_guest()
 	exists || start_guest 128 192
 }
 
-# What the guest's kernel has said since it booted: its console shows nothing of it.
+# Judges the guest's kernel log since boot, which its console does not show.
 judge_guest()
 {
 	! exists || ask run 0 wx dmesg
 }
 
-# throw_guest: whatever there is to be said about it.
+# Destroys the guest without judging it.
 throw_guest()
 {
 	xl destroy $guest 2>/dev/null
@@ -59,13 +59,13 @@ drop_guest()
 	throw_guest || fail "it is still there"
 }
 
-# heard PATTERN: on the guest's console. While it moves it has a second name.
+# heard PATTERN: searches the guest's console. A guest that moves has a second name.
 heard()
 {
 	cat $consoles/guest-*.log 2>/dev/null | tr -d '\r' | grep "$1"
 }
 
-# ask COMMAND...: lets the guest carry it out, prints the result.
+# ask COMMAND...: makes the guest carry out a command, prints the result.
 ask()
 {
 	number=$(($(cat $state/number 2>/dev/null || echo 100) + 1))
@@ -82,20 +82,20 @@ ask()
 	esac
 }
 
-# A load, from now on until the guest ends.
+# Starts a load that runs until the guest ends.
 keep_busy()
 {
 	ask keep 24
 }
 
-# past LOAD ROUND: have all processes of the load finished that one?
+# past LOAD ROUND: tests whether all processes of the load have finished that round.
 past()
 {
 	done=$(ask "$1") || exit 1
 	[ "$done" -gt "$2" ]
 }
 
-# still_busy [LOAD]: more than one round of it is seen from its beginning to its end.
+# still_busy [LOAD]: waits until a whole round of the load has begun and ended.
 still_busy()
 {
 	load=${1:-beats}
@@ -103,7 +103,7 @@ still_busy()
 	await 300 past $load $((rounds_done + 1)) || fail "the guest's load stands still"
 }
 
-# What the guests' kernels had to say, for whoever judges dom0's console.
+# Shows the guests' consoles, so that the judge of dom0's console sees them.
 show_consoles()
 {
 	cat $consoles/*.log | tr -d '\r' | sed 's/^/guest: /'

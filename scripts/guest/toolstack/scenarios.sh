@@ -10,13 +10,13 @@ play_create()
 	backend=$(echo "$facts" | sed 's/.*PV MMU: \([A-Za-z]*\).*/\1/')
 	note "PV MMU of the guest is $backend"
 	! heard "not ok " || fail "KUnit in the guest: $(heard "not ok " | head -n 1)"
-	# Tests of a suite are further to the right than the suite.
+	# Tests of a suite are indented further than the suite.
 	passed=$(heard "     ok [0-9]" | grep -cv "# SKIP") || true
 	[ $backend != Rust ] || [ $passed -gt 0 ] || fail "no test of KUnit has passed in the guest"
 	note "KUnit: $passed passed, $(heard "     ok [0-9]" | grep -c "# SKIP") skipped"
 }
 
-# A long line goes through both rings more than once.
+# A long line wraps around both rings more than once.
 play_console()
 {
 	need_guest
@@ -46,7 +46,7 @@ play_cpus()
 	still_busy
 }
 
-# More vCPUs than a word has bits, all on a few CPUs.
+# More vCPUs than a word has bits, on a few CPUs.
 play_crowd()
 {
 	drop_guest
@@ -60,7 +60,7 @@ play_crowd()
 	ask run 5 threads fork
 }
 
-# total_is KIB: within a MiB.
+# total_is KIB: tests whether the guest's memory is that, within a MiB.
 total_is()
 {
 	total=$(ask memory) || exit 1
@@ -68,7 +68,7 @@ total_is()
 	[ $off -ge -1024 ] && [ $off -le 1024 ]
 }
 
-# Below what the guest started with, back, and above it.
+# The guest's memory goes below its initial size, back, and above it.
 play_memory()
 {
 	need_guest
@@ -108,7 +108,7 @@ disk_gone()
 	! xl block-list $guest | grep -q backend/vbd
 }
 
-# Its data goes through grants that blkback maps.
+# The data of the disk goes through grants that blkback maps.
 play_block()
 {
 	need_guest
@@ -129,14 +129,14 @@ play_block()
 	still_busy
 }
 
-# run_here SECONDS TEST...: in dom0, where each of them can run.
+# run_here SECONDS TEST...: runs tests in dom0, where none may skip.
 run_here()
 {
 	mmstress run -t "$@" >$state/run || fail "$(sed -n 's/.*FAIL //p' $state/run)"
 	! grep SKIP $state/run || fail "$(grep -m 1 SKIP $state/run)"
 }
 
-# Grants of dom0 to itself, beside a guest that grants.
+# Grants of dom0 to itself, while a guest grants pages as well.
 play_grants()
 {
 	need_guest
@@ -145,7 +145,7 @@ play_grants()
 	still_busy
 }
 
-# The toolstack's way to a guest's memory. Its pages rest while it is paused.
+# The toolstack's access to a guest's memory. The guest is paused, so its pages do not change.
 play_frames()
 {
 	need_guest
@@ -161,7 +161,7 @@ play_frames()
 	still_busy
 }
 
-# Debuggers find the guest's pages by the list that it shows to the toolstack.
+# Debuggers find the guest's pages by the p2m list that it publishes to the toolstack.
 play_dump()
 {
 	need_guest
@@ -192,7 +192,7 @@ play_save()
 	ask online
 	start=$(ask memory)
 	for round in $(seq "$rounds"); do
-		# Its memory is on the way to another size meanwhile.
+		# The guest's memory changes size meanwhile.
 		xl mem-set $guest $((round % 2 ? 100 : 160))
 		save_and_restore
 		still_busy
@@ -203,7 +203,7 @@ play_save()
 	note "$rounds rounds"
 }
 
-# Suspended in the midst of many forks.
+# A suspend during many forks.
 play_forks()
 {
 	need_guest
@@ -219,7 +219,7 @@ play_forks()
 	note "$rounds rounds"
 }
 
-# The guest goes on where it is: as a checkpoint, and because there is no room.
+# The guest continues: after a checkpoint, and after a save that fails for lack of space.
 play_cancel()
 {
 	need_guest
@@ -238,12 +238,12 @@ play_cancel()
 	[ "$(xl domid $guest)" = "$id" ] || fail "it is another domain now"
 }
 
-# Saved into a pipe that another domain is restored from: what a migration is,
-# as far as the guest can tell, on a Xen without shadow paging.
+# Saved into a pipe from which another domain is restored. For the guest that is a
+# migration, on a Xen without shadow paging.
 move()
 {
 	[ -p $state/pipe ] || mkfifo $state/pipe
-	# As much memory as it has now, which may not be what it began with.
+	# Its current memory size, which may differ from its initial size.
 	mib=$(xl list $guest | sed -n '2s/[^ ]* *[0-9]* *\([0-9]*\) .*/\1/p')
 	sed "s/^name = .*/name = \"$guest-moved\"/; s/^memory = .*/memory = $mib/" \
 		$state/guest.cfg >$state/moved.cfg
@@ -283,7 +283,7 @@ play_live()
 	note "$rounds rounds"
 }
 
-# Around the borders of leaves, middle pages and the tables above them.
+# Memory sizes around the limits of leaves, middle pages and the tables above them.
 play_sizes()
 {
 	for mib in 64 66 127 128 130 510 511 512 513 1023 1024 1025 2047 2049; do
@@ -331,7 +331,7 @@ play_viewer()
 	note "$mappings mappings"
 }
 
-# trace-cmd, perf stat and perf record see what ls does, as the guide has it.
+# trace-cmd, perf stat and perf record trace ls, with the commands of the user guide.
 play_tracers()
 {
 	need_guest
@@ -345,7 +345,7 @@ play_tracers()
 	still_busy
 }
 
-# What another program does to memory, while CPUs and memory come and go beside a guest.
+# stress-ng uses memory while CPUs and memory of dom0 come and go and a guest runs.
 play_storm()
 {
 	need_guest
@@ -373,7 +373,7 @@ play_shutdown()
 	! heard "Kernel panic" || fail "it panicked"
 }
 
-# For dom0's grants Xen keeps pages of its own, as many as were ever needed at once.
+# Xen keeps pages of its own for dom0's grants, as many as were ever needed at once.
 all_back()
 {
 	less=$(($(cat $state/free) - $(/guest/free)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# The toolstack of dom0, and small things. Sourced.
+# The toolstack of dom0, and small helpers. Sourced.
 # Paths and names here have no blanks; run and xen.sh set what is not set here.
 # shellcheck shell=busybox disable=SC2086,SC2154
 
@@ -15,13 +15,13 @@ fail()
 	exit 1
 }
 
-# note TEXT: said behind the name of a scenario that passes.
+# note TEXT: printed after the name of a scenario that passes.
 note()
 {
 	echo "$*" >>$state/said
 }
 
-# In hundredths of a second.
+# Prints the uptime in hundredths of a second.
 uptime_cs()
 {
 	read -r up _ </proc/uptime
@@ -34,7 +34,7 @@ took()
 	printf '%d.%d s' $((cs / 100)) $((cs / 10 % 10))
 }
 
-# await SECONDS COMMAND...: until it succeeds.
+# await SECONDS COMMAND...: repeats the command until it succeeds.
 await()
 {
 	await_end=$(($(uptime_cs) + $1 * 100))
@@ -50,13 +50,13 @@ start_xen()
 	mkdir -p /dev/pts $state $consoles /run/xen /run/xenstored /run/lock \
 		/var/lib/xen /var/lib/xenstored
 	ln -s /run/lock /var/lock
-	# The scripts of block devices want what udev makes.
+	# The scripts for block devices need the links that udev would make.
 	ln -s /proc/self/fd /dev/fd
 	ln -s fd/0 /dev/stdin
 	mount -t devpts devpts /dev/pts
 	[ -e /proc/xen/privcmd ] || mount -t xenfs xenfs /proc/xen
 	oxenstored --no-fork >$state/oxenstored.log 2>&1 &
-	# Before there is one, clients would wait for the kernel, which waits for us.
+	# Without the socket, clients would wait for the kernel, which waits for xenstored.
 	await 30 [ -S /run/xenstored/socket ] ||
 		echo "PVMMU: FAIL oxenstored $(tail -n 1 $state/oxenstored.log)"
 	xen-init-dom0 >>$log 2>&1
@@ -68,7 +68,7 @@ domains()
 	xl list | sed 1d | wc -l
 }
 
-# What must be the same at the end.
+# Records the values that must be the same at the end.
 note_totals()
 {
 	/guest/free >$state/free
