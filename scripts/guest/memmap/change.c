@@ -20,7 +20,7 @@ struct range {
 	uint32_t type;				/* of E820 */
 } __attribute__((packed));
 
-/* Addresses of bytes, the end exclusive. A type of 0: nothing is there. */
+/* Addresses in bytes, the end exclusive. Type 0 is a hole. */
 static const struct change {
 	uint64_t start, end;
 	uint32_t type;
@@ -43,7 +43,7 @@ static void add(uint64_t start, uint64_t end, uint32_t type)
 	};
 }
 
-/* What is not RAM keeps what it holds: words that know their address. */
+/* Memory that is not RAM keeps its contents: words that encode their address. */
 static void fill(const struct change *change)
 {
 	uint64_t *word = (void *)(uintptr_t)change->start;
@@ -62,7 +62,7 @@ static void carve(const struct change *change)
 
 		if (start >= change->end || end <= change->start)
 			continue;
-		/* Of length 0 if nothing of it is left in front. */
+		/* The part in front may have length 0. */
 		map[i].length = start < change->start ? change->start - start : 0;
 		add(change->end, end, map[i].type);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The entry of a Xen that is told another memory map: changes what the boot
- * loader says and goes on to Xen's own entry. Both are entered as the Multiboot
- * specification (version 0.6.96, section 3.2) has it.
+ * The entry of a Xen with a modified memory map: changes the information of the
+ * boot loader and jumps to Xen's own entry. Both are entered as specified by
+ * Multiboot (version 0.6.96, section 3.2).
  */
 #define HEADER_MAGIC	0x1badb002
 #define HEADER_FLAGS	0x00000003	/* modules on whole pages, sizes of memory */

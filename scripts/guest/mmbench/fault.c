@@ -10,7 +10,7 @@
 #define ANON		(2 * MIB)
 #define COW		(2 * MIB)
 #define FILE_SIZE	(4 * MIB)
-#define AROUND		(16 * PAGE)	/* what one fault of a file maps */
+#define AROUND		(16 * PAGE)	/* the pages that one fault of a file maps */
 
 static char *mem;
 static int file;
@@ -85,7 +85,7 @@ static void close_file(void)
 	close(file);
 }
 
-/* All pages are the parent's own, then a child shares them. */
+/* All pages belong to the parent alone, then a child shares them. */
 static void share(void)
 {
 	touch(mem, COW, PAGE);

@@ -3,10 +3,10 @@
  * mmbench list
  * mmbench run [-n SAMPLES] [OPERATION...]
  *
- * Prints, for each sample, "MMBENCH: OPERATION SAMPLE COUNT TICKS": so many
- * ticks of the time stamp counter passed in so many operations. On a machine
- * whose counter counts instructions, that is how many they took. A plugin of
- * the emulator is told by instructions without effect what to count, too.
+ * Prints, for each sample, "MMBENCH: OPERATION SAMPLE COUNT TICKS": COUNT
+ * operations took TICKS ticks of the time stamp counter. On a machine whose
+ * counter counts instructions, that is the number of instructions. Instructions
+ * without effect mark the same stretches for a plugin of the emulator.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,7 +31,7 @@ void mark(const enum mark what, unsigned long number)
 
 #define LOOPS	500000
 
-/* What the counter shows for code whose length is known. */
+/* Measures code of known length, to check the counter. */
 static void known_length(void)
 {
 	unsigned int left = LOOPS;
@@ -105,7 +105,7 @@ static int measure(const struct operation *op, unsigned int samples)
 	return 1;
 }
 
-/* Calls fn for each operation that is named, or for all; counts those it did. */
+/* Calls fn for each named operation, or for all; returns the sum of its results. */
 static unsigned int each(char **names, unsigned int samples,
 			 int (*fn)(const struct operation *op, unsigned int samples))
 {
@@ -145,7 +145,7 @@ int main(int argc, char **argv)
 	unsigned int samples = 3, found;
 	int option;
 
-	/* What the operations of exec start. */
+	/* The program that the operations of exec start. */
 	if (argc == 2 && !strcmp(argv[1], "child"))
 		return 0;
 	if (argc == 2 && !strcmp(argv[1], "list"))

@@ -72,7 +72,7 @@ void add_threads(unsigned int count)
 		must(!pthread_create(&threads[nr_threads], &attr, sleeper, NULL),
 		     "pthread_create");
 	pthread_attr_destroy(&attr);
-	/* Each has to reach its semaphore: none runs when something is measured. */
+	/* Wait until each blocks on its semaphore: none may run during a measurement. */
 	usleep(10000);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Memory operations that are measured, and what they share. */
+/* The measured memory operations, and their common helpers. */
 #ifndef MMBENCH_H
 #define MMBENCH_H
 
@@ -11,13 +11,13 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 /*
- * A sample is the sum of `rounds` measured stretches, each of `loops` calls of
+ * A sample is the sum of `rounds` measured stretches, each with `loops` calls of
  * run(). Hooks may be NULL.
  */
 struct operation {
 	const char *name;
 	const char *what;
-	int (*usable)(void);	/* it is left out if this says 0 */
+	int (*usable)(void);	/* if it returns 0, the operation is skipped */
 	void (*start)(void);	/* before the first sample */
 	void (*before)(void);	/* before each stretch */
 	void (*run)(void);
@@ -25,7 +25,7 @@ struct operation {
 	void (*end)(void);	/* after the last sample */
 	unsigned int rounds;
 	unsigned int loops;
-	unsigned int units;	/* what one run() does so many times */
+	unsigned int units;	/* operations in one run() */
 };
 
 extern const struct operation process_operations[], fault_operations[],
@@ -36,7 +36,7 @@ extern const size_t process_count, fault_count, range_count, talk_count,
 /* Ends the program with the reason, if a call failed. */
 void must(int ok, const char *what);
 
-/* Anonymous memory, and what is in it. */
+/* Anonymous memory, and its contents. */
 char *map(size_t size);
 void unmap(char *at, size_t size);
 void touch(char *at, size_t size, size_t step);

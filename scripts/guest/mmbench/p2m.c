@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The list from pfns to mfns, in loops that the kernel makes (bench/p2m_bench.c). */
+/* The p2m list, in loops in the kernel (bench/p2m_bench.c). */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static int request(const char *what)
 	return done;
 }
 
-/* Without Xen there is no list, and a kernel may lack the loop. */
+/* Without Xen there is no list, and not every kernel has the loop. */
 static int usable(void)
 {
 	return request("get 1");

@@ -9,7 +9,7 @@
 
 #define LARGE	(16 * MIB)
 #define MOVED	(8 * MIB)
-#define TABLE	(2 * MIB)	/* what one table of level 1 maps */
+#define TABLE	(2 * MIB)	/* the reach of one table of level 1 */
 #define LOCKED	(4 * MIB)
 #define FEW	(16 * PAGE)
 
@@ -47,7 +47,7 @@ static void protect_page(void)
 	protect(PAGE);
 }
 
-/* A page between others that stay as they are, so that it is never merged. */
+/* A page between others that do not change, so that it is never merged. */
 static void get_page(void)
 {
 	area = map(3 * PAGE);
@@ -70,7 +70,7 @@ static void map_touch_unmap(void)
 	unmap(at, FEW);
 }
 
-/* Two places where whole tables can move between. */
+/* Two areas between which whole tables can move. */
 static void get_moved(void)
 {
 	area = map(2 * MOVED + TABLE);

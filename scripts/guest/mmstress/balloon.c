@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Memory given back to Xen, and asked for again. */
+/* Memory given back to Xen, and requested again. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -14,7 +14,7 @@
 #define AUTO_ONLINE	"/sys/devices/system/memory/auto_online_blocks"
 
 #define TOLERANCE_KB	1024
-#define PATIENCE	30		/* seconds for all of it */
+#define PATIENCE	30		/* seconds in total */
 #define GIVE_UP		15		/* seconds without the first page */
 
 static long number(const char *path)
@@ -41,7 +41,7 @@ static void expect(const char *what, long kb, long expected)
 		fail("%s is %ld kB, expected %ld kB", what, kb, expected);
 }
 
-/* Waits until the balloon is where it was told to be, and so is MemTotal. */
+/* Waits until the balloon and MemTotal have reached the target. */
 static void go_to(long kb, long total_kb)
 {
 	double limit = now() + PATIENCE;
@@ -73,7 +73,7 @@ static void fork_once(char *mem, size_t pages, uint32_t gen)
 	verify(mem, pages, 0, gen, "parent");
 }
 
-/* To @kb more than now (or less, if negative), and back again. */
+/* Changes the size by @kb, which may be negative, and back again. */
 static void there_and_back(long kb)
 {
 	long target = number(TARGET), total = meminfo_kb("MemTotal");
@@ -96,8 +96,8 @@ void test_balloon(void)
 }
 
 /*
- * The kernel takes its target back if it cannot grow, Xen just says no. What
- * was tried has gone again at the end, or the next look at MemTotal has it.
+ * If it cannot grow, the kernel resets its target; Xen only refuses. Nothing of
+ * the attempt may be left at the end, or the next read of MemTotal shows it.
  */
 static bool can_grow(void)
 {
@@ -116,11 +116,11 @@ static bool can_grow(void)
 	return grown;
 }
 
-/* Beyond what it started with: new frames, and new page tables for them. */
+/* Beyond the initial size: new frames, and new page tables for them. */
 void test_balloon_grow(void)
 {
 	number(TARGET);
-	/* Added memory is of no use before somebody puts it online. */
+	/* Added memory cannot be used until it is set online. */
 	write_text(AUTO_ONLINE, "online");
 	if (!can_grow())
 		skip("there is no more memory to be had");

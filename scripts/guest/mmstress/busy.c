@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A little of what makes Xen busy, for tests that count or trace it. */
+/* A small load on Xen, for tests that count or trace it. */
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which of the kernel's messages are complaints: by the rules for its console. */
+/* Finds complaints in the kernel's messages, by the rules for its console. */
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static struct {
 	regex_t pattern, unless;
 } compiled[ARRAY_SIZE(rules)];
 
-/* All patterns in one: most lines are in accord with all rules. */
+/* All patterns in one, since most lines break no rule. */
 static regex_t any;
 
 static void compile(regex_t *regex, const char *pattern)
@@ -63,7 +63,7 @@ const char *message(const char *line)
 
 	if (*p == '<' && strchr(p, '>'))
 		p = strchr(p, '>') + 1;
-	/* The time, and with it who spoke. */
+	/* The time, and with it the caller. */
 	if (*p == '[' && strspn(p + 1, " .0123456789") == strcspn(p + 1, "]"))
 		do
 			p = strchr(p, ']') + 1;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * System calls that copy to and from pages that are not there yet: the kernel
- * faults in our place, needs tables of each level, and goes on at once. Beside
- * it, a thread changes rights in the same level-1 table.
+ * System calls that copy to and from pages that are not present yet: the fault
+ * happens in the kernel, needs tables of each level, and the copy goes on at
+ * once. Meanwhile a thread changes rights in the same level-1 table.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 #define PAGES	16UL
 #define SIZE	(PAGES * PAGE)
-#define SLOTS	200UL		/* entries of the root that we may choose from */
+#define SLOTS	200UL		/* entries of the root to choose from */
 
 struct neighbour {
 	char *mem;
@@ -37,7 +37,7 @@ static void *change_rights(void *arg)
 	return NULL;
 }
 
-/* Below an entry of the root that, most likely, nothing else is below. */
+/* An address below an entry of the root that is probably otherwise unused. */
 static char *map_far_away(size_t size)
 {
 	uintptr_t hint = (1 + rnd_below(SLOTS)) * PGD;
@@ -58,7 +58,7 @@ static void must_copy(ssize_t got, size_t expected, const char *what)
 		fail("%s: %zd bytes, expected %zu", what, got, expected);
 }
 
-/* Up to page @at, and not a byte beyond it. */
+/* Copies up to page @at, and not a byte beyond it. */
 static void stopped_at(int fd, char *mem, size_t at, uint32_t gen)
 {
 	fill(mem, PAGES, 0, gen + 1);
@@ -81,7 +81,7 @@ static void copy_round(int fd, uint32_t gen)
 	unsigned long id;
 	pid_t pid;
 
-	/* No table is there before this one. */
+	/* No table existed there before. */
 	must_copy(pread(fd, mem, SIZE, 0), SIZE, "read into nothing");
 	verify(mem, PAGES, 0, gen, "read into nothing");
 	must_copy(pwrite(fd, zeros, SIZE, SIZE), SIZE, "write from nothing");

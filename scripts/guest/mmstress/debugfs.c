@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the Rust backend shows of itself in debugfs, against what we know. */
+/* Compares the Rust backend's files in debugfs with known facts. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 #define DIR	"/sys/kernel/debug/xen/pvmmu/"
 
-/* Whole files, to be freed by the caller. They show frames: that is for root alone. */
+/* Whole files, to be freed by the caller. They show frames, so only root may read them. */
 static char *show(const char *path)
 {
 	struct stat st;
@@ -40,7 +40,7 @@ static bool ends_with(const char *text, const char *end)
 	return len >= end_len && !strcmp(text + len - end_len, end);
 }
 
-/* Every slot is ours, and what was good for start of day only is gone. */
+/* Every slot has a function of the backend, and none of start of day is left. */
 void test_debugfs_ops(void)
 {
 	char *text = show(DIR "ops"), *rest;
@@ -70,7 +70,7 @@ void test_debugfs_ops(void)
 
 struct p2m {
 	unsigned long end, local;
-	bool mine;		/* our page is in a range of local frames */
+	bool mine;		/* the test's page is in a range of local frames */
 };
 
 static struct p2m read_p2m(unsigned long mine)
@@ -100,7 +100,7 @@ static struct p2m read_p2m(unsigned long mine)
 	return p2m;
 }
 
-/* What the kernel said at boot. */
+/* The size that the kernel logged at boot. */
 static unsigned long p2m_words(void)
 {
 	char *log = read_klog();
@@ -114,7 +114,7 @@ static unsigned long p2m_words(void)
 	return size / sizeof(unsigned long);
 }
 
-/* Ranges without gaps, up to the end of the list; our memory is in them. */
+/* Ranges without gaps, up to the end of the list; they contain the test's memory. */
 void test_debugfs_p2m(void)
 {
 	unsigned long total = meminfo_kb("MemTotal") * KIB / PAGE;
@@ -132,7 +132,7 @@ void test_debugfs_p2m(void)
 		if (p2m.end != words)
 			fail("p2m ends at %#lx, the list at %#lx", p2m.end,
 			     words);
-		/* The kernel keeps some for itself; a balloon may be at work. */
+		/* The kernel reserves some memory, and a balloon may be active. */
 		if (p2m.local + 128 * MIB / PAGE < total ||
 		    p2m.local > total + total / 4 + 128 * MIB / PAGE)
 			fail("p2m has %lu local frames, memory is %lu pages",
@@ -222,7 +222,7 @@ void test_debugfs_stats(void)
 		set_counting("1");
 		keep_busy();
 		set_counting("0");
-		/* Who was about to count when it was turned off is done by then. */
+		/* Code that was about to count when counting was turned off is done by then. */
 		usleep(20000);
 		before = show(DIR "stats");
 		check_counts(before);
@@ -265,7 +265,7 @@ static struct tables tables_of(pid_t pid)
 
 #define SPOTS	8UL
 
-/* All are pinned, and a table comes for each 2 MiB that is touched. */
+/* All are pinned, and each 2 MiB that is touched adds a table. */
 void test_debugfs_tables(void)
 {
 	struct tables kernel = tables_of(0);

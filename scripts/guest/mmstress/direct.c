@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The direct map, as the kernel dumps it, against what each frame is used for:
+ * Compares the direct map, as the kernel dumps it, with the use of each frame:
  * pinned tables are read-only there, other memory is not, and all is cached.
  */
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #define DUMP	"/sys/kernel/debug/page_tables/kernel"
 #define START	"---[ Low Kernel Mapping ]---\n"
 
-/* Bits of /proc/kpageflags; the last is what Xen's tables are marked by. */
+/* Bits of /proc/kpageflags; the last one marks tables pinned by Xen. */
 #define KPF_LRU		(1ULL << 5)
 #define KPF_SLAB	(1ULL << 7)
 #define KPF_BUDDY	(1ULL << 10)
@@ -26,19 +26,19 @@
 #define KPF_PINNED	(KPF_PGTABLE | KPF_OWN)
 #define KPF_MEMORY	(KPF_SLAB | KPF_LRU | KPF_BUDDY | KPF_ANON)
 
-/* Tables of level 1 that we make, and those of them that stay. */
+/* Tables of level 1 that the test creates, and those that stay. */
 #define SPOTS	64UL
 #define LEFT	(SPOTS / 2)
 
-/* What is wrong with a frame. A table that is not pinned may be writable. */
+/* The error of a frame. A table that is not pinned may be writable. */
 enum { WRITABLE_TABLE = 1, READ_ONLY_MEMORY = 2, NOT_CACHED = 4 };
 
-/* Frames change their use while we look: wrong is what is so each time. */
+/* Frames change their use during the test: an error must show each time. */
 #define LOOKS	8
 
 struct frames {
 	unsigned long nr;
-	uint64_t *flags;	/* what a frame is used for */
+	uint64_t *flags;	/* the use of each frame */
 	unsigned char *wrong;
 	unsigned long tables, read_only;
 };
@@ -111,7 +111,7 @@ static void judge_dump(struct frames *now)
 	free(text);
 }
 
-/* Leaves in @wrong what is wrong now and was before; returns of how many frames. */
+/* Keeps in @wrong the errors seen now and before; returns the number of frames. */
 static unsigned long look(struct frames *now, unsigned char *wrong)
 {
 	uint64_t *flags = calloc(now->nr, sizeof(*flags));
@@ -162,7 +162,7 @@ static void check(unsigned long nr)
 	free(wrong);
 }
 
-/* A process of many tables, half of which are gone when we look. */
+/* A process with many tables, half of which are freed before the check. */
 static char *make_tables(void)
 {
 	char *mem = map_aligned(SPOTS * PMD, PMD);

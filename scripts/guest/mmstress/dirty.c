@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One thread writes through a shared file mapping while another one takes the
- * right to write away, or the mapping itself. What was written must be in the
- * file, and nothing may be written once the right is gone.
+ * One thread writes through a shared file mapping while another one removes the
+ * right to write, or the mapping itself. All writes must be in the file, and no
+ * write may succeed once the right is gone.
  */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@
 
 struct race {
 	uint64_t *mem;			/* the mapping that changes */
-	uint64_t last[PAGES];		/* what the writer managed to write */
+	uint64_t last[PAGES];		/* the last value that was written */
 	_Atomic unsigned long writes;
 	_Atomic bool stop;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Pages that come before they are touched, or go although they were. */
+/* Pages that are populated before they are touched, or discarded afterwards. */
 #include <sys/mman.h>
 #include <unistd.h>
 

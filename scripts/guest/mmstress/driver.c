@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A driver that maps its pages one by one as they are touched (udmabuf), while
- * interrupts come at any point of that.
+ * A driver that maps its pages one by one as they are touched (udmabuf), with
+ * interrupts at any point.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -26,7 +26,7 @@ static void count_interrupt(int signal)
 	interrupts += signal == SIGALRM;
 }
 
-/* Never, if @us is 0. */
+/* No interrupts if @us is 0. */
 static void interrupt_every(unsigned int us)
 {
 	const struct itimerval timer = {
@@ -40,7 +40,7 @@ static void interrupt_every(unsigned int us)
 		fail_errno("timer");
 }
 
-/* A file of memory that cannot shrink, as the driver wants it. */
+/* A memory file that cannot shrink, as the driver requires. */
 static int memory(size_t size)
 {
 	int fd = memfd_create("driver", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -62,7 +62,7 @@ static int buffer(int device, int memfd, size_t size)
 	return fd;
 }
 
-/* Two mappings of the buffer, the second from its end: so do the faults come. */
+/* Two mappings of the buffer; the faults of the second come from its end. */
 static void touch(int fd, size_t pages, uint32_t gen)
 {
 	char *mem = map_file(fd, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED);

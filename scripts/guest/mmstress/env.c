@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The machine we run on: CPUs, memory, and the text files that describe it. */
+/* The machine: CPUs, memory, and the text files that describe it. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
@@ -130,7 +130,7 @@ void env_init(uint64_t seed)
 	set_budget(1, SIZE_MAX);
 }
 
-/* A test may need twice what it touches; half is left to the others. */
+/* A test may need twice the memory that it touches; half is left to the others. */
 void set_budget(unsigned int workers, size_t limit)
 {
 	long available = meminfo_kb("MemAvailable");
@@ -156,7 +156,7 @@ void pin(unsigned int n)
 
 	CPU_ZERO(&set);
 	CPU_SET(cpus[n % nr_cpus], &set);
-	/* Fails while the CPU is offline; then any other one will do. */
+	/* Fails while the CPU is offline; then use any other one. */
 	sched_setaffinity(0, sizeof(set), &set);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Programs replaced by themselves. The new program looks at memory that must
- * be fresh, writes a pattern, and ends with a status that the parent knows.
+ * Programs that exec themselves. The new program checks that its memory is
+ * fresh, writes a pattern, and ends with a status that the parent expects.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@
 
 static char bss[4 * PAGE];
 
-/* The last thing that a vfork()ed child does: nothing here may allocate. */
+/* The last action of a vfork()ed child: nothing here may allocate. */
 static void become(char *depth, char *status)
 {
 	char *argv[] = { "mmstress", "exec-child", depth, status, NULL };
@@ -177,9 +177,9 @@ void test_exec_threads(void)
 }
 
 /*
- * Nearly 6 MiB of arguments. The stack is made below the last address and then
- * moved down by a random number of pages, of 22 bits: in one of about 2800 times
- * the old and the new place overlap.
+ * Nearly 6 MiB of arguments. The stack is created below the last address and
+ * then moved down by a random number of pages, of 22 bits: once in about 2800
+ * times the old and the new area overlap.
  */
 void test_exec_overlap(void)
 {
@@ -189,7 +189,7 @@ void test_exec_overlap(void)
 	char *envp[COUNT + 1] = { NULL };
 	char *text = malloc(LENGTH);
 
-	/* They may take a quarter of it, and 6 MiB. */
+	/* Arguments may take a quarter of the limit, at most 6 MiB. */
 	if (!text || setrlimit(RLIMIT_STACK, &limit))
 		fail_errno("a stack of 64 MiB");
 	memset(text, 'x', LENGTH - 1);

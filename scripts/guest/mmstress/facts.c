@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What we are running on, for a person and for a script to read. */
+/* Facts about the machine, for a person and for a script to read. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static void print_xen(void)
 	       line_of(HYPERVISOR "version/extra", extra, sizeof(extra)));
 }
 
-/* The PVH entry makes a boot header of its own, of this version. */
+/* The PVH entry creates a boot header of its own, of this version. */
 static bool through_pvh(void)
 {
 	char version[16];
@@ -71,8 +71,8 @@ static bool in_kallsyms(const char *word)
 }
 
 /*
- * The Rust backend says so when it takes over. Should the log have lost its
- * beginning, the crate's name, with its length, is in its symbols.
+ * The Rust backend logs a line when it takes over. If the log has lost its
+ * beginning, look for the crate's name, with its length, in the symbols.
  */
 static const char *pv_mmu(const char *log)
 {

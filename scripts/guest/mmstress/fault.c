@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Hypercalls that fail on request: what the process sees, what the kernel
- * reports, and what else it leaves alone.
+ * reports, and that nothing else changes.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +18,7 @@
 #define CMD_PIN_L4	3UL
 #define CMD_UNPIN	4UL
 
-/* The place of the entry for @page in its table, and a bit of the new entry. */
+/* The index of the entry for @page in its table, and a bit of the new entry. */
 static void expect_entry(const struct refusal *r, const char *page, bool rw)
 {
 	unsigned long place = (uintptr_t)page / PAGE % 512 * 8;
@@ -30,7 +30,7 @@ static void expect_entry(const struct refusal *r, const char *page, bool rw)
 		     rw ? "a writable one" : "a read-only one");
 }
 
-/* Makes pages read-only, @times of them in vain from number @index on. */
+/* Makes pages read-only; @times of them fail, from number @index on. */
 static void refuse_protection(char *mem, size_t pages, unsigned int index,
 			      unsigned int times, int error)
 {
@@ -81,14 +81,14 @@ void test_fault_protect(void)
 		refuse_protection(mem, pages, indices[i], 1,
 				  errors[i % ARRAY_SIZE(errors)]);
 	refuse_protection(mem, pages, 10, MAX_FLUSH, EBUSY);
-	/* More than are told one by one. */
+	/* More than are reported one by one. */
 	refuse_protection(mem, pages, 10, 20, EBUSY);
 	unmap(mem, pages * PAGE);
 	hear_witness(witness);
 	print_counts();
 }
 
-/* A write fault sets an entry by a direct call; it comes again if that fails. */
+/* A write fault sets an entry by a direct call; it recurs if that fails. */
 void test_fault_write(void)
 {
 	const size_t pages = 16;
@@ -108,7 +108,7 @@ void test_fault_write(void)
 		pid_t pid;
 
 		fill(mem, pages, 0, e);
-		/* Leaves the pages read-only, and nobody else's. */
+		/* Leaves the pages read-only, and not shared. */
 		pid = spawn();
 		if (!pid)
 			_exit(0);
@@ -130,7 +130,7 @@ void test_fault_write(void)
 	print_counts();
 }
 
-/* Forks while pin @index is refused; returns whether there was that one. */
+/* Forks while pin @index is refused; returns whether there was such a pin. */
 static bool refuse_pin(char *mem, size_t pages, unsigned int index, int error)
 {
 	struct refusal reports[2];
@@ -156,7 +156,7 @@ static bool refuse_pin(char *mem, size_t pages, unsigned int index, int error)
 		expect_reports(reports, 0, 0);
 		return false;
 	}
-	/* What is not pinned cannot be unpinned: the second is Xen's own. */
+	/* A table that is not pinned cannot be unpinned: the second failure is Xen's. */
 	expect_reports(reports, 2, 0);
 	expect_error(&reports[0], "mmuext_op", error);
 	expect_error(&reports[1], "mmuext_op", EINVAL);
@@ -168,7 +168,7 @@ static bool refuse_pin(char *mem, size_t pages, unsigned int index, int error)
 	return true;
 }
 
-/* Tables and roots that Xen does not pin: they are checked when they are used. */
+/* Tables and roots that Xen does not pin: Xen validates them when they are used. */
 void test_fault_pin(void)
 {
 	const size_t pages = 8;
@@ -189,7 +189,7 @@ void test_fault_pin(void)
 	print_counts();
 }
 
-/* No memory for the root of user mode: no process, and nothing left of it. */
+/* No memory for the user root: fork fails, and leaves nothing behind. */
 void test_fault_fork(void)
 {
 	const unsigned int forks = 1024;
@@ -218,7 +218,7 @@ void test_fault_fork(void)
 		if (failed != 1)
 			fail("%u allocations failed", failed);
 	}
-	/* A page each would be twice as much; some memory is freed late. */
+	/* A lost page each would be twice as much; some memory is freed late. */
 	limit = now() + 10;
 	while ((less = before - meminfo_kb("MemFree")) > (long)(2 * forks)) {
 		if (now() > limit)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Address spaces that come and go, and the pages that they share. */
+/* Short-lived address spaces, and the pages that they share. */
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -59,7 +59,7 @@ void test_fork_big(void)
 				    "child after writing");
 			_exit(0);
 		}
-		/* The child reads what it inherited while we overwrite ours. */
+		/* The child reads its pages while the parent overwrites its own. */
 		fill(mem, pages, 0, gen);
 		reap(pid);
 		verify(mem, pages, 0, gen, "parent");
@@ -79,7 +79,7 @@ static void cow_link(char *mem, size_t pages, uint32_t gen, unsigned int depth)
 			_exit(0);
 		}
 	}
-	/* Everyone writes the first half, and at the same time. */
+	/* All processes write the first half at the same time. */
 	verify(mem, half, 0, gen, "inherited half, before");
 	fill(mem, half, 0, gen + 1 + depth);
 	verify(mem, half, 0, gen + 1 + depth, "own half");
@@ -90,7 +90,7 @@ static void cow_link(char *mem, size_t pages, uint32_t gen, unsigned int depth)
 	verify(mem + half * PAGE, pages - half, half, gen, "shared half, after");
 }
 
-/* A link forks before it writes: all of them inherit the same generation. */
+/* Each process of the chain forks before it writes: all inherit the same generation. */
 void test_cow(void)
 {
 	const unsigned int depth = 3;

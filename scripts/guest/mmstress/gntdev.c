@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages granted by this domain to itself, mapped through /dev/xen/gntdev: the
- * kernel lets Xen write the entries of such a mapping.
+ * Pages granted by this domain to itself, mapped through /dev/xen/gntdev: Xen
+ * writes the entries of such a mapping.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <xen/gntalloc.h>
 
-/* What gntdev.h takes for granted. */
+/* Types that gntdev.h needs. */
 #define grant_ref_t	uint32_t
 #define domid_t		uint16_t
 #include <xen/gntdev.h>
@@ -30,7 +30,7 @@
 
 static const unsigned int counts[] = { 1, 16, 17, MOST };
 
-/* Pages of ours that others may map. */
+/* Pages that others may map. */
 struct grants {
 	int fd;
 	unsigned int count;
@@ -91,7 +91,7 @@ static void take_back(struct grants *grants)
 	close(grants->fd);
 }
 
-/* Announces the grants to gntdev; they can be mapped then. */
+/* Registers the grants with gntdev; then they can be mapped. */
 static void announce(struct mapping *mapping, const uint32_t *refs, unsigned int count)
 {
 	size_t size = sizeof(struct ioctl_gntdev_map_grant_ref) +
@@ -142,7 +142,7 @@ static void unmap_grants(struct mapping *mapping)
 	forget(mapping);
 }
 
-/* Both sides see what the other one writes; then the grants are free again. */
+/* Each side sees the writes of the other; then the grants are free again. */
 static void both_ways(unsigned int count, uint32_t gen)
 {
 	static struct grants grants;
@@ -159,7 +159,7 @@ static void both_ways(unsigned int count, uint32_t gen)
 	take_back(&grants);
 }
 
-/* One bad reference spoils the mapping, and leaves nothing behind. */
+/* One bad reference fails the mapping, and leaves nothing behind. */
 static void one_is_bad(unsigned int count, unsigned int bad, uint32_t gen)
 {
 	static struct grants grants;
@@ -184,7 +184,7 @@ static void one_is_bad(unsigned int count, unsigned int bad, uint32_t gen)
 
 /*
  * A large mapping may lose more than was unmapped: when it is split, the kernel
- * announces a change of the 2 MiB around, and gntdev drops all that it hears of.
+ * notifies of a change of the 2 MiB around, and gntdev drops all of that range.
  */
 static void right_or_gone(const char *mem, size_t pages, uint32_t gen)
 {
@@ -193,7 +193,7 @@ static void right_or_gone(const char *mem, size_t pages, uint32_t gen)
 			verify(mem + i * PAGE, 1, i, gen, "what is left");
 }
 
-/* What a process does with its mapping must not confuse Xen's count of them. */
+/* Operations on a mapping must not break Xen's count of grant mappings. */
 static void fork_and_unmap(unsigned int count, uint32_t gen)
 {
 	static struct grants grants;
@@ -213,7 +213,7 @@ static void fork_and_unmap(unsigned int count, uint32_t gen)
 	verify(mapping.mem, count, 0, gen, "after fork");
 	unmap(mapping.mem + half * PAGE, (count - half) * PAGE);
 	right_or_gone(mapping.mem, half, gen);
-	/* Xen lets nobody change its entries: gntdev drops what is left. */
+	/* Xen refuses changes of granted entries: gntdev drops the rest. */
 	protect(mapping.mem, half * PAGE, PROT_READ);
 	if (!try_write(mapping.mem))
 		fail("a grant is writable after mprotect");
@@ -223,7 +223,7 @@ static void fork_and_unmap(unsigned int count, uint32_t gen)
 	take_back(&grants);
 }
 
-/* Nor is there another place for them: gntdev drops what is to move, before it does. */
+/* Granted entries cannot move either: gntdev drops them before the move. */
 static void move(unsigned int count, uint32_t gen)
 {
 	static struct grants grants;
@@ -256,7 +256,7 @@ static bool mprotect_is_refused(void)
 	return version > 7 || (version == 7 && patchlevel >= 3);
 }
 
-/* Nobody gets a copy: a private mapping can be read, and never becomes writable. */
+/* There is no copy on write: a private mapping is readable, and never writable. */
 static void map_privately(unsigned int count, uint32_t gen)
 {
 	static struct grants grants;
@@ -285,7 +285,7 @@ static void map_privately(unsigned int count, uint32_t gen)
 	take_back(&grants);
 }
 
-/* A process is killed that has grants mapped. */
+/* A process with mapped grants is killed. */
 static void kill_mapper(unsigned int count, uint32_t gen)
 {
 	static struct grants grants;
@@ -313,7 +313,7 @@ void test_grant_map(void)
 			both_ways(counts[i], gen);
 }
 
-/* The kernel maps grants where no memory is, with tables that it makes on the run. */
+/* The kernel maps grants beyond memory, with tables that it allocates on demand. */
 void test_grant_beyond(void)
 {
 	for (uint32_t gen = 1; more(); gen++) {

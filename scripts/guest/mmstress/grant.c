@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Grants of our own memory that we map ourselves. */
+/* Grants of the domain's memory, mapped by the domain itself. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -14,14 +14,14 @@
 #include "inject.h"
 #include "tests.h"
 
-/* The headers of the devices leave these to those of Xen. */
+/* The device headers leave these to Xen's headers. */
 typedef uint32_t grant_ref_t;
 typedef uint16_t domid_t;
 
 #include <xen/gntalloc.h>
 #include <xen/gntdev.h>
 
-/* A page of ours that domain 0, which is us, may map by its grant. */
+/* A page that domain 0, which is this domain, may map by its grant. */
 static char *grant_page(uint32_t *ref)
 {
 	struct ioctl_gntalloc_alloc_gref op = {
@@ -43,8 +43,8 @@ static char *grant_page(uint32_t *ref)
 }
 
 /*
- * Announces that a grant will be mapped @count times, for which the kernel
- * takes as many pages; returns 0 or the errno.
+ * Registers @count mappings of a grant, for which the kernel reserves as many
+ * pages; returns 0 or the errno.
  */
 static int announce(int fd, uint32_t ref, unsigned int count, uint64_t *index)
 {
@@ -76,8 +76,8 @@ static void withdraw(int fd, uint64_t index, unsigned int count)
 }
 
 /*
- * Pages for grants make the p2m list grow, if they are more than a boot leaves
- * over: each allocation for that may fail.
+ * Pages for grants make the p2m list grow if they exceed the room left at boot.
+ * Each allocation for that may fail.
  */
 static void refuse_growth(int fd, uint32_t ref)
 {
@@ -153,14 +153,14 @@ static int open_gntdev(void)
 	return fd;
 }
 
-/* Memory is short for the p2m words of pages for grants. */
+/* Allocations fail for the p2m words of pages for grants. */
 void test_fault_growth(void)
 {
 	struct witness witness;
 	int fd = open_gntdev();
 
 	witness = call_witness();
-	/* Which grant does not matter, as it is not mapped. */
+	/* Any grant will do, because it is not mapped. */
 	refuse_growth(fd, 0);
 	hear_witness(witness);
 	print_counts();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Most of free memory at once. */
+/* Uses most of free memory at once. */
 #include <sys/mman.h>
 
 #include "mmstress.h"
@@ -8,7 +8,7 @@
 #define CHUNK	(4 * MIB)
 #define LEAST	(16 * MIB)	/* even if there is no time for it */
 
-/* Returns how much it had the time to fill. */
+/* Returns how much was filled in time. */
 static size_t fill_memory(char *mem, size_t size, uint32_t gen, double limit)
 {
 	size_t at = 0;
@@ -21,8 +21,8 @@ static size_t fill_memory(char *mem, size_t size, uint32_t gen, double limit)
 }
 
 /*
- * What was taken must come back, but for what the allocator keeps on lists per
- * CPU, up to an eighth of a zone, and does not count as available.
+ * All memory must be free again, except for what the allocator keeps on per-CPU
+ * lists, up to an eighth of a zone, which does not count as available.
  */
 static void check_returned(long used_kb, long during_kb)
 {

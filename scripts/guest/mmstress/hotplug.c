@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* CPUs that leave and come back while processes and threads are at work. */
+/* CPUs go offline and come back while processes and threads run. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -42,7 +42,7 @@ static void *linger(void *arg)
 	return NULL;
 }
 
-/* Ends while its threads run on other CPUs, which may be about to leave. */
+/* Ends while its threads run on other CPUs, which may be going offline. */
 static __noreturn void exit_busy(char *scratch)
 {
 	for (unsigned int i = 0; i < 2; i++)

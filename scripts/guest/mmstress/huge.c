@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Huge mappings: right where the CPU has them, absent where it has not. */
+/* Huge mappings: correct where the CPU has them, absent where it does not. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -35,11 +35,11 @@ static void check_anon(uint32_t gen, bool pse)
 	if (!size)
 		skip("less than 2 MiB to spare");
 	mem = map_aligned(size, PMD);
-	/* Fails where the kernel knows that it never can. */
+	/* Fails where the kernel knows that huge pages are impossible. */
 	madvise(mem, size, MADV_HUGEPAGE);
 	fill(mem, pages, 0, gen);
 	check_counters(pse);
-	/* A hole in what might be a huge page. */
+	/* A hole in a possible huge page. */
 	unmap(mem + PMD / 2, PAGE);
 	must_fault(mem + PMD / 2, false, "hole");
 	protect(mem, PAGE, PROT_READ);
@@ -48,7 +48,7 @@ static void check_anon(uint32_t gen, bool pse)
 	unmap(mem, size);
 }
 
-/* A tmpfs that would use huge pages if it could, mounted for us alone. */
+/* A private tmpfs that would use huge pages if it could. */
 static int huge_file(size_t size)
 {
 	static const char dir[] = "/tmp/mmstress-huge";
@@ -71,7 +71,7 @@ static void check_file(uint32_t gen, bool pse)
 	int fd = huge_file(size);
 	char *mem;
 
-	/* Nor may a file claim to have them. */
+	/* A file may not claim to have them either. */
 	if (!pse && fd >= 0)
 		fail("tmpfs takes huge=always but the CPU has no huge pages");
 	if (fd < 0 && pse)

@@ -47,7 +47,7 @@ static unsigned long mapped_pages(void)
 	return pages;
 }
 
-/* Every door is closed, and nothing is left behind it. */
+/* Every interface refuses, and leaves nothing behind. */
 static void check_refused(void)
 {
 	static const int sizes[] = { 0, MAP_HUGE_2MB, MAP_HUGE_1GB };

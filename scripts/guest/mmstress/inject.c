@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Lets operations of the kernel fail, and reads what it says about that. */
+/* Makes operations of the kernel fail, and reads its reports. */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ static unsigned int times_left(const char *kind)
 	return atoi(text);
 }
 
-/* Waits until the kernel may print @n reports. */
+/* Waits until the rate limit allows @n reports. */
 static void wait_for_limit(unsigned int n)
 {
 	while (limit_used + n > MAX_REPORTS && now() - limit_start < REPORT_SECONDS)
@@ -54,7 +54,7 @@ static void wait_for_limit(unsigned int n)
 	limit_used += n;
 }
 
-/* A switch to another task flushes: there is none while operations fail. */
+/* A task switch flushes the queue, so none may happen while operations fail. */
 static void set_policy(int policy)
 {
 	const struct sched_param param = { .sched_priority = policy == SCHED_FIFO };
@@ -97,8 +97,8 @@ unsigned int disarm(const char *kind, unsigned int times)
 }
 
 /*
- * Reads the reports since arm(); returns how many there are. Of a flush with
- * more refusals than are told one by one, @more is how many more there were.
+ * Reads the reports since arm(); returns how many there are. If a flush had more
+ * refusals than are reported one by one, @more is how many more there were.
  */
 static unsigned int read_reports(struct refusal *reports, unsigned int max,
 				 unsigned int *more)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Operations of the kernel that fail on request: what the fault-... tests
- * have in common.
+ * Operations of the kernel that fail on request: common helpers of the
+ * fault-... tests.
  */
 #ifndef INJECT_H
 #define INJECT_H
@@ -12,10 +12,10 @@
 
 #define MAKE_IT_FAIL	"/proc/self/make-it-fail"
 
-/* The kernel reports so many refusals of one flush one by one. */
+/* The number of refusals of one flush that the kernel reports one by one. */
 #define MAX_FLUSH	8
 
-/* What Xen may say. */
+/* The errors that Xen may return. */
 static const int errors[] = { EPERM, ENOMEM, EFAULT, EBUSY, EINVAL };
 
 /* A line of the kernel's log. */
@@ -26,7 +26,7 @@ struct refusal {
 	char caller[64];
 };
 
-/* A process that has nothing to do with all this. */
+/* A process that is not involved. */
 struct witness {
 	pid_t pid;
 	int end;
@@ -37,8 +37,8 @@ void need_faults(void);
 /* Sets one file of the kernel's fault injection. */
 void set_fault(const char *kind, const char *name, unsigned long value);
 /*
- * Lets @times operations of this task fail, from the one with number @index
- * on. @reports is how many lines the kernel is expected to print.
+ * Makes @times operations of this task fail, from number @index on. @reports is
+ * the number of lines that the kernel is expected to print.
  */
 void arm(const char *kind, unsigned int index, unsigned int times, int error,
 	 unsigned int reports);
@@ -46,18 +46,18 @@ void arm(const char *kind, unsigned int index, unsigned int times, int error,
 unsigned int disarm(const char *kind, unsigned int times);
 
 /*
- * Reads what was reported since arm(): @expected refusals, and of a flush with
- * more than MAX_FLUSH that there were @expected_more.
+ * Reads the reports since arm(): @expected refusals, and for a flush with more
+ * than MAX_FLUSH that there were @expected_more.
  */
 void expect_reports(struct refusal *reports, unsigned int expected,
 		    unsigned int expected_more);
 void expect_error(const struct refusal *r, const char *what, int error);
-/* Counts a line that another part of the kernel prints of a failure. */
+/* Counts a line about a failure from another part of the kernel. */
 void count_report(void);
-/* For the judge of the console: it counts the lines, too. */
+/* For the judge of the console, which counts the lines as well. */
 void print_counts(void);
 
-/* The witness compares and writes its memory in the end. */
+/* At the end the witness checks and writes its memory. */
 struct witness call_witness(void);
 void hear_witness(struct witness witness);
 

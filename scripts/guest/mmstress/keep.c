@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A load for a guest that is paused, saved, moved and resumed: processes that
- * fork and map all the time, and memory that must keep its contents over it.
+ * fork and map all the time, and memory that must keep its contents meanwhile.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -40,7 +40,7 @@ static void start(struct keeper *keeper, unsigned int id, size_t size)
 	protect(keeper->none, keeper->none_pages * PAGE, PROT_NONE);
 }
 
-/* Memory that comes and goes, so that there are tables that do. */
+/* Memory that is mapped and unmapped, so that tables are allocated and freed. */
 static void churn(uint32_t gen)
 {
 	char *mem = map(PMD, PROT_READ | PROT_WRITE);
@@ -97,7 +97,7 @@ static __noreturn void keeper_main(unsigned int id, size_t size,
 	}
 }
 
-/* A file that the processes count their rounds in, as words of 32 bits. */
+/* A file with a 32-bit word for each process, which counts its rounds. */
 static _Atomic uint32_t *counters(const char *path, unsigned int nr)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -115,11 +115,11 @@ void keep(size_t size, const char *path)
 	unsigned int nr = nr_cpus + 1;
 	_Atomic uint32_t *beats = counters(path, nr);
 
-	/* How many pages another domain can look for. */
+	/* The number of pages that another domain can search for. */
 	printf("%zu\n", nr * (size / nr / PAGE / 4));
 	for (unsigned int i = 0; i < nr; i++)
 		if (!spawn())
 			keeper_main(i, size / nr, &beats[i]);
-	/* None of them ends, unless it has found something wrong and said so. */
+	/* A process ends only after it has found and reported an error. */
 	waitpid(-1, NULL, 0);
 }

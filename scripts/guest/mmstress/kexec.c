@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* An image to be booted: the kernel makes page tables for it that Xen never sees. */
+/* An image to boot: the kernel builds page tables for it that Xen never sees. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/kexec.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the kernel had to say about itself. */
+/* Checks of the kernel's log. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ char *read_klog(void)
 
 	if (size < 0)
 		return NULL;
-	/* The buffer has no time stamps and levels: with them, a full one takes more. */
+	/* The buffer has no time stamps and levels; with them, a full log is larger. */
 	size *= 3;
 	text = malloc(size + 1);
 	if (!text)
@@ -34,8 +34,8 @@ char *read_klog(void)
 }
 
 /*
- * Has the kernel still got its first message? Of a log that has lost some, nobody
- * can say what was in them.
+ * Tests whether the log still has the first message. Messages that a log has lost
+ * cannot be judged.
  */
 static void must_be_complete(void)
 {
@@ -82,7 +82,7 @@ void test_dmesg(void)
 		     message(first));
 }
 
-/* The check that DEBUG_WX makes at boot, and now if debugfs offers it. */
+/* The check that DEBUG_WX makes at boot, and again now if debugfs offers it. */
 void test_wx(void)
 {
 	char verdict[32], *log = read_klog();

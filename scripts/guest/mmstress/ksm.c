@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Equal pages that the kernel merges, and that a write must split again. */
+/* The kernel merges equal pages, and a write must split them again. */
 #include <sys/mman.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #define PAGES	32UL
 #define SIZE	(PAGES * PAGE)
 
-/* Patience for a merge: ksmd is a nice thread, and starves under load. */
+/* Time limit for a merge: ksmd is a nice thread, and starves under load. */
 #define MERGE_SECONDS	40
 
 static long ksm_number(const char *path)

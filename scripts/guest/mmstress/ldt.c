@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Segments of one's own: the table's pages are read-only under Xen. */
+/* LDT segments: the pages of the table are read-only under Xen. */
 #define _GNU_SOURCE
 #include <asm/ldt.h>
 #include <errno.h>
@@ -42,7 +42,7 @@ static void install(unsigned int entry, const void *base)
 		fail_errno("modify_ldt for entry %u", entry);
 }
 
-/* Reads through GS, which user space has for itself; 0 if that faults. */
+/* Reads through GS, which user space may use freely; 0 if that faults. */
 static uint64_t read_through(unsigned int entry)
 {
 	unsigned long selector = entry << 3 | 7;

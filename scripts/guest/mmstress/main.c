@@ -72,7 +72,7 @@ static int run(int argc, char **argv)
 		plan.workers = nr_cpus + 1;
 	set_budget(plan.workers, limit);
 	probe_init();
-	/* Whoever is killed for lack of memory, it should not be the judge. */
+	/* The OOM killer must not select the runner. */
 	write_text("/proc/self/oom_score_adj", "-900");
 	return run_plan(&plan) ? 1 : 0;
 }

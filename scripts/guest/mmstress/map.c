@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Mapping, touching and unmapping, here, there and far away. */
+/* Mapping, touching and unmapping at near and distant addresses. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -58,7 +58,7 @@ void test_mmap(void)
 	}
 }
 
-/* Steps aside if something, such as the stack, is there already. */
+/* Picks another address if something, such as the stack, is there already. */
 static char *map_at(uintptr_t addr)
 {
 	char *mem;
@@ -78,8 +78,8 @@ static char *map_at(uintptr_t addr)
 }
 
 /*
- * Every page needs tables of its own on all levels below the top. A hint
- * above 47 bits is what asks for the upper part of a five-level space.
+ * Every page needs tables of its own on all levels below the top. A hint above
+ * 47 bits requests the upper part of a five-level address space.
  */
 void test_sparse(void)
 {
@@ -119,7 +119,7 @@ void test_sparse(void)
 	}
 }
 
-/* A five-level kernel hands out addresses above 47 bits if asked for one. */
+/* A five-level kernel returns addresses above 47 bits on request. */
 int paging_levels(void)
 {
 	char *hint = (char *)(1UL << 52);

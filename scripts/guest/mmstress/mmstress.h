@@ -2,9 +2,9 @@
 /*
  * Memory-management tests for a PV guest, as seen from user space.
  *
- * A test is a function that returns when it is content and calls fail() or
- * skip() when it is not. The runner gives every test a process of its own, so
- * a test may leave mappings behind, crash, or hang: all of it is reported.
+ * A test is a function that returns on success and calls fail() or skip()
+ * otherwise. The runner gives every test a process of its own, so a test may
+ * leave mappings behind, crash, or hang: a crash or a hang is reported.
  */
 #ifndef MMSTRESS_H
 #define MMSTRESS_H
@@ -29,9 +29,9 @@
 
 enum test_flags {
 	TEST_SINGLE = 1,	/* changes something global: one such test at a time */
-	TEST_ALONE = 2,		/* needs the machine for itself */
-	TEST_LAST = 4,		/* looks back at what the others did */
-	TEST_NAMED = 8,		/* makes the kernel complain: only if asked for */
+	TEST_ALONE = 2,		/* no other test may run */
+	TEST_LAST = 4,		/* checks the results of the others */
+	TEST_NAMED = 8,		/* makes the kernel complain: runs only by name */
 };
 
 struct test {
@@ -58,7 +58,7 @@ struct plan {
 /* Returns the number of tests that failed. */
 unsigned int run_plan(const struct plan *plan);
 
-/* report.c: how a test speaks to the runner */
+/* report.c: how a test reports to the runner */
 
 /* Of several, the last one in this order counts. */
 enum verdict { VERDICT_PASS, VERDICT_SKIP, VERDICT_FAIL, NR_VERDICTS };
@@ -73,7 +73,7 @@ struct report {
 	struct reason reasons[NR_VERDICTS];
 };
 
-/* Returns whether @to is more than what was known. */
+/* Returns whether @to is later in this order than the known result. */
 bool raise_verdict(_Atomic int *verdict, enum verdict to);
 
 #define __printf(f, a)	__attribute__((format(printf, f, a)))
@@ -84,23 +84,23 @@ void fail(const char *fmt, ...) __printf(1, 2) __noreturn;
 void fail_errno(const char *fmt, ...) __printf(1, 2) __noreturn;
 void skip(const char *fmt, ...) __printf(1, 2) __noreturn;
 
-/* True once at least, then until the time given to the test is used up. */
+/* True at least once, then until the test's time is used up. */
 bool more(void);
-/* What is left of that time. */
+/* The rest of that time. */
 double seconds_left(void);
 void set_time(double seconds);
 
 double now(void);
 
-/* env.c: CPUs, memory and files of the machine we run on */
+/* env.c: CPUs, memory and files of the machine */
 
 void env_init(uint64_t seed);
-/* How many tests have to share the memory, and the most that one may touch. */
+/* The number of tests that share the memory, and the most that one may touch. */
 void set_budget(unsigned int workers, size_t limit);
 /* Bytes that a test may touch, at most @want, a whole number of pages. */
 size_t fit(size_t want);
 extern unsigned int nr_cpus;
-/* Moves the calling thread to the n-th CPU, modulo what there is. */
+/* Moves the calling thread to the n-th CPU, modulo the number of CPUs. */
 void pin(unsigned int n);
 uint64_t rnd(void);
 unsigned long rnd_below(unsigned long limit);
@@ -115,7 +115,7 @@ bool cpu_has(const char *flag);
 /* A text that may be large, to be freed by the caller; NULL if unreadable. */
 char *slurp(const char *path);
 
-/* pattern.c: contents that tell where and when they were written */
+/* pattern.c: contents that encode where and when they were written */
 
 extern uint64_t pattern_seed;
 
@@ -125,7 +125,7 @@ void verify(const void *mem, size_t pages, uint32_t first, uint32_t gen,
 /* The word that fill() puts at the start of a page. */
 uint64_t pattern_word(uint32_t page, uint32_t gen);
 bool is_zero_page(const void *mem);
-/* Which page of what keep() made inaccessible this could be, or -1. */
+/* The number of the page that keep() made inaccessible and this may be, or -1. */
 long kept_number(const uint64_t *page);
 
 /* probe.c: accesses that may fault */
@@ -173,32 +173,32 @@ uint64_t end_of_frames(void);
 
 /* busy.c: faults, changes of protection, a process, tables that come and go */
 
-#define BUSY_PAGES	64UL		/* so many are set, and changed twice */
+#define BUSY_PAGES	64UL		/* entries that are set, and changed twice */
 
 void keep_busy(void);
 
 /* klog.c: the kernel's log as one text, to be freed by the caller */
 char *read_klog(void);
 
-/* complaint.c: what the kernel said in a line, after "<4>[    1.234567] " */
+/* complaint.c: the message in a line of the log, after "<4>[    1.234567] " */
 const char *message(const char *line);
 /* The rule that it breaks, or NULL. */
 const char *complaint(const char *line);
 
-/* map.c: as found out by mapping, whatever the CPU could do */
+/* map.c: found by mapping, independent of the CPU's features */
 int paging_levels(void);
 
-/* keep.c: a load, and memory that another domain can look for */
+/* keep.c: a load, and memory that another domain can search for */
 
-#define KEEP_NONE	(1U << 24)	/* first page number of what is inaccessible */
-#define KEEP_SHIFT	16		/* and so many bits of numbers for each process */
+#define KEEP_NONE	(1U << 24)	/* first number of inaccessible pages */
+#define KEEP_SHIFT	16		/* bits of page numbers for each process */
 #define KEEP_GEN	1
-#define KEEP_MOST	(1UL << 20)	/* numbers of such pages are below that */
+#define KEEP_MOST	(1UL << 20)	/* limit of the numbers of such pages */
 
-/* Returns when something is wrong. */
+/* Returns after an error. */
 void keep(size_t size, const char *path);
 
-/* facts.c, time.c, exec.c: what main.c offers beside the tests */
+/* facts.c, time.c, exec.c: other commands of main.c */
 void print_facts(void);
 bool is_rust_backend(void);
 void time_operations(void);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Modules: the samples, and what is out of the tree; loaded, asked, unloaded. */
+/* Loads, uses and unloads modules: the samples, and out-of-tree ones. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,7 +48,7 @@ static void must_have_said(const char *text)
 	free(log);
 }
 
-/* The target is another one after the update, and results tell which. */
+/* The update changes the target, and the results show which one is called. */
 void test_static_call(void)
 {
 	while (more()) {
@@ -75,7 +75,7 @@ void test_static_call(void)
 #define DUMP	"pgtable_dump"
 #define QUERY	"/sys/kernel/debug/pgtable_dump/query"
 
-/* What the last line says. */
+/* The contents of the last line. */
 struct dump {
 	int levels, level;
 	bool xen, present, large;
@@ -134,13 +134,13 @@ static struct dump dump(pid_t pid, uintptr_t address)
 	return dump;
 }
 
-/* A page of ours has the frame that /proc/self/pagemap tells. */
+/* A page of the test has the frame that /proc/self/pagemap shows. */
 static void check_page(const char *page)
 {
 	struct dump found;
 	uint64_t pfn;
 
-	/* The kernel may move a page at any time, so ask more than once. */
+	/* The kernel may move a page at any time, so check more than once. */
 	for (unsigned int i = 0; i < 5; i++) {
 		pfn = pagemap(page) & PM_PFN;
 		found = dump(getpid(), (uintptr_t)page);
@@ -203,7 +203,7 @@ void test_pgtable_dump(void)
 		small_pages(page, 2 * PMD);
 		page[0] = 1;
 		check_page(page);
-		/* Beside the page that was touched, and below no table. */
+		/* Next to the page that was touched, and without a table. */
 		found = dump(getpid(), (uintptr_t)page + PAGE);
 		if (found.level != 1 || found.present)
 			fail("an untouched page is present");
@@ -222,7 +222,7 @@ void test_pgtable_dump(void)
 
 /* inline_ptes */
 
-/* The module itself looks whether each function works, and loads only then. */
+/* The module itself checks each function, and loads only if all work. */
 static void check_inlines(const char *name)
 {
 	char text[64];
@@ -250,7 +250,7 @@ void test_module_closed(void)
 /* Both samples, over and over */
 
 #define LOADS		25	/* of each module, in a round */
-#define LEAK_KB		(LOADS * 4)	/* a page that each load leaves behind */
+#define LEAK_KB		(LOADS * 4)	/* if each load loses a page */
 #define CHECK_WX	"/sys/kernel/debug/check_wx_pages"
 
 static void load_both(void)
@@ -259,7 +259,7 @@ static void load_both(void)
 
 	if (!load(STATIC_CALL, "number=7") || !load(DUMP, ""))
 		fail_errno("load of %s and %s", STATIC_CALL, DUMP);
-	/* Rights over all levels, while there is new code. */
+	/* Check the rights over all levels, while new code is loaded. */
 	if (read_text(CHECK_WX, verdict, sizeof(verdict)) &&
 	    strncmp(verdict, "SUCCESS", 7))
 		fail("with modules loaded, check_wx_pages says %s", verdict);
@@ -281,7 +281,7 @@ static void must_not_leak(long before)
 	}
 }
 
-/* Memory for code comes and goes; other memory of all kinds is left alone. */
+/* Code memory is allocated and freed; all other memory must not change. */
 void test_module_storm(void)
 {
 	const size_t pages = 256;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* ACPI NVS that lay where Xen put the kernel, and appears elsewhere. */
+/* ACPI NVS that was where Xen put the kernel, and was moved. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 /* scripts/guest/mkxen fills it with words that are this ^ their machine address. */
 #define PATTERN	0x6d656d6d61700000ULL
 
-/* The words of a page that are in the range, whose end is exclusive; returns how many. */
+/* Finds the words of a page in the range, end exclusive; returns their number. */
 static size_t read_words(int fd, uint64_t start, uint64_t end, uint64_t *words)
 {
 	uint64_t page_end = (start / PAGE + 1) * PAGE;

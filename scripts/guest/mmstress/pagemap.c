@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the kernel says about our own page tables. */
+/* Compares the kernel's files about page tables with known facts. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +75,7 @@ static uint64_t frame_of(const char *page, uint64_t end)
 	return pfn;
 }
 
-/* The kernel may move a page at any time, so ask more than once. */
+/* The kernel may move a page at any time, so check more than once. */
 static void check_flags(const char *page, uint64_t end)
 {
 	const uint64_t wanted = KPF_MMAP | KPF_ANON;
@@ -162,7 +162,7 @@ static void clear_refs(const char *what)
 		skip("no /proc/self/clear_refs");
 }
 
-/* A line of our own mapping in /proc/self/smaps, in kB. */
+/* A line of a mapping in /proc/self/smaps, in kB. */
 static long smaps_kb(const void *mem, const char *name)
 {
 	char *text = slurp("/proc/self/smaps"), start[20], *entry;
@@ -213,7 +213,7 @@ void test_accessed(void)
 		kb = smaps_kb(mem, "Referenced");
 		if (kb)
 			fail("%ld kB still referenced after clearing", kb);
-		/* Changing rights flushes the TLB, which remembers the bit. */
+		/* Changing rights flushes the TLB, which caches the bit. */
 		protect(mem, size, PROT_READ);
 		protect(mem, size, PROT_READ | PROT_WRITE);
 		touch_half(mem, pages, gen % 2);

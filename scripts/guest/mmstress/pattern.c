@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * One word per cache line says which page of which generation it belongs to,
- * hidden by the seed so that no other run's data can pass for it. A wrong word
- * can be decoded: it tells whose page we are looking at.
+ * mixed with the seed so that data of another run cannot match. A wrong word can
+ * be decoded: it shows whose page was read.
  */
 #include <stdio.h>
 

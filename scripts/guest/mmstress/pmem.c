@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory that goes and comes back: that of a pmem device, without and with its
- * driver. What described and mapped it serves as other memory in between.
+ * Memory that is removed and added again: that of a pmem device, when its driver
+ * is unbound and bound. Its struct pages and tables are reused in between.
  */
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -17,7 +17,7 @@
 #define NAMESPACE	"namespace0.0"
 
 #define ROUNDS		3
-#define SIZE		((ssize_t)(16 * MIB))	/* of the device, less than there is */
+#define SIZE		((ssize_t)(16 * MIB))	/* the used part of the device */
 #define USED		(64 * MIB)	/* of other memory, on each CPU */
 #define WAIT		10	/* seconds until the device is there */
 
@@ -48,7 +48,7 @@ static void check_device(char *mem, uint32_t gen, const char *when)
 {
 	int fd = open_device();
 
-	/* From the device, not from what is cached of it. */
+	/* From the device, not from the page cache. */
 	if (ioctl(fd, BLKFLSBUF, 0) || pread(fd, mem, SIZE, 0) != SIZE)
 		fail_errno("read from %s", DEVICE);
 	verify(mem, SIZE / PAGE, 0, gen, when);
@@ -61,7 +61,7 @@ static void drive(const char *verb)
 		fail_errno("%s", verb);
 }
 
-/* What has just become free comes first, on the CPU that has freed it. */
+/* The CPU that freed memory allocates it first. */
 static void use_memory(uint32_t gen)
 {
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {

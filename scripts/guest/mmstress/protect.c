@@ -31,7 +31,7 @@ static void protect_rounds(size_t size)
 		must_fault(mem, false, "first page PROT_NONE");
 		must_fault(some, false, "some page PROT_NONE");
 		must_fault(last, true, "last page PROT_NONE");
-		/* The page that differs splits the area, and merges it again. */
+		/* The changed page splits the area; changing it back merges it again. */
 		protect(some, PAGE, PROT_READ);
 		verify(some, 1, (some - mem) / PAGE, ~gen, "single page");
 		must_fault(some, true, "single page");
@@ -82,7 +82,7 @@ void test_no_exec(void)
 
 enum end { END_UNMAP, END_RESTORE, END_DISCARD, END_FORK, END_EXIT, NR_ENDS };
 
-/* A touched mapping becomes inaccessible and then goes away, as @end says. */
+/* A touched mapping becomes inaccessible and is then removed by @end. */
 static void prot_none_end(char *mem, size_t pages, uint32_t gen, enum end end,
 			  bool discardable)
 {
@@ -138,7 +138,7 @@ static void prot_none_round(uint32_t gen, enum end end)
 	close(fd);
 }
 
-/* With PAGE_TABLE_CHECK the kernel notices pages that it lost count of. */
+/* With PAGE_TABLE_CHECK the kernel notices pages with a wrong count. */
 void test_prot_none(void)
 {
 	for (uint32_t gen = 1; more(); gen++)

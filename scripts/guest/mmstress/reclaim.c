@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * madvise() that marks pages, or frees empty tables. Both happen in lazy MMU mode,
- * where an entry that is changed may be looked at again.
+ * madvise() marks pages, or frees empty tables. Both happen in lazy MMU mode, where
+ * a changed entry may be read again.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ void test_madv_free(void)
 		advise(mem, size, MADV_COLD);
 		verify(mem, pages, 0, gen, "cold");
 		advise(mem, size, MADV_FREE);
-		/* Each page is as it was or zero, until it is written to. */
+		/* Each page is unchanged or zero, until it is written to. */
 		for (size_t i = 0; i < pages; i++)
 			if (!is_zero_page(mem + i * PAGE))
 				verify(mem + i * PAGE, 1, i, gen, "freed");
@@ -68,7 +68,7 @@ static void *use_and_discard(void *arg)
 	return NULL;
 }
 
-/* A process of its own: what is freed twice is counted when it ends. */
+/* A process of its own: a double free shows in its counts when it ends. */
 static void reclaim_for(double seconds)
 {
 	size_t size = (BLOCKS + 1) * PMD;
@@ -88,7 +88,7 @@ static void reclaim_for(double seconds)
 	munmap(mem, size);
 }
 
-/* Leaves the judgement of what the kernel says to "dmesg". */
+/* The test "dmesg" judges the kernel's messages. */
 void test_table_reclaim(void)
 {
 	bool widened = write_text(WIDEN, "1");

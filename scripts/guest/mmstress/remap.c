@@ -79,7 +79,7 @@ static void verify_step(char *mem, size_t size, size_t step, uint32_t gen,
 		verify(mem + at, 1, at / PAGE, gen, what);
 }
 
-/* A child that goes on reading what it inherited, in tables of its own. */
+/* A child that keeps reading its inherited pages, in tables of its own. */
 static pid_t spawn_reader(char *mem, size_t size, size_t step, uint32_t gen)
 {
 	pid_t pid = spawn();
@@ -93,8 +93,8 @@ static pid_t spawn_reader(char *mem, size_t size, size_t step, uint32_t gen)
 
 /*
  * Source, destination and size are multiples of @align, which lets the kernel
- * hang tables below another entry instead of copying what they hold. Sometimes
- * all pages are shared with a child, and must be copied when we write to them.
+ * link tables to another entry instead of copying their contents. Sometimes all
+ * pages are shared with a child, and must be copied on a write.
  */
 static void move_tables(size_t size, size_t align, size_t step)
 {

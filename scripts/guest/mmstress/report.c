@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How a test, or any process or thread that it started, tells its result. */
+/* How a test, or any process or thread that it started, reports its result. */
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -64,8 +64,8 @@ bool raise_verdict(_Atomic int *verdict, enum verdict to)
 }
 
 /*
- * The first one to speak ends all processes of the test. Who fails meanwhile is
- * heard as well if the first one only skips.
+ * The first process that reports ends all processes of the test. A failure in the
+ * meantime counts as well if the first one only skips.
  */
 static __noreturn void conclude(enum verdict verdict, const char *fmt,
 				va_list args, int err)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs tests, each in a process group of its own, with a limit on the time
- * that it takes: first on all CPUs at once if asked to, then what is left.
+ * Runs tests, each in a process group of its own, with a time limit: first on
+ * all CPUs at once if requested, then the remaining ones.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -25,7 +25,7 @@
 #define SHARED_PART	0.8	/* of the time goes to all CPUs at once */
 #define ALONE_PART	0.15	/* at least, to each test that must be alone */
 
-/* What all runs of one test add up to; shared with the workers. */
+/* The sum of all runs of one test; shared with the workers. */
 struct total {
 	_Atomic int verdict;
 	_Atomic unsigned long runs;
@@ -72,7 +72,7 @@ static void set_failure(struct report *report, const char *text)
 		snprintf(reason->text, sizeof(reason->text), "%s", text);
 }
 
-/* Who skips kills all processes of the test, itself among them. */
+/* A skip kills all processes of the test, itself included. */
 static bool has_skipped(const struct report *report, int status)
 {
 	return report->verdict == VERDICT_SKIP && WIFSIGNALED(status) &&
@@ -94,14 +94,14 @@ static void run_once(const struct test *test, double seconds,
 	}
 	if (!pid)
 		be_the_test(test, seconds, report, run);
-	/* Here too, so that it is done whoever comes first. */
+	/* Both processes do this, because either may run first. */
 	setpgid(pid, pid);
 	pidfd = pidfd_open(pid, 0);
 	if (!wait_end(pidfd, seconds + GRACE)) {
 		snprintf(why, sizeof(why), "no end after %.0f s", seconds + GRACE);
 		set_failure(report, why);
 	}
-	/* Whatever it started must not outlive it. */
+	/* Its children must not outlive it. */
 	kill(-pid, SIGKILL);
 	if (!wait_end(pidfd, KILL_GRACE)) {
 		set_failure(report, "cannot be killed");
@@ -130,8 +130,8 @@ static void print_failure(const struct test *test, const struct total *total)
 }
 
 /*
- * A failure is printed at once: the machine may not live to the end. It counts
- * whatever other runs of the test, before it or at the same time, have said.
+ * A failure is printed at once, because the machine may crash before the end. It
+ * counts whatever other runs of the test, before it or at the same time, report.
  */
 static void run_and_add(const struct test *test, double seconds,
 			struct report *report)
@@ -152,8 +152,8 @@ static void run_and_add(const struct test *test, double seconds,
 }
 
 /*
- * Every test has its turn before any of them has its second one. Later, of two
- * tests picked at random, the one that ran less often runs.
+ * Every test runs once before any test runs again. Later, two tests are picked at
+ * random, and the one that ran less often runs.
  */
 static const struct test *pick(const struct plan *plan)
 {
@@ -174,7 +174,7 @@ static bool can_share(const struct test *test)
 	       totals[test - tests].verdict == VERDICT_PASS;
 }
 
-/* The tests that change something global keep out of each other's way. */
+/* Tests that change something global do not run at the same time. */
 static bool claim(const struct test *test)
 {
 	return !(test->flags & TEST_SINGLE) || !atomic_exchange(single_busy, true);
@@ -268,8 +268,8 @@ static void print_total(const struct test *test, const struct total *total)
 }
 
 /*
- * What a test that has not run may take: an equal part of the time that is
- * left, if any. A look back needs none, and being alone needs some.
+ * The time for a test that has not run: an equal part of the remaining time, if
+ * any. A test that checks the others needs none; one that runs alone needs some.
  */
 static double slice_of(const struct test *test, const struct plan *plan,
 		       double seconds)

@@ -13,7 +13,7 @@
 
 /*
  * Every process writes its own stripe and then reads all the others. The
- * turn counters make a barrier: gen is complete once all have announced it.
+ * turn counters form a barrier: gen is complete once all have announced it.
  */
 struct ring {
 	_Atomic uint32_t done[PEERS];
@@ -38,7 +38,7 @@ static void ring_peer(struct ring *ring, char *mem, unsigned int me,
 		verify(mem, peers * STRIPE, 0, gen, "stripes of all processes");
 		atomic_store(&ring->left[me], gen);
 		wait_for(ring->left, peers, gen);
-		/* Next time round, the pages must be faulted in again. */
+		/* In the next round the pages must be faulted in again. */
 		if (gen % 4 == me % 4)
 			advise(mem, peers * STRIPE * PAGE, MADV_DONTNEED);
 	}

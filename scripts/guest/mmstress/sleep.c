@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The machine sleeps (ACPI S3), twice in a row; memory is what it was. */
+/* The machine sleeps (ACPI S3), twice in a row; memory must not change. */
 #include <sys/mman.h>
 #include <unistd.h>
 

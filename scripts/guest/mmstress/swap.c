@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A thread writes to pages that another one has swapped out all the time. Once
- * a page is in the swap space, only its dirty bit says whether the copy there
- * is still good: a lost bit brings old contents back.
+ * One thread writes to pages while another one swaps them out all the time. Once
+ * a page is in the swap space, only its dirty bit shows whether the copy there
+ * is still valid: a lost bit brings old contents back.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,14 +22,14 @@
 #define SIZE	(PAGES * PAGE)
 #define SPACE	(4 * SIZE)
 
-/* A round has many passes, or on a slow machine those of some seconds. */
+/* A round has many passes; on a slow machine it ends after some seconds. */
 #define PASSES		40
 #define FEW_PASSES	4
 #define ROUND_SECONDS	10
 
 struct race {
 	uint64_t *mem;
-	_Atomic uint64_t written[PAGES];	/* what each page holds at least */
+	_Atomic uint64_t written[PAGES];	/* the minimum that each page must hold */
 	_Atomic unsigned long writes;
 	_Atomic bool stop;
 	_Atomic long lost;			/* a page that went back, + 1 */
@@ -40,7 +40,7 @@ static uint64_t *word(struct race *race, size_t page)
 	return race->mem + page * (PAGE / sizeof(*race->mem)) + page % 8;
 }
 
-/* The only one who writes: what it finds is what it wrote last. */
+/* The only writer: it must find its last value. */
 static void *writer(void *arg)
 {
 	struct race *race = arg;
@@ -68,7 +68,7 @@ static void write_header(int fd)
 		fail_errno("the header of the swap space");
 }
 
-/* Makes a block device of a file in memory, and swaps to it. */
+/* Creates a block device from a file in memory, and swaps to it. */
 static int swap_on(char *path, size_t length)
 {
 	int control = open("/dev/loop-control", O_RDWR);
@@ -111,8 +111,8 @@ static unsigned long swapped_out(void)
 }
 
 /*
- * Swaps new pages of this CPU out and discards them there, which the kernel warns
- * about if it finds the entry of a page again. Returns how many there were.
+ * Swaps out new pages of this CPU and discards them in the swap space. The kernel
+ * warns if it finds the entry of a page again. Returns the number of pages.
  */
 static size_t discard_swapped(char *mem)
 {
@@ -145,7 +145,7 @@ void test_dirty_swap(void)
 		double end = now() + ROUND_SECONDS;
 		unsigned long id;
 
-		/* By this CPU, so that its madvise() finds them on the list. */
+		/* On this CPU, so that its madvise() finds them on the list. */
 		small_pages(race.mem, SIZE);
 		for (size_t page = 0; page < PAGES; page++)
 			*(volatile uint64_t *)word(&race, page) = 0;

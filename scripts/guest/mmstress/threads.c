@@ -49,7 +49,7 @@ static void flipper_round(uint32_t gen)
 		prots[gen % ARRAY_SIZE(prots)]);
 }
 
-/* Reads while rights change; writes, if it may, what is there already. */
+/* Reads while rights change; if allowed, writes the same contents again. */
 static void reader_round(uint32_t gen)
 {
 	for (unsigned int i = 0; i < 64; i++) {
@@ -153,7 +153,7 @@ static void *short_life(void *arg)
 
 enum ending { JOIN, EXIT_ALL, EXIT_MAIN_FIRST, KILL, NR_ENDINGS };
 
-/* A process with threads on all CPUs that ends while they are at work. */
+/* A process with threads on all CPUs that ends while they run. */
 static __noreturn void end_with_threads(enum ending ending, unsigned int count)
 {
 	unsigned long ids[MAX_THREADS];

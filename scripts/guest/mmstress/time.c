@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A few operations with the time they take, for a person to look at. */
+/* Prints the time of a few operations, for a person to read. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
@@ -67,7 +67,7 @@ static void move_away(void)
 static const struct operation {
 	const char *name;
 	void (*run)(void);
-	size_t size;		/* memory touched beforehand */
+	size_t size;		/* memory touched before */
 	unsigned int per;	/* the time is divided by this */
 } operations[] = {
 	{ "fork + exit", fork_exit, PAGE, 1 },

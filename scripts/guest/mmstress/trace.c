@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The trace events of the Xen port: what a process does is in the trace. */
+/* The trace events of the Xen port show what a process does. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #define DIR	"/sys/kernel/tracing/"
 
-/* Whatever was there is dropped. */
+/* The earlier contents are dropped. */
 static void set(const char *file, const char *value)
 {
 	ssize_t len = strlen(value);
@@ -96,7 +96,7 @@ void test_trace_events(void)
 	}
 }
 
-/* What the user guide tells people to type. */
+/* The commands of the user guide. */
 void test_trace_guide(void)
 {
 	if (!is_rust_backend() || access(DIR "events/xen/enable", W_OK))
@@ -117,7 +117,7 @@ void test_trace_guide(void)
 	}
 }
 
-/* All functions of the kernel say when they run and return, whatever they are in the midst of. */
+/* All kernel functions are traced at entry and return, in any context. */
 void test_trace_functions(void)
 {
 	if (access(DIR "available_filter_functions", R_OK))

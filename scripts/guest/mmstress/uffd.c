@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Write protection by userfaultfd: every first write is announced to us. */
+/* Write protection by userfaultfd: it reports every first write. */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>

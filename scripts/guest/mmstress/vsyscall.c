@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The vsyscall page does what its line in /proc/self/maps promises. */
+/* The vsyscall page has the rights that its line in /proc/self/maps shows. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

@@ -63,7 +63,7 @@ void advise(void *mem, size_t size, int advice)
 	fail_errno("madvise(%p, %#zx, %d)", mem, size, advice);
 }
 
-/* Fails, and may fail, where the kernel has no huge pages anyway. */
+/* May fail where the kernel has no huge pages anyway. */
 void small_pages(void *mem, size_t size)
 {
 	madvise(mem, size, MADV_NOHUGEPAGE);

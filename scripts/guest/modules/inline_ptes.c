@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Uses each inline function of <asm/pgtable.h> that may call the backend in Rust,
- * on entries of a page that is no table: they only have to link, and to work.
+ * on entries of a page that is no table: the functions must link and work.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -18,8 +18,8 @@
 static pte_t *table;
 
 /*
- * A module that is not GPL cannot have the rights of a protection checked, not
- * with the C backend either, unless it is known not to be present.
+ * A non-GPL module cannot have the flags of a protection checked, not with the C
+ * backend either, unless the entry is known not to be present.
  */
 #ifdef CLOSED
 #define READ_ONLY	__pgprot(_PAGE_PROTNONE)
@@ -27,7 +27,7 @@ static pte_t *table;
 #define READ_ONLY	__pgprot(_PAGE_PRESENT | _PAGE_ACCESSED)
 #endif
 
-/* An entry of the kernel for the page that is the table, and those behind it. */
+/* A kernel entry for the page of the table; those behind it map the next pages. */
 static pte_t entry(unsigned int nr)
 {
 	return __pte(__pa(table) + nr * PAGE_SIZE + _PAGE_PRESENT + _PAGE_RW +
@@ -40,7 +40,7 @@ static void fill(void)
 		set_pte(table + i, entry(i));
 }
 
-/* Whether the first @nr entries are what @pte is, each for its page, or none. */
+/* Checks the first @nr entries with is_good(), and that the others are unchanged. */
 static bool holds(bool (*is_good)(pte_t pte, unsigned int nr), unsigned int nr)
 {
 	for (unsigned int i = 0; i < NR; i++) {
@@ -127,7 +127,7 @@ static int __init inline_ptes_init(void)
 {
 	int ret = 0;
 
-	/* The pages of all entries: others might have no machine frame. */
+	/* Pages for all entries, because other frames may have no machine frame. */
 	table = (pte_t *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, ORDER);
 	if (!table)
 		return -ENOMEM;

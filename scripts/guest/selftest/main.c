@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the scripts' own tests ask of mmstress, on the host: its runner, with
- * tests whose outcome is known, and its judge of the kernel's messages.
+ * The parts of mmstress that the scripts' own tests use on the host: its runner,
+ * with tests whose outcome is known, and its judge of kernel messages.
  *
  *	selftest run SECONDS WORKERS TEST...
  *	selftest complaints <LOG
@@ -27,7 +27,7 @@ static void skips(void)
 	skip("there is nothing for it");
 }
 
-/* The first run skips, one that began beside it fails later. */
+/* The first run skips; another one that runs at the same time fails later. */
 static void flaky(void)
 {
 	int fd = open("flaky", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
@@ -40,7 +40,7 @@ static void flaky(void)
 	fail("memory differs");
 }
 
-/* A process of its own group, which does not end the others. */
+/* A process in a group of its own, so that it does not end the others. */
 static void skip_aside(void)
 {
 	pid_t pid = spawn();

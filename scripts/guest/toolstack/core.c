@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Looks into a dump of a guest that "xl dump-core" has made, as a debugger does:
- * the p2m list tells which page of the dump is which of the guest's.
+ * Reads a dump of a guest by "xl dump-core", as a debugger does: the p2m list
+ * maps pages of the dump to pages of the guest.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -74,7 +74,7 @@ static void check_list(const struct p2m *list, size_t nr)
 	free(taken);
 }
 
-/* Finds @expected pages that "mmstress keep" knows, each once. */
+/* Finds the @expected pages of "mmstress keep", each once. */
 static void search(const char *pages, size_t nr, size_t expected)
 {
 	static unsigned char seen[KEEP_MOST];

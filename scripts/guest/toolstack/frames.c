@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Looks at a guest as the toolstack does when it saves one: finds its p2m list,
- * maps its frames through /dev/xen/privcmd, and recognizes the pages that
- * "mmstress keep" made inaccessible.
+ * Reads a guest as the toolstack does to save it: finds its p2m list, maps its
+ * frames through /dev/xen/privcmd, and recognizes the pages that "mmstress keep"
+ * made inaccessible.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "../mmstress/mmstress.h"
 
 #define ENTRIES		512UL
-#define TOP_BITS	(3UL << 62)	/* of a word of the list: no frame of the guest's */
+#define TOP_BITS	(3UL << 62)	/* set in a word of the list: not a frame of the guest */
 #define NO_FRAME	(~0UL >> 16)	/* beyond all memory */
 #define MOST		1000
 
@@ -26,7 +26,7 @@ static xenforeignmemory_handle *foreign;
 static uint32_t domain;
 static xen_pfn_t *frames;
 static size_t nr_frames;
-/* Of those, memory that the guest uses for nothing else: Xen lets us write it. */
+/* Those of these frames that are otherwise unused memory: Xen allows writes. */
 static xen_pfn_t kept[MOST];
 
 static void *map_foreign(const xen_pfn_t *mfns, size_t count, int prot, int *errors)
@@ -89,7 +89,7 @@ static void read_list(xen_pfn_t shared_info)
 	unmap_foreign((void *)shared, 1);
 }
 
-/* Finds @expected pages, each once, mapping so many frames at a time. */
+/* Finds @expected pages, each once, with the given number of frames per mapping. */
 static void search(size_t at_once, size_t expected)
 {
 	static unsigned char seen[KEEP_MOST];
@@ -124,7 +124,7 @@ static void same(const char *mem, const char *good, size_t first, size_t count)
 		fail("frames %zu to %zu differ", first, first + count - 1);
 }
 
-/* A frame that is none: only its slot has an error. */
+/* One frame that does not exist: only its slot has an error. */
 static void one_is_bad(size_t count, size_t bad)
 {
 	xen_pfn_t mfns[MOST];
@@ -168,7 +168,7 @@ static void use(size_t count)
 	unmap_foreign(good, count);
 }
 
-/* Refused, and all that was mapped is as it was. */
+/* The call is refused, and all mappings are unchanged. */
 static void refused(bool done, int why, const char *what, char *mem, const char *good, size_t count)
 {
 	if (done)
@@ -182,8 +182,8 @@ static void refused(bool done, int why, const char *what, char *mem, const char 
 }
 
 /*
- * mprotect: whether a page may be executed is for the kernel to say. Xen has to
- * be told whose frame is to become writable or not, which only privcmd knew.
+ * mprotect: the kernel decides alone whether a page is executable. To change
+ * whether it is writable, Xen needs the owner of the frame, which only privcmd knew.
  */
 static void protect_foreign(char *mem, const char *good, size_t count)
 {
@@ -202,7 +202,7 @@ static void protect_foreign(char *mem, const char *good, size_t count)
 	must_fault(good, true, "read-only frame");
 }
 
-/* mremap: for the same reason no frame moves; what is in its way is left alone. */
+/* mremap: no frame moves, for the same reason; the destination does not change. */
 static void move_foreign(char *mem, const char *good, size_t count)
 {
 	size_t size = count * PAGE;
@@ -223,7 +223,7 @@ static void move_foreign(char *mem, const char *good, size_t count)
 	unmap(place, size + PMD);
 }
 
-/* Of what is mapped in the same way, one can be written to. */
+/* Two mappings of the same frames, one of them writable. */
 static void change(size_t count)
 {
 	char *mem = map_foreign(kept, count, PROT_READ | PROT_WRITE, NULL);
@@ -235,7 +235,7 @@ static void change(size_t count)
 	unmap_foreign(good, count);
 }
 
-/* A mapping that would move by its tables, without a look at the entries. */
+/* A mapping that would move by its tables, without reading the entries. */
 static void move_table(void)
 {
 	char *place = map_aligned(2 * PMD, PMD), *mem, *good;
@@ -279,7 +279,7 @@ int main(int argc, char **argv)
 	one_is_bad(MOST, MOST - 1);
 	use(17);
 	use(MOST);
-	/* The C backend lets privcmd do all of it, and the frames get lost. */
+	/* With the C backend privcmd allows all of it, and the frames get lost. */
 	if (!strcmp(argv[4], "Rust")) {
 		change(17);
 		change(MOST);

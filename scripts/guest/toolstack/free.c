@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Prints how many pages Xen has free, which "xl info" rounds to MiB.
+ * Prints the number of Xen's free pages, which "xl info" rounds to MiB.
  */
 #include <err.h>
 #include <stdio.h>
