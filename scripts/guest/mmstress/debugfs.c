@@ -138,7 +138,7 @@ void test_debugfs_p2m(void)
 			fail("p2m has %lu local frames, memory is %lu pages",
 			     p2m.local, total);
 		if (!p2m.mine)
-			fail("our page's frame is not among the local ones");
+			fail("the frame of the test's page is not local");
 	}
 }
 
@@ -229,7 +229,7 @@ void test_debugfs_stats(void)
 		keep_busy();
 		after = show(DIR "stats");
 		if (strcmp(before, after))
-			fail("something was counted while nothing was to be");
+			fail("something was counted while counting was off");
 		free(before);
 		free(after);
 	}

@@ -189,7 +189,7 @@ static void check_errors(const char *unmapped)
 	if (!strstr(text, "\nno such process\n"))
 		fail("the dump of a process that is not there is '%s'", text);
 	if (write_text(QUERY, "x"))
-		fail("a query that makes no sense is taken");
+		fail("an invalid query is accepted");
 }
 
 void test_pgtable_dump(void)
@@ -209,7 +209,7 @@ void test_pgtable_dump(void)
 			fail("an untouched page is present");
 		found = dump(getpid(), (uintptr_t)page + PMD);
 		if (found.level != 2 || found.present)
-			fail("a table exists that nobody needs");
+			fail("an unneeded table exists");
 		if (found.levels != paging_levels())
 			fail("the dump has %d levels, the machine %d",
 			     found.levels, paging_levels());

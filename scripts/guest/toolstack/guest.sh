@@ -56,7 +56,7 @@ throw_guest()
 drop_guest()
 {
 	judge_guest
-	throw_guest || fail "it is still there"
+	throw_guest || fail "the guest still exists"
 }
 
 # heard PATTERN: searches the guest's console. A guest that moves has a second name.

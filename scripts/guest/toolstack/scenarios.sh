@@ -180,7 +180,7 @@ play_dump()
 save_and_restore()
 {
 	xl save $guest $state/saved || fail "round $round: xl save"
-	gone || fail "round $round: it is still there"
+	gone || fail "round $round: the guest still exists"
 	xl restore $state/saved || fail "round $round: xl restore"
 	rm $state/saved
 }
@@ -250,7 +250,7 @@ move()
 	xl restore $state/moved.cfg $state/pipe &
 	xl save $guest $state/pipe || fail "xl save to a pipe"
 	wait $! || fail "xl restore from a pipe"
-	gone || fail "it is still there"
+	gone || fail "the guest still exists"
 	xl rename $guest-moved $guest
 	still_busy
 }
@@ -274,7 +274,7 @@ play_live()
 	for round in $(seq "$rounds"); do
 		id=$(xl domid $guest)
 		xl migrate -s "" $guest "exec xl migrate-receive" || fail "round $round: xl migrate"
-		[ "$(xl domid $guest)" != "$id" ] || fail "round $round: it is where it was"
+		[ "$(xl domid $guest)" != "$id" ] || fail "round $round: the guest did not move"
 		still_busy storms
 	done
 	ask calm
@@ -369,7 +369,7 @@ play_shutdown()
 	need_guest
 	judge_guest
 	xl shutdown $guest
-	await 200 gone || fail "it does not go"
+	await 200 gone || fail "the guest does not shut down"
 	! heard "Kernel panic" || fail "it panicked"
 }
 
