@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Addresses: virtual, pseudo-physical and machine, as three types.
+//! Addresses and frame numbers: virtual, pseudo-physical and machine, as types of their own.
 //!
 //! There is no arithmetic across the types. Turning one into another always names the map that is
 //! consulted: [`crate::platform`] for virtual to pseudo-physical, [`crate::p2m`] for
@@ -8,76 +8,12 @@
 
 #![forbid(unsafe_code)]
 
-use crate::frame::{
-    Mfn,
-    Pfn, //
+use crate::level::{
+    Index,
+    Level,
+    PAGE_SHIFT,
+    PAGE_SIZE, //
 };
-use crate::level::Level;
-
-/// Number of bits in the offset part of an address.
-pub(crate) const PAGE_SHIFT: u32 = 12;
-
-/// Size of a page in bytes.
-pub(crate) const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
-
-/// Number of entries in a page table of any level.
-pub(crate) const ENTRIES: usize = 512;
-
-/// The number of an entry in a page table of any level.
-///
-/// # Invariants
-///
-/// Below [`ENTRIES`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(transparent)]
-pub(crate) struct Index(usize);
-
-impl Index {
-    /// The first entry.
-    pub(crate) const FIRST: Self = Self(0);
-
-    /// Returns the index of entry `number`, if a table has that many.
-    pub(crate) const fn new(number: usize) -> Option<Self> {
-        if number < ENTRIES {
-            // INVARIANT: As checked.
-            Some(Self(number))
-        } else {
-            None
-        }
-    }
-
-    /// Returns the index at which counting to `number` ends, if 0 follows the last one.
-    pub(crate) const fn wrapping(number: usize) -> Self {
-        // INVARIANT: `ENTRIES` is a power of two.
-        Self(number & (ENTRIES - 1))
-    }
-
-    /// Returns the index of the entry that lies `bytes` into a page.
-    pub(crate) const fn at_offset(bytes: usize) -> Self {
-        Self::wrapping(bytes / size_of::<usize>())
-    }
-
-    /// Returns the number.
-    pub(crate) const fn raw(self) -> usize {
-        self.0
-    }
-
-    /// Returns this index and all behind it.
-    pub(crate) fn and_behind(self) -> impl Iterator<Item = Self> {
-        // INVARIANT: The range ends with the last entry.
-        (self.0..ENTRIES).map(Self)
-    }
-
-    /// Returns the indices of all entries.
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
-        Self::FIRST.and_behind()
-    }
-}
-
-/// Number of pages that hold `bytes` bytes.
-pub(crate) const fn pages_for(bytes: usize) -> usize {
-    bytes.div_ceil(PAGE_SIZE)
-}
 
 /// A virtual address of the kernel or of a process, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -167,5 +103,54 @@ impl Maddr {
     /// Returns the address as a number.
     pub(crate) const fn raw(self) -> usize {
         self.0
+    }
+}
+
+/// A pseudo-physical frame number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(transparent)]
+pub(crate) struct Pfn(usize);
+
+impl Pfn {
+    /// Wraps a pseudo-physical frame number.
+    pub(crate) const fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    pub(crate) const fn raw(self) -> usize {
+        self.0
+    }
+
+    /// Returns the frame `frames` further on.
+    pub(crate) const fn add(self, frames: usize) -> Self {
+        Self(self.0.wrapping_add(frames))
+    }
+
+    /// Returns the pseudo-physical address of the frame.
+    pub(crate) const fn paddr(self) -> Paddr {
+        Paddr::new(self.0 << PAGE_SHIFT)
+    }
+}
+
+/// A machine frame number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(transparent)]
+pub(crate) struct Mfn(usize);
+
+impl Mfn {
+    /// Wraps a machine frame number.
+    pub(crate) const fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    pub(crate) const fn raw(self) -> usize {
+        self.0
+    }
+
+    /// Returns the frame `frames` further on in machine memory.
+    pub(crate) const fn add(self, frames: usize) -> Self {
+        Self(self.0.wrapping_add(frames))
     }
 }

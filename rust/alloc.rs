@@ -8,14 +8,14 @@
 
 #![forbid(unsafe_code)]
 
+use crate::addr::{
+    Mfn,
+    Pfn, //
+};
 use crate::convert;
 use crate::entry::{
     bits,
     PseudoEntry, //
-};
-use crate::frame::{
-    Mfn,
-    Pfn, //
 };
 use crate::level::Level;
 use crate::multicall::{

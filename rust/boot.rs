@@ -13,7 +13,7 @@ pub(crate) mod graft;
 pub(crate) mod relocate;
 
 use crate::addr::Vaddr;
-use crate::addr::PAGE_SIZE;
+use crate::level::PAGE_SIZE;
 use crate::p2m;
 use crate::platform::{
     machphys_mapping,
@@ -64,7 +64,7 @@ pub(crate) fn reserve_special_pages() {
 pub(crate) fn finish(sleep: &mut MaySleep) {
     p2m::build::move_to_vmalloc(sleep);
     cleanup::clean_up(sleep.caller());
-    p2m::tree::build(sleep);
+    p2m::list::build_tree(sleep);
     remap_released_memory();
-    p2m::tree::publish(sleep.caller());
+    p2m::list::publish(sleep.caller());
 }

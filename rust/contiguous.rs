@@ -10,19 +10,17 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{
-    Vaddr,
-    PAGE_SIZE, //
+    Mfn,
+    Vaddr, //
 };
 use crate::entry::MachineEntry;
-use crate::frame::{
-    Mfn,
-    P2mWord, //
-};
+use crate::level::PAGE_SIZE;
 use crate::multicall::{
     Batch,
     Issue, //
 };
 use crate::p2m;
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     die,
     direct,
@@ -237,7 +235,7 @@ pub(crate) fn destroy(mut region: Region<'_>, caller: Caller<'_>) {
 mod tests {
     use super::*;
     use crate::addr::Paddr;
-    use crate::frame::P2mEntry;
+    use crate::p2m_word::P2mEntry;
     use crate::platform::{
         skip_without_xen,
         OwnedRegion,

@@ -9,8 +9,8 @@
 
 #![forbid(unsafe_code)]
 
+use crate::addr::Pfn;
 use crate::alloc::mfn_of_table;
-use crate::frame::Pfn;
 use crate::multicall::{
     is_queue_empty,
     Batch,

@@ -8,11 +8,11 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::PAGE_SHIFT;
-use crate::frame::{
+use crate::addr::{
     Mfn,
     Pfn, //
 };
+use crate::level::PAGE_SHIFT;
 
 /// Names of the bits of an entry.
 pub(crate) mod bits {

@@ -9,14 +9,16 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::Paddr;
+use crate::addr::{
+    Mfn,
+    Paddr, //
+};
 use crate::convert;
 use crate::entry::{
     MachineEntry,
     Protection,
     PseudoEntry, //
 };
-use crate::frame::Mfn;
 use crate::platform::{
     die_refused,
     dummy_page,
@@ -44,7 +46,7 @@ pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Ca
         )),
         FixmapKind::Apic => convert::to_machine(PseudoEntry::new(dummy_page().pfn(), kernel_rw())),
         FixmapKind::Machine => MachineEntry::new(
-            Mfn::new(address >> crate::addr::PAGE_SHIFT),
+            Mfn::new(address >> crate::level::PAGE_SHIFT),
             massage(protection),
         ),
     };

@@ -8,11 +8,11 @@
 
 #![forbid(unsafe_code)]
 
-use crate::frame::{
+use crate::p2m;
+use crate::p2m_word::{
     P2mEntry,
     P2mWord, //
 };
-use crate::p2m;
 use crate::platform::{
     map_grants,
     mapped_frame,

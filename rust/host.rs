@@ -23,7 +23,6 @@ mod convert;
 mod cr3;
 mod entry;
 mod fixmap;
-mod frame;
 mod grant;
 #[path = "host/guest/mod.rs"]
 mod guest;
@@ -31,6 +30,7 @@ mod level;
 mod multicall;
 mod nonram;
 mod p2m;
+mod p2m_word;
 mod pin;
 #[path = "host/platform/mod.rs"]
 mod platform;

@@ -1,10 +1,73 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Levels of a page table and how many of them there are.
+//! Levels of a page table, how many of them there are, and the sizes of pages and tables.
 
 #![forbid(unsafe_code)]
 
-use crate::addr::PAGE_SHIFT;
+/// Number of bits in the offset part of an address.
+pub(crate) const PAGE_SHIFT: u32 = 12;
+
+/// Size of a page in bytes.
+pub(crate) const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
+
+/// Number of entries in a page table of any level.
+pub(crate) const ENTRIES: usize = 512;
+
+/// The number of an entry in a page table of any level.
+///
+/// # Invariants
+///
+/// Below [`ENTRIES`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(transparent)]
+pub(crate) struct Index(usize);
+
+impl Index {
+    /// The first entry.
+    pub(crate) const FIRST: Self = Self(0);
+
+    /// Returns the index of entry `number`, if a table has that many.
+    pub(crate) const fn new(number: usize) -> Option<Self> {
+        if number < ENTRIES {
+            // INVARIANT: As checked.
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    /// Returns the index at which counting to `number` ends, if 0 follows the last one.
+    pub(crate) const fn wrapping(number: usize) -> Self {
+        // INVARIANT: `ENTRIES` is a power of two.
+        Self(number & (ENTRIES - 1))
+    }
+
+    /// Returns the index of the entry that lies `bytes` into a page.
+    pub(crate) const fn at_offset(bytes: usize) -> Self {
+        Self::wrapping(bytes / size_of::<usize>())
+    }
+
+    /// Returns the number.
+    pub(crate) const fn raw(self) -> usize {
+        self.0
+    }
+
+    /// Returns this index and all behind it.
+    pub(crate) fn and_behind(self) -> impl Iterator<Item = Self> {
+        // INVARIANT: The range ends with the last entry.
+        (self.0..ENTRIES).map(Self)
+    }
+
+    /// Returns the indices of all entries.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::FIRST.and_behind()
+    }
+}
+
+/// Number of pages that hold `bytes` bytes.
+pub(crate) const fn pages_for(bytes: usize) -> usize {
+    bytes.div_ceil(PAGE_SIZE)
+}
 
 /// The level of a page table; an entry of level 1 maps a page.
 ///

@@ -8,15 +8,13 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::{
+use crate::addr::Pfn;
+use crate::level::{
     pages_for,
     PAGE_SIZE, //
 };
-use crate::frame::{
-    P2mWord,
-    Pfn, //
-};
 use crate::p2m;
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     die,
     hook_acpi_mappings,
@@ -115,7 +113,7 @@ pub(crate) fn apply(sleep: &mut MaySleep) {
     for remap in &remaps.ranges[..remaps.len] {
         let (pfn, mfn, count) = remap.frames();
         for frame in 0..count {
-            if !p2m::set(Pfn::new(pfn + frame), P2mWord::from_raw(mfn + frame), sleep) {
+            if !p2m::grow::set(Pfn::new(pfn + frame), P2mWord::from_raw(mfn + frame), sleep) {
                 kernel::pr_emerg!("no p2m entry for frame {:#x}\n", pfn + frame);
                 die(c"a range that is not RAM could not be remapped");
             }

@@ -19,7 +19,11 @@
 //!
 //! The toolstack finds the list through `shared_info`, by its address or by the tree of frame
 //! lists ([`tree`]). Entries change at any time by single stores; changes of the list's mapping
-//! are made under one lock, between two changes of the generation ([`grow`]).
+//! are made under one lock ([`list`]), between two changes of the generation ([`grow`]).
+//!
+//! This module and the ones that only look ([`layout`], [`shared`], [`tree`], [`list`]) stand below
+//! the operations on page tables, which ask them for machine frames; [`build`] and [`grow`] map the
+//! list and stand above.
 
 #![forbid(unsafe_code)]
 
@@ -31,21 +35,21 @@ pub(crate) mod build;
 mod fault_tests;
 pub(crate) mod grow;
 pub(crate) mod layout;
+pub(crate) mod list;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
 pub(crate) mod ranges;
+pub(crate) mod shared;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 mod tests;
 pub(crate) mod tree;
 
 use crate::addr::{
     Maddr,
+    Mfn,
+    Pfn,
     Vaddr, //
 };
-use crate::frame::{
-    Mfn,
-    P2mWord,
-    Pfn, //
-};
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     check_extra_memory,
     lookup,
@@ -55,10 +59,9 @@ use crate::platform::{
     p2m_word_address,
     phys,
     xen_max_p2m_pfn,
-    MaySleep,
     Slot, //
 };
-use build::Shared;
+use shared::Shared;
 
 /// Returns what the list says about `pfn`; frames beyond the list are identity frames.
 ///
@@ -135,7 +138,7 @@ fn identity_pfn_of(mfn: Mfn) -> Option<Pfn> {
 #[inline(always)]
 pub(crate) fn machine_address(vaddr: Vaddr) -> Maddr {
     let paddr = phys(vaddr);
-    let mfn = mfn_of(paddr.pfn()).unwrap_or(Mfn::new(usize::MAX >> crate::addr::PAGE_SHIFT));
+    let mfn = mfn_of(paddr.pfn()).unwrap_or(Mfn::new(usize::MAX >> crate::level::PAGE_SHIFT));
     Maddr::in_frame(mfn, paddr.offset())
 }
 
@@ -157,21 +160,6 @@ pub(crate) fn try_set(pfn: Pfn, word: P2mWord) -> bool {
         Some(Shared::Identity) => word == P2mWord::identity(pfn),
         None => false,
     }
-}
-
-/// Stores `word` for `pfn`; the list grows if it has to (`set_phys_to_machine()`).
-///
-/// Returns whether that was possible; if not, memory is short or the frame is beyond the list.
-///
-/// Context: may sleep if the list has to grow.
-#[inline(always)]
-pub(crate) fn set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> bool {
-    try_set(pfn, word) || grow_and_set(pfn, word, sleep)
-}
-
-#[cold]
-fn grow_and_set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> bool {
-    grow::grow(pfn, sleep).is_ok() && try_set(pfn, word)
 }
 
 /// Makes the frames from `start` up to `end`, exclusive, identity frames.

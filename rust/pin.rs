@@ -19,14 +19,16 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::Index;
+use crate::addr::Mfn;
 use crate::alloc::{
     mfn_of_table,
     protect_page, //
 };
 use crate::entry::MachineEntry;
-use crate::frame::Mfn;
-use crate::level::Level;
+use crate::level::{
+    Index,
+    Level, //
+};
 use crate::multicall::{
     Batch,
     Deferred,

@@ -4,7 +4,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::Vaddr;
+use crate::addr::{
+    Mfn,
+    Vaddr, //
+};
 use crate::convert;
 use crate::entry::{
     bits,
@@ -12,7 +15,6 @@ use crate::entry::{
     Protection,
     PseudoEntry, //
 };
-use crate::frame::Mfn;
 use crate::platform::{
     die_refused,
     lookup,

@@ -38,15 +38,13 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::{
-    Vaddr,
-    PAGE_SIZE, //
-};
+use crate::addr::Vaddr;
 use crate::convert;
 use crate::entry::{
     bits,
     MachineEntry, //
 };
+use crate::level::PAGE_SIZE;
 use crate::multicall::{
     is_queue_bypassed,
     is_queue_empty,
@@ -502,7 +500,7 @@ pub(crate) fn modify_protection(
 #[kernel::macros::kunit_tests(xen_pv_mmu_pte)]
 mod tests {
     use super::*;
-    use crate::addr::{
+    use crate::level::{
         Index,
         ENTRIES, //
     };

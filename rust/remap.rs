@@ -5,14 +5,14 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{
-    Vaddr,
-    PAGE_SIZE, //
+    Mfn,
+    Vaddr, //
 };
 use crate::entry::{
     MachineEntry,
     Protection, //
 };
-use crate::frame::Mfn;
+use crate::level::PAGE_SIZE;
 use crate::p2m;
 use crate::platform::{
     cond_resched,

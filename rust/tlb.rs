@@ -15,7 +15,8 @@ use crate::platform::{
     mmuext_op,
     refused,
     Caller,
-    ExtOp, //
+    ExtOp,
+    FlushRange, //
 };
 
 /// Flushes now or, in lazy MMU mode, along with what is queued.
@@ -57,26 +58,17 @@ pub(crate) fn flush_page_local(address: Vaddr, caller: Caller<'_>) {
     flush(ExtOp::flush_page_local(address.page_start()), caller);
 }
 
-/// What is flushed from the TLBs of other vCPUs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Range {
-    /// The page at this address.
-    Page(Vaddr),
-    /// Everything.
-    All,
-}
-
 /// Flushes `range` from the TLBs of the vCPUs that `bitmap` names.
 ///
 /// Context: preemption is off.
 pub(crate) fn flush_vcpus(
     bitmap: impl ExactSizeIterator<Item = usize>,
-    range: Range,
+    range: FlushRange,
     caller: Caller<'_>,
 ) {
     let op = match range {
-        Range::Page(address) => ExtOp::flush_page_multi(address),
-        Range::All => ExtOp::flush_multi(),
+        FlushRange::Page(address) => ExtOp::flush_page_multi(address),
+        FlushRange::All => ExtOp::flush_multi(),
     };
     Batch::open(Issue::LazyMmu, caller).ext_on_vcpus(op, bitmap);
 }

@@ -8,15 +8,13 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::{
-    Index,
-    Vaddr,
-    ENTRIES, //
-};
+use crate::addr::Vaddr;
 use crate::entry::MachineEntry;
 use crate::level::{
     Depth,
-    Level, //
+    Index,
+    Level,
+    ENTRIES, //
 };
 use core::ops::Range;
 
@@ -209,13 +207,13 @@ pub(crate) fn walk<T: Tables>(
 #[kernel::macros::kunit_tests(xen_pv_mmu_walk)]
 mod tests {
     use super::*;
+    use crate::addr::{
+        Mfn,
+        Pfn, //
+    };
     use crate::entry::{
         bits,
         Protection, //
-    };
-    use crate::frame::{
-        Mfn,
-        Pfn, //
     };
     use kernel::prelude::*;
 

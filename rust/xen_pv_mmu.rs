@@ -11,20 +11,23 @@
 //! With `CONFIG_XEN_PV_MMU_RUST=y` it takes the place of `mmu_pv.c`, `p2m.c` and `multicalls.c`,
 //! behind the same symbols.
 //!
-//! Each module uses only modules of the floors below it:
+//! Each module uses modules of its own layer and of the layers below, and no two use each other in
+//! a circle; `make check` holds the imports to this map:
 //!
 //! ```text
-//!   ops                                                  the edge: what C calls
-//!   boot  contiguous  remap  grant  nonram               features
-//!   pte  upper  pin  alloc  tlb  cr3  fixmap  protect    page-table operations
-//!   walk  p2m  convert                                   structures
-//!   multicall                                            batching
-//!   platform                                             the door to hardware, kernel and Xen
-//!   addr  frame  level  entry                            types, without side effects
+//!   ops                                          entry points: what C calls
+//!   boot  contiguous  remap  grant  nonram       features
+//!   p2m::build  p2m::grow                        mapping of the p2m list
+//!   pin  cr3  alloc  upper  fixmap               page-table operations
+//!   pte  tlb  protect                            single entries, translations
+//!   multicall                                    batching
+//!   convert  walk  p2m                           structures
+//!   platform                                     interface to hardware, kernel and Xen
+//!   entry  p2m_word  addr  level                 types, without side effects
 //! ```
 //!
-//! Two edges go up: the p2m list is mapped by page tables, so that building and growing it uses
-//! `pte`, `upper` and `alloc`; and `platform` decodes a request to flush TLBs to the type of `tlb`.
+//! The p2m list is in two layers: lookups need no page-table operations, which need lookups, but
+//! the list is mapped by page tables itself.
 //!
 //! # Phases
 //!
@@ -58,13 +61,13 @@ mod convert;
 mod cr3;
 mod entry;
 mod fixmap;
-mod frame;
 mod grant;
 mod level;
 mod multicall;
 mod nonram;
 mod ops;
 mod p2m;
+mod p2m_word;
 mod pin;
 mod platform;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]

@@ -5,16 +5,18 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{
-    pages_for,
-    Index,
-    Vaddr,
-    PAGE_SHIFT,
-    PAGE_SIZE, //
+    Pfn,
+    Vaddr, //
 };
 use crate::alloc::unpin_early;
 use crate::entry::MachineEntry;
-use crate::frame::Pfn;
-use crate::level::Level;
+use crate::level::{
+    pages_for,
+    Index,
+    Level,
+    PAGE_SHIFT,
+    PAGE_SIZE, //
+};
 use crate::multicall;
 use crate::p2m;
 use crate::platform::{

@@ -18,10 +18,9 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{
-    Index,
     Paddr,
-    Vaddr,
-    PAGE_SHIFT, //
+    Pfn,
+    Vaddr, //
 };
 use crate::alloc::{
     pin_early,
@@ -34,8 +33,11 @@ use crate::entry::{
     MachineEntry,
     PseudoEntry, //
 };
-use crate::frame::Pfn;
-use crate::level::Level;
+use crate::level::{
+    Index,
+    Level,
+    PAGE_SHIFT, //
+};
 use crate::platform::{
     check_e820_usable,
     die,

@@ -9,13 +9,9 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{
-    pages_for,
-    Index,
     Paddr,
-    Vaddr,
-    ENTRIES,
-    PAGE_SHIFT,
-    PAGE_SIZE, //
+    Pfn,
+    Vaddr, //
 };
 use crate::alloc::pin_early;
 use crate::convert;
@@ -24,10 +20,14 @@ use crate::entry::{
     MachineEntry,
     PseudoEntry, //
 };
-use crate::frame::Pfn;
 use crate::level::{
+    pages_for,
     Depth,
-    Level, //
+    Index,
+    Level,
+    ENTRIES,
+    PAGE_SHIFT,
+    PAGE_SIZE, //
 };
 use crate::p2m;
 use crate::platform::{

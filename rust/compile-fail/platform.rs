@@ -11,8 +11,8 @@ mod state;
 pub(crate) use phase::*;
 pub(crate) use state::*;
 
-use crate::addr::Index;
 use crate::entry::MachineEntry;
+use crate::level::Index;
 
 mod pages {
     pub(super) fn struct_pages_ready() -> bool {

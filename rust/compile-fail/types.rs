@@ -7,16 +7,17 @@
 mod addr;
 #[path = "../entry.rs"]
 mod entry;
-#[path = "../frame.rs"]
-mod frame;
 #[path = "../level.rs"]
 mod level;
+#[path = "../p2m_word.rs"]
+mod p2m_word;
 mod platform;
 
 use crate::addr::{
-    Index,
     Maddr,
+    Mfn,
     Paddr,
+    Pfn,
     Vaddr, //
 };
 use crate::entry::{
@@ -24,15 +25,14 @@ use crate::entry::{
     Protection,
     PseudoEntry, //
 };
-use crate::frame::{
-    Mfn,
-    P2mEntry,
-    P2mWord,
-    Pfn, //
-};
 use crate::level::{
     Depth,
+    Index,
     Level, //
+};
+use crate::p2m_word::{
+    P2mEntry,
+    P2mWord, //
 };
 
 const RAW: usize = 1;

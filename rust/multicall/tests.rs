@@ -157,14 +157,16 @@ mod queue_memory {
 mod batches {
     use crate::addr::{
         Maddr,
-        PAGE_SIZE, //
+        Mfn, //
     };
     use crate::entry::{
         bits,
         MachineEntry, //
     };
-    use crate::frame::Mfn;
-    use crate::level::Level;
+    use crate::level::{
+        Level,
+        PAGE_SIZE, //
+    };
     use crate::multicall::{
         self,
         deferred::MAX_DEFERRED,

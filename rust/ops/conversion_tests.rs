@@ -4,13 +4,13 @@
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_thunks)]
 mod thunks {
+    use crate::addr::Pfn;
     use crate::convert;
     use crate::entry::{
         bits,
         Protection,
         PseudoEntry, //
     };
-    use crate::frame::Pfn;
     use crate::platform::{
         skip_without_xen,
         xen_max_p2m_pfn,
@@ -47,13 +47,13 @@ mod thunks {
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_table_thunks)]
 mod table_thunks {
+    use crate::addr::Mfn;
     use crate::convert;
     use crate::entry::{
         bits,
         MachineEntry,
         Protection, //
     };
-    use crate::frame::Mfn;
     use crate::ops::vtable::table_val_by_thunk;
     use crate::p2m;
     use crate::platform::{
@@ -88,7 +88,7 @@ mod table_thunks {
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_keeps)]
 mod kept_frames {
-    use crate::addr::PAGE_SHIFT;
+    use crate::addr::Mfn;
     use crate::convert;
     use crate::entry::{
         bits,
@@ -96,7 +96,7 @@ mod kept_frames {
         Protection,
         PseudoEntry, //
     };
-    use crate::frame::Mfn;
+    use crate::level::PAGE_SHIFT;
     use crate::p2m;
     use crate::platform::{
         skip_without_xen,

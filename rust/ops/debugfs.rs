@@ -2,7 +2,7 @@
 
 //! What the files in debugfs show; `debugfs.c` opens, iterates and locks.
 
-use crate::frame::Pfn;
+use crate::addr::Pfn;
 use crate::level::Level;
 use crate::ops::vtable;
 use crate::p2m::ranges::{

@@ -6,19 +6,17 @@
 //! may call them.
 
 use crate::addr::{
+    Mfn,
     Paddr,
+    Pfn,
     Vaddr, //
 };
 use crate::entry::{
     MachineEntry,
     Protection, //
 };
-use crate::frame::{
-    Mfn,
-    P2mWord,
-    Pfn, //
-};
 use crate::ops::vtable;
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     is_pv_domain,
     note_table_move,
@@ -163,12 +161,12 @@ exports! {
 exports! {
     /// Fills in the machine frames of this host in the tree of frame lists.
     fn xen_build_mfn_list_list() {
-        p2m::tree::refresh(caller!());
+        p2m::list::refresh_tree(caller!());
     }
 
     /// Publishes the p2m list and the tree to the toolstack.
     fn xen_setup_mfn_list_list() {
-        p2m::tree::publish(caller!());
+        p2m::list::publish(caller!());
     }
 
     /// Pins all page tables.
@@ -206,7 +204,7 @@ exports! {
 
     /// Stores a p2m word; it may sleep, as in C.
     fn set_phys_to_machine(pfn: usize, mfn: usize) -> bool {
-        p2m::set(Pfn::new(pfn), P2mWord::from_raw(mfn), &mut may_sleep!())
+        p2m::grow::set(Pfn::new(pfn), P2mWord::from_raw(mfn), &mut may_sleep!())
     }
 }
 
@@ -290,7 +288,7 @@ exports! {
         match contiguous::create(region, address_bits, caller!()) {
             Ok(mfn) => {
                 // SAFETY: The caller wants to know the address of the region.
-                unsafe { dma_handle.write((mfn.raw() << crate::addr::PAGE_SHIFT) as u64) };
+                unsafe { dma_handle.write((mfn.raw() << crate::level::PAGE_SHIFT) as u64) };
                 0
             }
             Err(contiguous::NotExchanged) => ENOMEM.to_errno(),

@@ -4,6 +4,7 @@
 
 use crate::addr::{
     Paddr,
+    Pfn,
     Vaddr, //
 };
 use crate::entry::{
@@ -11,7 +12,6 @@ use crate::entry::{
     Protection,
     PseudoEntry, //
 };
-use crate::frame::Pfn;
 use crate::level::Level;
 use crate::platform::{
     direct,

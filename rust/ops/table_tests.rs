@@ -5,15 +5,15 @@
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_tables)]
 mod tables {
-    use crate::addr::Vaddr;
+    use crate::addr::{
+        Mfn,
+        Pfn,
+        Vaddr, //
+    };
     use crate::alloc;
     use crate::entry::{
         bits,
         MachineEntry, //
-    };
-    use crate::frame::{
-        Mfn,
-        Pfn, //
     };
     use crate::level::Level;
     use crate::p2m;
@@ -135,7 +135,7 @@ mod tables {
     #[cfg(CONFIG_VMCORE_INFO)]
     #[test]
     fn note_for_dumps_is_found_by_machine_address() {
-        use crate::addr::{
+        use crate::level::{
             PAGE_SHIFT,
             PAGE_SIZE, //
         };

@@ -144,16 +144,14 @@ mod table_and_call_sites {
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_lazy)]
 mod lazy_mode {
-    use crate::addr::Vaddr;
+    use crate::addr::{
+        Mfn,
+        Pfn,
+        Vaddr, //
+    };
     use crate::entry::{
         bits,
         MachineEntry, //
-    };
-    use crate::frame::{
-        Mfn,
-        P2mEntry,
-        P2mWord,
-        Pfn, //
     };
     use crate::multicall::{
         self,
@@ -163,8 +161,12 @@ mod lazy_mode {
     };
     use crate::p2m::{
         self,
-        grow,
-        layout, //
+        layout,
+        list, //
+    };
+    use crate::p2m_word::{
+        P2mEntry,
+        P2mWord, //
     };
     use crate::platform::{
         direct_of,
@@ -342,7 +344,7 @@ mod lazy_mode {
         if skip_without_xen() {
             return;
         }
-        let last_frame = grow::with_list(Caller::in_test(), |list| list.last_frame);
+        let last_frame = list::with_list(Caller::in_test(), |list| list.last_frame);
         let pfn = Pfn::new(layout::round_to_leaves(last_frame));
         if pfn.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {
             return skip(c"the list has all its pages");
@@ -353,10 +355,10 @@ mod lazy_mode {
 
         enter();
         let was_shared = !p2m::try_set(pfn, foreign);
-        let is_set = p2m::set(pfn, foreign, &mut sleep);
+        let is_set = p2m::grow::set(pfn, foreign, &mut sleep);
         let inside = p2m::word(pfn);
         leave();
-        let is_restored = p2m::set(pfn, before, &mut sleep);
+        let is_restored = p2m::grow::set(pfn, before, &mut sleep);
 
         assert!(was_shared && is_set && is_restored);
         assert!(inside == foreign);

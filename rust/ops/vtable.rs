@@ -156,7 +156,7 @@ pub(super) fn init() {
 #[link_section = ".init.text"]
 unsafe extern "C" fn xen_pagetable_init() {
     announce();
-    p2m::grow::init();
+    p2m::list::init();
     contiguous::init();
     // Most tables that are written to from here on are known to Xen.
     set_slots! {

@@ -5,27 +5,33 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{
-    Index,
-    Vaddr,
-    ENTRIES, //
+    Pfn,
+    Vaddr, //
 };
 use crate::entry::{
     bits,
     PseudoEntry, //
 };
-use crate::frame::{
-    P2mEntry,
-    P2mWord,
-    Pfn, //
+use crate::level::{
+    Index,
+    Level,
+    ENTRIES, //
 };
-use crate::level::Level;
-use crate::p2m::grow;
 use crate::p2m::layout::{
     self,
     kind_of_range,
     Kind,
     FRAMES_PER_LEAF,
     FRAMES_PER_MIDDLE, //
+};
+use crate::p2m::list;
+use crate::p2m::shared::{
+    Pages,
+    Shared, //
+};
+use crate::p2m_word::{
+    P2mEntry,
+    P2mWord, //
 };
 use crate::platform::{
     announce_p2m_area,
@@ -39,14 +45,11 @@ use crate::platform::{
     populate_level2,
     vmalloc_bytes,
     xen_max_p2m_pfn,
-    BootCell,
     MaySleep,
     Mm,
     OwnedPage,
     P2mArea,
-    Slot,
     StartInfo,
-    Table,
     HOTPLUG_LIMIT_GIB, //
 };
 use crate::{
@@ -58,81 +61,23 @@ use crate::{
 };
 use kernel::macros::init_text;
 
-/// The shared parts of the list.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Shared {
-    /// There is no machine frame.
-    Missing,
-    /// Identity frames.
-    Identity,
-}
+/// Makes the shared page and the shared table of one kind.
+#[init_text]
+fn create_shared(shared: Shared, sleep: &mut MaySleep) -> Pages {
+    let mut page = early_page(sleep);
+    page.fill(|_| P2mWord::MISSING.raw());
+    let page = page.leak();
+    let entry = PseudoEntry::new(page.pfn(), kernel_ro());
 
-/// The shared page and the shared table of one kind.
-#[derive(Clone, Copy)]
-struct Pages {
-    page: Table,
-    table: Table,
-}
-
-static MISSING: BootCell<Option<Pages>> = BootCell::new(None);
-static IDENTITY: BootCell<Option<Pages>> = BootCell::new(None);
-
-impl Shared {
-    const ALL: [Self; 2] = [Self::Missing, Self::Identity];
-
-    fn cell(self) -> &'static BootCell<Option<Pages>> {
-        match self {
-            Shared::Missing => &MISSING,
-            Shared::Identity => &IDENTITY,
-        }
+    let table = early_page(sleep).leak();
+    let caller = sleep.caller();
+    alloc::table(Mm::kernel(), table.pfn(), Level::L1, caller);
+    for index in Index::all() {
+        pte::set_now(table.entry(index), convert::to_machine(entry), caller);
     }
-
-    /// Returns the shared page of words, once it exists.
-    pub(crate) fn page(self) -> Option<Table> {
-        self.cell().get().map(|pages| pages.page)
-    }
-
-    /// Returns the shared table of level 1, once it exists.
-    pub(crate) fn table(self) -> Option<Table> {
-        self.cell().get().map(|pages| pages.table)
-    }
-
-    /// Returns which shared page the entry of level 1 maps, if it is one.
-    pub(crate) fn of_leaf(slot: Slot) -> Option<Self> {
-        // By machine frames: what this one is to the domain would be looked up in the list, which
-        // may ask for this in turn.
-        let mfn = slot.read().mfn();
-        Self::ALL.into_iter().find(|shared| {
-            let word = shared.page().and_then(|page| p2m_load(page.pfn()));
-            word.and_then(P2mWord::mfn) == Some(mfn)
-        })
-    }
-
-    /// Returns which shared table `table` is, if it is one.
-    pub(crate) fn of_table(table: Table) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|shared| shared.table() == Some(table))
-    }
-
-    /// Makes the shared page and the shared table.
-    #[init_text]
-    fn create(self, sleep: &mut MaySleep) -> Pages {
-        let mut page = early_page(sleep);
-        page.fill(|_| P2mWord::MISSING.raw());
-        let page = page.leak();
-        let entry = PseudoEntry::new(page.pfn(), kernel_ro());
-
-        let table = early_page(sleep).leak();
-        let caller = sleep.caller();
-        alloc::table(Mm::kernel(), table.pfn(), Level::L1, caller);
-        for index in Index::all() {
-            pte::set_now(table.entry(index), convert::to_machine(entry), caller);
-        }
-        let pages = Pages { page, table };
-        self.cell().set(Some(pages));
-        pages
-    }
+    let pages = Pages { page, table };
+    shared.set_pages(pages);
+    pages
 }
 
 /// Allocates a page during start of day, when a failure ends the boot in any case.
@@ -209,13 +154,13 @@ fn area_bytes() -> usize {
 /// Context: start of day, with page tables for all memory and the memblock allocator.
 #[init_text]
 pub(crate) fn move_to_vmalloc(sleep: &mut MaySleep) {
-    grow::set_last_frame(xen_max_p2m_pfn.get(), sleep.caller());
+    list::set_last_frame(xen_max_p2m_pfn.get(), sleep.caller());
 
     let area = P2mArea::register(area_bytes());
     announce_p2m_area(&area);
     xen_max_p2m_pfn.set(area.bytes() / size_of::<usize>());
 
-    let pages = Shared::ALL.map(|shared| shared.create(sleep));
+    let pages = Shared::ALL.map(|shared| create_shared(shared, sleep));
     for middle in (0..xen_max_p2m_pfn.get()).step_by(FRAMES_PER_MIDDLE) {
         map_middle(&area, Pfn::new(middle), &pages, sleep);
     }

@@ -6,18 +6,20 @@
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_p2m_faults)]
 mod growing {
-    use crate::addr::Index;
-    use crate::frame::{
+    use crate::addr::{
         Mfn,
-        P2mEntry,
-        P2mWord,
         Pfn, //
     };
-    use crate::p2m::build::Shared;
+    use crate::level::Index;
+    use crate::p2m::shared::Shared;
     use crate::p2m::{
         self,
-        grow,
-        layout, //
+        layout,
+        list, //
+    };
+    use crate::p2m_word::{
+        P2mEntry,
+        P2mWord, //
     };
     use crate::platform::{
         keep_reports,
@@ -49,7 +51,7 @@ mod growing {
             if skip_without_xen() {
                 return None;
             }
-            let last_frame = grow::with_list(Caller::in_test(), |list| list.last_frame);
+            let last_frame = list::with_list(Caller::in_test(), |list| list.last_frame);
             let start = Pfn::new(last_frame.next_multiple_of(layout::FRAMES_PER_MIDDLE));
             let neighbour = start.add(layout::FRAMES_PER_MIDDLE);
 
@@ -67,7 +69,7 @@ mod growing {
 
         fn set(&self) -> bool {
             let word = P2mWord::encode(self.start, FOREIGN);
-            p2m::set(self.start, word, &mut MaySleep::in_test())
+            p2m::grow::set(self.start, word, &mut MaySleep::in_test())
         }
 
         /// Whether the list says what it said before, here and next to it.
@@ -102,7 +104,7 @@ mod growing {
             self.set()
                 && p2m::word(self.start).decode() == FOREIGN
                 && p2m::word(self.neighbour).decode() == self.before
-                && p2m::set(
+                && p2m::grow::set(
                     self.start,
                     P2mWord::encode(self.start, self.before),
                     &mut MaySleep::in_test(),

@@ -8,34 +8,36 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::Vaddr;
+use crate::addr::{
+    Mfn,
+    Pfn,
+    Vaddr, //
+};
 use crate::alloc;
 use crate::convert;
 use crate::entry::{
     bits,
     PseudoEntry, //
 };
-use crate::frame::{
-    Mfn,
-    P2mWord,
-    Pfn, //
-};
 use crate::level::Level;
 use crate::multicall::{
     Batch,
     Issue, //
 };
-use crate::p2m::build::Shared;
-use crate::p2m::tree::{
-    self,
-    Tree, //
+use crate::p2m::list::{
+    with_list,
+    List, //
 };
+use crate::p2m::shared::Shared;
 use crate::p2m::{
     layout,
     leaf_slot,
     machine_address,
-    mfn_of, //
+    mfn_of,
+    tree,
+    try_set, //
 };
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     kernel_rw,
     lookup_level2,
@@ -44,53 +46,16 @@ use crate::platform::{
     Caller,
     Command,
     ExtOp,
-    IrqLock,
     MaySleep,
     Mm,
     OwnedPage,
     SharedP2m,
     Slot, //
 };
-use kernel::macros::init_text;
 
 /// Memory is short, or the frame is beyond the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct CannotGrow;
-
-/// What the lock of the list protects.
-pub(crate) struct List {
-    /// The tree of frame lists, unless the toolstack does without.
-    pub(crate) tree: Option<Tree>,
-    /// Number of frames up to the last one that the list has a page of its own for, as published.
-    pub(crate) last_frame: usize,
-}
-
-static LIST: IrqLock<List> = IrqLock::new(
-    c"xen_p2m_list",
-    List {
-        tree: None,
-        last_frame: 0,
-    },
-);
-
-/// Initialises the lock of the list, before any other function of this module is called.
-///
-/// Context: start of day.
-#[init_text]
-pub(crate) fn init() {
-    LIST.init();
-}
-
-/// Runs `section` with the lock of the list held and interrupts off; `caller` does not sleep until
-/// it ends.
-pub(crate) fn with_list<R>(caller: Caller<'_>, section: impl FnOnce(&mut List) -> R) -> R {
-    LIST.with(caller, section)
-}
-
-/// Sets the number of frames that the list has pages of its own for.
-pub(crate) fn set_last_frame(frames: usize, caller: Caller<'_>) {
-    with_list(caller, |list| list.last_frame = frames);
-}
 
 /// A change of how the list is mapped, or of how long it is: the generation is odd while this
 /// exists.
@@ -141,6 +106,21 @@ impl Drop for Update<'_> {
     fn drop(&mut self) {
         SharedP2m::next_generation();
     }
+}
+
+/// Stores `word` for `pfn`; the list grows if it has to (`set_phys_to_machine()`).
+///
+/// Returns whether that was possible; if not, memory is short or the frame is beyond the list.
+///
+/// Context: may sleep if the list has to grow.
+#[inline(always)]
+pub(crate) fn set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> bool {
+    try_set(pfn, word) || grow_and_set(pfn, word, sleep)
+}
+
+#[cold]
+fn grow_and_set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> bool {
+    grow(pfn, sleep).is_ok() && try_set(pfn, word)
 }
 
 /// Makes sure that the word for `pfn` can be written (`xen_alloc_p2m_entry()`).

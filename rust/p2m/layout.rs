@@ -8,12 +8,12 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::{
+use crate::addr::Pfn;
+use crate::level::{
     Index,
+    Level,
     ENTRIES, //
 };
-use crate::frame::Pfn;
-use crate::level::Level;
 
 /// Number of frames that a page of the list describes.
 pub(crate) const FRAMES_PER_LEAF: usize = ENTRIES;
@@ -57,7 +57,7 @@ pub(crate) const fn area_bytes(frames: usize) -> usize {
 
 /// Returns how many frames `gibibytes` of memory have.
 pub(crate) const fn frames_in(gibibytes: usize) -> usize {
-    gibibytes * (1 << 30) / crate::addr::PAGE_SIZE
+    gibibytes * (1 << 30) / crate::level::PAGE_SIZE
 }
 
 /// What all words of a part of the list say.

@@ -4,16 +4,14 @@
 
 #![forbid(unsafe_code)]
 
-use crate::frame::{
-    P2mEntry,
-    Pfn, //
-};
-use crate::p2m::build::Shared;
+use crate::addr::Pfn;
 use crate::p2m::layout::{
     FRAMES_PER_LEAF,
     FRAMES_PER_MIDDLE, //
 };
 use crate::p2m::leaf_slot;
+use crate::p2m::shared::Shared;
+use crate::p2m_word::P2mEntry;
 use crate::platform::{
     p2m_load,
     xen_p2m_size, //

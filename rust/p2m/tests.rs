@@ -6,7 +6,10 @@
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_p2m)]
 mod live_list {
-    use crate::addr::Index;
+    use crate::addr::{
+        Mfn,
+        Pfn, //
+    };
     use crate::convert;
     use crate::entry::{
         bits,
@@ -14,17 +17,17 @@ mod live_list {
         Protection,
         PseudoEntry, //
     };
-    use crate::frame::{
-        Mfn,
-        P2mEntry,
-        P2mWord,
-        Pfn, //
-    };
-    use crate::p2m::build::Shared;
+    use crate::level::Index;
+    use crate::p2m::shared::Shared;
     use crate::p2m::{
         self,
         grow,
-        layout, //
+        layout,
+        list, //
+    };
+    use crate::p2m_word::{
+        P2mEntry,
+        P2mWord, //
     };
     use crate::platform::{
         skip,
@@ -78,7 +81,7 @@ mod live_list {
         if skip_without_xen() {
             return;
         }
-        let last_frame = grow::with_list(Caller::in_test(), |list| list.last_frame);
+        let last_frame = list::with_list(Caller::in_test(), |list| list.last_frame);
         let rest = layout::round_to_leaves(last_frame)..xen_p2m_size.get();
         if rest.is_empty() {
             return skip(c"the list has all its pages");
@@ -109,7 +112,7 @@ mod live_list {
             return Ok(());
         }
         // The first whole page behind what the list has pages of its own for.
-        let last_frame = grow::with_list(Caller::in_test(), |list| list.last_frame);
+        let last_frame = list::with_list(Caller::in_test(), |list| list.last_frame);
         let start = Pfn::new(layout::round_to_leaves(last_frame));
         if start.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {
             skip(c"the list has all its pages");
@@ -121,20 +124,28 @@ mod live_list {
         let before = p2m::word(start).decode();
         assert!(matches!(before, P2mEntry::Missing | P2mEntry::Identity));
         assert!(!p2m::try_set(start, P2mWord::encode(start, foreign)));
-        assert!(p2m::set(start, P2mWord::encode(start, foreign), &mut sleep));
+        assert!(p2m::grow::set(
+            start,
+            P2mWord::encode(start, foreign),
+            &mut sleep
+        ));
 
         assert_eq!(p2m::word(start).decode(), foreign);
         assert_eq!(p2m::word(start.add(1)).decode(), before);
         assert_eq!(p2m::word(start.add(511)).decode(), before);
         assert_eq!(SharedP2m::generation() % 2, 0);
         assert!(SharedP2m::generation() > generation);
-        assert!(grow::with_list(Caller::in_test(), |list| list.last_frame) > start.raw());
+        assert!(list::with_list(Caller::in_test(), |list| list.last_frame) > start.raw());
 
         // Growing again changes nothing.
         let generation = SharedP2m::generation();
         assert!(grow::grow(start, &mut sleep).is_ok());
         assert_eq!(SharedP2m::generation(), generation);
-        assert!(p2m::set(start, P2mWord::encode(start, before), &mut sleep));
+        assert!(p2m::grow::set(
+            start,
+            P2mWord::encode(start, before),
+            &mut sleep
+        ));
         assert_eq!(p2m::word(start).decode(), before);
         Ok(())
     }
@@ -147,7 +158,7 @@ mod live_list {
         let mut sleep = MaySleep::in_test();
         let end = Pfn::new(xen_max_p2m_pfn.get());
         assert!(grow::grow(end, &mut sleep).is_err());
-        assert!(!p2m::set(end, P2mWord::from_raw(1), &mut sleep));
+        assert!(!p2m::grow::set(end, P2mWord::from_raw(1), &mut sleep));
     }
 
     #[test]
@@ -193,7 +204,7 @@ mod live_list {
         if skip_without_xen() {
             return;
         }
-        let last_frame = grow::with_list(Caller::in_test(), |list| list.last_frame);
+        let last_frame = list::with_list(Caller::in_test(), |list| list.last_frame);
         let pfn = Pfn::new(layout::round_to_leaves(last_frame));
         if pfn.raw() >= xen_p2m_size.get() {
             return skip(c"the list has all its pages");
@@ -201,9 +212,9 @@ mod live_list {
         let mut sleep = MaySleep::in_test();
         let before = p2m::word(pfn);
         let entry = PseudoEntry::new(pfn, Protection::from_raw(bits::PRESENT));
-        let is_set = p2m::set(pfn, P2mWord::MISSING, &mut sleep);
+        let is_set = p2m::grow::set(pfn, P2mWord::MISSING, &mut sleep);
         let missing = convert::to_machine(entry);
-        let is_restored = p2m::set(pfn, before, &mut sleep);
+        let is_restored = p2m::grow::set(pfn, before, &mut sleep);
 
         assert!(is_set && is_restored);
         assert_eq!(missing, MachineEntry::EMPTY);

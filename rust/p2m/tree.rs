@@ -9,35 +9,26 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{
-    Index,
-    Vaddr, //
-};
-use crate::frame::{
     Mfn,
     Pfn, //
 };
-use crate::p2m::build::Shared;
+use crate::level::Index;
 use crate::p2m::layout::{
     self,
     FRAMES_IN_TREE,
     FRAMES_PER_MIDDLE, //
 };
+use crate::p2m::shared::Shared;
 use crate::p2m::{
-    grow,
     leaf_slot,
     machine_address, //
 };
 use crate::platform::{
     die,
-    kernel_root,
     xen_max_p2m_pfn,
-    xen_p2m_addr,
-    Caller,
     FramePage,
     MaySleep,
     OwnedPage,
-    SharedP2m,
-    StartInfo,
     Table,
     TableList, //
 };
@@ -55,8 +46,9 @@ pub(crate) struct Tree {
     missing: FramePage,
 }
 
-fn mfn_of_page(page: Table) -> Mfn {
-    Mfn::new(machine_address(page.vaddr()).raw() >> crate::addr::PAGE_SHIFT)
+/// Returns the machine frame of a page of the kernel.
+pub(super) fn mfn_of_page(page: Table) -> Mfn {
+    Mfn::new(machine_address(page.vaddr()).raw() >> crate::level::PAGE_SHIFT)
 }
 
 /// Returns a page that is to become a middle page, with nothing described.
@@ -82,8 +74,9 @@ fn starts() -> impl Iterator<Item = Pfn> {
 }
 
 impl Tree {
-    /// Returns a tree with a middle page for each table of the list's own.
-    fn new(sleep: &mut MaySleep) -> Option<Self> {
+    /// Returns a tree with a middle page for each table of the list's own, if there is memory.
+    #[init_text]
+    pub(super) fn new(sleep: &mut MaySleep) -> Option<Self> {
         let missing = FramePage::new(new_middle(sleep)?);
         let mfn = mfn_of_page(missing.table()).raw();
         let mut top = OwnedPage::new(sleep)?;
@@ -101,6 +94,11 @@ impl Tree {
         }
         tree.refresh();
         Some(tree)
+    }
+
+    /// Returns the machine frame of the top page.
+    pub(super) fn root(&self) -> Mfn {
+        mfn_of_page(self.top.table())
     }
 
     /// Whether there is no middle page for `pfn` yet, although the tree reaches that far.
@@ -137,7 +135,7 @@ impl Tree {
     }
 
     /// Fills in the machine frames of all pages, as they are now.
-    fn refresh(&mut self) {
+    pub(super) fn refresh(&mut self) {
         if let Some(leaf) = Shared::Missing.page().map(mfn_of_page) {
             for index in Index::all() {
                 self.missing.set(index, leaf);
@@ -164,46 +162,4 @@ impl Tree {
             self.set_leaf(start.add(leaf.raw() * layout::FRAMES_PER_LEAF), entry.mfn());
         }
     }
-}
-
-/// Builds the tree, unless the toolstack does without.
-///
-/// Context: start of day.
-#[init_text]
-pub(crate) fn build(sleep: &mut MaySleep) {
-    if StartInfo::tools_know_linear_list() {
-        return;
-    }
-    let Some(tree) = Tree::new(sleep) else {
-        die(c"no memory for the p2m tree");
-    };
-    grow::with_list(sleep.caller(), |list| list.tree = Some(tree));
-}
-
-/// Fills in the machine frames that this host has given the domain (`xen_build_mfn_list_list()`).
-///
-/// Context: alone on the machine, on the way out of a suspend.
-pub(crate) fn refresh(caller: Caller<'_>) {
-    grow::with_list(caller, |list| {
-        if let Some(tree) = &mut list.tree {
-            tree.refresh();
-        }
-    });
-}
-
-/// Publishes the list and the tree to the toolstack (`xen_setup_mfn_list_list()`).
-///
-/// Context: start of day, or as [`refresh`], with the real `shared_info` mapped.
-pub(crate) fn publish(caller: Caller<'_>) {
-    if !SharedP2m::is_real() {
-        die(c"shared_info is not mapped");
-    }
-    grow::with_list(caller, |list| {
-        SharedP2m::publish(
-            list.tree.as_ref().map(|tree| mfn_of_page(tree.top.table())),
-            list.last_frame,
-            Vaddr::new(xen_p2m_addr.get()),
-            mfn_of_page(kernel_root()),
-        );
-    });
 }

@@ -7,10 +7,10 @@
 
 use crate::addr::{
     Maddr,
+    Mfn,
     Vaddr, //
 };
 use crate::entry::MachineEntry;
-use crate::frame::Mfn;
 use crate::level::Level;
 
 /// Numbers of the hypercalls used (`public/xen.h`, `__HYPERVISOR_*`).
@@ -298,6 +298,15 @@ pub(crate) mod uvmf {
     pub(crate) const TLB_FLUSH: usize = 1;
     pub(crate) const INVLPG: usize = 2;
     pub(crate) const ALL: usize = 4;
+}
+
+/// What is flushed from the TLBs of other vCPUs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FlushRange {
+    /// The page at this address.
+    Page(Vaddr),
+    /// Everything.
+    All,
 }
 
 /// Which TLBs `update_va_mapping` flushes after the change.

@@ -4,10 +4,10 @@
 
 use crate::addr::{
     Paddr,
+    Pfn,
     Vaddr, //
 };
 use crate::entry::Protection;
-use crate::frame::Pfn;
 use crate::level::Depth;
 use crate::platform::{
     tables,

@@ -3,16 +3,16 @@
 //! Memory before there is a page allocator, and before the direct map covers it.
 
 use crate::addr::{
+    Paddr,
+    Pfn,
+    Vaddr, //
+};
+use crate::level::{
     pages_for,
     Index,
-    Paddr,
-    Vaddr,
     PAGE_SIZE, //
 };
-use crate::frame::{
-    P2mWord,
-    Pfn, //
-};
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     PrivateSlot,
     Slot,

@@ -2,7 +2,7 @@
 
 //! Arrays of C with machine frames and a result for each.
 
-use crate::frame::Mfn;
+use crate::addr::Mfn;
 
 /// Two arrays of C: frames, and as many results.
 ///

@@ -3,13 +3,13 @@
 //! Operations on grants: frames of another domain that it lets us map.
 
 use crate::addr::{
+    Mfn,
+    Pfn, //
+};
+use crate::level::{
     Index,
     PAGE_SHIFT,
     PAGE_SIZE, //
-};
-use crate::frame::{
-    Mfn,
-    Pfn, //
 };
 use crate::platform::{
     grant_table_op,

@@ -3,11 +3,11 @@
 //! Data of the kernel and of this crate that has a fixed place, and what the configuration says.
 
 use crate::addr::{
-    Index,
     Maddr,
     Vaddr, //
 };
 use crate::entry::MachineEntry;
+use crate::level::Index;
 use crate::platform::{
     Mm,
     PrivateSlot,
@@ -281,7 +281,7 @@ pub(crate) fn is_pv_domain() -> bool {
 
 /// Whether `pfn` holds a part of Xen's p2m list, or a table that maps it, if those are mapped
 /// separately.
-pub(crate) fn is_initial_p2m_frame(pfn: crate::frame::Pfn) -> bool {
+pub(crate) fn is_initial_p2m_frame(pfn: crate::addr::Pfn) -> bool {
     use crate::platform::{
         StartInfo,
         KERNEL_MAP, //

@@ -3,13 +3,13 @@
 //! Raw access to the two maps between pseudo-physical and machine frames: the kernel's p2m list
 //! and Xen's m2p table.
 
-use crate::addr::Vaddr;
-use crate::frame::{
+use crate::addr::{
     Mfn,
-    P2mWord,
-    Pfn, //
+    Pfn,
+    Vaddr, //
 };
 use crate::level::Level;
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     P2mArea,
     StartInfo, //

@@ -9,6 +9,7 @@ use crate::addr::{
 use crate::platform::{
     phys,
     Caller,
+    FlushRange,
     MaySleep,
     PreemptOff,
     Root,
@@ -331,7 +332,7 @@ pub(crate) struct FlushRequest {
     /// Last address, exclusive, or all ones.
     pub(crate) end: usize,
     /// What to flush.
-    pub(crate) range: crate::tlb::Range,
+    pub(crate) range: FlushRange,
 }
 
 /// Decodes a request to flush TLBs.
@@ -343,15 +344,15 @@ pub(crate) unsafe fn flush_request(info: *const bindings::flush_tlb_info) -> Flu
     let (mut start, mut end) = (0, 0);
     // SAFETY: By the contract of this function.
     let mm = unsafe { bindings::xen_pv_mmu_flush_info(info, &mut start, &mut end) };
-    let is_page = end != usize::MAX && end.wrapping_sub(start) <= crate::addr::PAGE_SIZE;
+    let is_page = end != usize::MAX && end.wrapping_sub(start) <= crate::level::PAGE_SIZE;
     FlushRequest {
         mm,
         start,
         end,
         range: if is_page {
-            crate::tlb::Range::Page(Vaddr::new(start))
+            FlushRange::Page(Vaddr::new(start))
         } else {
-            crate::tlb::Range::All
+            FlushRange::All
         },
     }
 }

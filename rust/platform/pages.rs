@@ -3,14 +3,16 @@
 //! Pages: what `struct page` says about those that hold page tables, and pages of our own.
 
 use crate::addr::{
-    Index,
     Paddr,
-    Vaddr,
+    Pfn,
+    Vaddr, //
+};
+use crate::entry::MachineEntry;
+use crate::level::{
+    Index,
     ENTRIES,
     PAGE_SIZE, //
 };
-use crate::entry::MachineEntry;
-use crate::frame::Pfn;
 use crate::platform::{
     direct,
     direct_of,
@@ -326,7 +328,7 @@ impl WordArray {
     /// Context: any; does not sleep.
     pub(crate) fn new(count: usize) -> Option<Self> {
         fault(Fault::Alloc).ok()?;
-        let pages = crate::addr::pages_for(count * size_of::<usize>());
+        let pages = crate::level::pages_for(count * size_of::<usize>());
         let order = pages.next_power_of_two().trailing_zeros();
         let flags = bindings::GFP_ATOMIC | bindings::__GFP_ZERO | bindings::__GFP_NOWARN;
         // SAFETY: Only reads the state of the allocator.

@@ -3,12 +3,14 @@
 //! What probes of Xen need beyond what the backend does.
 
 use crate::addr::{
+    Mfn,
+    Paddr, //
+};
+use crate::level::{
     Index,
-    Paddr,
     ENTRIES,
     PAGE_SHIFT, //
 };
-use crate::frame::Mfn;
 use crate::platform::{
     direct,
     direct_of,

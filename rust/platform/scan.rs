@@ -2,13 +2,13 @@
 
 //! Looks for entries in a table; the same on both faces of the platform.
 
-use crate::addr::{
-    Index,
-    ENTRIES, //
-};
 use crate::entry::{
     bits,
     MachineEntry, //
+};
+use crate::level::{
+    Index,
+    ENTRIES, //
 };
 use crate::platform::Table;
 use core::ops::Range;

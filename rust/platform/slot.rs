@@ -2,12 +2,12 @@
 
 //! Entries of page tables in memory.
 
-use crate::addr::{
+use crate::addr::Vaddr;
+use crate::entry::MachineEntry;
+use crate::level::{
     Index,
-    Vaddr,
     ENTRIES, //
 };
-use crate::entry::MachineEntry;
 use crate::platform::scan::GROUP;
 use crate::platform::Table;
 use core::ptr::NonNull;

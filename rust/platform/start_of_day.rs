@@ -3,8 +3,10 @@
 //! What Xen hands over at start of day, what the guest publishes to it, and early services of the
 //! kernel.
 
-use crate::addr::Vaddr;
-use crate::frame::Mfn;
+use crate::addr::{
+    Mfn,
+    Vaddr, //
+};
 use crate::platform::stats::{
     self,
     Counter, //
@@ -171,7 +173,7 @@ impl SharedP2m {
             (*arch).p2m_generation = 0;
             (*arch).p2m_vaddr = list.raw();
             // The folded form of `xen_pfn_to_cr3()` is a plain shift on 64 bits.
-            (*arch).p2m_cr3 = root.raw() << crate::addr::PAGE_SHIFT;
+            (*arch).p2m_cr3 = root.raw() << crate::level::PAGE_SHIFT;
         }
     }
 

@@ -7,8 +7,8 @@
 //! domain: it costs a hypercall, and nothing looks at the entry before the table is pinned (Xen
 //! `mm.c`, `do_mmu_update()`).
 
-use crate::addr::Index;
 use crate::entry::MachineEntry;
+use crate::level::Index;
 use crate::platform::{
     is_table_pinned,
     Early,

@@ -7,14 +7,14 @@
 //! frame that both maps between frames agree on.
 
 use crate::addr::{
-    Index,
-    Vaddr,
-    ENTRIES, //
+    Mfn,
+    Pfn,
+    Vaddr, //
 };
 use crate::entry::MachineEntry;
-use crate::frame::{
-    Mfn,
-    Pfn, //
+use crate::level::{
+    Index,
+    ENTRIES, //
 };
 use crate::platform::{
     direct_of,
@@ -221,7 +221,7 @@ impl RootSlot {
 #[repr(C, align(4096))]
 pub(crate) struct StaticTable(UnsafeCell<[usize; ENTRIES]>);
 
-const _: () = assert!(size_of::<StaticTable>() == crate::addr::PAGE_SIZE);
+const _: () = assert!(size_of::<StaticTable>() == crate::level::PAGE_SIZE);
 
 // SAFETY: Entries are only accessed through `Slot`, which copies them.
 unsafe impl Sync for StaticTable {}
@@ -242,7 +242,7 @@ impl StaticTable {
 /// Tables of the kernel image that C code defines, made at build time.
 pub(crate) mod tables {
     use super::*;
-    use crate::addr::PAGE_SIZE;
+    use crate::level::PAGE_SIZE;
 
     macro_rules! tables {
         ($($(#[$attr:meta])* fn $name:ident = $symbol:ident;)*) => {$(

@@ -4,10 +4,10 @@
 
 use crate::addr::{
     Paddr,
+    Pfn,
     Vaddr, //
 };
 use crate::entry::MachineEntry;
-use crate::frame::Pfn;
 use crate::level::Level;
 use crate::platform::stats::{
     self,

@@ -14,12 +14,10 @@ use super::run::{
     FRAMES,
     MAX_ELEMENTS, //
 };
+use crate::addr::Mfn;
 use crate::alloc::mfn_of_table;
-use crate::frame::{
-    Mfn,
-    P2mWord, //
-};
 use crate::p2m;
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     self,
     die,
@@ -130,7 +128,7 @@ impl Dom0 {
     fn has_frame(&mut self, own: usize, mfn: usize) {
         self.mfns[own] = Mfn::new(mfn);
         self.given[own] = false;
-        p2m::set(
+        p2m::grow::set(
             self.pages[own].pfn(),
             P2mWord::from_raw(mfn),
             &mut MaySleep::in_test(),
@@ -142,7 +140,7 @@ impl Dom0 {
         for own in 0..FRAMES {
             if self.mfns[own].raw() as u64 == mfn {
                 self.given[own] = true;
-                p2m::set(
+                p2m::grow::set(
                     self.pages[own].pfn(),
                     P2mWord::MISSING,
                     &mut MaySleep::in_test(),

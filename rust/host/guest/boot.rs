@@ -3,9 +3,8 @@
 //! Boots the backend in the order of the kernel: from what Xen built to run time.
 
 use crate::addr::{
-    Index,
-    Vaddr,
-    ENTRIES, //
+    Pfn,
+    Vaddr, //
 };
 use crate::alloc::mfn_of_table;
 use crate::entry::{
@@ -14,12 +13,15 @@ use crate::entry::{
     Protection,
     PseudoEntry, //
 };
-use crate::frame::Pfn;
 use crate::guest::{
     edge,
     generic, //
 };
-use crate::level::Level;
+use crate::level::{
+    Index,
+    Level,
+    ENTRIES, //
+};
 use crate::platform::{
     alias_of,
     direct_map_start,
@@ -81,7 +83,7 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
     setup();
     map_all_memory(host);
 
-    p2m::grow::init();
+    p2m::list::init();
     contiguous::init();
     edge::install_run_time();
     boot::finish(&mut MaySleep::here());

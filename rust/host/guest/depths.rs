@@ -3,21 +3,21 @@
 //! The walker, in trees of four and five levels at random.
 
 use crate::addr::{
-    Index,
-    Vaddr,
-    ENTRIES,
-    PAGE_SIZE, //
+    Mfn,
+    Vaddr, //
 };
 use crate::entry::{
     bits,
     MachineEntry,
     Protection, //
 };
-use crate::frame::Mfn;
 use crate::guest::properties::config;
 use crate::level::{
     Depth,
-    Level, //
+    Index,
+    Level,
+    ENTRIES,
+    PAGE_SIZE, //
 };
 use crate::walk::{
     find,

@@ -3,17 +3,19 @@
 //! What `ops` is in the kernel: the operations that generic code asks for, in both phases.
 
 use crate::addr::{
-    Vaddr,
-    PAGE_SIZE, //
+    Pfn,
+    Vaddr, //
 };
 use crate::entry::{
     bits,
     MachineEntry,
     PseudoEntry, //
 };
-use crate::frame::Pfn;
 use crate::guest::generic;
-use crate::level::Level;
+use crate::level::{
+    Level,
+    PAGE_SIZE, //
+};
 use crate::multicall;
 use crate::platform::{
     early,

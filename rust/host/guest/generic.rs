@@ -2,13 +2,15 @@
 
 //! What generic code does to page tables: makes them, finds entries in them, frees them.
 
-use crate::addr::Vaddr;
+use crate::addr::{
+    Pfn,
+    Vaddr, //
+};
 use crate::entry::{
     bits,
     MachineEntry,
     PseudoEntry, //
 };
-use crate::frame::Pfn;
 use crate::guest::edge;
 use crate::level::Level;
 use crate::platform::{

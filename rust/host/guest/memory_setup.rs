@@ -4,12 +4,14 @@
 //! in it: what Xen has put where the machine has no RAM moves, or the boot stops.
 
 use crate::addr::{
-    pages_for,
     Paddr,
-    PAGE_SIZE, //
+    Pfn, //
 };
 use crate::boot;
-use crate::frame::Pfn;
+use crate::level::{
+    pages_for,
+    PAGE_SIZE, //
+};
 use crate::platform::{
     check_e820_usable,
     die,

@@ -2,7 +2,7 @@
 
 //! Pages that processes map: anonymous ones, and those of the one file there is.
 
-use crate::frame::Pfn;
+use crate::addr::Pfn;
 use crate::platform::{
     direct_of,
     free_page,

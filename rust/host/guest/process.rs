@@ -8,10 +8,8 @@ mod fault;
 mod zap;
 
 use crate::addr::{
-    Index,
-    Vaddr,
-    ENTRIES,
-    PAGE_SIZE, //
+    Pfn,
+    Vaddr, //
 };
 use crate::entry::{
     bits,
@@ -19,19 +17,24 @@ use crate::entry::{
     Protection,
     PseudoEntry, //
 };
-use crate::frame::Pfn;
 use crate::guest::{
     edge,
     generic,
     SharedPages, //
 };
-use crate::level::Level;
+use crate::level::{
+    Index,
+    Level,
+    ENTRIES,
+    PAGE_SIZE, //
+};
 use crate::multicall;
 use crate::platform::{
     free_page,
     host,
     kernel_root,
     Caller,
+    FlushRange,
     IrqsOff,
     MaySleep,
     Mm,
@@ -242,7 +245,7 @@ impl Process {
     }
 
     /// Flushes what TLBs know of the process (`flush_tlb_mm_range()`).
-    fn flush(&self, range: tlb::Range) {
+    fn flush(&self, range: FlushRange) {
         let users = self.mm.loaded_on();
         let nr_cpus: u32 = users.iter().map(|word| word.count_ones()).sum();
         if nr_cpus == 0 {
@@ -250,8 +253,8 @@ impl Process {
         }
         let _preempt = PreemptOff::new(Caller::here());
         match (nr_cpus == 1 && Mm::loaded() == self.mm, range) {
-            (true, tlb::Range::Page(at)) => tlb::flush_page_local(at, Caller::here()),
-            (true, tlb::Range::All) => tlb::flush_local(Caller::here()),
+            (true, FlushRange::Page(at)) => tlb::flush_page_local(at, Caller::here()),
+            (true, FlushRange::All) => tlb::flush_local(Caller::here()),
             (false, range) => tlb::flush_vcpus(users.into_iter(), range, Caller::here()),
         }
     }

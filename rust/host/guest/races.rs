@@ -3,11 +3,10 @@
 //! Other vCPUs that write while the backend changes entries.
 
 use crate::addr::{
-    Index,
+    Pfn,
     Vaddr, //
 };
 use crate::entry::MachineEntry;
-use crate::frame::Pfn;
 use crate::guest::pages::FOLIO;
 use crate::guest::{
     edge,
@@ -18,7 +17,10 @@ use crate::guest::{
     Process,
     PAGE, //
 };
-use crate::level::Level;
+use crate::level::{
+    Index,
+    Level, //
+};
 use crate::pin;
 use crate::platform::{
     direct_of,

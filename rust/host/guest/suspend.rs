@@ -2,7 +2,7 @@
 
 //! Save and restore of the domain, with the kernel's part in it.
 
-use crate::frame::Pfn;
+use crate::addr::Pfn;
 use crate::guest::{
     Access,
     Guest,
@@ -57,8 +57,8 @@ pub(crate) fn suspend(moves: bool) {
     if moves {
         let result = host.machine.borrow_mut().migrate(host.domain);
         assert_eq!(result, Ok(()));
-        p2m::tree::refresh(Caller::here());
-        p2m::tree::publish(Caller::here());
+        p2m::list::refresh_tree(Caller::here());
+        p2m::list::publish(Caller::here());
         // I42: what the kernel publishes anew is about its new frames.
         assert_savable();
     }

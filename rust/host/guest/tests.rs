@@ -15,14 +15,12 @@ mod returned;
 mod waiting;
 mod watched;
 
-use crate::addr::Maddr;
-use crate::alloc::pin_early;
-use crate::entry::MachineEntry;
-use crate::frame::{
-    P2mEntry,
-    P2mWord,
+use crate::addr::{
+    Maddr,
     Pfn, //
 };
+use crate::alloc::pin_early;
+use crate::entry::MachineEntry;
 use crate::guest::suspend::assert_savable;
 use crate::guest::{
     edge,
@@ -38,7 +36,11 @@ use crate::multicall::{
     Issue, //
 };
 use crate::p2m;
-use crate::p2m::grow;
+use crate::p2m::list;
+use crate::p2m_word::{
+    P2mEntry,
+    P2mWord, //
+};
 use crate::platform::{
     direct_of,
     lookup,
@@ -261,7 +263,7 @@ fn list_takes_words_of_all_kinds() {
     let guest = Guest::boot(GuestConfig::domu(3000));
     let end = xen_max_p2m_pfn.get();
     let kinds = [
-        P2mEntry::Foreign(crate::frame::Mfn::new(0x1234)),
+        P2mEntry::Foreign(crate::addr::Mfn::new(0x1234)),
         P2mEntry::Identity,
         P2mEntry::Missing,
     ];
@@ -270,7 +272,7 @@ fn list_takes_words_of_all_kinds() {
         let before = p2m::word(pfn).decode();
         for entry in kinds {
             let generation = SharedP2m::generation();
-            assert!(p2m::set(
+            assert!(p2m::grow::set(
                 pfn,
                 P2mWord::encode(pfn, entry),
                 &mut MaySleep::here()
@@ -279,18 +281,18 @@ fn list_takes_words_of_all_kinds() {
             assert_eq!(SharedP2m::generation() % 2, 0);
             assert!(SharedP2m::generation() >= generation);
         }
-        assert!(p2m::set(
+        assert!(p2m::grow::set(
             pfn,
             P2mWord::encode(pfn, before),
             &mut MaySleep::here()
         ));
     }
-    assert!(!p2m::set(
+    assert!(!p2m::grow::set(
         Pfn::new(end),
         P2mWord::from_raw(1),
         &mut MaySleep::here()
     ));
-    assert_eq!(grow::with_list(Caller::here(), |list| list.last_frame), end);
+    assert_eq!(list::with_list(Caller::here(), |list| list.last_frame), end);
     check_booted(&guest);
 }
 

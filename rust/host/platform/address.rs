@@ -4,15 +4,17 @@
 
 use crate::addr::{
     Paddr,
-    Vaddr,
-    PAGE_SHIFT, //
+    Pfn,
+    Vaddr, //
 };
 use crate::entry::{
     bits,
     Protection, //
 };
-use crate::frame::Pfn;
-use crate::level::Depth;
+use crate::level::{
+    Depth,
+    PAGE_SHIFT, //
+};
 use crate::platform::{
     tables,
     ReadMostly,

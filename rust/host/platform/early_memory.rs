@@ -3,9 +3,8 @@
 //! Memory before there is a page allocator, and before the direct map covers it.
 
 use crate::addr::{
-    pages_for,
-    Index,
     Paddr,
+    Pfn,
     Vaddr, //
 };
 use crate::convert;
@@ -13,13 +12,14 @@ use crate::entry::{
     MachineEntry,
     PseudoEntry, //
 };
-use crate::frame::{
-    P2mWord,
-    Pfn, //
-};
 use crate::guest::generic;
-use crate::level::Level;
+use crate::level::{
+    pages_for,
+    Index,
+    Level, //
+};
 use crate::p2m;
+use crate::p2m_word::P2mWord;
 use crate::platform::memory_map::{
     check_usable,
     find_free, //
@@ -177,7 +177,7 @@ pub(crate) fn check_extra_memory(pfn: Pfn) -> P2mWord {
 /// Marks extra memory as missing in the p2m list.
 pub(crate) fn invalidate_extra_memory() {
     for pfn in extra_memory() {
-        let is_set = p2m::set(Pfn::new(pfn), P2mWord::MISSING, &mut MaySleep::here());
+        let is_set = p2m::grow::set(Pfn::new(pfn), P2mWord::MISSING, &mut MaySleep::here());
         assert!(is_set, "no word for {pfn:#x}");
     }
 }

@@ -3,16 +3,14 @@
 //! Data of the kernel that has a fixed place, and what its configuration says.
 
 use crate::addr::{
-    Index,
     Maddr,
+    Mfn,
+    Pfn,
     Vaddr, //
 };
 use crate::entry::MachineEntry;
-use crate::frame::{
-    Mfn,
-    Pfn, //
-};
 use crate::guest::generic;
+use crate::level::Index;
 use crate::platform::{
     current,
     early,

@@ -2,8 +2,10 @@
 
 //! The simulated machine of a test, and the state of its CPUs.
 
-use crate::addr::Vaddr;
-use crate::frame::Pfn;
+use crate::addr::{
+    Pfn,
+    Vaddr, //
+};
 use crate::platform::{
     Early,
     Interleaver,

@@ -4,11 +4,13 @@
 
 use crate::addr::{
     Paddr,
-    Vaddr,
+    Vaddr, //
+};
+use crate::level::{
     ENTRIES,
     PAGE_SIZE, //
 };
-use crate::frame::P2mWord;
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     host,
     p2m_load,

@@ -2,7 +2,7 @@
 
 //! The memory map of the firmware, and what setup.c decides by it.
 
-use crate::addr::PAGE_SIZE;
+use crate::level::PAGE_SIZE;
 use crate::nonram::{
     self,
     Remap, //

@@ -2,11 +2,9 @@
 
 //! Address spaces of processes, and which CPUs use them.
 
-use crate::addr::{
-    Vaddr,
-    PAGE_SIZE, //
-};
+use crate::addr::Vaddr;
 use crate::guest::generic;
+use crate::level::PAGE_SIZE;
 use crate::platform::{
     host,
     is_lazy_mmu_mode_active,

@@ -2,11 +2,11 @@
 
 //! Which of the domain's pages are free: memblock and the page allocator in one.
 
-use crate::addr::{
+use crate::addr::Pfn;
+use crate::level::{
     ENTRIES,
     PAGE_SIZE, //
 };
-use crate::frame::Pfn;
 use crate::platform::{
     tables,
     KERNEL_MAP, //

@@ -3,20 +3,22 @@
 //! Pages: what `struct page` says about those that hold page tables, and pages of our own.
 
 use crate::addr::{
-    Index,
     Paddr,
-    Vaddr,
-    ENTRIES,
-    PAGE_SIZE, //
+    Pfn,
+    Vaddr, //
 };
 use crate::entry::{
     MachineEntry,
     PseudoEntry, //
 };
-use crate::frame::Pfn;
 use crate::guest::{
     edge,
     generic, //
+};
+use crate::level::{
+    Index,
+    ENTRIES,
+    PAGE_SIZE, //
 };
 use crate::platform::{
     direct,

@@ -2,8 +2,10 @@
 
 //! What Xen hands over at start of day, and what the guest publishes to it.
 
-use crate::addr::Vaddr;
-use crate::frame::Mfn;
+use crate::addr::{
+    Mfn,
+    Vaddr, //
+};
 use crate::platform::{
     host,
     own_frame,
@@ -183,7 +185,7 @@ impl SharedP2m {
         Self::set(shared_info::MAX_PFN, nr_frames);
         Self::set(shared_info::P2M_GENERATION, 0);
         Self::set(shared_info::P2M_VADDR, list.raw());
-        Self::set(shared_info::P2M_CR3, root.raw() << crate::addr::PAGE_SHIFT);
+        Self::set(shared_info::P2M_CR3, root.raw() << crate::level::PAGE_SHIFT);
     }
 
     /// Sets how many frames the list describes.
@@ -221,7 +223,7 @@ pub(crate) fn max_pfn_mapped() -> usize {
 /// Returns where the kernel image begins and where it ends, with what it allocated so far.
 pub(crate) fn image_bounds() -> (Vaddr, Vaddr) {
     let pages = tables::IMAGE_PAGES;
-    (KERNEL_MAP, KERNEL_MAP.add(pages * crate::addr::PAGE_SIZE))
+    (KERNEL_MAP, KERNEL_MAP.add(pages * crate::level::PAGE_SIZE))
 }
 
 static ACPI_HOOKS: ReadMostly = ReadMostly::new(0);

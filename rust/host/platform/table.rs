@@ -3,14 +3,14 @@
 //! Pages of entries: page tables, and those that the toolstack reads like page tables.
 
 use crate::addr::{
-    Index,
-    Vaddr,
-    PAGE_SIZE, //
+    Mfn,
+    Pfn,
+    Vaddr, //
 };
 use crate::entry::MachineEntry;
-use crate::frame::{
-    Mfn,
-    Pfn, //
+use crate::level::{
+    Index,
+    PAGE_SIZE, //
 };
 use crate::platform::scan::GROUP;
 use crate::platform::{

@@ -2,9 +2,11 @@
 
 //! Trace events: nobody looks at them here.
 
-use crate::addr::Paddr;
+use crate::addr::{
+    Paddr,
+    Pfn, //
+};
 use crate::entry::MachineEntry;
-use crate::frame::Pfn;
 use crate::level::Level;
 use crate::platform::{
     Call,

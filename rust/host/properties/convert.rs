@@ -2,7 +2,10 @@
 
 //! Conversions of entries, there and back, for every kind of frame.
 
-use crate::addr::PAGE_SHIFT;
+use crate::addr::{
+    Mfn,
+    Pfn, //
+};
 use crate::convert::{
     to_machine,
     to_pseudo, //
@@ -13,14 +16,13 @@ use crate::entry::{
     Protection,
     PseudoEntry, //
 };
-use crate::frame::{
-    Mfn,
-    P2mEntry,
-    P2mWord,
-    Pfn, //
-};
 use crate::guest::GuestConfig;
+use crate::level::PAGE_SHIFT;
 use crate::p2m;
+use crate::p2m_word::{
+    P2mEntry,
+    P2mWord, //
+};
 use crate::platform::{
     m2p_load,
     xen_max_p2m_pfn, //
@@ -109,7 +111,7 @@ fn add_one_to_one(list: &mut List) -> Pfn {
     let pfn = Pfn::new(mfn.0 as usize);
     let entry = P2mEntry::Local(Mfn::new(pfn.raw()));
     list.expect(pfn, entry);
-    assert!(p2m::set(
+    assert!(p2m::grow::set(
         pfn,
         P2mWord::encode(pfn, entry),
         &mut MaySleep::here()
@@ -160,7 +162,7 @@ proptest! {
         for mfn in foreign.iter().filter(is_free).step_by(2) {
             let pfn = Pfn::new(mfn.raw());
             list.expect(pfn, P2mEntry::Missing);
-            prop_assert!(p2m::set(pfn, P2mWord::MISSING, &mut MaySleep::here()));
+            prop_assert!(p2m::grow::set(pfn, P2mWord::MISSING, &mut MaySleep::here()));
         }
         let size = xen_max_p2m_pfn.get();
         let touched = kinds.iter().map(|(place, ..)| place.pfn());

@@ -5,15 +5,17 @@
 //! loom runs the backend's own code, each CPU on a thread, and comes back to each place where CPUs
 //! meet: locks, hypercalls, allocations, accesses of the list and of entries that map it.
 
-use crate::frame::{
+use crate::addr::{
     Mfn,
-    P2mEntry,
-    P2mWord,
     Pfn, //
 };
 use crate::guest::GuestConfig;
 use crate::p2m;
-use crate::p2m::grow;
+use crate::p2m::list;
+use crate::p2m_word::{
+    P2mEntry,
+    P2mWord, //
+};
 use crate::platform::{
     host,
     Caller,
@@ -126,7 +128,7 @@ fn run(jobs: &'static [Job], expected: &'static [Word]) {
 
     check_shared();
     let last = expected.iter().map(|(pfn, _)| *pfn).max().unwrap_or(0);
-    assert!(grow::with_list(Caller::here(), |list| list.last_frame) > last);
+    assert!(list::with_list(Caller::here(), |list| list.last_frame) > last);
     list.finish();
 }
 
@@ -136,7 +138,7 @@ const fn foreign(number: usize) -> P2mEntry {
 
 fn set((pfn, entry): Word) {
     let pfn = Pfn::new(pfn);
-    assert!(p2m::set(
+    assert!(p2m::grow::set(
         pfn,
         P2mWord::encode(pfn, entry),
         &mut MaySleep::here()

@@ -2,24 +2,27 @@
 
 //! A guest whose p2m list changes, and the plain map that it has to agree with.
 
-use crate::addr::Index;
-use crate::entry::MachineEntry;
-use crate::frame::{
+use crate::addr::{
     Mfn,
-    P2mEntry,
-    P2mWord,
     Pfn, //
 };
+use crate::entry::MachineEntry;
 use crate::guest::{
     boot_with,
     Guest,
     GuestConfig, //
 };
+use crate::level::Index;
 use crate::p2m;
-use crate::p2m::build::Shared;
+use crate::p2m::shared::Shared;
 use crate::p2m::{
     grow,
-    layout, //
+    layout,
+    list, //
+};
+use crate::p2m_word::{
+    P2mEntry,
+    P2mWord, //
 };
 use crate::platform::{
     direct_of,
@@ -58,7 +61,7 @@ const HOLE: Range<usize> = layout::FRAMES_PER_LEAF..2 * layout::FRAMES_PER_LEAF;
 /// A change of the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Operation {
-    /// `p2m::set()`: the list grows if it has to.
+    /// `p2m::grow::set()`: the list grows if it has to.
     Set(Place, Kind),
     /// `p2m::try_set()`: the list stays as large as it is.
     TrySet(Place, Kind),
@@ -116,7 +119,7 @@ impl Place {
         let border = match self.0 {
             Border::Begin => 0,
             Border::EndOfMemory => StartInfo::nr_pages(),
-            Border::EndOfPages => grow::with_list(Caller::here(), |list| list.last_frame),
+            Border::EndOfPages => list::with_list(Caller::here(), |list| list.last_frame),
             Border::EndOfTable => layout::FRAMES_PER_MIDDLE,
             Border::EndOfList => xen_max_p2m_pfn.get(),
         };
@@ -257,7 +260,7 @@ impl List {
             Operation::BalloonIn => self.balloon_in(),
             Operation::Hotplug(place) => self.hotplug(place.pfn()),
             Operation::Refresh => {
-                p2m::tree::refresh(Caller::here());
+                p2m::list::refresh_tree(Caller::here());
                 Pfn::new(0)
             }
         };
@@ -322,7 +325,7 @@ impl List {
         let was_shared = !is_beyond && shared_leaf(pfn).is_some();
         let word = P2mWord::encode(pfn, entry);
         let is_set = if may_grow {
-            p2m::set(pfn, word, &mut MaySleep::here())
+            p2m::grow::set(pfn, word, &mut MaySleep::here())
         } else {
             p2m::try_set(pfn, word)
         };
@@ -356,7 +359,7 @@ impl List {
         assert!(!(has_grown && is_beyond));
         if has_grown {
             assert_eq!(shared_leaf(pfn), None);
-            assert!(grow::with_list(Caller::here(), |list| list.last_frame) > pfn.raw());
+            assert!(list::with_list(Caller::here(), |list| list.last_frame) > pfn.raw());
         }
         pfn
     }
@@ -435,7 +438,7 @@ impl List {
         }
         let mfn = Mfn::new(extent[0] as usize);
         let entry = P2mEntry::Local(mfn);
-        if !p2m::set(pfn, P2mWord::encode(pfn, entry), &mut MaySleep::here()) {
+        if !p2m::grow::set(pfn, P2mWord::encode(pfn, entry), &mut MaySleep::here()) {
             assert!(may_fail || pfn.raw() >= xen_max_p2m_pfn.get());
             self.give_frame_back(mfn);
             return None;
@@ -523,7 +526,7 @@ fn nr_own_pages() -> usize {
     let middles = (0..xen_max_p2m_pfn.get()).step_by(layout::FRAMES_PER_MIDDLE);
     let of_middle = |start: usize| {
         let start = Pfn::new(start);
-        let lacks_middle = grow::with_list(Caller::here(), |list| {
+        let lacks_middle = list::with_list(Caller::here(), |list| {
             let tree = list.tree.as_ref();
             tree.is_none_or(|tree| tree.lacks_middle(start))
         });

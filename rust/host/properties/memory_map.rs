@@ -3,11 +3,8 @@
 //! Whatever the memory map of the machine is: what Xen has put into a domain is in RAM in the end,
 //! with every byte, or the boot stops and says why.
 
-use crate::addr::PAGE_SIZE;
-use crate::frame::{
+use crate::addr::{
     Mfn,
-    P2mEntry,
-    P2mWord,
     Pfn, //
 };
 use crate::guest::memory_setup::{
@@ -19,8 +16,13 @@ use crate::guest::{
     Guest,
     GuestConfig, //
 };
+use crate::level::PAGE_SIZE;
 use crate::nonram;
 use crate::p2m;
+use crate::p2m_word::{
+    P2mEntry,
+    P2mWord, //
+};
 use crate::platform::{
     image_bounds,
     is_ram,

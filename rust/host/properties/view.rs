@@ -2,12 +2,12 @@
 
 //! What the toolstack sees of a p2m list while it changes, in both of its forms.
 
-use crate::frame::{
-    P2mEntry,
-    P2mWord,
-    Pfn, //
-};
+use crate::addr::Pfn;
 use crate::guest::Guest;
+use crate::p2m_word::{
+    P2mEntry,
+    P2mWord, //
+};
 use crate::properties::list::Map;
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -6,11 +6,9 @@
 
 include!("../../../host_modules.rs");
 
-use crate::frame::{
-    P2mWord,
-    Pfn, //
-};
+use crate::addr::Pfn;
 use crate::multicall::*;
+use crate::p2m_word::P2mWord;
 use crate::platform::*;
 
 fn allocate(sleep: &mut MaySleep) {
@@ -26,7 +24,7 @@ fn schedule(sleep: &mut MaySleep) {
 
 fn grow(sleep: &mut MaySleep) {
     let batch = Batch::open(Issue::Now, sleep.caller());
-    p2m::set(Pfn::new(1), P2mWord::MISSING, sleep);
+    p2m::grow::set(Pfn::new(1), P2mWord::MISSING, sleep);
 }
 
 fn give_user_root(mm: Mm, sleep: &mut MaySleep) {

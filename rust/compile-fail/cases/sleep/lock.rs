@@ -6,11 +6,9 @@
 
 include!("../../../host_modules.rs");
 
-use crate::frame::{
-    P2mWord,
-    Pfn, //
-};
-use crate::p2m::grow::with_list;
+use crate::addr::Pfn;
+use crate::p2m::list::with_list;
+use crate::p2m_word::P2mWord;
 use crate::platform::*;
 
 fn allocate(sleep: &mut MaySleep) {
@@ -19,7 +17,7 @@ fn allocate(sleep: &mut MaySleep) {
 
 fn grow(sleep: &mut MaySleep) {
     with_list(sleep.caller(), |list| {
-        p2m::set(Pfn::new(1), P2mWord::MISSING, sleep);
+        p2m::grow::set(Pfn::new(1), P2mWord::MISSING, sleep);
     });
 }
 

@@ -17,7 +17,7 @@ fn work(mm: Mm, sleep: &mut MaySleep) {
         tlb::flush_local(sleep.caller());
     }
     cond_resched(sleep);
-    p2m::grow::with_list(sleep.caller(), |list| list.last_frame);
+    p2m::list::with_list(sleep.caller(), |list| list.last_frame);
     {
         let _preempt = PreemptOff::new(sleep.caller());
         mm.with_page_table_lock(sleep.caller(), || tlb::flush_local(sleep.caller()));

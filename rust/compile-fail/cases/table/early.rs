@@ -6,7 +6,7 @@
 
 include!("../../../host_modules.rs");
 
-use crate::frame::Pfn;
+use crate::addr::Pfn;
 use crate::platform::*;
 
 fn table(early: Early, table: Table, pfn: Pfn) {

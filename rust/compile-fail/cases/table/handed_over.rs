@@ -6,8 +6,8 @@
 
 include!("../../../host_modules.rs");
 
-use crate::addr::Index;
 use crate::entry::MachineEntry;
+use crate::level::Index;
 use crate::platform::*;
 
 fn leak(mut page: OwnedPage) {

@@ -6,9 +6,9 @@
 
 include!("../../../host_modules.rs");
 
-use crate::addr::Index;
+use crate::addr::Pfn;
 use crate::entry::MachineEntry;
-use crate::frame::Pfn;
+use crate::level::Index;
 use crate::platform::*;
 
 fn make(now: RunTime, sleep: &mut MaySleep) -> Option<TablePage> {

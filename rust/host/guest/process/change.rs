@@ -13,29 +13,29 @@ use super::{
     PAGE, //
 };
 use crate::addr::{
-    Index,
-    Vaddr,
-    ENTRIES, //
+    Pfn,
+    Vaddr, //
 };
 use crate::entry::{
     bits,
     MachineEntry, //
 };
-use crate::frame::Pfn;
 use crate::guest::{
     edge,
     generic, //
 };
-use crate::level::Level;
+use crate::level::{
+    Index,
+    Level,
+    ENTRIES, //
+};
 use crate::platform::{
     Caller,
+    FlushRange,
     Slot,
     Table, //
 };
-use crate::{
-    pte,
-    tlb, //
-};
+use crate::pte;
 
 impl Process {
     /// Changes what the process may do with `pages` pages at `start` (`mprotect`).
@@ -58,7 +58,7 @@ impl Process {
                 }
             });
         }
-        self.flush(tlb::Range::All);
+        self.flush(FlushRange::All);
     }
 
     /// Returns the entry for a page after a change of protection.
@@ -108,7 +108,7 @@ impl Process {
                 page += moved;
             }
         }
-        self.flush(tlb::Range::All);
+        self.flush(FlushRange::All);
         for (start, _) in &pieces {
             self.areas.remove(start);
         }
@@ -135,7 +135,7 @@ impl Process {
         edge::in_table_move(|| {
             edge::set_upper(from, Level::L2, MachineEntry::EMPTY);
             generic::hook(self.mm, to, Level::L2, table);
-            self.flush(tlb::Range::All);
+            self.flush(FlushRange::All);
         });
         Ok(ENTRIES)
     }
@@ -196,7 +196,7 @@ impl Process {
                 continue;
             };
             let entry = edge::get_and_clear(self.mm, at, slot);
-            self.flush(tlb::Range::Page(at));
+            self.flush(FlushRange::Page(at));
             if is_dirty(entry) {
                 self.pages.borrow_mut().note_dirty(number);
             }

@@ -8,11 +8,7 @@ use super::{
     Process,
     PAGE, //
 };
-use crate::addr::{
-    Index,
-    Vaddr,
-    ENTRIES, //
-};
+use crate::addr::Vaddr;
 use crate::entry::{
     bits,
     MachineEntry, //
@@ -21,9 +17,15 @@ use crate::guest::{
     edge,
     generic, //
 };
-use crate::level::Level;
-use crate::platform::Slot;
-use crate::tlb;
+use crate::level::{
+    Index,
+    Level,
+    ENTRIES, //
+};
+use crate::platform::{
+    FlushRange,
+    Slot, //
+};
 use std::ops::Range;
 
 /// The most entries that are shared in one go, as if they were of one folio.
@@ -83,12 +85,12 @@ impl Process {
                 continue;
             }
             if let Err(error) = self.copy_entries(&child, start..area.end) {
-                self.flush(tlb::Range::All);
+                self.flush(FlushRange::All);
                 child.exit();
                 return Err(error);
             }
         }
-        self.flush(tlb::Range::All);
+        self.flush(FlushRange::All);
         midway();
         child.enter();
         Ok(child)

@@ -10,19 +10,21 @@ use super::{
     Process,
     PAGE, //
 };
-use crate::addr::Vaddr;
+use crate::addr::{
+    Pfn,
+    Vaddr, //
+};
 use crate::entry::bits;
-use crate::frame::Pfn;
 use crate::guest::{
     edge,
     generic, //
 };
 use crate::platform::{
     host,
+    FlushRange,
     Mm,
     Slot, //
 };
-use crate::tlb;
 use xen_model::FaultKind;
 
 impl Process {
@@ -135,7 +137,7 @@ impl Process {
         let copy = self.pages.borrow_mut().allocate(Some(page));
         let copy = copy.ok_or(OutOfMemory)?;
         edge::get_and_clear(self.mm, at, slot);
-        self.flush(tlb::Range::Page(at));
+        self.flush(FlushRange::Page(at));
         edge::set_pte_at(self.mm, at, slot, writable(copy));
         self.pages.borrow_mut().release(page);
         Ok(())

@@ -9,18 +9,22 @@ use super::{
     PAGE, //
 };
 use crate::addr::{
-    Index,
+    Pfn,
     Vaddr, //
 };
-use crate::frame::Pfn;
 use crate::guest::pages::FOLIO;
 use crate::guest::{
     edge,
     generic, //
 };
-use crate::level::Level;
-use crate::platform::Slot;
-use crate::tlb;
+use crate::level::{
+    Index,
+    Level, //
+};
+use crate::platform::{
+    FlushRange,
+    Slot, //
+};
 use std::ops::Range;
 
 /// An entry that goes.
@@ -77,7 +81,7 @@ impl Process {
             let of_no_file = going.iter().filter(|going| going.file.is_none());
             anonymous.extend(of_no_file.map(|going| going.pfn));
         });
-        self.flush(tlb::Range::All);
+        self.flush(FlushRange::All);
         self.pages.borrow_mut().note_lost_dirty(&anonymous);
         for page in anonymous {
             self.pages.borrow_mut().release(page);
@@ -132,7 +136,7 @@ impl Process {
             }
         }
         if is_freed {
-            self.flush(tlb::Range::All);
+            self.flush(FlushRange::All);
         }
     }
 

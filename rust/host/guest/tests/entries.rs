@@ -3,17 +3,13 @@
 //! How entries are set and cleared: by a store or by Xen, in which order, and what is kept.
 
 use crate::addr::{
-    Index,
+    Mfn,
     Vaddr, //
 };
 use crate::entry::{
     bits,
     MachineEntry,
     Protection, //
-};
-use crate::frame::{
-    Mfn,
-    P2mWord, //
 };
 use crate::guest::{
     generic,
@@ -23,16 +19,21 @@ use crate::guest::{
     Process,
     PAGE, //
 };
-use crate::level::Level;
+use crate::level::{
+    Index,
+    Level, //
+};
 use crate::multicall::{
     is_queue_empty,
     Batch,
     Issue, //
 };
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     direct_of,
     Caller,
     ExtOp,
+    FlushRange,
     MaySleep,
     Mm,
     OwnedPage,
@@ -355,7 +356,7 @@ fn one_page_is_flushed_from_the_cpus_that_are_named() {
     pte::set_now(mapped, absent, BY);
     {
         let _preempt = crate::platform::PreemptOff::new(BY);
-        tlb::flush_vcpus([0b11].into_iter(), tlb::Range::Page(Vaddr::new(at)), BY);
+        tlb::flush_vcpus([0b11].into_iter(), FlushRange::Page(Vaddr::new(at)), BY);
     }
     for cpu in [0, 1] {
         let host = guest.host();

@@ -2,11 +2,8 @@
 
 //! How far the p2m list reaches: over memory that may be added, if there is room for it.
 
+use crate::addr::Pfn;
 use crate::convert::to_pseudo;
-use crate::frame::{
-    P2mWord,
-    Pfn, //
-};
 use crate::guest::{
     boot,
     Guest,
@@ -17,6 +14,7 @@ use crate::p2m::ranges::{
     self,
     Kind, //
 };
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     add_extra_memory,
     lookup,

@@ -2,10 +2,8 @@
 
 //! Frames of another domain, mapped by grants.
 
-use crate::frame::{
+use crate::addr::{
     Mfn,
-    P2mEntry,
-    P2mWord,
     Pfn, //
 };
 use crate::grant;
@@ -19,6 +17,10 @@ use crate::guest::{
 };
 use crate::level::Level;
 use crate::p2m;
+use crate::p2m_word::{
+    P2mEntry,
+    P2mWord, //
+};
 use crate::platform::{
     direct_of,
     load,
@@ -146,7 +148,11 @@ fn contents(reference: u32) -> usize {
 
 /// Makes the page one without a frame, that can be mapped.
 fn prepare(page: Pfn) {
-    assert!(p2m::set(page, P2mWord::MISSING, &mut MaySleep::here()));
+    assert!(p2m::grow::set(
+        page,
+        P2mWord::MISSING,
+        &mut MaySleep::here()
+    ));
     assert!(generic::level1_entry(Mm::kernel(), direct_of(page)).is_some());
 }
 
@@ -221,7 +227,7 @@ fn a_frame_of_ones_own_that_is_covered_is_told() {
     let bed = Bed::new();
     prepare(SHARED);
     let own = P2mWord::from_raw(0x77);
-    assert!(p2m::set(SHARED, own, &mut MaySleep::here()));
+    assert!(p2m::grow::set(SHARED, own, &mut MaySleep::here()));
     let mut ops = [bed.for_kernel(0, SHARED)];
     assert_eq!(map_grants(&mut ops), 0);
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);

@@ -4,17 +4,19 @@
 
 use super::check_booted;
 use crate::addr::{
-    Vaddr,
-    ENTRIES,
-    PAGE_SIZE, //
+    Pfn,
+    Vaddr, //
 };
 use crate::boot::relocate::relocate;
 use crate::entry::bits;
-use crate::frame::Pfn;
 use crate::guest::{
     boot,
     Guest,
     GuestConfig, //
+};
+use crate::level::{
+    ENTRIES,
+    PAGE_SIZE, //
 };
 use crate::p2m;
 use crate::platform::{

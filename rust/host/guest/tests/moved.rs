@@ -3,12 +3,9 @@
 //! What moves for the sake of the E820 map: the p2m list, and ranges that are not RAM.
 
 use super::check_booted;
+use crate::addr::Pfn;
 use crate::boot::relocate::relocate;
 use crate::entry::bits;
-use crate::frame::{
-    P2mWord,
-    Pfn, //
-};
 use crate::guest::{
     boot,
     Access,
@@ -20,6 +17,7 @@ use crate::nonram::{
     Remap, //
 };
 use crate::p2m;
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     nr_acpi_hooks,
     xen_p2m_addr,

@@ -3,8 +3,9 @@
 //! What Xen refuses: it is told, or it stops the machine where nothing works without it.
 
 use crate::addr::{
-    Index,
     Maddr,
+    Mfn,
+    Pfn,
     Vaddr, //
 };
 use crate::alloc;
@@ -17,22 +18,21 @@ use crate::entry::{
     MachineEntry, //
 };
 use crate::fixmap;
-use crate::frame::{
-    Mfn,
-    P2mWord,
-    Pfn, //
-};
 use crate::guest::{
     boot,
     Guest,
     GuestConfig, //
 };
-use crate::level::Level;
+use crate::level::{
+    Index,
+    Level, //
+};
 use crate::multicall::{
     Batch,
     Issue, //
 };
 use crate::p2m;
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     direct_of,
     fixed,
@@ -497,7 +497,11 @@ fn a_list_that_xen_does_not_let_grow_stays_as_it_was() {
     for number in 0..2 {
         let left = refuse(&guest, Call::MmuUpdate, number, 1);
         let generation = SharedP2m::generation();
-        assert!(!p2m::set(pfn, P2mWord::from_raw(1), &mut MaySleep::here()));
+        assert!(!p2m::grow::set(
+            pfn,
+            P2mWord::from_raw(1),
+            &mut MaySleep::here()
+        ));
         assert_eq!(left.get(), 0);
         assert_eq!(only_report(&guest).error, EINVAL);
         assert_eq!(p2m::word(pfn), P2mWord::identity(pfn));
@@ -507,7 +511,11 @@ fn a_list_that_xen_does_not_let_grow_stays_as_it_was() {
         assert_eq!(before - guest.snapshot().nr_free, 1 + number);
         guest.assert_sound();
     }
-    assert!(p2m::set(pfn, P2mWord::from_raw(1), &mut MaySleep::here()));
+    assert!(p2m::grow::set(
+        pfn,
+        P2mWord::from_raw(1),
+        &mut MaySleep::here()
+    ));
     assert_eq!(before - guest.snapshot().nr_free, 3);
     guest.assert_sound();
 }

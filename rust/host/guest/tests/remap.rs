@@ -2,13 +2,15 @@
 
 //! Frames of another domain in a process, as `privcmd` maps them.
 
-use crate::addr::Vaddr;
+use crate::addr::{
+    Mfn,
+    Vaddr, //
+};
 use crate::entry::{
     bits,
     MachineEntry,
     Protection, //
 };
-use crate::frame::Mfn;
 use crate::guest::{
     edge,
     generic,

@@ -2,17 +2,16 @@
 
 //! Frames that go back to Xen: for others that are in a row, or for good.
 
-use crate::addr::Vaddr;
+use crate::addr::{
+    Mfn,
+    Pfn,
+    Vaddr, //
+};
 use crate::contiguous::{
     self,
     NotExchanged, //
 };
 use crate::entry::MachineEntry;
-use crate::frame::{
-    Mfn,
-    P2mWord,
-    Pfn, //
-};
 use crate::guest::{
     generic,
     Access,
@@ -22,6 +21,7 @@ use crate::guest::{
 };
 use crate::level::Level;
 use crate::p2m;
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     direct_of,
     update_va_mapping,

@@ -2,10 +2,7 @@
 
 //! What may wait in lazy MMU mode, and what is in effect on return.
 
-use crate::addr::{
-    Index,
-    Vaddr, //
-};
+use crate::addr::Vaddr;
 use crate::entry::{
     bits,
     MachineEntry, //
@@ -19,7 +16,10 @@ use crate::guest::{
     Process,
     PAGE, //
 };
-use crate::level::Level;
+use crate::level::{
+    Index,
+    Level, //
+};
 use crate::multicall::is_queue_empty;
 use crate::platform::{
     direct_of,
@@ -459,7 +459,7 @@ fn a_new_table_is_read_only_on_return() {
 fn a_table_is_moved_in_one_go() {
     let guest = guest();
     let mut process = guest.spawn();
-    let pages = crate::addr::ENTRIES;
+    let pages = crate::level::ENTRIES;
     process.map(2 << 20, pages, Access::Write);
     process.write(2 << 20, 7);
     let above = generic::level2_entry(process.mm(), Vaddr::new(2 << 20)).unwrap();

@@ -2,15 +2,13 @@
 
 //! What Xen's toolstack can know of a p2m list that grows while it looks.
 
-use crate::frame::{
-    P2mWord,
-    Pfn, //
-};
+use crate::addr::Pfn;
 use crate::guest::{
     Guest,
     GuestConfig, //
 };
 use crate::p2m;
+use crate::p2m_word::P2mWord;
 use crate::platform::{
     MaySleep,
     SharedP2m, //
@@ -25,7 +23,7 @@ use xen_model::{
 const BEYOND: Pfn = Pfn::new(300_000);
 
 fn grow() {
-    assert!(p2m::set(
+    assert!(p2m::grow::set(
         BEYOND,
         P2mWord::from_raw(1),
         &mut MaySleep::here()

@@ -3,10 +3,8 @@
 //! Whether page tables and TLBs are what the reference says.
 
 use super::Trace;
-use crate::frame::{
-    self,
-    Pfn, //
-};
+use crate::addr;
+use crate::addr::Pfn;
 use crate::guest::reference::Contents;
 use crate::guest::{
     Access,
@@ -56,7 +54,7 @@ impl Leaf {
     }
 }
 
-fn model_frame(mfn: frame::Mfn) -> Mfn {
+fn model_frame(mfn: addr::Mfn) -> Mfn {
     Mfn(mfn.raw() as u64)
 }
 

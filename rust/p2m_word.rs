@@ -1,65 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frame numbers and the words of the p2m list.
+//! Words of the p2m list.
 //!
-//! [`Pfn`] and [`Mfn`] never convert into each other here: that takes the p2m list or Xen's m2p
-//! table. A [`P2mWord`] carries tag bits and can only be turned into an [`Mfn`] by stripping them.
+//! A [`P2mWord`] carries tag bits and can only be turned into an [`Mfn`] by stripping them.
 
 #![forbid(unsafe_code)]
 
 use crate::addr::{
-    Paddr,
-    PAGE_SHIFT, //
+    Mfn,
+    Pfn, //
 };
-
-/// A pseudo-physical frame number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(transparent)]
-pub(crate) struct Pfn(usize);
-
-impl Pfn {
-    /// Wraps a pseudo-physical frame number.
-    pub(crate) const fn new(number: usize) -> Self {
-        Self(number)
-    }
-
-    /// Returns the number.
-    pub(crate) const fn raw(self) -> usize {
-        self.0
-    }
-
-    /// Returns the frame `frames` further on.
-    pub(crate) const fn add(self, frames: usize) -> Self {
-        Self(self.0.wrapping_add(frames))
-    }
-
-    /// Returns the pseudo-physical address of the frame.
-    pub(crate) const fn paddr(self) -> Paddr {
-        Paddr::new(self.0 << PAGE_SHIFT)
-    }
-}
-
-/// A machine frame number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(transparent)]
-pub(crate) struct Mfn(usize);
-
-impl Mfn {
-    /// Wraps a machine frame number.
-    pub(crate) const fn new(number: usize) -> Self {
-        Self(number)
-    }
-
-    /// Returns the number.
-    pub(crate) const fn raw(self) -> usize {
-        self.0
-    }
-
-    /// Returns the frame `frames` further on in machine memory.
-    pub(crate) const fn add(self, frames: usize) -> Self {
-        Self(self.0.wrapping_add(frames))
-    }
-}
 
 /// What the p2m list says about a [`Pfn`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,7 +97,7 @@ impl P2mWord {
 }
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
-#[kernel::macros::kunit_tests(xen_pv_mmu_frame)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_p2m_word)]
 mod tests {
     use super::*;
 

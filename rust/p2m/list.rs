@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the lock of the p2m list protects, and what the toolstack is shown of it.
+
+#![forbid(unsafe_code)]
+
+use crate::addr::Vaddr;
+use crate::p2m::tree::{
+    mfn_of_page,
+    Tree, //
+};
+use crate::platform::{
+    die,
+    kernel_root,
+    xen_p2m_addr,
+    Caller,
+    IrqLock,
+    MaySleep,
+    SharedP2m,
+    StartInfo, //
+};
+use kernel::macros::init_text;
+
+/// What the lock of the list protects.
+pub(crate) struct List {
+    /// The tree of frame lists, unless the toolstack does without.
+    pub(crate) tree: Option<Tree>,
+    /// Number of frames up to the last one that the list has a page of its own for, as published.
+    pub(crate) last_frame: usize,
+}
+
+static LIST: IrqLock<List> = IrqLock::new(
+    c"xen_p2m_list",
+    List {
+        tree: None,
+        last_frame: 0,
+    },
+);
+
+/// Initialises the lock of the list, before any other function of this module is called.
+///
+/// Context: start of day.
+#[init_text]
+pub(crate) fn init() {
+    LIST.init();
+}
+
+/// Runs `section` with the lock of the list held and interrupts off; `caller` does not sleep until
+/// it ends.
+pub(crate) fn with_list<R>(caller: Caller<'_>, section: impl FnOnce(&mut List) -> R) -> R {
+    LIST.with(caller, section)
+}
+
+/// Sets the number of frames that the list has pages of its own for.
+pub(crate) fn set_last_frame(frames: usize, caller: Caller<'_>) {
+    with_list(caller, |list| list.last_frame = frames);
+}
+
+/// Builds the tree, unless the toolstack does without.
+///
+/// Context: start of day.
+#[init_text]
+pub(crate) fn build_tree(sleep: &mut MaySleep) {
+    if StartInfo::tools_know_linear_list() {
+        return;
+    }
+    let Some(tree) = Tree::new(sleep) else {
+        die(c"no memory for the p2m tree");
+    };
+    with_list(sleep.caller(), |list| list.tree = Some(tree));
+}
+
+/// Fills in the machine frames that this host has given the domain (`xen_build_mfn_list_list()`).
+///
+/// Context: alone on the machine, on the way out of a suspend.
+pub(crate) fn refresh_tree(caller: Caller<'_>) {
+    with_list(caller, |list| {
+        if let Some(tree) = &mut list.tree {
+            tree.refresh();
+        }
+    });
+}
+
+/// Publishes the list and the tree to the toolstack (`xen_setup_mfn_list_list()`).
+///
+/// Context: start of day, or as [`refresh_tree`], with the real `shared_info` mapped.
+pub(crate) fn publish(caller: Caller<'_>) {
+    if !SharedP2m::is_real() {
+        die(c"shared_info is not mapped");
+    }
+    with_list(caller, |list| {
+        SharedP2m::publish(
+            list.tree.as_ref().map(Tree::root),
+            list.last_frame,
+            Vaddr::new(xen_p2m_addr.get()),
+            mfn_of_page(kernel_root()),
+        );
+    });
+}
