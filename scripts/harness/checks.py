@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import callers, covered, host, kernel, links, places, series
+from . import callers, covered, host, kernel, layers, links, places, series
 from .say import Progress, Stop
 
 # What checkpatch says that does not apply, and why. In code for the kernel:
@@ -207,6 +207,7 @@ CHECKS = (
     Check("codespell", "spelling", codespell),
     Check("links", "links of the manuals lead somewhere", links.check),
     Check("covered", "the coverage map names tests that exist", covered.check),
+    Check("layers", "imports of the crate go down its layer map", layers.check),
     Check("callers", "who calls what may wait in lazy MMU mode is known", callers.check),
     Check("mapping", "every file and edit has its patch in the series", series.mapping),
     Check("unsafe", "unsafe blocks per file, none in modules of logic", unsafe_blocks),

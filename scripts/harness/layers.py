@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Imports of the crate go down its layer map, and none goes round in a circle.
+
+The map is the one in the documentation of rust/xen_pv_mmu.rs: a line for each layer,
+the highest first, with the names of its modules and what the layer is. Modules below a
+named one belong to it, unless the map names them as well. Tests may use all there is.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .say import Stop
+
+ROOT = Path("rust/xen_pv_mmu.rs")
+
+_MAP = re.compile(r"^//! ```text\n(.*?)^//! ```", re.M | re.S)
+_LINE = re.compile(r"//! {3}(?P<modules>\S+(?: {1,2}\S+)*) {3,}(?P<what>\S.*)")
+_TESTS = re.compile(r"^#\[kernel::macros::kunit_tests\(\w+\)\]\nmod \w+ \{\n.*?^\}\n", re.M | re.S)
+_COMMENT = re.compile(r"//[^\n]*")
+_USE = re.compile(r"\buse\s+((?:crate|super|self)\b[^;]*);", re.S)
+_PATH = re.compile(r"\bcrate(?:::\w+)+")
+_TEST_FILE = re.compile(r"(^|_)tests$")
+
+
+@dataclass(frozen=True)
+class Import:
+    file: str
+    user: str
+    """The module of the map that the file belongs to."""
+    used: str
+
+
+def layers(text: str) -> dict[str, int]:
+    """Returns the layer of each module, counted from the highest."""
+    found = _MAP.search(text)
+    if not found:
+        raise Stop(f"{ROOT} has no layer map", "it is the block that begins with ```text in the documentation of the crate")
+    ranks: dict[str, int] = {}
+    for rank, line in enumerate(found[1].splitlines()):
+        parts = _LINE.fullmatch(line)
+        if not parts:
+            raise Stop(f"{ROOT}: not a line of the layer map: {line}", "write modules, at least three spaces, and what they are")
+        for module in parts["modules"].split():
+            if module in ranks:
+                raise Stop(f"{ROOT}: {module} stands in the layer map twice", "name it once")
+            ranks[module] = rank
+    return ranks
+
+
+def _names(tree: str) -> list[str]:
+    """Returns all paths of a tree of imports."""
+    head, brace, rest = tree.partition("{")
+    if not brace:
+        return ["".join(tree.split(" as ")[0].split())]
+    paths, depth, start = [], 0, 0
+    body = rest[: rest.rindex("}")]
+    for at, letter in enumerate(body + ","):
+        if letter == "," and depth == 0:
+            if part := body[start:at].strip():
+                paths += [head.strip() + path for path in _names(part)]
+            start = at + 1
+        depth += {"{": 1, "}": -1}.get(letter, 0)
+    return paths
+
+
+def _absolute(path: str, module: tuple[str, ...]) -> tuple[str, ...]:
+    base, rest = module, path.split("::")
+    while rest and rest[0] in ("crate", "self", "super"):
+        word = rest.pop(0)
+        base = () if word == "crate" else base[:-1] if word == "super" else base
+    return (*base, *rest)
+
+
+def unit(path: tuple[str, ...], ranks: dict[str, int]) -> str | None:
+    """Returns the module of the map that `path` lies in."""
+    return next((name for end in range(len(path), 0, -1) if (name := "::".join(path[:end])) in ranks), None)
+
+
+def imports(files: dict[str, str], ranks: dict[str, int]) -> list[Import]:
+    """Finds the imports between modules of the map in `files`, named from rust/ on."""
+    found = []
+    for file, text in files.items():
+        module = Path(file).with_suffix("").parts
+        if _TEST_FILE.search(module[-1]):
+            continue
+        user = unit(module, ranks)
+        if user is None:
+            raise Stop(f"rust/{file} is not in the layer map of {ROOT}", "give its module a place there")
+        code = _COMMENT.sub("", _TESTS.sub("", text))
+        paths = [path for use in _USE.findall(code) for path in _names(use)]
+        for path in (*paths, *_PATH.findall(_USE.sub("", code))):
+            used = unit(_absolute(path, module), ranks)
+            if used is not None and used != user:
+                found.append(Import(file, user, used))
+    return found
+
+
+def _circle(edges: dict[str, set[str]]) -> list[str] | None:
+    """Returns modules that use each other in a circle, if there are any."""
+    done: set[str] = set()
+
+    def visit(module: str, way: list[str]) -> list[str] | None:
+        if module in way:
+            return [*way[way.index(module) :], module]
+        if module in done:
+            return None
+        found = next((circle for used in sorted(edges.get(module, ())) if (circle := visit(used, [*way, module]))), None)
+        done.add(module)
+        return found
+
+    return next((circle for module in sorted(edges) if (circle := visit(module, []))), None)
+
+
+def verdict(files: dict[str, str], text: str) -> str:
+    ranks = layers(text)
+    found = imports(files, ranks)
+    upwards = sorted({f"rust/{each.file} uses {each.used}, which stands above {each.user}" for each in found if ranks[each.used] < ranks[each.user]})
+    if upwards:
+        raise Stop("\n  ".join(("imports go up the layer map:", *upwards)), f"move what is used down, or change the map in {ROOT}")
+    edges: dict[str, set[str]] = {}
+    for each in found:
+        edges.setdefault(each.user, set()).add(each.used)
+    if circle := _circle(edges):
+        raise Stop(f"modules use each other in a circle: {' -> '.join(circle)}", "move what they share to a module below")
+    absent = sorted(module for module in ranks if not {f"{module.replace('::', '/')}.rs"} & files.keys())
+    if absent:
+        raise Stop(f"the layer map of {ROOT} names what is not there: {', '.join(absent)}", "name modules as files below rust/")
+    return f"{len(ranks)} modules in {len(set(ranks.values()))} layers"
+
+
+# What is beside the backend: tests, and crates of their own.
+_BESIDE = ("bindings", "compile-fail", "fuzz", "helpers", "host", "host_modules", "kernel", "macros", "model", "probes", "testing")
+
+
+def check(paths: list[Path]) -> str:
+    files = {}
+    for path in paths:
+        if path.suffix == ".rs" and path.parts[0] == "rust" and path != ROOT:
+            inside = path.relative_to("rust")
+            if inside.with_suffix("").parts[0] not in _BESIDE:
+                files[inside.as_posix()] = path.read_text()
+    return verdict(files, ROOT.read_text())

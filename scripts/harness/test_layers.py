@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The layer map is held to imports, on small crates made for each test."""
+
+import unittest
+
+from . import layers
+from .say import Stop
+
+MAP = """\
+//! ```text
+//!   ops               entry points
+//!   list::grow  pte   operations
+//!   list  queue       structures
+//!   addr              types
+//! ```
+"""
+
+CRATE = {
+    "ops.rs": "use crate::pte;\nuse crate::list::{\n    grow,\n    word, //\n};\n",
+    "ops/vtable.rs": "use super::caller;\nuse crate::addr::Vaddr;\n",
+    "list.rs": "use crate::addr::Pfn;\npub(crate) mod grow;\n",
+    "list/grow.rs": "use super::word;\nuse crate::{\n    addr::Pfn,\n    queue::{self, Batch as Calls},\n};\n",
+    "queue.rs": "/// As [`crate::ops::flush`].\nuse crate::addr::Vaddr;\n",
+    "pte.rs": "fn set() {\n    crate::queue::flush();\n}\n",
+    "addr.rs": "",
+}
+
+TESTS = """
+#[cfg(TEST)]
+#[kernel::macros::kunit_tests(xen_addr)]
+mod tests {
+    use crate::ops;
+}
+"""
+
+
+def verdict(changed: dict[str, str], text: str = MAP) -> str:
+    return layers.verdict({**CRATE, **changed}, text)
+
+
+class Layers(unittest.TestCase):
+    def assert_refused(self, words: str, changed: dict[str, str], text: str = MAP) -> None:
+        with self.assertRaisesRegex(Stop, words):
+            verdict(changed, text)
+
+    def test_imports_that_go_down_pass(self) -> None:
+        self.assertEqual(verdict({}), "6 modules in 4 layers")
+
+    def test_tests_may_use_all(self) -> None:
+        verdict({"addr.rs": TESTS, "queue/fault_tests.rs": "use crate::ops;\n", "tests.rs": "use crate::ops;\n"})
+
+    def test_an_import_that_goes_up_is_refused(self) -> None:
+        self.assert_refused(r"rust/addr\.rs uses ops, which stands above addr", {"addr.rs": "use crate::ops::hook;\n"})
+
+    def test_so_is_a_path_in_the_code(self) -> None:
+        self.assert_refused("uses pte, which", {"queue.rs": "fn flush() {\n    crate::pte::set();\n}\n"})
+
+    def test_so_is_one_of_many_in_braces(self) -> None:
+        self.assert_refused("uses list::grow, which", {"list.rs": "use crate::{addr::Pfn, list::{self, grow::grow}};\n"})
+
+    def test_so_is_one_by_way_of_super(self) -> None:
+        self.assert_refused("uses pte, which", {"queue/batch.rs": "use super::super::pte;\n"})
+
+    def test_so_is_one_behind_the_tests(self) -> None:
+        self.assert_refused("uses ops, which", {"addr.rs": TESTS + "\nuse crate::ops;\n"})
+
+    def test_modules_of_a_layer_may_use_each_other_one_way_only(self) -> None:
+        verdict({"pte.rs": "use crate::list::grow;\n"})
+        self.assert_refused(
+            r"circle: list::grow -> pte -> list::grow",
+            {"pte.rs": "use crate::list::grow;\n", "list/grow.rs": "use crate::pte;\n"},
+        )
+
+    def test_a_module_outside_of_the_map_is_refused(self) -> None:
+        self.assert_refused(r"rust/other\.rs is not in the layer map", {"other.rs": ""})
+
+    def test_a_map_that_cannot_be_read_is_refused(self) -> None:
+        self.assert_refused("has no layer map", {}, "//! Nothing.\n")
+        self.assert_refused("not a line of the layer map", {}, MAP.replace("ops               entry", "ops entry"))
+        self.assert_refused("queue stands in the layer map twice", {}, MAP.replace("pte  ", "queue  "))
+        self.assert_refused("names what is not there: cr3", {}, MAP.replace("list  queue", "list  queue  cr3"))
