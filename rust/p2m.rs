@@ -59,7 +59,7 @@ use crate::platform::{
     p2m_word_address,
     phys,
     xen_max_p2m_pfn,
-    Slot, //
+    EntryPtr, //
 };
 use shared::Shared;
 
@@ -85,7 +85,7 @@ pub(crate) fn special_word(pfn: Pfn) -> P2mWord {
         };
     }
     // "Missing" and "identity" look the same in the list; the page they are in tells them apart.
-    if leaf_slot(pfn).and_then(Shared::of_leaf) == Some(Shared::Identity) {
+    if leaf_ptr(pfn).and_then(Shared::of_leaf) == Some(Shared::Identity) {
         return P2mWord::identity(pfn);
     }
     // Only now: a word read before could be that of a shared page of identity frames, which
@@ -94,9 +94,9 @@ pub(crate) fn special_word(pfn: Pfn) -> P2mWord {
 }
 
 /// Returns the entry of level 1 that maps the word of `pfn`.
-fn leaf_slot(pfn: Pfn) -> Option<Slot> {
+fn leaf_ptr(pfn: Pfn) -> Option<EntryPtr> {
     match lookup(p2m_word_address(pfn)) {
-        Some((slot, true)) => Some(slot),
+        Some((ptr, true)) => Some(ptr),
         _ => None,
     }
 }
@@ -155,7 +155,7 @@ pub(crate) fn try_set(pfn: Pfn, word: P2mWord) -> bool {
     if p2m_try_store(pfn, word) {
         return true;
     }
-    match leaf_slot(pfn).and_then(Shared::of_leaf) {
+    match leaf_ptr(pfn).and_then(Shared::of_leaf) {
         Some(Shared::Missing) => word.is_missing(),
         Some(Shared::Identity) => word == P2mWord::identity(pfn),
         None => false,

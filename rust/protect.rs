@@ -35,10 +35,10 @@ const CALL: &CStr = c"update_va_mapping";
 /// Pages that Xen does not let us map are not: so are the tables of the first p2m list before the
 /// direct map is made, which then maps them read-only from the start.
 fn change(page: Vaddr, caller: Caller<'_>, flags: impl FnOnce(MachineEntry) -> MachineEntry) {
-    let Some((slot, _)) = lookup(page) else {
+    let Some((ptr, _)) = lookup(page) else {
         return;
     };
-    let old = slot.read();
+    let old = ptr.read();
     if !old.is_present() {
         return;
     }

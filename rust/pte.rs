@@ -65,11 +65,11 @@ use crate::platform::{
     Caller,
     Command,
     Early,
-    KnownSlot,
+    EntryPtr,
     Mm,
     MmuUpdate,
+    PinnedEntryPtr,
     Place,
-    Slot,
     VaFlush,
     PAGE_TABLE_CHECK, //
 };
@@ -81,7 +81,7 @@ const NOTED: usize = bits::ACCESSED | bits::DIRTY;
 /// Neighbouring entries of one table.
 #[derive(Clone, Copy)]
 pub(crate) struct PteRange {
-    first: Slot,
+    first: EntryPtr,
     count: usize,
 }
 
@@ -106,7 +106,7 @@ impl Contents {
             may_become_dirty: may_become_dirty(first),
             is_final: maps_page_for_good(first),
         };
-        for entry in range.slots().skip(1).map(Slot::read) {
+        for entry in range.ptrs().skip(1).map(EntryPtr::read) {
             contents.others |= entry.protection().raw();
             contents.may_become_dirty |= may_become_dirty(entry);
             contents.is_final &= maps_page_for_good(entry);
@@ -131,11 +131,11 @@ fn maps_page_for_good(entry: MachineEntry) -> bool {
 
 impl PteRange {
     /// Returns the range of `count` entries from `first` on, which do not reach beyond its table.
-    pub(crate) fn new(first: Slot, count: usize) -> Self {
+    pub(crate) fn new(first: EntryPtr, count: usize) -> Self {
         Self { first, count }
     }
 
-    fn slots(self) -> impl Iterator<Item = Slot> {
+    fn ptrs(self) -> impl Iterator<Item = EntryPtr> {
         let (table, first) = (self.first.table(), self.first.index());
         first
             .and_behind()
@@ -148,8 +148,8 @@ impl PteRange {
         if !PAGE_TABLE_CHECK {
             return;
         }
-        for (page, slot) in self.slots().enumerate() {
-            check_page_table_clear(mm, address.add(page * PAGE_SIZE), slot.read());
+        for (page, ptr) in self.ptrs().enumerate() {
+            check_page_table_clear(mm, address.add(page * PAGE_SIZE), ptr.read());
         }
     }
 
@@ -165,8 +165,8 @@ impl PteRange {
     ) {
         let start = p2m::machine_address(self.first.vaddr());
         let mut batch = Batch::open(issue, caller);
-        for (number, slot) in self.slots().enumerate() {
-            if let Some(entry) = change(number, slot.read()) {
+        for (number, ptr) in self.ptrs().enumerate() {
+            if let Some(entry) = change(number, ptr.read()) {
                 batch.update(command, start.add(number * size_of::<usize>()), entry);
             }
         }
@@ -178,7 +178,7 @@ impl PteRange {
         self,
         mm: Mm,
         address: Vaddr,
-        first: KnownSlot,
+        first: PinnedEntryPtr,
         is_final: bool,
         caller: Caller<'_>,
     ) {
@@ -223,13 +223,13 @@ impl PteRange {
         let pseudo = convert::to_pseudo(entry);
         let nth = |page| convert::to_machine(pseudo.behind(page));
 
-        for (page, slot) in self.slots().enumerate() {
-            trace::set_pte(slot, nth(page));
+        for (page, ptr) in self.ptrs().enumerate() {
+            trace::set_pte(ptr, nth(page));
         }
         match self.first.place() {
             Place::Private(_) => self.store(|page, _| nth(page)),
             Place::Known(_) => {
-                let fills = || self.slots().all(|slot| slot.read().is_none());
+                let fills = || self.ptrs().all(|ptr| ptr.read().is_none());
                 let waits = mm.may_fill_later(address) && fills();
                 let issue = if waits { Issue::LazyMmu } else { Issue::Now };
                 self.update(issue, Command::Normal, caller, |page, _| Some(nth(page)));
@@ -245,9 +245,9 @@ impl PteRange {
 
     /// Changes each of the entries of a table that Xen does not know, and that no CPU uses.
     fn store(self, change: impl Fn(usize, MachineEntry) -> MachineEntry) {
-        for (number, slot) in self.slots().enumerate() {
-            if let Place::Private(private) = slot.place() {
-                private.store(change(number, slot.read()));
+        for (number, ptr) in self.ptrs().enumerate() {
+            if let Place::Private(private) = ptr.place() {
+                private.store(change(number, ptr.read()));
             }
         }
     }
@@ -255,15 +255,15 @@ impl PteRange {
 
 /// Leaves a change in the queue. Context: the task is in lazy MMU mode.
 #[inline(always)]
-fn wait(command: Command, at: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
-    let at = p2m::machine_address(at.slot().vaddr());
+fn wait(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+    let at = p2m::machine_address(at.ptr().vaddr());
     update_later(command, at, entry, caller);
 }
 
 /// Makes a change, behind what waits.
 #[inline(always)]
-fn issue(command: Command, at: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
-    let at = p2m::machine_address(at.slot().vaddr());
+fn issue(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+    let at = p2m::machine_address(at.ptr().vaddr());
     if !is_queue_bypassed() {
         Batch::open(Issue::Now, caller).update(command, at, entry);
         return;
@@ -281,7 +281,7 @@ fn issue(command: Command, at: KnownSlot, entry: MachineEntry, caller: Caller<'_
 /// only if the address space is the one that Xen has loaded, now and after any preemption, so that
 /// it has to be the current task's own as well; no root may wait in the queue.
 #[inline(never)]
-fn issue_at(mm: Mm, address: Vaddr, at: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
+fn issue_at(mm: Mm, address: Vaddr, at: PinnedEntryPtr, entry: MachineEntry, caller: Caller<'_>) {
     let by_address = mm.is_loaded_here() && is_queue_empty();
     if by_address && update_va_mapping(address, entry, VaFlush::None).is_ok() {
         return;
@@ -292,7 +292,7 @@ fn issue_at(mm: Mm, address: Vaddr, at: KnownSlot, entry: MachineEntry, caller: 
 
 /// Changes flags of a present entry.
 #[inline(always)]
-fn change(command: Command, at: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
+fn change(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Caller<'_>) {
     if is_lazy_mmu_mode_active() {
         wait(command, at, entry, caller);
     } else {
@@ -304,10 +304,10 @@ fn change(command: Command, at: KnownSlot, entry: MachineEntry, caller: Caller<'
 ///
 /// Context: any; holds the lock of the table, or has it for itself.
 #[inline(always)]
-pub(crate) fn set_now(slot: Slot, entry: MachineEntry, caller: Caller<'_>) {
-    match slot.place() {
-        Place::Known(slot) => issue(Command::Normal, slot, entry, caller),
-        Place::Private(slot) => slot.store(entry),
+pub(crate) fn set_now(ptr: EntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+    match ptr.place() {
+        Place::Known(ptr) => issue(Command::Normal, ptr, entry, caller),
+        Place::Private(ptr) => ptr.store(entry),
     }
 }
 
@@ -318,11 +318,11 @@ pub(crate) fn set_now(slot: Slot, entry: MachineEntry, caller: Caller<'_>) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn set_early(early: Early, slot: Slot, entry: MachineEntry, caller: Caller<'_>) {
-    if crate::platform::is_early_ioremap(slot) {
-        issue(Command::Normal, slot.known(), entry, caller);
+pub(crate) fn set_early(early: Early, ptr: EntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+    if crate::platform::is_early_ioremap(ptr) {
+        issue(Command::Normal, ptr.known(), entry, caller);
     } else {
-        slot.early(early).store(entry);
+        ptr.early(early).store(entry);
     }
 }
 
@@ -350,8 +350,14 @@ pub(crate) fn set(
 
 /// Apart from [`set()`], so that a store needs no more registers than it does.
 #[inline(never)]
-fn set_known(mm: Mm, address: Vaddr, first: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
-    if mm.may_fill_later(address) && first.slot().read().is_none() {
+fn set_known(
+    mm: Mm,
+    address: Vaddr,
+    first: PinnedEntryPtr,
+    entry: MachineEntry,
+    caller: Caller<'_>,
+) {
+    if mm.may_fill_later(address) && first.ptr().read().is_none() {
         wait(Command::Normal, first, entry, caller);
     } else {
         issue_at(mm, address, first, entry, caller);
@@ -365,17 +371,17 @@ fn set_known(mm: Mm, address: Vaddr, first: KnownSlot, entry: MachineEntry, call
 pub(crate) fn get_and_clear(
     mm: Mm,
     address: Vaddr,
-    slot: Slot,
+    ptr: EntryPtr,
     caller: Caller<'_>,
 ) -> MachineEntry {
-    let range = PteRange::new(slot, 1);
+    let range = PteRange::new(ptr, 1);
     if !is_queue_bypassed() {
         // What waits may be about this entry.
         drop(Batch::open(Issue::Now, caller));
     }
     let contents = Contents::of(range);
     range.check(mm, address);
-    match slot.place() {
+    match ptr.place() {
         Place::Private(private) => private.store(MachineEntry::EMPTY),
         // Code that sets an entry of the kernel by an instruction wants it all zero.
         Place::Known(_) if contents.may_become_dirty && mm != Mm::kernel() => {
@@ -464,11 +470,11 @@ pub(crate) fn clear_young_dirty(
         });
         return;
     }
-    for (page, slot) in range.slots().enumerate() {
+    for (page, ptr) in range.ptrs().enumerate() {
         let address = address.add(page * PAGE_SIZE);
-        let entry = get_and_clear(mm, address, slot, caller).without(noted);
-        check_page_table_set(mm, address, slot, entry);
-        set_now(slot, entry, caller);
+        let entry = get_and_clear(mm, address, ptr, caller).without(noted);
+        check_page_table_set(mm, address, ptr, entry);
+        set_now(ptr, entry, caller);
     }
 }
 
@@ -482,18 +488,18 @@ pub(crate) fn clear_young_dirty(
 pub(crate) fn modify_protection(
     mm: Mm,
     address: Vaddr,
-    slot: Slot,
+    ptr: EntryPtr,
     entry: MachineEntry,
     caller: Caller<'_>,
 ) {
     let (command, entry) = match entry.has_lost_frame() {
-        true => (Command::Normal, slot.read().with_flags_of(entry)),
+        true => (Command::Normal, ptr.read().with_flags_of(entry)),
         false => (Command::PreserveAd, entry),
     };
     // The generic pair reports to the checker what it takes out and what it puts in; here the old
     // entry stays until the new one replaces it.
-    check_page_table_set(mm, address, slot, entry);
-    change(command, slot.known(), entry, caller);
+    check_page_table_set(mm, address, ptr, entry);
+    change(command, ptr.known(), entry, caller);
 }
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
@@ -516,11 +522,11 @@ mod tests {
 
     /// Returns the flags that any entry has, `skipped` at the start left out.
     fn flags(range: PteRange, skipped: usize) -> usize {
-        let entries = range.slots().skip(skipped).map(Slot::read);
+        let entries = range.ptrs().skip(skipped).map(EntryPtr::read);
         entries.fold(0, |flags, entry| flags | entry.protection().raw())
     }
 
-    fn nth(range: PteRange, number: usize) -> Slot {
+    fn nth(range: PteRange, number: usize) -> EntryPtr {
         let index = Index::wrapping(range.first.index().raw() + number);
         range.first.table().entry(index)
     }
@@ -543,8 +549,8 @@ mod tests {
         let before: [MachineEntry; PAGES] = core::array::from_fn(|page| nth(range, page).read());
 
         test(range, start);
-        for (slot, entry) in range.slots().zip(before) {
-            set_now(slot, entry, Caller::in_test());
+        for (ptr, entry) in range.ptrs().zip(before) {
+            set_now(ptr, entry, Caller::in_test());
         }
         tlb::flush_all(Caller::in_test());
         Ok(())
@@ -556,7 +562,7 @@ mod tests {
             let (first, others) = (range.first.read(), flags(range, 1));
             let cleared = get_and_clear_range(Mm::kernel(), start, range, Caller::in_test());
             assert_eq!(cleared, (first, others));
-            assert!(range.slots().all(|slot| slot.read().is_none()));
+            assert!(range.ptrs().all(|ptr| ptr.read().is_none()));
         })
     }
 
@@ -564,7 +570,7 @@ mod tests {
     fn cleared_kernel_entries_are_all_zero() -> Result {
         with_scratch(|range, start| {
             clear(Mm::kernel(), start, range, Caller::in_test());
-            assert!(range.slots().all(|slot| slot.read().raw() == 0));
+            assert!(range.ptrs().all(|ptr| ptr.read().raw() == 0));
         })
     }
 
@@ -585,7 +591,7 @@ mod tests {
             let (first, others) = (before.first, before.others);
             let cleared = range.clear_noted(before, Caller::in_test());
             assert_eq!(cleared, (first, others));
-            assert!(range.slots().all(|slot| slot.read().raw() == NOTED));
+            assert!(range.ptrs().all(|ptr| ptr.read().raw() == NOTED));
         })
     }
 
@@ -604,7 +610,7 @@ mod tests {
         with_scratch(|range, start| {
             clear_young_dirty(Mm::kernel(), start, range, NOTED, Caller::in_test());
             assert_eq!(flags(range, 0) & NOTED, 0);
-            assert!(range.slots().all(|slot| slot.read().is_present()));
+            assert!(range.ptrs().all(|ptr| ptr.read().is_present()));
         })
     }
 }

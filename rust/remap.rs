@@ -131,11 +131,11 @@ fn map_batch(
         vma,
         start.add(first * PAGE_SIZE),
         count * PAGE_SIZE,
-        |slot| {
+        |ptr| {
             let entry = MachineEntry::new(frames.mfn(first + next), protection)
                 .with(crate::entry::bits::SPECIAL);
             updates[next] =
-                MmuUpdate::new(mapping.command, p2m::machine_address(slot.vaddr()), entry);
+                MmuUpdate::new(mapping.command, p2m::machine_address(ptr.vaddr()), entry);
             next += 1;
         },
     )?;

@@ -25,10 +25,10 @@ use crate::platform::{
     user_end,
     Caller,
     Command,
-    KnownSlot,
+    EntryPtr, //
+    PinnedEntryPtr,
     Place,
-    RootSlot,
-    Slot, //
+    RootEntryPtr,
 };
 use kernel::macros::init_text;
 
@@ -46,13 +46,13 @@ fn issue() -> Issue {
 /// Generic code that asks for one has not checked whether the machine has them. Nothing is mapped,
 /// and the access that wanted it faults again.
 #[cold]
-fn refuse_huge(slot: Slot, entry: MachineEntry, level: Level, caller: Caller<'_>) {
+fn refuse_huge(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: Caller<'_>) {
     const EINVAL: isize = -22;
     let what = match level {
         Level::L2 => c"large page in level 2",
         _ => c"large page above level 2",
     };
-    refused(what, slot.vaddr().raw(), entry.raw(), EINVAL, caller.site());
+    refused(what, ptr.vaddr().raw(), entry.raw(), EINVAL, caller.site());
 }
 
 /// Sets an entry of level 2 or 3.
@@ -61,39 +61,44 @@ fn refuse_huge(slot: Slot, entry: MachineEntry, level: Level, caller: Caller<'_>
 /// tables for the time after Xen.
 ///
 /// Context: any; holds the lock of the table, or has it for itself.
-pub(crate) fn set(slot: Slot, entry: MachineEntry, level: Level, caller: Caller<'_>) {
-    match slot.place() {
-        Place::Private(slot) => slot.store(entry),
-        Place::Known(slot) => set_known(slot, entry, level, caller),
+pub(crate) fn set(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: Caller<'_>) {
+    match ptr.place() {
+        Place::Private(ptr) => ptr.store(entry),
+        Place::Known(ptr) => set_known(ptr, entry, level, caller),
     }
 }
 
 /// Sets an entry of level 2.
 ///
 /// Context: as [`set`].
-pub(crate) fn set_pmd(slot: Slot, entry: MachineEntry, caller: Caller<'_>) {
-    set(slot, entry, Level::L2, caller);
+pub(crate) fn set_pmd(ptr: EntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+    set(ptr, entry, Level::L2, caller);
 }
 
 /// Sets an entry of level 2 or 3 of a table that Xen knows.
 ///
 /// Context: any.
-pub(crate) fn set_known(slot: KnownSlot, entry: MachineEntry, level: Level, caller: Caller<'_>) {
-    let slot = slot.slot();
+pub(crate) fn set_known(
+    ptr: PinnedEntryPtr,
+    entry: MachineEntry,
+    level: Level,
+    caller: Caller<'_>,
+) {
+    let ptr = ptr.ptr();
     if entry.is_huge() {
-        refuse_huge(slot, entry, level, caller);
+        refuse_huge(ptr, entry, level, caller);
         return;
     }
     // The table may be mapped outside of the direct map while that is being made.
-    let at = arbitrary_machine_address(slot.vaddr());
+    let at = arbitrary_machine_address(ptr.vaddr());
     Batch::open(issue(), caller).update(Command::Normal, at, entry);
 }
 
 /// Returns the entry of the user root that goes with an entry of a kernel root.
 ///
 /// Only the part of the address space that belongs to the process has one.
-fn user_slot(entry: RootSlot) -> Option<Slot> {
-    let index = entry.slot().index();
+fn user_ptr(entry: RootEntryPtr) -> Option<EntryPtr> {
+    let index = entry.ptr().index();
 
     if index >= user_end().index(Level::L4) {
         return None;
@@ -104,23 +109,23 @@ fn user_slot(entry: RootSlot) -> Option<Slot> {
 /// Sets an entry of a root table, of level 4, and that of the user root that goes with it.
 ///
 /// Context: any; holds `mm->page_table_lock`, or has the tree for itself.
-pub(crate) fn set_root(at: RootSlot, entry: MachineEntry, caller: Caller<'_>) {
-    let (slot, user) = (at.slot(), user_slot(at));
-    trace::set_p4d(slot, user, entry);
+pub(crate) fn set_root(at: RootEntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+    let (ptr, user) = (at.ptr(), user_ptr(at));
+    trace::set_p4d(ptr, user, entry);
 
-    match slot.place() {
-        Place::Private(slot) => {
-            slot.store(entry);
+    match ptr.place() {
+        Place::Private(ptr) => {
+            ptr.store(entry);
             if let Some(user) = user {
-                slot.beside(user).store(entry);
+                ptr.beside(user).store(entry);
             }
         }
-        Place::Known(_) if entry.is_huge() => refuse_huge(slot, entry, Level::L4, caller),
-        Place::Known(slot) => {
+        Place::Known(_) if entry.is_huge() => refuse_huge(ptr, entry, Level::L4, caller),
+        Place::Known(ptr) => {
             // Both or neither: the two go into one call.
             let mut batch = Batch::open(issue(), caller);
-            for slot in [Some(slot), user.map(Slot::known)].into_iter().flatten() {
-                let at = p2m::machine_address(slot.slot().vaddr());
+            for ptr in [Some(ptr), user.map(EntryPtr::known)].into_iter().flatten() {
+                let at = p2m::machine_address(ptr.ptr().vaddr());
                 batch.update(Command::Normal, at, entry);
             }
         }
@@ -131,10 +136,10 @@ pub(crate) fn set_root(at: RootSlot, entry: MachineEntry, caller: Caller<'_>) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn set_root_early(slot: KnownSlot, entry: MachineEntry, caller: Caller<'_>) {
+pub(crate) fn set_root_early(ptr: PinnedEntryPtr, entry: MachineEntry, caller: Caller<'_>) {
     Batch::open(Issue::Now, caller).update(
         Command::Normal,
-        p2m::machine_address(slot.slot().vaddr()),
+        p2m::machine_address(ptr.ptr().vaddr()),
         entry,
     );
 }

@@ -29,8 +29,8 @@ use crate::platform::{
     tables,
     xen_p2m_addr,
     Caller,
+    EntryPtr,
     PreemptOff,
-    Slot,
     StartInfo,
     Table,
     KERNEL_MAP,
@@ -55,9 +55,9 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: Caller<'_>) {
         if address > end {
             break;
         }
-        let slot = tables::kernel_level2().entry(index);
-        if !slot.read().is_none() && (address < image_start || address > image_end) {
-            upper::set_pmd(slot, MachineEntry::EMPTY, caller);
+        let ptr = tables::kernel_level2().entry(index);
+        if !ptr.read().is_none() && (address < image_start || address > image_end) {
+            upper::set_pmd(ptr, MachineEntry::EMPTY, caller);
         }
         address = address.add(span);
     }
@@ -84,12 +84,12 @@ fn free_table(table: Pfn, is_pinned: bool, caller: Caller<'_>) {
     free_read_only(table, 1, caller);
 }
 
-/// Frees everything below the entry at `slot`, of `level`, and the entry.
+/// Frees everything below the entry at `ptr`, of `level`, and the entry.
 ///
 /// `is_pinned` says whether the tables have pins of their own.
 #[init_text]
-fn free_below(slot: Slot, level: Level, is_pinned: bool, caller: Caller<'_>) {
-    let entry = slot.read();
+fn free_below(ptr: EntryPtr, level: Level, is_pinned: bool, caller: Caller<'_>) {
+    let entry = ptr.read();
     if entry.is_none() {
         return;
     }
@@ -110,8 +110,8 @@ fn free_below(slot: Slot, level: Level, is_pinned: bool, caller: Caller<'_>) {
         free_below(table.entry(index), below, is_pinned, caller);
     }
     match level {
-        Level::L4 => upper::set_root_early(slot.known(), MachineEntry::EMPTY, caller),
-        level => upper::set(slot, MachineEntry::EMPTY, level, caller),
+        Level::L4 => upper::set_root_early(ptr.known(), MachineEntry::EMPTY, caller),
+        level => upper::set(ptr, MachineEntry::EMPTY, level, caller),
     }
     free_table(table.pfn(), is_pinned, caller);
 }
@@ -135,8 +135,8 @@ fn free_initial_list(caller: Caller<'_>) {
     } else {
         // A list that was moved is mapped by tables with pins of their own.
         let is_pinned = list == RELOCATED_LIST;
-        let slot = kernel_root().entry(list.index(Level::L4));
-        free_below(slot, Level::L4, is_pinned, caller);
+        let ptr = kernel_root().entry(list.index(Level::L4));
+        free_below(ptr, Level::L4, is_pinned, caller);
     }
 }
 

@@ -53,8 +53,8 @@ use crate::platform::{
     user_vsyscall_table,
     Caller,
     Early,
+    EntryPtr,
     ReadMostly,
-    Slot,
     StartInfo,
     StaticTable,
     Table,
@@ -88,10 +88,10 @@ fn convert_table(early: Early, table: Table) {
     }
 }
 
-/// Returns the table that Xen built to which `slot` points.
+/// Returns the table that Xen built to which `ptr` points.
 #[init_text]
-fn xen_table(slot: Slot) -> Table {
-    match StartInfo::table_in(slot.read().mfn()) {
+fn xen_table(ptr: EntryPtr) -> Table {
+    match StartInfo::table_in(ptr.read().mfn()) {
         Some(table) => table,
         None => die(c"a page table that Xen built is not in the p2m list"),
     }

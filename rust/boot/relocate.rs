@@ -41,8 +41,8 @@ use crate::platform::{
     use_relocated_list,
     xen_cr3,
     Caller,
+    EntryPtr,
     FreeArea,
-    Slot,
     StartInfo,
     KERNEL_MAP,
     RELOCATED_LIST, //
@@ -165,7 +165,7 @@ fn frame_at(vaddr: Vaddr) -> Option<Pfn> {
 }
 
 #[init_text]
-fn root_slot(vaddr: Vaddr) -> Slot {
+fn root_ptr(vaddr: Vaddr) -> EntryPtr {
     kernel_root().entry(vaddr.index(Level::L4))
 }
 
@@ -192,8 +192,8 @@ pub(crate) fn relocate(caller: Caller<'_>) {
     for number in 0..layout.tables[2] {
         let table = area.start().add(number).paddr();
         let entry = PseudoEntry::from_raw(table.raw() | bits::USER_TABLE);
-        let slot = root_slot(RELOCATED_LIST.add(number << Level::L4.shift()));
-        upper::set_root_early(slot.known(), convert::to_machine(entry), caller);
+        let ptr = root_ptr(RELOCATED_LIST.add(number << Level::L4.shift()));
+        upper::set_root_early(ptr.known(), convert::to_machine(entry), caller);
     }
 
     let old_list = StartInfo::mfn_list();
@@ -221,8 +221,8 @@ fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize, caller: Caller<'
     let is_separate = old_list < KERNEL_MAP;
     let (start, end) = if is_separate {
         let start = StartInfo::first_p2m_pfn();
-        let slot = root_slot(old_list);
-        upper::set_root_early(slot.known(), MachineEntry::EMPTY, caller);
+        let ptr = root_ptr(old_list);
+        upper::set_root_early(ptr.known(), MachineEntry::EMPTY, caller);
         (start, start + StartInfo::nr_p2m_frames())
     } else {
         (list_start.raw(), list_start.raw() + list_pages)

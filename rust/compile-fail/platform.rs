@@ -27,17 +27,17 @@ mod pages {
 pub(crate) struct Table;
 
 impl Table {
-    pub(crate) fn entry(self, index: Index) -> Slot {
+    pub(crate) fn entry(self, index: Index) -> EntryPtr {
         let _ = index;
-        Slot
+        EntryPtr
     }
 }
 
-/// The place of an entry.
+/// A pointer to an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slot;
+pub(crate) struct EntryPtr;
 
-impl Slot {
+impl EntryPtr {
     pub(super) fn table(self) -> Table {
         Table
     }

@@ -29,13 +29,13 @@ mod refused_operations {
         Callback,
         Caller,
         Command,
+        EntryPtr,
         ExtOp,
         Fault,
         MaySleep,
         MmuUpdate,
         OwnedPage,
         Report,
-        Slot,
         VaFlush,
         DOMID_SELF, //
     };
@@ -57,28 +57,28 @@ mod refused_operations {
     /// Pages of ours, whose entries in the direct map are changed.
     struct Targets {
         pages: KVec<OwnedPage>,
-        slots: KVec<Slot>,
+        ptrs: KVec<EntryPtr>,
     }
 
     impl Targets {
         fn new() -> Result<Self> {
             let mut pages = KVec::new();
-            let mut slots = KVec::new();
+            let mut ptrs = KVec::new();
             for _ in 0..PAGES {
                 let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-                let (slot, _) = lookup(direct_of(page.pfn())).ok_or(EINVAL)?;
-                slots.push(slot, GFP_KERNEL)?;
+                let (ptr, _) = lookup(direct_of(page.pfn())).ok_or(EINVAL)?;
+                ptrs.push(ptr, GFP_KERNEL)?;
                 pages.push(page, GFP_KERNEL)?;
             }
-            Ok(Self { pages, slots })
+            Ok(Self { pages, ptrs })
         }
 
         fn at(&self, index: usize) -> Maddr {
-            p2m::machine_address(self.slots[index].vaddr())
+            p2m::machine_address(self.ptrs[index].vaddr())
         }
 
         fn marked(&self, index: usize) -> MachineEntry {
-            self.slots[index].read().with(SOFTWARE_BIT)
+            self.ptrs[index].read().with(SOFTWARE_BIT)
         }
 
         /// Returns the update that marks an entry.
@@ -89,10 +89,10 @@ mod refused_operations {
         /// Takes all marks away; returns where there were some.
         fn unmark(&self) -> [bool; PAGES] {
             let marks =
-                core::array::from_fn(|index| self.slots[index].read().raw() & SOFTWARE_BIT != 0);
+                core::array::from_fn(|index| self.ptrs[index].read().raw() & SOFTWARE_BIT != 0);
             let mut batch = Batch::open(Issue::Now, CALLER);
             for index in 0..PAGES {
-                let entry = self.slots[index].read().without(SOFTWARE_BIT);
+                let entry = self.ptrs[index].read().without(SOFTWARE_BIT);
                 batch.update(Command::Normal, self.at(index), entry);
             }
             marks
@@ -213,7 +213,7 @@ mod refused_operations {
             }
             let mut subject = (flush.0 as usize, flush.1);
             if kind == Fault::VaMapping {
-                let entry = targets.slots[index].read().with(SOFTWARE_BIT);
+                let entry = targets.ptrs[index].read().with(SOFTWARE_BIT);
                 subject = (direct_of(targets.pages[index].pfn()).raw(), entry.raw());
                 expected[index] = false;
             }

@@ -184,7 +184,7 @@ pub(super) fn go_on<T: Refusable>(
 
 /// Returns the machine address of the entry that an `update_va_mapping` of `page` changes.
 pub(super) fn place_of(page: usize) -> Option<Maddr> {
-    lookup(Vaddr::new(page)).map(|(slot, _)| p2m::machine_address(slot.vaddr()))
+    lookup(Vaddr::new(page)).map(|(ptr, _)| p2m::machine_address(ptr.vaddr()))
 }
 
 /// Notes a refused call that has no array, or carries it out if it was only too early.

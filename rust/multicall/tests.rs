@@ -186,13 +186,13 @@ mod batches {
         Callback,
         Caller,
         Command,
+        EntryPtr,
         ExtOp,
         MaySleep,
         OwnedPage,
         PreemptOff,
         ScratchMemory,
         Site,
-        Slot,
         VaFlush, //
     };
     use core::ffi::c_void;
@@ -275,31 +275,31 @@ mod batches {
         }
         const PAGES: usize = 300;
         let memory = ScratchMemory::new(PAGES).ok_or(ENOMEM)?;
-        let slots = || {
+        let ptrs = || {
             (0..PAGES)
                 .filter_map(|page| lookup(memory.start().add(page * PAGE_SIZE)))
-                .map(|(slot, _)| slot)
+                .map(|(ptr, _)| ptr)
         };
         let software_bit = 1 << 10;
-        let is_marked = |slot: &Slot| slot.read().raw() & software_bit != 0;
+        let is_marked = |ptr: &EntryPtr| ptr.read().raw() & software_bit != 0;
         let mark = |is_on: bool| {
             let mut batch = Batch::open(Issue::Now, Caller::in_test());
-            for slot in slots() {
-                let entry = slot.read().without(software_bit);
+            for ptr in ptrs() {
+                let entry = ptr.read().without(software_bit);
                 let marked = if is_on { software_bit } else { 0 };
-                let at = p2m::machine_address(slot.vaddr());
+                let at = p2m::machine_address(ptr.vaddr());
                 batch.update(Command::Normal, at, entry.with(marked));
             }
         };
 
         mark(true);
-        let nr_marked = slots().filter(is_marked).count();
+        let nr_marked = ptrs().filter(is_marked).count();
         let is_empty = is_queue_empty();
         mark(false);
 
         assert_eq!(nr_marked, PAGES);
         assert!(is_empty);
-        assert_eq!(slots().filter(is_marked).count(), 0);
+        assert_eq!(ptrs().filter(is_marked).count(), 0);
         Ok(())
     }
 
@@ -321,20 +321,20 @@ mod batches {
         keep_reports();
         {
             let mut batch = Batch::open(Issue::Now, Caller::in_test());
-            for (at, slot) in [
+            for (at, ptr) in [
                 (p2m::machine_address(first.vaddr()), first),
                 (bad, first),
                 (p2m::machine_address(second.vaddr()), second),
             ] {
-                batch.update(Command::Normal, at, slot.read().with(software_bit));
+                batch.update(Command::Normal, at, ptr.read().with(software_bit));
             }
         }
         let (count, last) = print_reports();
-        let applied = [first, second].map(|slot| slot.read().raw() & software_bit != 0);
-        for slot in [first, second] {
+        let applied = [first, second].map(|ptr| ptr.read().raw() & software_bit != 0);
+        for ptr in [first, second] {
             let mut batch = Batch::open(Issue::Now, Caller::in_test());
-            let entry: MachineEntry = slot.read().without(software_bit);
-            batch.update(Command::Normal, p2m::machine_address(slot.vaddr()), entry);
+            let entry: MachineEntry = ptr.read().without(software_bit);
+            batch.update(Command::Normal, p2m::machine_address(ptr.vaddr()), entry);
         }
 
         assert_eq!(count, 1);
@@ -352,10 +352,10 @@ mod batches {
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         let vaddr = direct_of(page.pfn());
-        let (slot, _) = lookup(vaddr).ok_or(EINVAL)?;
+        let (ptr, _) = lookup(vaddr).ok_or(EINVAL)?;
         let mfn = p2m::mfn_of(page.pfn()).ok_or(EINVAL)?;
         let nobody = Mfn::new((1 << 40) - 1);
-        let writable = slot.read();
+        let writable = ptr.read();
         {
             let mut batch = Batch::open(Issue::Now, Caller::in_test());
             batch.update_va(vaddr, writable.without(bits::RW), VaFlush::None);
@@ -371,7 +371,7 @@ mod batches {
             batch.update_va(vaddr, writable, VaFlush::None);
         }
         let (count, last) = print_reports();
-        let is_writable = slot.read().raw() & bits::RW != 0;
+        let is_writable = ptr.read().raw() & bits::RW != 0;
         if !is_writable {
             let mut batch = Batch::open(Issue::Now, Caller::in_test());
             batch.update_va(vaddr, writable, VaFlush::PageAll);

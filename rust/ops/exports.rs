@@ -23,11 +23,11 @@ use crate::platform::{
     Command,
     DomId,
     Early,
+    EntryPtr,
     FrameList,
     GrantPages,
     Mm,
     Region,
-    Slot,
     Table,
     Vma, //
 };
@@ -377,8 +377,8 @@ exports! {
         // SAFETY: The address space exists during the call.
         let mm = unsafe { Mm::from_raw(mm) };
         // SAFETY: The entry is in a table that is locked during the call.
-        let slot = unsafe { Slot::from_raw(ptep) };
-        let entry = pte::get_and_clear(mm, Vaddr::new(addr), slot, caller!());
+        let ptr = unsafe { EntryPtr::from_raw(ptep) };
+        let entry = pte::get_and_clear(mm, Vaddr::new(addr), ptr, caller!());
         bindings::pte_t { pte: entry.raw() }
     }
 
@@ -462,5 +462,5 @@ exports! {
 /// Takes over a range of entries from C.
 fn range_of(first: *mut bindings::pte_t, count: u32) -> PteRange {
     // SAFETY: The entries are in a table that is locked during the call.
-    PteRange::new(unsafe { Slot::from_raw(first) }, count as usize)
+    PteRange::new(unsafe { EntryPtr::from_raw(first) }, count as usize)
 }

@@ -20,12 +20,12 @@ use crate::platform::{
     set_vcpu_cr2,
     trace,
     Early,
+    EntryPtr,
     FlushRequest,
     Mm,
     PreemptOff,
     Root,
-    RootSlot,
-    Slot,
+    RootEntryPtr,
     Table,
     Vma, //
 };
@@ -61,10 +61,10 @@ macro_rules! hooks {
 }
 
 /// Takes over a pointer to an entry.
-macro_rules! slot {
+macro_rules! entry_ptr {
     ($pointer:ident) => {
         // SAFETY: The entry is in a table that stays mapped during the call.
-        unsafe { Slot::from_raw($pointer) }
+        unsafe { EntryPtr::from_raw($pointer) }
     };
 }
 
@@ -79,30 +79,30 @@ macro_rules! mm {
 hooks! {
     /// Sets an entry of level 1 (`set_pte`).
     fn xen_set_pte(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
-        let (slot, entry) = (slot!(ptep), MachineEntry::from_raw(pte.pte));
-        trace::set_pte(slot, entry);
-        pte::set_now(slot, entry, caller!());
+        let (ptr, entry) = (entry_ptr!(ptep), MachineEntry::from_raw(pte.pte));
+        trace::set_pte(ptr, entry);
+        pte::set_now(ptr, entry, caller!());
     }
 
     /// Sets an entry of level 2 (`set_pmd`).
     fn xen_set_pmd(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
-        let (slot, entry) = (slot!(pmdp), MachineEntry::from_raw(pmd.pmd));
-        trace::set_pmd(slot, entry);
-        upper::set(slot, entry, Level::L2, caller!());
+        let (ptr, entry) = (entry_ptr!(pmdp), MachineEntry::from_raw(pmd.pmd));
+        trace::set_pmd(ptr, entry);
+        upper::set(ptr, entry, Level::L2, caller!());
     }
 
     /// Sets an entry of level 3 (`set_pud`).
     fn xen_set_pud(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
-        let (slot, entry) = (slot!(pudp), MachineEntry::from_raw(pud.pud));
-        trace::set_pud(slot, entry);
-        upper::set(slot, entry, Level::L3, caller!());
+        let (ptr, entry) = (entry_ptr!(pudp), MachineEntry::from_raw(pud.pud));
+        trace::set_pud(ptr, entry);
+        upper::set(ptr, entry, Level::L3, caller!());
     }
 
     /// Sets an entry of the root (`set_p4d`).
     fn xen_set_p4d(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
-        let slot = slot!(p4dp);
+        let ptr = entry_ptr!(p4dp);
         // SAFETY: Entries of this level are those of the root.
-        let at = unsafe { RootSlot::from_slot(slot) };
+        let at = unsafe { RootEntryPtr::from_slot(ptr) };
         upper::set_root(at, MachineEntry::from_raw(p4d.p4d), caller!());
     }
 
@@ -114,11 +114,11 @@ hooks! {
         addr: usize,
         ptep: *mut bindings::pte_t
     ) -> bindings::pte_t {
-        let slot = slot!(ptep);
-        let entry = slot.read();
+        let ptr = entry_ptr!(ptep);
+        let entry = ptr.read();
         // SAFETY: The mapping's address space is locked during the call.
         let mm = unsafe { Vma::from_raw(vma) }.mm();
-        trace::modify_prot_start(mm, Vaddr::new(addr), slot, entry);
+        trace::modify_prot_start(mm, Vaddr::new(addr), ptr, entry);
         bindings::pte_t { pte: entry.raw() }
     }
 
@@ -129,11 +129,11 @@ hooks! {
         ptep: *mut bindings::pte_t,
         pte: bindings::pte_t
     ) {
-        let (slot, entry) = (slot!(ptep), MachineEntry::from_raw(pte.pte));
+        let (ptr, entry) = (entry_ptr!(ptep), MachineEntry::from_raw(pte.pte));
         // SAFETY: The mapping's address space is locked during the call.
         let mm = unsafe { Vma::from_raw(vma) }.mm();
-        trace::modify_prot_commit(mm, Vaddr::new(addr), slot, entry);
-        pte::modify_protection(mm, Vaddr::new(addr), slot, entry, caller!());
+        trace::modify_prot_commit(mm, Vaddr::new(addr), ptr, entry);
+        pte::modify_protection(mm, Vaddr::new(addr), ptr, entry, caller!());
     }
 
     /// Makes a page a table of level 1 (`alloc_pte`).
@@ -279,24 +279,24 @@ early_hooks! {
     fn xen_set_pte_init(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
         let entry = MachineEntry::from_raw(pte.pte);
         // SAFETY: This hook is of the early table.
-        pte::set_early(unsafe { Early::new() }, slot!(ptep), entry, caller!());
+        pte::set_early(unsafe { Early::new() }, entry_ptr!(ptep), entry, caller!());
     }
 
     /// Sets an entry of level 2 while all tables are the kernel's (`set_pmd`).
     fn xen_set_pmd_hyper(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
         let entry = MachineEntry::from_raw(pmd.pmd);
-        upper::set_known(slot!(pmdp).known(), entry, Level::L2, caller!());
+        upper::set_known(entry_ptr!(pmdp).known(), entry, Level::L2, caller!());
     }
 
     /// Sets an entry of level 3 while all tables are the kernel's (`set_pud`).
     fn xen_set_pud_hyper(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
         let entry = MachineEntry::from_raw(pud.pud);
-        upper::set_known(slot!(pudp).known(), entry, Level::L3, caller!());
+        upper::set_known(entry_ptr!(pudp).known(), entry, Level::L3, caller!());
     }
 
     /// Sets an entry of the kernel's root (`set_p4d`).
     fn xen_set_p4d_hyper(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
-        upper::set_root_early(slot!(p4dp).known(), MachineEntry::from_raw(p4d.p4d), caller!());
+        upper::set_root_early(entry_ptr!(p4dp).known(), MachineEntry::from_raw(p4d.p4d), caller!());
     }
 
     /// Makes a page a table of level 1 (`alloc_pte`).

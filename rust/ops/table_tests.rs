@@ -115,9 +115,9 @@ mod tables {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-        let (slot, _) = lookup(direct_of(page.pfn())).ok_or(EINVAL)?;
+        let (ptr, _) = lookup(direct_of(page.pfn())).ok_or(EINVAL)?;
         let mfn = p2m::mfn_of(page.pfn()).ok_or(EINVAL)?;
-        let is_writable = || slot.read().mfn() == mfn && slot.read().raw() & bits::RW != 0;
+        let is_writable = || ptr.read().mfn() == mfn && ptr.read().raw() & bits::RW != 0;
 
         let second = SecondMapping::of(page.pfn()).ok_or(ENOMEM)?;
         let (count, last) = make_table(&page);
@@ -170,22 +170,22 @@ mod tables {
 
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         let vaddr: Vaddr = direct_of(page.pfn());
-        let (slot, _) = lookup(vaddr).ok_or(EINVAL)?;
-        let before = slot.read();
+        let (ptr, _) = lookup(vaddr).ok_or(EINVAL)?;
+        let before = ptr.read();
         let entry = MachineEntry::new(LOCAL_APIC, kernel_rw());
 
         keep_reports();
-        pte::set_now(slot, entry, CALLER);
+        pte::set_now(ptr, entry, CALLER);
         let (count, last) = print_reports();
-        let after = slot.read();
+        let after = ptr.read();
         if after != before {
-            pte::set_now(slot, before, CALLER);
+            pte::set_now(ptr, before, CALLER);
         }
 
         assert_eq!(count, 1);
         assert!(
             last == Some(Report {
-                target: p2m::machine_address(slot.vaddr()).raw(),
+                target: p2m::machine_address(ptr.vaddr()).raw(),
                 value: entry.raw(),
                 error: EPERM,
                 by: Site::TEST,

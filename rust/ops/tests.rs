@@ -177,12 +177,12 @@ mod lazy_mode {
         skip_without_xen,
         xen_p2m_size,
         Caller,
+        EntryPtr, //
         ExtOp,
         IrqsOff,
         MaySleep,
         Mm,
         OwnedPage,
-        Slot, //
     };
     use crate::pte;
     use kernel::bindings;
@@ -252,47 +252,47 @@ mod lazy_mode {
     }
 
     /// An entry of the direct map, that of a page of the test, without and with a software bit.
-    fn with_entry(test: impl FnOnce(Vaddr, Slot, MachineEntry, MachineEntry)) -> Result {
+    fn with_entry(test: impl FnOnce(Vaddr, EntryPtr, MachineEntry, MachineEntry)) -> Result {
         if skip_without_xen() {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         let address = direct_of(page.pfn());
-        let slot = lookup(address).ok_or(EINVAL)?.0;
-        let old = slot.read();
+        let ptr = lookup(address).ok_or(EINVAL)?.0;
+        let old = ptr.read();
 
-        test(address, slot, old, old.with(bits::UFFD_WP));
-        pte::set_now(slot, old, Caller::in_test());
+        test(address, ptr, old, old.with(bits::UFFD_WP));
+        pte::set_now(ptr, old, Caller::in_test());
         Ok(())
     }
 
     #[test]
     fn updates_wait_and_are_flushed() -> Result {
-        with_entry(|address, slot, old, new| {
+        with_entry(|address, ptr, old, new| {
             // An interrupt that sets an entry would flush the queue: try again then.
             let mut waited = false;
             for _ in 0..10 {
                 enter();
-                pte::modify_protection(Mm::kernel(), address, slot, new, Caller::in_test());
-                waited = !is_queue_empty() && slot.read() == old;
+                pte::modify_protection(Mm::kernel(), address, ptr, new, Caller::in_test());
+                waited = !is_queue_empty() && ptr.read() == old;
                 leave();
                 if waited {
                     break;
                 }
-                pte::set_now(slot, old, Caller::in_test());
+                pte::set_now(ptr, old, Caller::in_test());
             }
             assert!(waited);
             assert!(is_queue_empty());
-            assert_eq!(slot.read(), new);
+            assert_eq!(ptr.read(), new);
         })
     }
 
     #[test]
     fn mappings_of_the_kernel_change_at_once() -> Result {
-        with_entry(|_, slot, _, new| {
+        with_entry(|_, ptr, _, new| {
             enter();
-            pte::set_now(slot, new, Caller::in_test());
-            let seen = slot.read();
+            pte::set_now(ptr, new, Caller::in_test());
+            let seen = ptr.read();
             leave();
             assert_eq!(seen, new);
         })
@@ -420,7 +420,7 @@ mod live_tables {
             let ours = find(&LiveTables, kernel_root(), depth(), address)
                 .map(|(entry, _)| entry.raw() & !0x60);
             let theirs = lookup(address)
-                .map(|(slot, _)| slot.read().raw() & !0x60)
+                .map(|(ptr, _)| ptr.read().raw() & !0x60)
                 .filter(|entry| entry & 1 != 0);
             assert_eq!(ours, theirs);
             mapped += usize::from(ours.is_some());

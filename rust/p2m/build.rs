@@ -175,8 +175,8 @@ fn map_middle(area: &P2mArea, start: Pfn, pages: &[Pages; 2], sleep: &mut MaySle
     if let Some(shared) = shared(kind_of_range(start, FRAMES_PER_MIDDLE, kind_of), pages) {
         let table = shared.table.pfn().paddr();
         let entry = PseudoEntry::from_raw(table.raw() | bits::KERNEL_TABLE);
-        let slot = populate_level2(word_address_in(area, start));
-        upper::set_pmd(slot, convert::to_machine(entry), sleep.caller());
+        let ptr = populate_level2(word_address_in(area, start));
+        upper::set_pmd(ptr, convert::to_machine(entry), sleep.caller());
         return;
     }
     for leaf in 0..ENTRIES {
@@ -198,8 +198,8 @@ fn map_leaf(area: &P2mArea, start: Pfn, pages: &[Pages; 2], sleep: &mut MaySleep
             PseudoEntry::new(page.leak().pfn(), kernel_rw())
         }
     };
-    let slot = populate_level1(word_address_in(area, start));
-    pte::set_now(slot, convert::to_machine(entry), sleep.caller());
+    let ptr = populate_level1(word_address_in(area, start));
+    pte::set_now(ptr, convert::to_machine(entry), sleep.caller());
 }
 
 #[init_text]

@@ -31,7 +31,7 @@ use crate::p2m::list::{
 use crate::p2m::shared::Shared;
 use crate::p2m::{
     layout,
-    leaf_slot,
+    leaf_ptr,
     machine_address,
     mfn_of,
     tree,
@@ -45,12 +45,12 @@ use crate::platform::{
     p2m_word_address,
     Caller,
     Command,
+    EntryPtr, //
     ExtOp,
     MaySleep,
     Mm,
     OwnedPage,
     SharedP2m,
-    Slot, //
 };
 
 /// Memory is short, or the frame is beyond the list.
@@ -77,15 +77,15 @@ impl<'list> Update<'list> {
     /// Sets an entry of a table that maps the list, and forgets what TLBs know of `page`.
     ///
     /// Returns whether Xen has agreed; if not, it was reported, and the old entry is there.
-    fn set(&mut self, slot: Slot, entry: PseudoEntry, page: Vaddr, caller: Caller<'_>) -> bool {
+    fn set(&mut self, ptr: EntryPtr, entry: PseudoEntry, page: Vaddr, caller: Caller<'_>) -> bool {
         let entry = convert::to_machine(entry);
         {
             let mut batch = Batch::open(Issue::Now, caller);
-            batch.update(Command::Normal, machine_address(slot.vaddr()), entry);
+            batch.update(Command::Normal, machine_address(ptr.vaddr()), entry);
             // A CPU that still reads the shared page would miss the words stored from now on.
             batch.ext(ExtOp::flush_page_all(page));
         }
-        slot.read().mfn() == entry.mfn()
+        ptr.read().mfn() == entry.mfn()
     }
 
     /// Notes that the word of `pfn` is in `leaf` now, a page of the list's own.
@@ -140,8 +140,8 @@ pub(crate) fn grow(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
 /// Makes sure that the table of level 1 above the word for `pfn` is not a shared one.
 fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     let page = p2m_word_address(pfn).page_start();
-    let slot = leaf_slot(pfn).ok_or(CannotGrow)?;
-    let shared = slot.table();
+    let ptr = leaf_ptr(pfn).ok_or(CannotGrow)?;
+    let shared = ptr.table();
     if Shared::of_table(shared).is_none() {
         return Ok(());
     }
@@ -154,7 +154,7 @@ fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     // Xen has to know the table before it is hooked up.
     alloc::table(Mm::kernel(), table.pfn(), Level::L1, caller);
     let taken = with_list(caller, |list| {
-        let current = leaf_slot(pfn).map(Slot::table);
+        let current = leaf_ptr(pfn).map(EntryPtr::table);
         current == Some(shared) && Update::begin(list).set(above, entry, page, caller)
     });
     if taken {
@@ -164,7 +164,7 @@ fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     }
     // Not taken because another CPU was faster, or because Xen has refused it: what is in a shared
     // table must not change.
-    match leaf_slot(pfn).map(|slot| Shared::of_table(slot.table())) {
+    match leaf_ptr(pfn).map(|ptr| Shared::of_table(ptr.table())) {
         Some(None) => Ok(()),
         _ => Err(CannotGrow),
     }
@@ -191,8 +191,8 @@ fn own_middle(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
 
 /// Makes sure that the page of the list with the word for `pfn` is not a shared one.
 fn own_leaf(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
-    let slot = leaf_slot(pfn).ok_or(CannotGrow)?;
-    let Some(shared) = Shared::of_leaf(slot) else {
+    let ptr = leaf_ptr(pfn).ok_or(CannotGrow)?;
+    let Some(shared) = Shared::of_leaf(ptr) else {
         return Ok(());
     };
     let start = layout::leaf_start(pfn);
@@ -206,17 +206,17 @@ fn own_leaf(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
 
     let caller = sleep.caller();
     with_list(caller, |list| {
-        if Shared::of_leaf(slot) != Some(shared) {
+        if Shared::of_leaf(ptr) != Some(shared) {
             return;
         }
         let mut update = Update::begin(list);
         let page_of_list = p2m_word_address(pfn).page_start();
-        if update.set(slot, entry, page_of_list, caller) {
+        if update.set(ptr, entry, page_of_list, caller) {
             update.add_leaf(pfn, leaf);
             page.leak();
         }
     });
-    match Shared::of_leaf(slot) {
+    match Shared::of_leaf(ptr) {
         None => Ok(()),
         Some(_) => Err(CannotGrow),
     }

@@ -9,7 +9,7 @@ use crate::p2m::layout::{
     FRAMES_PER_LEAF,
     FRAMES_PER_MIDDLE, //
 };
-use crate::p2m::leaf_slot;
+use crate::p2m::leaf_ptr;
 use crate::p2m::shared::Shared;
 use crate::p2m_word::P2mEntry;
 use crate::platform::{
@@ -75,15 +75,15 @@ fn live_run_at(pfn: Pfn) -> (Kind, usize) {
 /// Does the work of [`live_run_at`] for words that may lie in shared memory, of which a list for
 /// hundreds of gibibytes mostly consists.
 fn shared_run_at(pfn: Pfn) -> (Kind, usize) {
-    let Some(slot) = leaf_slot(pfn) else {
+    let Some(ptr) = leaf_ptr(pfn) else {
         return (Kind::Missing, 1);
     };
-    let kind = match Shared::of_leaf(slot) {
+    let kind = match Shared::of_leaf(ptr) {
         Some(Shared::Missing) => Kind::Missing,
         Some(Shared::Identity) => Kind::Identity,
         None => return (Kind::Missing, 1),
     };
-    let unit = match Shared::of_table(slot.table()) {
+    let unit = match Shared::of_table(ptr.table()) {
         Some(_) => FRAMES_PER_MIDDLE,
         None => FRAMES_PER_LEAF,
     };

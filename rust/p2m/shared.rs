@@ -8,7 +8,7 @@ use crate::p2m_word::P2mWord;
 use crate::platform::{
     p2m_load,
     BootCell,
-    Slot,
+    EntryPtr,
     Table, //
 };
 use kernel::macros::init_text;
@@ -56,10 +56,10 @@ impl Shared {
     }
 
     /// Returns which shared page the entry of level 1 maps, if it is one.
-    pub(crate) fn of_leaf(slot: Slot) -> Option<Self> {
+    pub(crate) fn of_leaf(ptr: EntryPtr) -> Option<Self> {
         // By machine frames: what this one is to the domain would be looked up in the list, which
         // may ask for this in turn.
-        let mfn = slot.read().mfn();
+        let mfn = ptr.read().mfn();
         Self::ALL.into_iter().find(|shared| {
             let word = shared.page().and_then(|page| p2m_load(page.pfn()));
             word.and_then(P2mWord::mfn) == Some(mfn)

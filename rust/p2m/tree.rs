@@ -20,7 +20,7 @@ use crate::p2m::layout::{
 };
 use crate::p2m::shared::Shared;
 use crate::p2m::{
-    leaf_slot,
+    leaf_ptr,
     machine_address, //
 };
 use crate::platform::{
@@ -61,8 +61,8 @@ pub(crate) fn new_middle(sleep: &mut MaySleep) -> Option<OwnedPage> {
 
 /// Returns the table of level 1 that maps the words from `start` on.
 fn table_at(start: Pfn) -> Table {
-    match leaf_slot(start) {
-        Some(slot) => slot.table(),
+    match leaf_ptr(start) {
+        Some(ptr) => ptr.table(),
         None => die(c"the p2m list is not mapped by pages"),
     }
 }

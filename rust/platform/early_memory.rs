@@ -14,9 +14,9 @@ use crate::level::{
 };
 use crate::p2m_word::P2mWord;
 use crate::platform::{
-    PrivateSlot,
-    Slot,
+    EntryPtr,
     Table, //
+    UnpinnedEntryPtr,
 };
 use core::ffi::CStr;
 use kernel::bindings;
@@ -96,7 +96,7 @@ impl EarlyMapping<'_> {
         entries: impl Iterator<Item = crate::entry::MachineEntry>,
     ) {
         for (index, entry) in Index::all().zip(entries) {
-            PrivateSlot::new(self.table.entry(index)).store(entry);
+            UnpinnedEntryPtr::new(self.table.entry(index)).store(entry);
         }
     }
 }
@@ -162,14 +162,14 @@ pub(crate) fn build_kernel_mappings() {
 
 /// Makes sure that there are tables down to level 1 above `vaddr`; returns the entry.
 #[inline(always)]
-pub(crate) fn populate_level1(vaddr: Vaddr) -> Slot {
+pub(crate) fn populate_level1(vaddr: Vaddr) -> EntryPtr {
     // SAFETY: Start of day: nobody else runs. Returns an entry of the kernel's tables, for good.
-    unsafe { Slot::from_raw(bindings::populate_extra_pte(vaddr.raw())) }
+    unsafe { EntryPtr::from_raw(bindings::populate_extra_pte(vaddr.raw())) }
 }
 
 /// Makes sure that there are tables down to level 2 above `vaddr`; returns the entry.
 #[inline(always)]
-pub(crate) fn populate_level2(vaddr: Vaddr) -> Slot {
+pub(crate) fn populate_level2(vaddr: Vaddr) -> EntryPtr {
     // SAFETY: As in `populate_level1()`.
-    unsafe { Slot::from_raw(bindings::populate_extra_pmd(vaddr.raw())) }
+    unsafe { EntryPtr::from_raw(bindings::populate_extra_pmd(vaddr.raw())) }
 }

@@ -9,12 +9,12 @@ use crate::addr::{
 use crate::entry::MachineEntry;
 use crate::level::Index;
 use crate::platform::{
+    EntryPtr,
     Mm,
-    PrivateSlot,
     ReadMostly,
-    Slot,
     StaticTable,
     Table, //
+    UnpinnedEntryPtr,
 };
 use core::cell::UnsafeCell;
 use kernel::bindings;
@@ -48,8 +48,8 @@ static DUMMY_PAGE: StaticTable = StaticTable::new();
 /// Context: start of day.
 pub(crate) fn init_dummy_page() {
     for index in Index::all() {
-        let slot = PrivateSlot::new(DUMMY_PAGE.table().entry(index));
-        slot.store(MachineEntry::from_raw(usize::MAX));
+        let ptr = UnpinnedEntryPtr::new(DUMMY_PAGE.table().entry(index));
+        ptr.store(MachineEntry::from_raw(usize::MAX));
     }
 }
 
@@ -133,22 +133,22 @@ pub(crate) fn arbitrary_machine_address(vaddr: Vaddr) -> Maddr {
     Maddr::new(machine.maddr as usize)
 }
 
-/// Tells the page table checker that `entry` takes the place of what is in `slot`.
+/// Tells the page table checker that `entry` replaces what `ptr` points to.
 #[inline(always)]
-pub(crate) fn check_page_table_set(mm: Mm, address: Vaddr, slot: Slot, entry: MachineEntry) {
+pub(crate) fn check_page_table_set(mm: Mm, address: Vaddr, ptr: EntryPtr, entry: MachineEntry) {
     #[cfg(CONFIG_PAGE_TABLE_CHECK)]
     // SAFETY: The arguments are those that a hook got for this entry.
     unsafe {
         bindings::page_table_check_ptes_set(
             mm.as_ptr(),
             address.raw(),
-            slot.as_ptr(),
+            ptr.as_ptr(),
             bindings::pte_t { pte: entry.raw() },
             1,
         )
     };
     #[cfg(not(CONFIG_PAGE_TABLE_CHECK))]
-    let _ = (mm, address, slot, entry);
+    let _ = (mm, address, ptr, entry);
 }
 
 /// Whether the kernel counts what page tables map.

@@ -9,11 +9,11 @@ use crate::addr::{
 use crate::platform::{
     phys,
     Caller,
+    EntryPtr,
     FlushRange,
     MaySleep,
     PreemptOff,
     Root,
-    Slot,
     Table,
     TablePage,
     LOADED_CR3, //
@@ -284,7 +284,7 @@ impl From<crate::platform::XenError> for KernelError {
 /// make tables that are missing.
 ///
 /// Context: may sleep; `visit` may not.
-pub(crate) fn for_each_level1_entry<F: FnMut(Slot)>(
+pub(crate) fn for_each_level1_entry<F: FnMut(EntryPtr)>(
     vma: Vma,
     start: Vaddr,
     bytes: usize,
@@ -293,7 +293,7 @@ pub(crate) fn for_each_level1_entry<F: FnMut(Slot)>(
     /// # Safety
     ///
     /// `entry` is in a table that is locked, and `visit` points to an `F`.
-    unsafe extern "C" fn call<F: FnMut(Slot)>(
+    unsafe extern "C" fn call<F: FnMut(EntryPtr)>(
         entry: *mut bindings::pte_t,
         _address: usize,
         visit: *mut c_void,
@@ -301,7 +301,7 @@ pub(crate) fn for_each_level1_entry<F: FnMut(Slot)>(
         // SAFETY: By the contract of this function.
         let visit = unsafe { &mut *visit.cast::<F>() };
         // SAFETY: By the contract of this function.
-        visit(unsafe { Slot::from_raw(entry) });
+        visit(unsafe { EntryPtr::from_raw(entry) });
         0
     }
 

@@ -12,7 +12,7 @@ use crate::level::Index;
 use crate::platform::{
     is_table_pinned,
     Early,
-    Slot,
+    EntryPtr,
     Table, //
 };
 
@@ -20,27 +20,27 @@ use crate::platform::{
 #[derive(Clone, Copy)]
 pub(crate) enum Place {
     /// By a store.
-    Private(PrivateSlot),
+    Private(UnpinnedEntryPtr),
     /// By a hypercall.
-    Known(KnownSlot),
+    Known(PinnedEntryPtr),
 }
 
-/// The place of an entry in a table that Xen does not know as such.
+/// A pointer to an entry of a table that Xen does not know as such.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct PrivateSlot(Slot);
+pub(crate) struct UnpinnedEntryPtr(EntryPtr);
 
-impl PrivateSlot {
-    /// Takes the page that `slot` is part of for one that Xen does not know as a table.
+impl UnpinnedEntryPtr {
+    /// Takes the page that `ptr` is part of for one that Xen does not know as a table.
     #[inline(always)]
-    pub(super) fn new(slot: Slot) -> Self {
-        Self(slot)
+    pub(super) fn new(ptr: EntryPtr) -> Self {
+        Self(ptr)
     }
 
-    /// Takes `slot` for one that Xen does not know either: it learns of both tables together.
+    /// Takes `ptr` for one that Xen does not know either: it learns of both tables together.
     #[inline(always)]
-    pub(crate) fn beside(self, slot: Slot) -> Self {
-        Self(slot)
+    pub(crate) fn beside(self, ptr: EntryPtr) -> Self {
+        Self(ptr)
     }
 
     /// Stores the entry with a plain write.
@@ -50,36 +50,36 @@ impl PrivateSlot {
     }
 }
 
-/// The place of an entry in a table that Xen knows: it is read-only.
+/// A pointer to an entry of a table that Xen knows: it is read-only.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct KnownSlot(Slot);
+pub(crate) struct PinnedEntryPtr(EntryPtr);
 
-impl KnownSlot {
-    /// Returns the place, to read the entry or to name it to Xen.
+impl PinnedEntryPtr {
+    /// Returns the pointer, to read the entry or to name it to Xen.
     #[inline(always)]
-    pub(crate) fn slot(self) -> Slot {
+    pub(crate) fn ptr(self) -> EntryPtr {
         self.0
     }
 }
 
-impl Slot {
+impl EntryPtr {
     /// Finds out how the entry has to be set.
     ///
     /// Context: holds the lock of the table, or has it for itself.
     #[inline(always)]
     pub(crate) fn place(self) -> Place {
         if is_table_pinned(self.table()) {
-            Place::Known(KnownSlot(self))
+            Place::Known(PinnedEntryPtr(self))
         } else {
-            Place::Private(PrivateSlot(self))
+            Place::Private(UnpinnedEntryPtr(self))
         }
     }
 
     /// Takes the table for one that Xen knows; if it does not, it stores the entry unchecked.
     #[inline(always)]
-    pub(crate) fn known(self) -> KnownSlot {
-        KnownSlot(self)
+    pub(crate) fn known(self) -> PinnedEntryPtr {
+        PinnedEntryPtr(self)
     }
 
     /// Takes the table for one that Xen does not know yet, or that is of level 1.
@@ -87,16 +87,16 @@ impl Slot {
     /// Most are not known when early code sets entries. A write to the others traps, and Xen
     /// emulates it, for level 1 only.
     #[inline(always)]
-    pub(crate) fn early(self, _: Early) -> PrivateSlot {
-        PrivateSlot(self)
+    pub(crate) fn early(self, _: Early) -> UnpinnedEntryPtr {
+        UnpinnedEntryPtr(self)
     }
 }
 
 impl Table {
-    /// Returns the place of entry `index` in a table of start of day that Xen is not told of yet,
+    /// Returns the pointer to entry `index` of a table of start of day that Xen does not know yet,
     /// or no longer.
     #[inline(always)]
-    pub(crate) fn private_entry(self, _: Early, index: Index) -> PrivateSlot {
-        PrivateSlot::new(self.entry(index))
+    pub(crate) fn private_entry(self, _: Early, index: Index) -> UnpinnedEntryPtr {
+        UnpinnedEntryPtr::new(self.entry(index))
     }
 }

@@ -21,12 +21,12 @@ use crate::platform::{
     m2p_load,
     p2m_load,
     phys,
+    EntryPtr,
     MaySleep,
     OwnedPage,
-    PrivateSlot,
     RunTime,
-    Slot,
     TablePage, //
+    UnpinnedEntryPtr,
 };
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -76,13 +76,13 @@ impl Table {
         Some(unsafe { Self::from_raw(page) })
     }
 
-    /// Returns the place of entry `index`.
+    /// Returns the pointer to entry `index`.
     #[inline(always)]
-    pub(crate) fn entry(self, index: Index) -> Slot {
+    pub(crate) fn entry(self, index: Index) -> EntryPtr {
         // SAFETY: The entry is within the page, by the invariant of `Index`.
         let entry = unsafe { self.0.as_ptr().add(index.raw()) };
         // SAFETY: By the type invariant.
-        unsafe { Slot::from_raw(entry) }
+        unsafe { EntryPtr::from_raw(entry) }
     }
 
     /// Returns the address of the page.
@@ -182,30 +182,30 @@ impl Root {
     }
 }
 
-/// The place of an entry in a [`Root`].
+/// A pointer to an entry of a [`Root`].
 ///
 /// # Invariants
 ///
 /// The entry is part of a root table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct RootSlot(Slot);
+pub(crate) struct RootEntryPtr(EntryPtr);
 
-impl RootSlot {
+impl RootEntryPtr {
     /// Takes over an entry of a root table from C.
     ///
     /// # Safety
     ///
-    /// `slot` is in the root table of an address space, or in the kernel's own.
+    /// `ptr` is in the root table of an address space, or in the kernel's own.
     #[inline(always)]
-    pub(crate) unsafe fn from_slot(slot: Slot) -> Self {
+    pub(crate) unsafe fn from_slot(ptr: EntryPtr) -> Self {
         // INVARIANT: By the contract of this function.
-        Self(slot)
+        Self(ptr)
     }
 
-    /// Returns the place of the entry.
+    /// Returns the pointer, without the root.
     #[inline(always)]
-    pub(crate) fn slot(self) -> Slot {
+    pub(crate) fn ptr(self) -> EntryPtr {
         self.0
     }
 
@@ -223,7 +223,7 @@ pub(crate) struct StaticTable(UnsafeCell<[usize; ENTRIES]>);
 
 const _: () = assert!(size_of::<StaticTable>() == crate::level::PAGE_SIZE);
 
-// SAFETY: Entries are only accessed through `Slot`, which copies them.
+// SAFETY: Entries are only accessed through `EntryPtr`, which copies them.
 unsafe impl Sync for StaticTable {}
 
 impl StaticTable {
@@ -302,7 +302,7 @@ impl FramePage {
 
     /// Sets the frame at `index`.
     pub(crate) fn set(self, index: Index, mfn: Mfn) {
-        PrivateSlot::new(self.0.entry(index)).store(MachineEntry::from_raw(mfn.raw()));
+        UnpinnedEntryPtr::new(self.0.entry(index)).store(MachineEntry::from_raw(mfn.raw()));
     }
 }
 
@@ -334,6 +334,6 @@ impl TableList {
     pub(crate) fn set(&mut self, index: Index, member: FramePage) {
         // INVARIANT: The word is the address of a page of frame numbers.
         let word = MachineEntry::from_raw(member.0.vaddr().raw());
-        PrivateSlot::new(self.0.entry(index)).store(word);
+        UnpinnedEntryPtr::new(self.0.entry(index)).store(word);
     }
 }

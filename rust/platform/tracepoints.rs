@@ -16,9 +16,9 @@ use crate::platform::stats::{
 use crate::platform::{
     Call,
     Callback,
+    EntryPtr, //
     Mm,
     Root,
-    Slot, //
 };
 use kernel::bindings;
 
@@ -139,27 +139,27 @@ mod raw {
         /// # Safety
         ///
         /// Probes may read what the arguments point to.
-        pub(super) unsafe fn xen_mmu_set_pte(slot: *mut bindings::pte_t, entry: bindings::pte_t);
+        pub(super) unsafe fn xen_mmu_set_pte(ptr: *mut bindings::pte_t, entry: bindings::pte_t);
         /// Fires the event.
         ///
         /// # Safety
         ///
         /// Probes may read what the arguments point to.
-        pub(super) unsafe fn xen_mmu_set_pmd(slot: *mut bindings::pmd_t, entry: bindings::pmd_t);
+        pub(super) unsafe fn xen_mmu_set_pmd(ptr: *mut bindings::pmd_t, entry: bindings::pmd_t);
         /// Fires the event.
         ///
         /// # Safety
         ///
         /// Probes may read what the arguments point to.
-        pub(super) unsafe fn xen_mmu_set_pud(slot: *mut bindings::pud_t, entry: bindings::pud_t);
+        pub(super) unsafe fn xen_mmu_set_pud(ptr: *mut bindings::pud_t, entry: bindings::pud_t);
         /// Fires the event.
         ///
         /// # Safety
         ///
         /// Probes may read what the arguments point to.
         pub(super) unsafe fn xen_mmu_set_p4d(
-            slot: *mut bindings::p4d_t,
-            user_slot: *mut bindings::p4d_t,
+            ptr: *mut bindings::p4d_t,
+            user_ptr: *mut bindings::p4d_t,
             entry: bindings::p4d_t,
         );
         /// Fires the event.
@@ -170,7 +170,7 @@ mod raw {
         pub(super) unsafe fn xen_mmu_ptep_modify_prot_start(
             mm: *mut bindings::mm_struct,
             address: usize,
-            slot: *mut bindings::pte_t,
+            ptr: *mut bindings::pte_t,
             entry: bindings::pte_t,
         );
         /// Fires the event.
@@ -181,7 +181,7 @@ mod raw {
         pub(super) unsafe fn xen_mmu_ptep_modify_prot_commit(
             mm: *mut bindings::mm_struct,
             address: usize,
-            slot: *mut bindings::pte_t,
+            ptr: *mut bindings::pte_t,
             entry: bindings::pte_t,
         );
         /// Fires the event.
@@ -288,34 +288,34 @@ pub(crate) mod trace {
         fn mc_extend(op: usize, bytes: usize, result: ExtendResult) =
             xen_mc_extend_args(op, bytes, result.raw());
         /// An entry of level 1 is set.
-        fn set_pte(slot: Slot, entry: MachineEntry) =
-            xen_mmu_set_pte(slot.as_ptr(), bindings::pte_t { pte: entry.raw() });
+        fn set_pte(ptr: EntryPtr, entry: MachineEntry) =
+            xen_mmu_set_pte(ptr.as_ptr(), bindings::pte_t { pte: entry.raw() });
         /// An entry of level 2 is set.
-        fn set_pmd(slot: Slot, entry: MachineEntry) =
-            xen_mmu_set_pmd(slot.as_ptr(), bindings::pmd_t { pmd: entry.raw() });
+        fn set_pmd(ptr: EntryPtr, entry: MachineEntry) =
+            xen_mmu_set_pmd(ptr.as_ptr(), bindings::pmd_t { pmd: entry.raw() });
         /// An entry of level 3 is set.
-        fn set_pud(slot: Slot, entry: MachineEntry) =
-            xen_mmu_set_pud(slot.as_ptr(), bindings::pud_t { pud: entry.raw() });
+        fn set_pud(ptr: EntryPtr, entry: MachineEntry) =
+            xen_mmu_set_pud(ptr.as_ptr(), bindings::pud_t { pud: entry.raw() });
         /// An entry of level 4 is set, and that of the user root if there is one.
-        fn set_p4d(slot: Slot, user: Option<Slot>, entry: MachineEntry) = xen_mmu_set_p4d(
-            slot.as_ptr(),
-            user.map_or(core::ptr::null_mut(), Slot::as_ptr),
+        fn set_p4d(ptr: EntryPtr, user: Option<EntryPtr>, entry: MachineEntry) = xen_mmu_set_p4d(
+            ptr.as_ptr(),
+            user.map_or(core::ptr::null_mut(), EntryPtr::as_ptr),
             bindings::p4d_t { p4d: entry.raw() }
         );
         /// A change of protection begins.
-        fn modify_prot_start(mm: Mm, address: Vaddr, slot: Slot, entry: MachineEntry) =
+        fn modify_prot_start(mm: Mm, address: Vaddr, ptr: EntryPtr, entry: MachineEntry) =
             xen_mmu_ptep_modify_prot_start(
                 mm.as_ptr(),
                 address.raw(),
-                slot.as_ptr(),
+                ptr.as_ptr(),
                 bindings::pte_t { pte: entry.raw() }
             );
         /// A change of protection is carried out.
-        fn modify_prot_commit(mm: Mm, address: Vaddr, slot: Slot, entry: MachineEntry) =
+        fn modify_prot_commit(mm: Mm, address: Vaddr, ptr: EntryPtr, entry: MachineEntry) =
             xen_mmu_ptep_modify_prot_commit(
                 mm.as_ptr(),
                 address.raw(),
-                slot.as_ptr(),
+                ptr.as_ptr(),
                 bindings::pte_t { pte: entry.raw() }
             );
         /// A page becomes a page table.

@@ -141,8 +141,8 @@ fn pointer(table: Table) -> MachineEntry {
 
 fn clear(table: Table) {
     for index in Index::all() {
-        let slot = table.private_entry(early(), index);
-        slot.store(MachineEntry::EMPTY);
+        let ptr = table.private_entry(early(), index);
+        ptr.store(MachineEntry::EMPTY);
     }
 }
 
@@ -186,13 +186,13 @@ fn map_all_memory(host: &Host) {
     for start in (0..frames).step_by(per_table) {
         let end = frames.min(start + per_table);
         let address = direct_of(Pfn::new(start));
-        let slot = level2_slot(address, &mut low_pages);
-        let current = slot.read();
+        let ptr = level2_slot(address, &mut low_pages);
+        let current = ptr.read();
         if current.is_none() {
             let table = low_pages.take();
             map_frames(table, start, end);
             Mm::kernel().with_page_table_lock(Caller::here(), || {
-                generic::hook(Mm::kernel(), slot, Level::L2, table);
+                generic::hook(Mm::kernel(), ptr, Level::L2, table);
             });
         } else if let Some(table) = Table::in_frame(current.mfn()) {
             // One of Xen's tables, with the image's mapping in it. Stores to it are emulated.
@@ -202,17 +202,17 @@ fn map_all_memory(host: &Host) {
     }
 }
 
-fn level2_slot(address: Vaddr, low_pages: &mut LowPages) -> crate::platform::Slot {
+fn level2_slot(address: Vaddr, low_pages: &mut LowPages) -> crate::platform::EntryPtr {
     let mut table = kernel_root();
     for level in [Level::L4, Level::L3] {
-        let slot = table.entry(address.index(level));
-        if slot.read().is_none() {
+        let ptr = table.entry(address.index(level));
+        if ptr.read().is_none() {
             let below = low_pages.take();
             Mm::kernel().with_page_table_lock(Caller::here(), || {
-                generic::hook(Mm::kernel(), slot, level, below);
+                generic::hook(Mm::kernel(), ptr, level, below);
             });
         }
-        table = match Table::in_frame(slot.read().mfn()) {
+        table = match Table::in_frame(ptr.read().mfn()) {
             Some(table) => table,
             None => panic!("the direct map has no tables"),
         };
@@ -222,10 +222,10 @@ fn level2_slot(address: Vaddr, low_pages: &mut LowPages) -> crate::platform::Slo
 
 fn map_frames(table: Table, start: usize, end: usize) {
     for pfn in start..end {
-        let slot = table.entry(Index::wrapping(pfn));
-        if slot.read().is_none() {
+        let ptr = table.entry(Index::wrapping(pfn));
+        if ptr.read().is_none() {
             let entry = PseudoEntry::new(Pfn::new(pfn), kernel_rw());
-            edge::set_pte(slot, edge::make_pte(entry));
+            edge::set_pte(ptr, edge::make_pte(entry));
         }
     }
 }

@@ -23,12 +23,12 @@ use crate::platform::{
     note_table_move,
     store,
     Caller,
+    EntryPtr, //
     Mm,
     PreemptOff,
     ReadMostly,
     Root,
-    RootSlot,
-    Slot, //
+    RootEntryPtr,
 };
 use crate::pte::PteRange;
 use crate::{
@@ -62,31 +62,31 @@ pub(crate) fn make_pte(entry: PseudoEntry) -> MachineEntry {
 
 /// `set_pte`
 #[track_caller]
-pub(crate) fn set_pte(slot: Slot, entry: MachineEntry) {
+pub(crate) fn set_pte(ptr: EntryPtr, entry: MachineEntry) {
     let caller = Caller::here();
     if is_run_time() {
-        pte::set_now(slot, entry, caller);
+        pte::set_now(ptr, entry, caller);
     } else {
-        pte::set_early(early(), slot, entry, caller);
+        pte::set_early(early(), ptr, entry, caller);
     }
 }
 
 /// `set_ptes`, for one entry or, without optimisations, `set_pte`
 #[track_caller]
-pub(crate) fn set_pte_at(mm: Mm, address: Vaddr, slot: Slot, entry: MachineEntry) {
+pub(crate) fn set_pte_at(mm: Mm, address: Vaddr, ptr: EntryPtr, entry: MachineEntry) {
     if Switch::Sets.is_on() {
-        return set_run(mm, address, slot, 1, entry);
+        return set_run(mm, address, ptr, 1, entry);
     }
-    set_pte(slot, entry);
+    set_pte(ptr, entry);
 }
 
 /// `set_ptes`
 #[track_caller]
-pub(crate) fn set_run(mm: Mm, address: Vaddr, slot: Slot, count: usize, entry: MachineEntry) {
+pub(crate) fn set_run(mm: Mm, address: Vaddr, ptr: EntryPtr, count: usize, entry: MachineEntry) {
     pte::set(
         mm,
         address,
-        PteRange::new(slot, count),
+        PteRange::new(ptr, count),
         entry,
         Caller::here(),
     );
@@ -94,13 +94,13 @@ pub(crate) fn set_run(mm: Mm, address: Vaddr, slot: Slot, count: usize, entry: M
 
 /// `set_pmd`, `set_pud` or `set_p4d`
 #[track_caller]
-pub(crate) fn set_upper(slot: Slot, level: Level, entry: MachineEntry) {
+pub(crate) fn set_upper(ptr: EntryPtr, level: Level, entry: MachineEntry) {
     let caller = Caller::here();
     match (level, is_run_time()) {
-        (Level::L4, true) => upper::set_root(RootSlot::from_slot(slot), entry, caller),
-        (Level::L4, false) => upper::set_root_early(slot.known(), entry, caller),
-        (level, true) => upper::set(slot, entry, level, caller),
-        (level, false) => upper::set_known(slot.known(), entry, level, caller),
+        (Level::L4, true) => upper::set_root(RootEntryPtr::from_slot(ptr), entry, caller),
+        (Level::L4, false) => upper::set_root_early(ptr.known(), entry, caller),
+        (level, true) => upper::set(ptr, entry, level, caller),
+        (level, false) => upper::set_known(ptr.known(), entry, level, caller),
     }
 }
 
@@ -167,80 +167,80 @@ impl Switch {
 
 /// `ptep_get_and_clear`
 #[track_caller]
-pub(crate) fn get_and_clear(mm: Mm, address: Vaddr, slot: Slot) -> MachineEntry {
+pub(crate) fn get_and_clear(mm: Mm, address: Vaddr, ptr: EntryPtr) -> MachineEntry {
     if Switch::Takes.is_on() {
-        return pte::get_and_clear(mm, address, slot, Caller::here());
+        return pte::get_and_clear(mm, address, ptr, Caller::here());
     }
-    generic::change_entry(slot, Store::Exchange(0))
+    generic::change_entry(ptr, Store::Exchange(0))
 }
 
-/// `get_and_clear_ptes`, for `count` entries from `slot` on: returns the first, with what the CPU
+/// `get_and_clear_ptes`, for `count` entries from `ptr` on: returns the first, with what the CPU
 /// has noted in any.
 #[track_caller]
 pub(crate) fn get_and_clear_range(
     mm: Mm,
     address: Vaddr,
-    slot: Slot,
+    ptr: EntryPtr,
     count: usize,
 ) -> MachineEntry {
     const NOTED: usize = bits::ACCESSED | bits::DIRTY;
 
     if Switch::Takes.is_on() {
-        let range = PteRange::new(slot, count);
+        let range = PteRange::new(ptr, count);
         let (first, others) = pte::get_and_clear_range(mm, address, range, Caller::here());
         return first.with(others & NOTED);
     }
-    let slots = slot.index().and_behind().take(count);
+    let ptrs = ptr.index().and_behind().take(count);
     let entries =
-        slots.map(|index| generic::change_entry(slot.table().entry(index), Store::Exchange(0)));
+        ptrs.map(|index| generic::change_entry(ptr.table().entry(index), Store::Exchange(0)));
     let merged = entries.reduce(|first, other| first.with(other.raw() & NOTED));
     merged.unwrap_or(MachineEntry::EMPTY)
 }
 
-/// `clear_ptes`, for `count` entries from `slot` on
+/// `clear_ptes`, for `count` entries from `ptr` on
 #[track_caller]
-pub(crate) fn clear_entries(mm: Mm, address: Vaddr, slot: Slot, count: usize) {
+pub(crate) fn clear_entries(mm: Mm, address: Vaddr, ptr: EntryPtr, count: usize) {
     if Switch::Takes.is_on() {
-        let range = PteRange::new(slot, count);
+        let range = PteRange::new(ptr, count);
         return pte::clear(mm, address, range, Caller::here());
     }
-    for index in slot.index().and_behind().take(count) {
-        generic::change_entry(slot.table().entry(index), Store::Exchange(0));
+    for index in ptr.index().and_behind().take(count) {
+        generic::change_entry(ptr.table().entry(index), Store::Exchange(0));
     }
 }
 
 /// `ptep_get_and_clear_full`, of an address space that nobody uses any more
 #[track_caller]
-pub(crate) fn clear_full(slot: Slot) -> MachineEntry {
-    let entry = slot.read();
-    store(slot.vaddr(), 0);
+pub(crate) fn clear_full(ptr: EntryPtr) -> MachineEntry {
+    let entry = ptr.read();
+    store(ptr.vaddr(), 0);
     entry
 }
 
-/// `wrprotect_ptes`, for `count` entries from `slot` on
+/// `wrprotect_ptes`, for `count` entries from `ptr` on
 #[track_caller]
-pub(crate) fn write_protect(slot: Slot, count: usize) {
+pub(crate) fn write_protect(ptr: EntryPtr, count: usize) {
     if Switch::WriteProtects.is_on() {
-        return pte::write_protect(PteRange::new(slot, count), Caller::here());
+        return pte::write_protect(PteRange::new(ptr, count), Caller::here());
     }
-    for index in slot.index().and_behind().take(count) {
-        let slot = slot.table().entry(index);
-        generic::change_entry(slot, Store::And(!(bits::RW as u64)));
+    for index in ptr.index().and_behind().take(count) {
+        let ptr = ptr.table().entry(index);
+        generic::change_entry(ptr, Store::And(!(bits::RW as u64)));
     }
 }
 
-/// `clear_young_dirty_ptes`, for `count` entries from `slot` on: clears `noted` in them
+/// `clear_young_dirty_ptes`, for `count` entries from `ptr` on: clears `noted` in them
 #[track_caller]
-pub(crate) fn clear_young_dirty(mm: Mm, address: Vaddr, slot: Slot, count: usize, noted: usize) {
-    let range = PteRange::new(slot, count);
+pub(crate) fn clear_young_dirty(mm: Mm, address: Vaddr, ptr: EntryPtr, count: usize, noted: usize) {
+    let range = PteRange::new(ptr, count);
     if Switch::Takes.is_on() {
         return pte::clear_young_dirty(mm, address, range, noted, Caller::here());
     }
-    for (page, index) in slot.index().and_behind().take(count).enumerate() {
-        let slot = slot.table().entry(index);
+    for (page, index) in ptr.index().and_behind().take(count).enumerate() {
+        let ptr = ptr.table().entry(index);
         let address = address.add(page * PAGE_SIZE);
-        let entry = get_and_clear(mm, address, slot);
-        set_pte_at(mm, address, slot, entry.without(noted));
+        let entry = get_and_clear(mm, address, ptr);
+        set_pte_at(mm, address, ptr, entry.without(noted));
     }
 }
 

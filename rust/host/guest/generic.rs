@@ -17,29 +17,29 @@ use crate::platform::{
     free_page,
     host,
     Caller,
+    EntryPtr,
     MaySleep,
     Mm,
     OwnedPage,
-    Slot,
     Table, //
 };
 use xen_model::Store;
 
 /// Returns the entry for `address` in the tables of `mm`, of level 1, making tables that are
 /// missing; `None` if there is no memory for them.
-pub(crate) fn level1_entry(mm: Mm, address: Vaddr) -> Option<Slot> {
+pub(crate) fn level1_entry(mm: Mm, address: Vaddr) -> Option<EntryPtr> {
     make_down_to(mm, mm.root().table(), Level::L4, Level::L1, address)
 }
 
 /// As [`level1_entry`], of level 2.
-pub(crate) fn level2_entry(mm: Mm, address: Vaddr) -> Option<Slot> {
+pub(crate) fn level2_entry(mm: Mm, address: Vaddr) -> Option<EntryPtr> {
     make_down_to(mm, mm.root().table(), Level::L4, Level::L2, address)
 }
 
 /// Sets the entry for `address` below a table of level 3 of the kernel (`set_pte_vaddr_pud()`).
 pub(crate) fn set_below_level3(table: Table, address: Vaddr, entry: MachineEntry) {
     match make_down_to(Mm::kernel(), table, Level::L3, Level::L1, address) {
-        Some(slot) => edge::set_pte(slot, entry),
+        Some(ptr) => edge::set_pte(ptr, entry),
         None => panic!("no memory for tables"),
     }
 }
@@ -50,18 +50,18 @@ fn make_down_to(
     mut level: Level,
     leaf: Level,
     address: Vaddr,
-) -> Option<Slot> {
+) -> Option<EntryPtr> {
     loop {
-        let slot = table.entry(address.index(level));
+        let ptr = table.entry(address.index(level));
         let below = match level.below() {
             Some(below) if level != leaf => below,
-            _ => return Some(slot),
+            _ => return Some(ptr),
         };
-        if slot.read().is_none() {
+        if ptr.read().is_none() {
             let page = OwnedPage::zeroed(&mut MaySleep::here())?;
-            mm.with_page_table_lock(Caller::here(), || hook(mm, slot, level, page.leak()));
+            mm.with_page_table_lock(Caller::here(), || hook(mm, ptr, level, page.leak()));
         }
-        let entry = slot.read();
+        let entry = ptr.read();
         table = match Table::in_frame(entry.mfn()) {
             Some(table) => table,
             None => panic!("{entry:x?} for {address:x?} points to no table of ours"),
@@ -70,8 +70,8 @@ fn make_down_to(
     }
 }
 
-/// Makes `table` a table of `mm`, below `slot` of `level` (`pmd_populate()` and its like).
-pub(crate) fn hook(mm: Mm, slot: Slot, level: Level, table: Table) {
+/// Makes `table` a table of `mm`, below `ptr` of `level` (`pmd_populate()` and its like).
+pub(crate) fn hook(mm: Mm, ptr: EntryPtr, level: Level, table: Table) {
     let flags = if mm == Mm::kernel() {
         bits::KERNEL_TABLE
     } else {
@@ -81,15 +81,15 @@ pub(crate) fn hook(mm: Mm, slot: Slot, level: Level, table: Table) {
         edge::alloc_table(mm, table.pfn(), below);
     }
     let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | flags);
-    edge::set_upper(slot, level, edge::make_pte(entry));
+    edge::set_upper(ptr, level, edge::make_pte(entry));
 }
 
-/// Takes the table below `slot` of `level` out and frees it (`free_pte_range()` and its like).
-pub(crate) fn free_table(slot: Slot, level: Level) {
-    let Some(table) = Table::in_frame(slot.read().mfn()) else {
+/// Takes the table below `ptr` of `level` out and frees it (`free_pte_range()` and its like).
+pub(crate) fn free_table(ptr: EntryPtr, level: Level) {
+    let Some(table) = Table::in_frame(ptr.read().mfn()) else {
         panic!("an entry points to no table of ours");
     };
-    edge::set_upper(slot, level, MachineEntry::EMPTY);
+    edge::set_upper(ptr, level, MachineEntry::EMPTY);
     if let Some(below) = level.below() {
         edge::release_table(table.pfn(), below);
     }
@@ -97,15 +97,15 @@ pub(crate) fn free_table(slot: Slot, level: Level) {
 }
 
 /// Returns the entry of `level` for `address` in the tables of `mm`, if there is a table with it.
-pub(crate) fn find(mm: Mm, level: Level, address: Vaddr) -> Option<Slot> {
+pub(crate) fn find(mm: Mm, level: Level, address: Vaddr) -> Option<EntryPtr> {
     let mut table = mm.root().table();
     let mut at = Level::L4;
     loop {
-        let slot = table.entry(address.index(at));
+        let ptr = table.entry(address.index(at));
         if at == level {
-            return Some(slot);
+            return Some(ptr);
         }
-        let entry = slot.read();
+        let entry = ptr.read();
         if !entry.is_present() {
             return None;
         }
@@ -118,11 +118,11 @@ pub(crate) fn find(mm: Mm, level: Level, address: Vaddr) -> Option<Slot> {
 ///
 /// If Xen knows the table, it emulates that.
 #[track_caller]
-pub(crate) fn change_entry(slot: Slot, change: Store) -> MachineEntry {
+pub(crate) fn change_entry(ptr: EntryPtr, change: Store) -> MachineEntry {
     let host = host();
     let result = host.with_emulation(|| {
         let mut machine = host.machine.borrow_mut();
-        machine.store(host.vcpu(), slot.vaddr().raw() as u64, change)
+        machine.store(host.vcpu(), ptr.vaddr().raw() as u64, change)
     });
     match result {
         Ok(word) => MachineEntry::from_raw(word as usize),

@@ -121,12 +121,12 @@ fn writes_are_noticed_while_entries_are_write_protected() {
 
 /// Has a process with one thread of its own clear the entry of a page of a file that it may write
 /// to; returns it with its address space, and where the entry is.
-fn clean_page(guest: &Guest) -> (Process, crate::platform::Slot) {
+fn clean_page(guest: &Guest) -> (Process, crate::platform::EntryPtr) {
     let mut process = guest.spawn();
     process.map_file(START, FOLIO, Access::Write, 0);
     process.read(START);
-    let slot = generic::find(process.mm(), Level::L1, Vaddr::new(START)).unwrap();
-    (process, slot)
+    let ptr = generic::find(process.mm(), Level::L1, Vaddr::new(START)).unwrap();
+    (process, ptr)
 }
 
 #[test]
@@ -166,10 +166,10 @@ fn a_write_is_noticed_if_the_thread_ends_meanwhile() {
 #[test]
 fn a_write_is_noticed_if_a_kernel_thread_adopts_the_process_meanwhile() {
     let guest = Guest::boot(GuestConfig::domu(2000).with_cpus(2));
-    let (process, slot) = clean_page(&guest);
+    let (process, ptr) = clean_page(&guest);
     let (mm, mut is_dirty, mut was_written) = (process.mm(), false, false);
     edge::in_lazy_mmu(|| {
-        let entry = edge::get_and_clear_range(mm, Vaddr::new(START), slot, 1);
+        let entry = edge::get_and_clear_range(mm, Vaddr::new(START), ptr, 1);
         is_dirty |= entry.raw() & crate::entry::bits::DIRTY != 0;
         // mmget_not_zero(), kthread_use_mm(), copy_to_user()
         process.add_thread();
@@ -217,11 +217,11 @@ fn units_with_lock(guest: &Guest, section: impl FnOnce()) -> (u32, u32) {
 fn set_kernel_entry(process: &Process, entry: MachineEntry) {
     let mm = process.mm();
     // Where neither Xen nor the kernel has anything so far.
-    let slot = mm.root().table().entry(Index::wrapping(300));
+    let ptr = mm.root().table().entry(Index::wrapping(300));
     mm.with_page_table_lock(Caller::here(), || {
-        edge::set_upper(slot, Level::L4, entry);
+        edge::set_upper(ptr, Level::L4, entry);
     });
-    assert_eq!(slot.read(), entry);
+    assert_eq!(ptr.read(), entry);
 }
 
 #[test]

@@ -37,11 +37,11 @@ const START: usize = 0x40_0000;
 /// Changes the entry for [`START`] in `mm`, as generic code does; whether that was seen there.
 fn changes_its_own(mm: Mm) -> bool {
     let at = Vaddr::new(START);
-    let slot = generic::level1_entry(mm, at).unwrap();
-    let new = slot.read().with(bits::SPECIAL);
-    edge::set_pte_at(mm, at, slot, new);
-    let is_set = slot.read() == new;
-    edge::set_pte_at(mm, at, slot, new.without(bits::SPECIAL));
+    let ptr = generic::level1_entry(mm, at).unwrap();
+    let new = ptr.read().with(bits::SPECIAL);
+    edge::set_pte_at(mm, at, ptr, new);
+    let is_set = ptr.read() == new;
+    edge::set_pte_at(mm, at, ptr, new.without(bits::SPECIAL));
     is_set
 }
 
@@ -74,25 +74,25 @@ fn entries_are_set_behind_what_is_queued() {
     process.map(START, 1, Access::Write);
     process.write(START, 7);
     let at = Vaddr::new(START);
-    let slot = generic::level1_entry(process.mm(), at).unwrap();
-    let before = slot.read();
+    let ptr = generic::level1_entry(process.mm(), at).unwrap();
+    let before = ptr.read();
     let (queued, last) = (before.with(bits::UFFD_WP), before.with(bits::SPECIAL));
 
     edge::in_lazy_mmu(|| {
-        edge::set_pte_at(process.mm(), at, slot, queued);
-        edge::set_pte_at(process.mm(), at, slot, last);
+        edge::set_pte_at(process.mm(), at, ptr, queued);
+        edge::set_pte_at(process.mm(), at, ptr, last);
     });
-    assert_eq!(slot.read(), last);
+    assert_eq!(ptr.read(), last);
     // As in an interrupt, which is never in lazy MMU mode.
     edge::in_lazy_mmu(|| {
-        edge::set_pte_at(process.mm(), at, slot, queued);
+        edge::set_pte_at(process.mm(), at, ptr, queued);
         let lazy = host().with_state(|state| std::mem::take(&mut state.lazy_mmu));
-        edge::set_pte_at(process.mm(), at, slot, last);
+        edge::set_pte_at(process.mm(), at, ptr, last);
         host().with_state(|state| state.lazy_mmu = lazy);
     });
-    assert_eq!(slot.read(), last);
+    assert_eq!(ptr.read(), last);
 
-    edge::set_pte_at(process.mm(), at, slot, before);
+    edge::set_pte_at(process.mm(), at, ptr, before);
     process.exit();
     guest.assert_sound();
 }
@@ -105,23 +105,23 @@ fn runs_of_entries_hold_neighbouring_frames() {
     for page in 0..4 {
         process.write(START + page * PAGE, page as u64);
     }
-    let slot = generic::level1_entry(process.mm(), Vaddr::new(START)).unwrap();
-    let index = slot.index();
-    let slots: Vec<_> = (index.and_behind().take(4))
-        .map(|index| slot.table().entry(index))
+    let ptr = generic::level1_entry(process.mm(), Vaddr::new(START)).unwrap();
+    let index = ptr.index();
+    let ptrs: Vec<_> = (index.and_behind().take(4))
+        .map(|index| ptr.table().entry(index))
         .collect();
-    let before: Vec<_> = slots.iter().map(|slot| slot.read()).collect();
+    let before: Vec<_> = ptrs.iter().map(|ptr| ptr.read()).collect();
     let first = p2m::pfn_of(before[0].mfn()).unwrap();
 
     // Read-only, as the frames may be anything.
     let entry = before[0].without(bits::RW);
-    edge::set_run(process.mm(), Vaddr::new(START), slot, 4, entry);
-    for (page, slot) in slots.iter().enumerate() {
-        let pfn = p2m::pfn_of(slot.read().mfn());
+    edge::set_run(process.mm(), Vaddr::new(START), ptr, 4, entry);
+    for (page, ptr) in ptrs.iter().enumerate() {
+        let pfn = p2m::pfn_of(ptr.read().mfn());
         assert_eq!(pfn.map(|pfn| pfn.raw()), Some(first.raw() + page));
     }
-    for (slot, entry) in slots.iter().zip(before) {
-        edge::set_pte(*slot, entry);
+    for (ptr, entry) in ptrs.iter().zip(before) {
+        edge::set_pte(*ptr, entry);
     }
     tlb::flush_all(Caller::here());
     process.exit();

@@ -300,12 +300,12 @@ fn list_takes_words_of_all_kinds() {
 fn batches_larger_than_the_queue_reach_xen() {
     let guest = Guest::boot(GuestConfig::dom0(3000));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (slot, _) = lookup(direct_of(page.pfn())).unwrap();
-    let at = p2m::machine_address(slot.vaddr());
+    let (ptr, _) = lookup(direct_of(page.pfn())).unwrap();
+    let at = p2m::machine_address(ptr.vaddr());
     let software = |entry: MachineEntry, number: usize| {
         MachineEntry::from_raw((entry.raw() & !(3 << 9)) | ((number % 4) << 9))
     };
-    let old = slot.read();
+    let old = ptr.read();
     let before = guest.host().machine.borrow().stats();
     {
         let mut batch = Batch::open(Issue::Now, Caller::here());
@@ -318,7 +318,7 @@ fn batches_larger_than_the_queue_reach_xen() {
     }
     let work = guest.host().machine.borrow().stats() - before;
     assert_eq!((work.mmu_updates, work.mmuext_ops), (1000, 143));
-    assert_eq!(slot.read(), software(slot.read(), 999));
+    assert_eq!(ptr.read(), software(ptr.read(), 999));
     assert!(work.world_entries < 40, "{} entries", work.world_entries);
     drop(page);
     guest.assert_sound();
@@ -353,12 +353,12 @@ fn refused_updates_are_told_and_do_not_stop_the_others() {
     {
         let mut batch = Batch::open(Issue::Now, Caller::in_test());
         for (number, page) in pages.iter().enumerate() {
-            let (slot, _) = lookup(direct_of(page.pfn())).unwrap();
+            let (ptr, _) = lookup(direct_of(page.pfn())).unwrap();
             if number % 4 == 1 {
-                batch.update(Command::Normal, bad, slot.read());
+                batch.update(Command::Normal, bad, ptr.read());
             }
-            let at = p2m::machine_address(slot.vaddr());
-            batch.update(Command::Normal, at, slot.read().with(software_bit));
+            let at = p2m::machine_address(ptr.vaddr());
+            batch.update(Command::Normal, at, ptr.read().with(software_bit));
         }
     }
     let refusals = guest.take_refusals();
@@ -370,8 +370,8 @@ fn refused_updates_are_told_and_do_not_stop_the_others() {
         assert_eq!(refusal.error, -(Errno::EINVAL.0 as isize));
     }
     for page in &pages {
-        let (slot, _) = lookup(direct_of(page.pfn())).unwrap();
-        assert!(slot.read().raw() & software_bit != 0);
+        let (ptr, _) = lookup(direct_of(page.pfn())).unwrap();
+        assert!(ptr.read().raw() & software_bit != 0);
     }
     drop(pages);
     guest.assert_sound();
@@ -389,9 +389,9 @@ fn sleeping_with_a_batch_open_is_noticed() {
 #[should_panic(expected = "is emulated")]
 fn plain_stores_to_known_tables_are_noticed() {
     let _guest = Guest::boot(GuestConfig::dom0(1000));
-    let (slot, _) = lookup(direct_of(Pfn::new(100))).unwrap();
+    let (ptr, _) = lookup(direct_of(Pfn::new(100))).unwrap();
     // What a store without a look at the table would be.
-    crate::platform::store(slot.vaddr(), slot.read().raw());
+    crate::platform::store(ptr.vaddr(), ptr.read().raw());
 }
 
 #[test]

@@ -34,10 +34,10 @@ use crate::platform::{
     tables,
     xen_max_p2m_pfn,
     Caller,
+    EntryPtr,
     MaySleep,
     Mm,
     ReadMostly,
-    Slot,
     Table, //
 };
 use crate::pte;
@@ -85,8 +85,8 @@ impl FreeArea {
     pub(crate) fn map_zeroed(&mut self, index: usize) -> EarlyMapping<'_> {
         assert!(index < self.pages);
         let page = PseudoEntry::new(self.start.add(index), kernel_rw());
-        let (slot, address) = early_mapping();
-        pte::set_early(early(), slot, convert::to_machine(page), Caller::here());
+        let (ptr, address) = early_mapping();
+        pte::set_early(early(), ptr, convert::to_machine(page), Caller::here());
         store_page(address, |_| 0);
         let table = Table::at(address);
         EarlyMapping { table, _area: self }
@@ -94,7 +94,7 @@ impl FreeArea {
 }
 
 /// Returns the entry and the address of the fixed mapping that is used.
-fn early_mapping() -> (Slot, Vaddr) {
+fn early_mapping() -> (EntryPtr, Vaddr) {
     let address = fixed(EARLY_FIXED);
     match tables::fixmap_level1().next() {
         Some(table) => (table.entry(address.index(Level::L1)), address),
@@ -122,8 +122,8 @@ impl Drop for EarlyMapping<'_> {
         if std::thread::panicking() {
             return;
         }
-        let (slot, address) = early_mapping();
-        pte::set_early(early(), slot, MachineEntry::EMPTY, Caller::here());
+        let (ptr, address) = early_mapping();
+        pte::set_early(early(), ptr, MachineEntry::EMPTY, Caller::here());
         crate::tlb::flush_page_local(address, Caller::here());
     }
 }
@@ -186,17 +186,17 @@ pub(crate) fn invalidate_extra_memory() {
 pub(crate) fn remap_released_memory() {}
 
 /// Makes sure that there are tables down to level 1 above `vaddr`; returns the entry.
-pub(crate) fn populate_level1(vaddr: Vaddr) -> Slot {
+pub(crate) fn populate_level1(vaddr: Vaddr) -> EntryPtr {
     match generic::level1_entry(Mm::kernel(), vaddr) {
-        Some(slot) => slot,
+        Some(ptr) => ptr,
         None => panic!("no memory for tables"),
     }
 }
 
 /// Makes sure that there are tables down to level 2 above `vaddr`; returns the entry.
-pub(crate) fn populate_level2(vaddr: Vaddr) -> Slot {
+pub(crate) fn populate_level2(vaddr: Vaddr) -> EntryPtr {
     match generic::level2_entry(Mm::kernel(), vaddr) {
-        Some(slot) => slot,
+        Some(ptr) => ptr,
         None => panic!("no memory for tables"),
     }
 }

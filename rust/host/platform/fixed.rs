@@ -15,9 +15,9 @@ use crate::platform::{
     current,
     early,
     host,
+    EntryPtr,
     Mm,
     ReadMostly,
-    Slot,
     StartInfo,
     StaticTable,
     Table,
@@ -39,8 +39,8 @@ static USER_VSYSCALL_LEVEL3: StaticTable = StaticTable::new();
 /// Fills the page that stands in for hardware which is not mapped.
 pub(crate) fn init_dummy_page() {
     for index in Index::all() {
-        let slot = DUMMY_PAGE.table().private_entry(early(), index);
-        slot.store(MachineEntry::from_raw(usize::MAX));
+        let ptr = DUMMY_PAGE.table().private_entry(early(), index);
+        ptr.store(MachineEntry::from_raw(usize::MAX));
     }
 }
 
@@ -106,8 +106,14 @@ pub(crate) fn arbitrary_machine_address(vaddr: Vaddr) -> Maddr {
     }
 }
 
-/// Tells the page table checker that `entry` takes the place of what is in `slot`.
-pub(crate) fn check_page_table_set(_mm: Mm, _address: Vaddr, _slot: Slot, _entry: MachineEntry) {}
+/// Tells the page table checker that `entry` replaces what `ptr` points to.
+pub(crate) fn check_page_table_set(
+    _mm: Mm,
+    _address: Vaddr,
+    _slot: EntryPtr,
+    _entry: MachineEntry,
+) {
+}
 
 /// Whether the kernel counts what page tables map.
 pub(crate) const PAGE_TABLE_CHECK: bool = false;

@@ -12,11 +12,11 @@ use crate::platform::{
     tables,
     Caller,
     CpuState,
+    EntryPtr,
     IrqsOff,
     MaySleep,
     PreemptOff,
     Root,
-    Slot,
     Table,
     TablePage,
     LOADED_CR3, //
@@ -318,7 +318,7 @@ impl From<crate::platform::XenError> for KernelError {
 
 /// Calls `visit` with each entry of level 1 for `bytes` bytes from `start` on in `vma`, which may
 /// make tables that are missing.
-pub(crate) fn for_each_level1_entry<F: FnMut(Slot)>(
+pub(crate) fn for_each_level1_entry<F: FnMut(EntryPtr)>(
     vma: Vma,
     start: Vaddr,
     bytes: usize,
@@ -328,8 +328,8 @@ pub(crate) fn for_each_level1_entry<F: FnMut(Slot)>(
 
     host().assert_may_sleep();
     for offset in (0..bytes).step_by(PAGE_SIZE) {
-        let slot = generic::level1_entry(vma.mm(), start.add(offset));
-        visit(slot.ok_or(KernelError(ENOMEM))?);
+        let ptr = generic::level1_entry(vma.mm(), start.add(offset));
+        visit(ptr.ok_or(KernelError(ENOMEM))?);
     }
     Ok(())
 }

@@ -204,7 +204,7 @@ pub(crate) fn free_page(pfn: Pfn) {
         !state.is_pinned && !state.is_locked && state.user_root.is_none(),
         "a page is freed as {state:?}"
     );
-    let leaf = lookup(direct_of(pfn)).map(|(slot, _)| slot.read().raw());
+    let leaf = lookup(direct_of(pfn)).map(|(ptr, _)| ptr.read().raw());
     let is_writable = leaf.is_some_and(|leaf| leaf & 3 == 3);
     assert!(is_writable, "{pfn:x?} is freed, mapped as {leaf:x?}");
     host.pool.borrow_mut().give(pfn, 1);
@@ -296,9 +296,9 @@ impl ScratchMemory {
         let mut memory = Vec::new();
         for page in 0..pages {
             let pfn = OwnedPage::zeroed(&mut MaySleep::here())?.leak().pfn();
-            let slot = generic::level1_entry(Mm::kernel(), Self::address(page))?;
+            let ptr = generic::level1_entry(Mm::kernel(), Self::address(page))?;
             let entry = PseudoEntry::new(pfn, kernel_rw());
-            edge::set_pte(slot, edge::make_pte(entry));
+            edge::set_pte(ptr, edge::make_pte(entry));
             memory.push(pfn);
         }
         Some(Self(memory))
@@ -316,8 +316,8 @@ impl Drop for ScratchMemory {
             return;
         }
         for (page, pfn) in self.0.iter().enumerate() {
-            if let Some(slot) = generic::level1_entry(Mm::kernel(), Self::address(page)) {
-                edge::set_pte(slot, MachineEntry::EMPTY);
+            if let Some(ptr) = generic::level1_entry(Mm::kernel(), Self::address(page)) {
+                edge::set_pte(ptr, MachineEntry::EMPTY);
             }
             free_page(*pfn);
         }

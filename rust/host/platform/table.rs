@@ -23,9 +23,9 @@ use crate::platform::{
     store,
     MaySleep,
     OwnedPage,
-    PrivateSlot,
     RunTime,
     TablePage, //
+    UnpinnedEntryPtr,
 };
 
 /// A page of entries.
@@ -44,9 +44,9 @@ impl Table {
         own_frame(mfn).map(|pfn| Self(direct_of(pfn)))
     }
 
-    /// Returns the place of entry `index`.
-    pub(crate) fn entry(self, index: Index) -> Slot {
-        Slot(self.0.add(index.raw() * size_of::<usize>()))
+    /// Returns the pointer to entry `index`.
+    pub(crate) fn entry(self, index: Index) -> EntryPtr {
+        EntryPtr(self.0.add(index.raw() * size_of::<usize>()))
     }
 
     /// Returns the address of the page.
@@ -66,11 +66,11 @@ pub(crate) fn own_frame(mfn: Mfn) -> Option<Pfn> {
     p2m_load(pfn)?.is_local(mfn).then_some(pfn)
 }
 
-/// The place of an entry in a page table.
+/// A pointer to an entry of a page table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Slot(Vaddr);
+pub(crate) struct EntryPtr(Vaddr);
 
-impl Slot {
+impl EntryPtr {
     /// Returns the entry.
     #[track_caller]
     pub(crate) fn read(self) -> MachineEntry {
@@ -150,18 +150,18 @@ impl Root {
     }
 }
 
-/// The place of an entry in a [`Root`].
+/// A pointer to an entry of a [`Root`].
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RootSlot(Slot);
+pub(crate) struct RootEntryPtr(EntryPtr);
 
-impl RootSlot {
-    /// Takes `slot` for an entry of a root table.
-    pub(crate) fn from_slot(slot: Slot) -> Self {
-        Self(slot)
+impl RootEntryPtr {
+    /// Takes `ptr` for an entry of a root table.
+    pub(crate) fn from_slot(ptr: EntryPtr) -> Self {
+        Self(ptr)
     }
 
-    /// Returns the place of the entry.
-    pub(crate) fn slot(self) -> Slot {
+    /// Returns the pointer, without the root.
+    pub(crate) fn ptr(self) -> EntryPtr {
         self.0
     }
 
@@ -260,7 +260,7 @@ impl FramePage {
 
     /// Sets the frame at `index`.
     pub(crate) fn set(self, index: Index, mfn: Mfn) {
-        PrivateSlot::new(self.0.entry(index)).store(MachineEntry::from_raw(mfn.raw()));
+        UnpinnedEntryPtr::new(self.0.entry(index)).store(MachineEntry::from_raw(mfn.raw()));
     }
 }
 
@@ -283,27 +283,27 @@ impl TableList {
     /// Puts `member` at `index`.
     pub(crate) fn set(&mut self, index: Index, member: FramePage) {
         let word = MachineEntry::from_raw(member.0.vaddr().raw());
-        PrivateSlot::new(self.0.entry(index)).store(word);
+        UnpinnedEntryPtr::new(self.0.entry(index)).store(word);
     }
 }
 
 /// Finds the entry that maps `vaddr` in the kernel's address space.
 ///
 /// Returns its place and whether it is of level 1, as opposed to one that maps a large page.
-pub(crate) fn lookup(vaddr: Vaddr) -> Option<(Slot, bool)> {
-    let level1 = slot_for(vaddr, xen_model::Level::L1).map(|slot| (slot, true));
+pub(crate) fn lookup(vaddr: Vaddr) -> Option<(EntryPtr, bool)> {
+    let level1 = slot_for(vaddr, xen_model::Level::L1).map(|ptr| (ptr, true));
     level1.or_else(|| {
-        let slot = lookup_level2(vaddr)?;
-        slot.read().is_huge().then_some((slot, false))
+        let ptr = lookup_level2(vaddr)?;
+        ptr.read().is_huge().then_some((ptr, false))
     })
 }
 
 /// Finds the entry of level 2 above `vaddr` in the kernel's address space.
-pub(crate) fn lookup_level2(vaddr: Vaddr) -> Option<Slot> {
+pub(crate) fn lookup_level2(vaddr: Vaddr) -> Option<EntryPtr> {
     slot_for(vaddr, xen_model::Level::L2)
 }
 
-fn slot_for(vaddr: Vaddr, level: xen_model::Level) -> Option<Slot> {
+fn slot_for(vaddr: Vaddr, level: xen_model::Level) -> Option<EntryPtr> {
     let host = host();
     host.step();
     let table = host.table_for(vaddr, level)?;
@@ -313,6 +313,6 @@ fn slot_for(vaddr: Vaddr, level: xen_model::Level) -> Option<Slot> {
 }
 
 /// Whether the entry belongs to the early fixed mappings.
-pub(crate) fn is_early_ioremap(slot: Slot) -> bool {
-    tables::fixmap_level1().next() == Some(slot.table())
+pub(crate) fn is_early_ioremap(ptr: EntryPtr) -> bool {
+    tables::fixmap_level1().next() == Some(ptr.table())
 }

@@ -11,9 +11,9 @@ use crate::level::Level;
 use crate::platform::{
     Call,
     Callback,
+    EntryPtr, //
     Mm,
     Root,
-    Slot, //
 };
 
 /// Why the queue was flushed before its owner asked for it.
@@ -55,8 +55,8 @@ pub(crate) mod trace {
     pub(crate) fn mc_flush(_calls: u32, _arg_bytes: u32, _callbacks: u32) {}
     pub(crate) fn mc_extend(_op: usize, _bytes: usize, _result: ExtendResult) {}
     pub(crate) fn mc_issue(_flush: bool, _flags: usize) {}
-    pub(crate) fn set_pte(_slot: Slot, _entry: MachineEntry) {}
-    pub(crate) fn set_p4d(_slot: Slot, _user: Option<Slot>, _entry: MachineEntry) {}
+    pub(crate) fn set_pte(_slot: EntryPtr, _entry: MachineEntry) {}
+    pub(crate) fn set_p4d(_slot: EntryPtr, _user: Option<EntryPtr>, _entry: MachineEntry) {}
     pub(crate) fn alloc_ptpage(_mm: Mm, _pfn: Pfn, _level: Level, _pinned: bool) {}
     pub(crate) fn release_ptpage(_pfn: Pfn, _level: Level, _pinned: bool) {}
     pub(crate) fn pgd_pin(_mm: Mm, _root: Root) {}

@@ -82,15 +82,15 @@ impl Entries {
     fn change(&mut self, batch: &mut Batch, page: u8, bits: u8, is_by_address: bool) {
         let page = usize::from(page % PAGES);
         let address = direct_of(self.pages[page].pfn());
-        let Some((slot, _)) = lookup(address) else {
+        let Some((ptr, _)) = lookup(address) else {
             panic!("a page is not mapped");
         };
         let bits = usize::from(bits % 8) << BITS;
-        let entry = slot.read().without(7 << BITS).with(bits);
+        let entry = ptr.read().without(7 << BITS).with(bits);
         if is_by_address {
             batch.update_va(address, entry, VaFlush::PageLocal);
         } else {
-            batch.update(Command::Normal, p2m::machine_address(slot.vaddr()), entry);
+            batch.update(Command::Normal, p2m::machine_address(ptr.vaddr()), entry);
         }
         self.expected[page] = bits;
     }
@@ -99,7 +99,7 @@ impl Entries {
     fn check(&self) {
         assert!(multicall::is_queue_empty(), "calls are left in the queue");
         for (page, expected) in self.pages.iter().zip(&self.expected) {
-            let entry = lookup(direct_of(page.pfn())).map(|(slot, _)| slot.read().raw());
+            let entry = lookup(direct_of(page.pfn())).map(|(ptr, _)| ptr.read().raw());
             assert_eq!(entry.map(|entry| entry & (7 << BITS)), Some(*expected));
         }
     }

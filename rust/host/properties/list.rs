@@ -516,9 +516,9 @@ impl List {
 
 /// Returns which shared page the word of `pfn` lies in, if it does.
 pub(crate) fn shared_leaf(pfn: Pfn) -> Option<Shared> {
-    let (slot, is_level1) = crate::platform::lookup(p2m_word_address(pfn))?;
+    let (ptr, is_level1) = crate::platform::lookup(p2m_word_address(pfn))?;
     assert!(is_level1, "the list is mapped by a large page");
-    Shared::of_leaf(slot)
+    Shared::of_leaf(ptr)
 }
 
 /// Counts the pages that the list has for itself: of words, of entries, and of the tree.
@@ -531,8 +531,8 @@ fn nr_own_pages() -> usize {
             tree.is_none_or(|tree| tree.lacks_middle(start))
         });
         let has_table = match lookup_level2(p2m_word_address(start)) {
-            Some(slot) => {
-                let table = Table::in_frame(slot.read().mfn());
+            Some(ptr) => {
+                let table = Table::in_frame(ptr.read().mfn());
                 table.is_some_and(|table| Shared::of_table(table).is_none())
             }
             None => panic!("the list is not mapped at {start:x?}"),

@@ -21,8 +21,8 @@ use crate::level::Level;
 use crate::multicall::is_queue_empty;
 use crate::platform::{
     Caller,
+    EntryPtr, //
     Mm,
-    Slot, //
 };
 use crate::pte::{
     self,
@@ -123,8 +123,8 @@ impl Entries {
         for page in 0..PAGES {
             process.write(START + page * PAGE, 1);
         }
-        let slot = |page: usize| slot_of(process.mm(), page);
-        let pages = std::array::from_fn(|page| slot(page).read());
+        let ptr = |page: usize| slot_of(process.mm(), page);
+        let pages = std::array::from_fn(|page| ptr(page).read());
         Self {
             process,
             pages,
@@ -137,12 +137,12 @@ impl Entries {
         self.process.mm()
     }
 
-    fn slot(&self, page: usize) -> Slot {
+    fn ptr(&self, page: usize) -> EntryPtr {
         slot_of(self.mm(), page)
     }
 
     fn range(&self, pages: &Range<usize>) -> PteRange {
-        PteRange::new(self.slot(pages.start), pages.len())
+        PteRange::new(self.ptr(pages.start), pages.len())
     }
 
     fn entry(&self, page: usize, content: Content) -> MachineEntry {
@@ -173,17 +173,17 @@ impl Entries {
         match step {
             Step::Set(page, content) => {
                 let entry = self.entry(page, content);
-                pte::set(mm, at(page), PteRange::new(self.slot(page), 1), entry, by);
+                pte::set(mm, at(page), PteRange::new(self.ptr(page), 1), entry, by);
                 self.expected[page] = entry;
                 self.waits[page] = true;
             }
             Step::SetNow(page, content) => {
                 let entry = self.entry(page, content);
-                pte::set_now(self.slot(page), entry, by);
+                pte::set_now(self.ptr(page), entry, by);
                 self.expected[page] = entry;
             }
             Step::GetAndClear(page) => {
-                let entry = pte::get_and_clear(mm, at(page), self.slot(page), by);
+                let entry = pte::get_and_clear(mm, at(page), self.ptr(page), by);
                 assert_same(entry, self.expected[page]);
                 self.expected[page] = MachineEntry::EMPTY;
             }
@@ -207,7 +207,7 @@ impl Entries {
             Step::Protect(page, which) => {
                 let kept = self.expected[page].raw() & NOTED;
                 let entry = self.entry(page, Content::Present(which)).without(NOTED);
-                pte::modify_protection(mm, at(page), self.slot(page), entry, by);
+                pte::modify_protection(mm, at(page), self.ptr(page), entry, by);
                 self.change(reads, |_| entry.with(kept));
             }
             Step::ClearYoungDirty(_, _, noted) => {
@@ -245,14 +245,14 @@ impl Entries {
             self.waits = [false; PAGES];
         }
         for page in (0..PAGES).filter(|page| !self.waits[*page]) {
-            assert_same(self.slot(page).read(), self.expected[page]);
+            assert_same(self.ptr(page).read(), self.expected[page]);
         }
     }
 }
 
-fn slot_of(mm: Mm, page: usize) -> Slot {
+fn slot_of(mm: Mm, page: usize) -> EntryPtr {
     match generic::find(mm, Level::L1, Vaddr::new(START + page * PAGE)) {
-        Some(slot) => slot,
+        Some(ptr) => ptr,
         None => panic!("page {page} is not mapped"),
     }
 }
@@ -288,7 +288,7 @@ fn check(steps: &[Step]) -> usize {
     assert_eq!(entries.waits, [false; PAGES]);
 
     for page in 0..PAGES {
-        pte::set_now(entries.slot(page), entries.pages[page], Caller::in_test());
+        pte::set_now(entries.ptr(page), entries.pages[page], Caller::in_test());
     }
     tlb::flush_all(Caller::in_test());
     entries.process.exit();

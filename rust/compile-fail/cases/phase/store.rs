@@ -8,8 +8,8 @@ include!("../../types.rs");
 
 use crate::platform::*;
 
-fn set(now: RunTime, slot: Slot, table: Table) {
-    slot.early(now).store(MACHINE_ENTRY);
+fn set(now: RunTime, ptr: EntryPtr, table: Table) {
+    ptr.early(now).store(MACHINE_ENTRY);
     table.private_entry(now, INDEX).store(MACHINE_ENTRY);
 }
 

@@ -8,10 +8,10 @@ include!("../../types.rs");
 
 use crate::platform::*;
 
-fn set(slot: Slot) {
-    let _ = PrivateSlot(slot);
-    let _ = PrivateSlot::new(slot);
-    let _ = KnownSlot(slot);
+fn set(ptr: EntryPtr) {
+    let _ = UnpinnedEntryPtr(ptr);
+    let _ = UnpinnedEntryPtr::new(ptr);
+    let _ = PinnedEntryPtr(ptr);
 }
 
 fn main() {}

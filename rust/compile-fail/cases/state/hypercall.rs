@@ -8,13 +8,13 @@ include!("../../types.rs");
 
 use crate::platform::*;
 
-fn by_hypercall(_: KnownSlot) {}
+fn by_hypercall(_: PinnedEntryPtr) {}
 
-fn set(slot: Slot) {
-    by_hypercall(slot);
-    if let Place::Private(slot) = slot.place() {
-        by_hypercall(slot);
-        let _ = slot.known();
+fn set(ptr: EntryPtr) {
+    by_hypercall(ptr);
+    if let Place::Private(ptr) = ptr.place() {
+        by_hypercall(ptr);
+        let _ = ptr.known();
     }
 }
 

@@ -8,14 +8,14 @@ include!("../../types.rs");
 
 use crate::platform::*;
 
-fn by_hypercall(_: KnownSlot) {}
+fn by_hypercall(_: PinnedEntryPtr) {}
 
-fn set(slot: Slot) {
-    match slot.place() {
-        Place::Private(slot) => slot.store(MACHINE_ENTRY),
-        Place::Known(slot) => by_hypercall(slot),
+fn set(ptr: EntryPtr) {
+    match ptr.place() {
+        Place::Private(ptr) => ptr.store(MACHINE_ENTRY),
+        Place::Known(ptr) => by_hypercall(ptr),
     }
-    by_hypercall(slot.known());
+    by_hypercall(ptr.known());
 }
 
 fn make(early: Early, table: Table) {

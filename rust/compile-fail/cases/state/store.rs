@@ -8,12 +8,12 @@ include!("../../types.rs");
 
 use crate::platform::*;
 
-fn set(slot: Slot, table: Table) {
-    slot.store(MACHINE_ENTRY);
+fn set(ptr: EntryPtr, table: Table) {
+    ptr.store(MACHINE_ENTRY);
     table.entry(INDEX).store(MACHINE_ENTRY);
-    slot.known().store(MACHINE_ENTRY);
-    match slot.place() {
-        Place::Known(slot) => slot.store(MACHINE_ENTRY),
+    ptr.known().store(MACHINE_ENTRY);
+    match ptr.place() {
+        Place::Known(ptr) => ptr.store(MACHINE_ENTRY),
         Place::Private(_) => (),
     }
 }

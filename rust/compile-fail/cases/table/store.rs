@@ -10,10 +10,10 @@ use crate::entry::MachineEntry;
 use crate::level::Index;
 use crate::platform::*;
 
-fn overwrite(table: Table, slot: Slot, root: RootSlot) {
+fn overwrite(table: Table, ptr: EntryPtr, root: RootEntryPtr) {
     table.set_entry(Index::FIRST, MachineEntry::EMPTY);
     table.entry(Index::FIRST).store(MachineEntry::EMPTY);
-    slot.known().store(MachineEntry::EMPTY);
+    ptr.known().store(MachineEntry::EMPTY);
     root.store(MachineEntry::EMPTY);
 }
 

@@ -31,8 +31,8 @@ use crate::level::{
 };
 use crate::platform::{
     Caller,
+    EntryPtr,
     FlushRange,
-    Slot,
     Table, //
 };
 use crate::pte;
@@ -47,13 +47,13 @@ impl Process {
             }
             self.for_each_table(start..end, |pages, table| {
                 for page in pages {
-                    let slot = table.entry(Index::wrapping(page));
+                    let ptr = table.entry(Index::wrapping(page));
                     // `ptep_modify_prot_start()`
-                    let old = slot.read();
+                    let old = ptr.read();
                     if let Some(pfn) = page_in(old) {
                         let new = self.protected(page, pfn, old, access);
                         let address = Vaddr::new(page * PAGE);
-                        pte::modify_protection(self.mm, address, slot, new, Caller::here());
+                        pte::modify_protection(self.mm, address, ptr, new, Caller::here());
                     }
                 }
             });
@@ -156,8 +156,8 @@ impl Process {
                     let at = Vaddr::new((page + offset) * PAGE);
                     let entry = edge::get_and_clear_range(self.mm, at, source(offset), nr_entries);
                     let there = there + offset;
-                    let slot = to.table().entry(Index::wrapping(there));
-                    self.set_run(Vaddr::new(there * PAGE), slot, nr_entries, entry);
+                    let ptr = to.table().entry(Index::wrapping(there));
+                    self.set_run(Vaddr::new(there * PAGE), ptr, nr_entries, entry);
                 }
                 offset += nr_entries.max(1);
             }
@@ -166,17 +166,17 @@ impl Process {
     }
 
     /// Sets entries for pages in a row (`set_ptes()`).
-    fn set_run(&self, at: Vaddr, slot: Slot, count: usize, first: MachineEntry) {
+    fn set_run(&self, at: Vaddr, ptr: EntryPtr, count: usize, first: MachineEntry) {
         if edge::Switch::Sets.is_on() {
-            return edge::set_run(self.mm, at, slot, count, first);
+            return edge::set_run(self.mm, at, ptr, count, first);
         }
-        edge::set_pte(slot, first);
+        edge::set_pte(ptr, first);
         let flags = first.raw() & !bits::FRAME;
-        for (number, index) in slot.index().and_behind().take(count).enumerate().skip(1) {
+        for (number, index) in ptr.index().and_behind().take(count).enumerate().skip(1) {
             let page = generic::page_of(first).add(number);
             let entry = entry_for(page, Access::Read);
             let entry = MachineEntry::from_raw(entry.raw() & bits::FRAME | flags);
-            edge::set_pte(slot.table().entry(index), entry);
+            edge::set_pte(ptr.table().entry(index), entry);
         }
     }
 
@@ -191,24 +191,24 @@ impl Process {
                 continue;
             }
             let at = Vaddr::new((start + number - first) * PAGE);
-            let slot = generic::find(self.mm, Level::L1, at);
-            let Some(slot) = slot.filter(|slot| slot.read().is_present()) else {
+            let ptr = generic::find(self.mm, Level::L1, at);
+            let Some(ptr) = ptr.filter(|ptr| ptr.read().is_present()) else {
                 continue;
             };
-            let entry = edge::get_and_clear(self.mm, at, slot);
+            let entry = edge::get_and_clear(self.mm, at, ptr);
             self.flush(FlushRange::Page(at));
             if is_dirty(entry) {
                 self.pages.borrow_mut().note_dirty(number);
             }
             let entry = entry.without(bits::RW | bits::DIRTY);
-            edge::set_pte_at(self.mm, at, slot, entry);
+            edge::set_pte_at(self.mm, at, ptr, entry);
         }
     }
 }
 
 /// Returns how many entries from `offset` on generic code moves in one go: those of neighbouring
 /// pages with the same rights, or one that is not present.
-fn run_length(source: impl Fn(usize) -> Slot, offset: usize, end: usize) -> usize {
+fn run_length(source: impl Fn(usize) -> EntryPtr, offset: usize, end: usize) -> usize {
     let first = source(offset).read();
     let Some(page) = page_in(first) else {
         return 0;

@@ -23,8 +23,8 @@ use crate::level::{
     ENTRIES, //
 };
 use crate::platform::{
+    EntryPtr, //
     FlushRange,
-    Slot, //
 };
 use std::ops::Range;
 
@@ -34,8 +34,8 @@ const MAX_RUN: usize = 8;
 /// An entry to be shared, and where it goes.
 struct Shared {
     index: usize,
-    from: Slot,
-    to: Slot,
+    from: EntryPtr,
+    to: EntryPtr,
     entry: MachineEntry,
 }
 

@@ -21,9 +21,9 @@ use crate::guest::{
 };
 use crate::platform::{
     host,
+    EntryPtr, //
     FlushRange,
     Mm,
-    Slot, //
 };
 use xen_model::FaultKind;
 
@@ -97,11 +97,11 @@ impl Process {
         };
         assert!(is_allowed, "{access:?} does not allow this at {address:#x}");
         let at = Vaddr::new(address).page_start();
-        let slot = generic::level1_entry(self.mm, at).ok_or(OutOfMemory)?;
-        let entry = slot.read();
+        let ptr = generic::level1_entry(self.mm, at).ok_or(OutOfMemory)?;
+        let entry = ptr.read();
         match page_in(entry) {
-            None => self.add_page(slot, at, access.unwrap_or(Access::Read), is_write),
-            Some(page) if is_write && entry.raw() & bits::RW == 0 => self.unshare(slot, at, page),
+            None => self.add_page(ptr, at, access.unwrap_or(Access::Read), is_write),
+            Some(page) if is_write && entry.raw() & bits::RW == 0 => self.unshare(ptr, at, page),
             // Somebody else was faster.
             Some(_) => Ok(()),
         }
@@ -110,7 +110,7 @@ impl Process {
     /// Maps a page where none was.
     fn add_page(
         &mut self,
-        slot: Slot,
+        ptr: EntryPtr,
         at: Vaddr,
         access: Access,
         is_write: bool,
@@ -121,24 +121,24 @@ impl Process {
         };
         let entry = entry_for(page.ok_or(OutOfMemory)?, access);
         let noted = if is_write { bits::DIRTY } else { 0 };
-        edge::set_pte_at(self.mm, at, slot, entry.with(noted));
+        edge::set_pte_at(self.mm, at, ptr, entry.with(noted));
         Ok(())
     }
 
     /// Makes a page writable; one of no file gets a copy, if others have it as well.
-    fn unshare(&mut self, slot: Slot, at: Vaddr, page: Pfn) -> Result<(), OutOfMemory> {
+    fn unshare(&mut self, ptr: EntryPtr, at: Vaddr, page: Pfn) -> Result<(), OutOfMemory> {
         let writable = |page| entry_for(page, Access::Write).with(bits::DIRTY);
         let is_of_file = self.file_page_at(at.raw() / PAGE).is_some();
 
         if is_of_file || self.pages.borrow().is_exclusive(page) {
-            edge::set_pte_at(self.mm, at, slot, writable(page));
+            edge::set_pte_at(self.mm, at, ptr, writable(page));
             return Ok(());
         }
         let copy = self.pages.borrow_mut().allocate(Some(page));
         let copy = copy.ok_or(OutOfMemory)?;
-        edge::get_and_clear(self.mm, at, slot);
+        edge::get_and_clear(self.mm, at, ptr);
         self.flush(FlushRange::Page(at));
-        edge::set_pte_at(self.mm, at, slot, writable(copy));
+        edge::set_pte_at(self.mm, at, ptr, writable(copy));
         self.pages.borrow_mut().release(page);
         Ok(())
     }

@@ -22,15 +22,15 @@ use crate::level::{
     Level, //
 };
 use crate::platform::{
+    EntryPtr, //
     FlushRange,
-    Slot, //
 };
 use std::ops::Range;
 
 /// An entry that goes.
 struct Going {
     page: usize,
-    slot: Slot,
+    ptr: EntryPtr,
     pfn: Pfn,
     /// The page of the file that it maps, if it does.
     file: Option<usize>,
@@ -66,10 +66,10 @@ impl Process {
         let mut anonymous = Vec::new();
         self.for_each_table(range, |pages, table| {
             let going = pages.filter_map(|page| {
-                let slot = table.entry(Index::wrapping(page));
-                page_in(slot.read()).map(|pfn| Going {
+                let ptr = table.entry(Index::wrapping(page));
+                page_in(ptr.read()).map(|pfn| Going {
                     page,
-                    slot,
+                    ptr,
                     pfn,
                     file: self.file_page_at(page),
                 })
@@ -94,7 +94,7 @@ impl Process {
         if !self.mm.has_users() {
             // Of a process that ends, entries go one by one, by plain stores.
             for going in run {
-                let entry = edge::clear_full(going.slot);
+                let entry = edge::clear_full(going.ptr);
                 if let Some(number) = going.file.filter(|_| is_dirty(entry)) {
                     self.pages.borrow_mut().note_dirty(number);
                 }
@@ -103,9 +103,9 @@ impl Process {
         }
         match first.file {
             // What was written to pages that nobody needs any more does not matter.
-            None => edge::clear_entries(self.mm, address, first.slot, run.len()),
+            None => edge::clear_entries(self.mm, address, first.ptr, run.len()),
             Some(number) => {
-                let entry = edge::get_and_clear_range(self.mm, address, first.slot, run.len());
+                let entry = edge::get_and_clear_range(self.mm, address, first.ptr, run.len());
                 if is_dirty(entry) {
                     self.pages.borrow_mut().note_dirty(number);
                 }
@@ -128,9 +128,9 @@ impl Process {
                     continue;
                 }
                 let address = Vaddr::new(start * PAGE);
-                let slot = generic::find(self.mm, level, address);
-                if let Some(slot) = slot.filter(|slot| slot.read().is_present()) {
-                    generic::free_table(slot, level);
+                let ptr = generic::find(self.mm, level, address);
+                if let Some(ptr) = ptr.filter(|ptr| ptr.read().is_present()) {
+                    generic::free_table(ptr, level);
                     is_freed = true;
                 }
             }

@@ -32,12 +32,12 @@ use crate::p2m_word::P2mWord;
 use crate::platform::{
     direct_of,
     Caller,
+    EntryPtr,
     ExtOp,
     FlushRange,
     MaySleep,
     Mm,
     OwnedPage,
-    Slot,
     Table,
     VSYSCALL, //
 };
@@ -73,13 +73,13 @@ fn process(guest: &Guest) -> Process {
     process
 }
 
-fn slot(process: &Process, page: usize) -> Slot {
+fn ptr(process: &Process, page: usize) -> EntryPtr {
     let at = Vaddr::new(START + page * PAGE);
     generic::find(process.mm(), Level::L1, at).unwrap()
 }
 
 fn range(process: &Process) -> PteRange {
-    PteRange::new(slot(process, 0), PAGES)
+    PteRange::new(ptr(process, 0), PAGES)
 }
 
 /// Returns how many traps into Xen `action` takes.
@@ -129,8 +129,8 @@ fn a_new_root_and_its_user_root_get_the_same_entries() {
     let (first, last) = (Index::FIRST, Index::wrapping(255));
     let entry = MachineEntry::from_raw(bits::USER_TABLE | 0x5000);
     let set = |index, entry| {
-        let slot = crate::platform::RootSlot::from_slot(root.table().entry(index));
-        upper::set_root(slot, entry, BY);
+        let ptr = crate::platform::RootEntryPtr::from_slot(root.table().entry(index));
+        upper::set_root(ptr, entry, BY);
     };
     let count = traps(&guest, || {
         for index in [first, last] {
@@ -158,17 +158,17 @@ fn a_new_root_and_its_user_root_get_the_same_entries() {
 fn a_change_of_protection_keeps_what_the_cpu_noted() {
     let guest = guest();
     let mut process = process(&guest);
-    let slot = slot(&process, 0);
-    let dirty = slot.read();
+    let ptr = ptr(&process, 0);
+    let dirty = ptr.read();
     assert_ne!(dirty.raw() & bits::DIRTY, 0);
     let new = dirty.without(bits::RW | bits::DIRTY | bits::ACCESSED);
-    pte::modify_protection(process.mm(), Vaddr::new(START), slot, new, BY);
+    pte::modify_protection(process.mm(), Vaddr::new(START), ptr, new, BY);
     tlb::flush_local(BY);
     let noted = bits::DIRTY | bits::ACCESSED;
-    assert_eq!(slot.read(), dirty.without(bits::RW));
-    assert_eq!(slot.read().raw() & noted, noted);
+    assert_eq!(ptr.read(), dirty.without(bits::RW));
+    assert_eq!(ptr.read().raw() & noted, noted);
 
-    pte::modify_protection(process.mm(), Vaddr::new(START), slot, dirty, BY);
+    pte::modify_protection(process.mm(), Vaddr::new(START), ptr, dirty, BY);
     process.write(START, 2);
     process.exit();
     guest.assert_sound();
@@ -178,7 +178,7 @@ fn a_change_of_protection_keeps_what_the_cpu_noted() {
 fn ranges_of_a_table_in_use_go_to_xen_at_once() {
     let guest = guest();
     let process = process(&guest);
-    let entries = || -> Vec<_> { (0..PAGES).map(|page| slot(&process, page).read()).collect() };
+    let entries = || -> Vec<_> { (0..PAGES).map(|page| ptr(&process, page).read()).collect() };
     let before = entries();
     let count = traps(&guest, || pte::write_protect(range(&process), BY));
     assert_eq!(count, 1);
@@ -189,7 +189,7 @@ fn ranges_of_a_table_in_use_go_to_xen_at_once() {
     let count = traps(&guest, || pte::write_protect(range(&process), BY));
     assert_eq!(count, 0);
     for (page, entry) in before.into_iter().enumerate() {
-        pte::set_now(slot(&process, page), entry, BY);
+        pte::set_now(ptr(&process, page), entry, BY);
     }
     process.exit();
     guest.assert_sound();
@@ -203,21 +203,21 @@ const NOTED: usize = bits::ACCESSED | bits::DIRTY;
 fn cleared(is_shared: bool, noted: usize) -> ((MachineEntry, usize), Vec<usize>) {
     let guest = guest();
     let process = process(&guest);
-    let before: Vec<_> = (0..PAGES).map(|page| slot(&process, page).read()).collect();
+    let before: Vec<_> = (0..PAGES).map(|page| ptr(&process, page).read()).collect();
     if is_shared {
         guest.switch_to(1);
         process.run();
         guest.switch_to(0);
     }
     for (page, entry) in before.iter().enumerate() {
-        pte::set_now(slot(&process, page), entry.without(NOTED).with(noted), BY);
+        pte::set_now(ptr(&process, page), entry.without(NOTED).with(noted), BY);
     }
     let ret = pte::get_and_clear_range(process.mm(), Vaddr::new(START), range(&process), BY);
-    let left = (0..PAGES).map(|page| slot(&process, page).read().raw());
+    let left = (0..PAGES).map(|page| ptr(&process, page).read().raw());
     let left: Vec<_> = left.collect();
     assert_eq!(ret.0.mfn(), before[0].mfn());
     for (page, entry) in before.into_iter().enumerate() {
-        pte::set_now(slot(&process, page), entry, BY);
+        pte::set_now(ptr(&process, page), entry, BY);
     }
     tlb::flush_all(BY);
     process.exit();
@@ -351,7 +351,7 @@ fn one_page_is_flushed_from_the_cpus_that_are_named() {
     let (at, other) = (START, START + PAGE);
     assert_eq!((process.read(at), process.read(other)), (1, 1));
     guest.switch_to(0);
-    let (mapped, absent) = (slot(&process, 0), MachineEntry::EMPTY);
+    let (mapped, absent) = (ptr(&process, 0), MachineEntry::EMPTY);
     let entry = mapped.read();
     pte::set_now(mapped, absent, BY);
     {

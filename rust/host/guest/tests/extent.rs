@@ -74,8 +74,8 @@ fn a_list_that_knows_nothing_of_its_own_pages_can_be_read() {
     let guest = Guest::build(GuestConfig::dom0(1024));
     boot::boot(guest.host());
     let pages = [0, 512].map(|pfn| {
-        let (slot, _) = lookup(p2m_word_address(Pfn::new(pfn))).expect("no page of the list");
-        to_pseudo(slot.read()).pfn()
+        let (ptr, _) = lookup(p2m_word_address(Pfn::new(pfn))).expect("no page of the list");
+        to_pseudo(ptr.read()).pfn()
     });
     for page in pages {
         assert!(page.raw() < 1024);

@@ -26,11 +26,11 @@ use crate::platform::{
     load,
     map_grants,
     unmap_grants,
+    EntryPtr,
     GrantPages,
     MapGrant,
     MaySleep,
     Mm,
-    Slot,
     UnmapGrant,
     GRANT_GENERAL_ERROR,
     GRANT_OKAY,
@@ -98,9 +98,9 @@ impl Bed {
         self.operation(reference, direct_of(page).raw() as u64, 0)
     }
 
-    /// Returns the operation that maps a grant with the entry at `slot`.
-    fn for_user(&self, reference: u32, slot: Slot) -> MapGrant {
-        let at = p2m::machine_address(slot.vaddr()).raw() as u64;
+    /// Returns the operation that maps a grant with the entry at `ptr`.
+    fn for_user(&self, reference: u32, ptr: EntryPtr) -> MapGrant {
+        let at = p2m::machine_address(ptr.vaddr()).raw() as u64;
         self.operation(
             reference,
             at,
@@ -286,12 +286,12 @@ fn a_grant_that_stays_mapped_is_told() {
 }
 
 /// A process that has grant 0 mapped by an entry of its own, and the kernel beside it.
-fn map_for_process(bed: &Bed, at: usize) -> (Process, Slot, MapGrant, MapGrant) {
+fn map_for_process(bed: &Bed, at: usize) -> (Process, EntryPtr, MapGrant, MapGrant) {
     let mut process = bed.guest.spawn();
     process.map(at, 1, Access::Write);
-    let slot = generic::level1_entry(process.mm(), crate::addr::Vaddr::new(at)).unwrap();
-    let user = bed.for_user(0, slot);
-    (process, slot, user, bed.for_kernel(0, PAGES[0]))
+    let ptr = generic::level1_entry(process.mm(), crate::addr::Vaddr::new(at)).unwrap();
+    let user = bed.for_user(0, ptr);
+    (process, ptr, user, bed.for_kernel(0, PAGES[0]))
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_process_and_the_kernel_map_the_same_grant() {
     let bed = Bed::new();
     prepare(PAGES[0]);
     let unused = bed.count(0);
-    let (mut process, slot, user, kernel) = map_for_process(&bed, 4 * PAGE);
+    let (mut process, ptr, user, kernel) = map_for_process(&bed, 4 * PAGE);
 
     let (mut users, mut kernels) = ([user], [kernel]);
     assert_eq!(map_grants(&mut users), 0);
@@ -309,7 +309,7 @@ fn a_process_and_the_kernel_map_the_same_grant() {
         (users[0].status, kernels[0].status),
         (GRANT_OKAY, GRANT_OKAY)
     );
-    assert_eq!(slot.read().mfn(), bed.frames[0]);
+    assert_eq!(ptr.read().mfn(), bed.frames[0]);
     assert_eq!(p2m::word(PAGES[0]).decode(), bed.foreign(0));
     assert_eq!(process.read(4 * PAGE), contents(0) as u64);
     assert_eq!(load(direct_of(PAGES[0])), contents(0));
@@ -330,8 +330,8 @@ fn an_entry_of_a_process_is_named_by_its_aligned_address() {
     let bed = Bed::new();
     // The first entry of a table, one in its midst, and the last.
     for page in [512, 700, 1023] {
-        let (process, slot, user, _) = map_for_process(&bed, page * PAGE);
-        let table = p2m::mfn_of(slot.table().pfn()).unwrap();
+        let (process, ptr, user, _) = map_for_process(&bed, page * PAGE);
+        let table = p2m::mfn_of(ptr.table().pfn()).unwrap();
         let address = table.raw() * PAGE + page % 512 * 8;
         assert_eq!(user.host_addr, address as u64);
 
@@ -341,7 +341,7 @@ fn an_entry_of_a_process_is_named_by_its_aligned_address() {
         assert_eq!(map_grants(&mut users), 0);
         assert_ne!(users[0].status, GRANT_OKAY);
         assert_eq!(users[1].status, GRANT_OKAY);
-        assert_eq!(slot.read().mfn(), bed.frames[0]);
+        assert_eq!(ptr.read().mfn(), bed.frames[0]);
         let mut unmaps = [unmapping(&users[1])];
         assert_eq!(
             (unmap_grants(&mut unmaps), unmaps[0].status),
@@ -356,7 +356,7 @@ fn an_entry_of_a_process_is_named_by_its_aligned_address() {
 fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
     let bed = Bed::new();
     prepare(PAGES[0]);
-    let (process, slot, user, kernel) = map_for_process(&bed, 4 * PAGE);
+    let (process, ptr, user, kernel) = map_for_process(&bed, 4 * PAGE);
     let (mut users, mut kernels) = ([user], [kernel]);
     assert_eq!(map_grants(&mut users), 0);
     bed.refuse(Call::GrantMap, 0);
@@ -366,7 +366,7 @@ fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
     assert!(p2m::word(PAGES[0]).is_missing());
     // What the process has stays for the caller to undo.
     assert_eq!(users[0].status, GRANT_OKAY);
-    assert_eq!(slot.read().mfn(), bed.frames[0]);
+    assert_eq!(ptr.read().mfn(), bed.frames[0]);
     assert_eq!(unmap_grants(&mut [unmapping(&users[0])]), 0);
     process.exit();
     bed.guest.assert_sound();
@@ -377,7 +377,7 @@ fn both_mappings_go_if_the_frame_cannot_be_noted() {
     let bed = Bed::new();
     let unused = bed.count(0);
     assert!(generic::level1_entry(Mm::kernel(), direct_of(SHARED)).is_some());
-    let (process, slot, user, _) = map_for_process(&bed, 4 * PAGE);
+    let (process, ptr, user, _) = map_for_process(&bed, 4 * PAGE);
     let (mut users, mut kernels) = ([user], [bed.for_kernel(0, SHARED)]);
     assert_eq!(map_grants(&mut users), 0);
     let pages = [SHARED];
@@ -392,7 +392,7 @@ fn both_mappings_go_if_the_frame_cannot_be_noted() {
         );
     }
     assert_eq!(bed.count(0), unused);
-    assert!(slot.read().is_none());
+    assert!(ptr.read().is_none());
     assert_eq!(bed.guest.complaints().len(), 1);
     process.exit();
     bed.guest.assert_sound();

@@ -47,8 +47,8 @@ fn refusals_that_are_all_told_are_not_counted() {
 fn an_update_that_is_late_does_not_undo_a_later_one() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (slot, _) = lookup(direct_of(page.pfn())).unwrap();
-    let (at, entry) = (p2m::machine_address(slot.vaddr()), slot.read());
+    let (ptr, _) = lookup(direct_of(page.pfn())).unwrap();
+    let (at, entry) = (p2m::machine_address(ptr.vaddr()), ptr.read());
     {
         let mut batch = Batch::open(Issue::Now, BY);
         batch.update(Command::Normal, BAD, entry);
@@ -57,9 +57,9 @@ fn an_update_that_is_late_does_not_undo_a_later_one() {
         batch.ext(ExtOp::flush_local());
         batch.update(Command::Normal, at, entry.with(bits::SPECIAL));
     }
-    assert_eq!(slot.read(), entry.with(bits::SPECIAL));
+    assert_eq!(ptr.read(), entry.with(bits::SPECIAL));
     assert_eq!(guest.take_refusals().len(), 1);
-    pte::set_now(slot, entry, BY);
+    pte::set_now(ptr, entry, BY);
     drop(page);
     guest.assert_sound();
 }

@@ -25,12 +25,12 @@ use crate::platform::{
     Callback,
     Caller,
     Command,
+    EntryPtr, //
     ExtOp,
     IrqsOff,
     MaySleep,
     MmuUpdate,
     OwnedPage,
-    Slot, //
 };
 use crate::{
     pte,
@@ -68,12 +68,12 @@ fn fill(space: &Space, count: usize, update: MmuUpdate) {
     }
 }
 
-fn update(slot: Slot, entry: MachineEntry) -> MmuUpdate {
-    let at = p2m::machine_address(slot.vaddr());
+fn update(ptr: EntryPtr, entry: MachineEntry) -> MmuUpdate {
+    let at = p2m::machine_address(ptr.vaddr());
     MmuUpdate::new(Command::Normal, at, entry)
 }
 
-fn slot_of(page: &OwnedPage) -> Slot {
+fn slot_of(page: &OwnedPage) -> EntryPtr {
     lookup(direct_of(page.pfn())).unwrap().0
 }
 
@@ -81,24 +81,24 @@ fn slot_of(page: &OwnedPage) -> Slot {
 fn calls_that_c_fills_in_reach_xen() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let pages = [(); 2].map(|()| OwnedPage::zeroed(&mut MaySleep::here()).unwrap());
-    let slots = [slot_of(&pages[0]), slot_of(&pages[1])];
-    let entries = slots.map(|slot| slot.read().with(1 << 10));
+    let ptrs = [slot_of(&pages[0]), slot_of(&pages[1])];
+    let entries = ptrs.map(|ptr| ptr.read().with(1 << 10));
     {
         let _irqs = IrqsOff::new();
         assert!(multicall::extend_space(number::MMU_UPDATE, BYTES).is_none());
         let first = multicall::take_space(BYTES, BY).unwrap();
-        fill(&first, 1, update(slots[0], entries[0]));
+        fill(&first, 1, update(ptrs[0], entries[0]));
         assert!(multicall::extend_space(number::MMUEXT_OP, BYTES).is_none());
         let second = multicall::extend_space(number::MMU_UPDATE, BYTES).unwrap();
         assert_eq!(second.call, first.call);
         assert_eq!(second.args as usize, first.args as usize + BYTES);
-        fill(&second, 2, update(slots[1], entries[1]));
+        fill(&second, 2, update(ptrs[1], entries[1]));
         multicall::call_after(Callback::of_safe(note, 5 as *mut c_void));
-        assert_ne!(slots[0].read(), entries[0]);
+        assert_ne!(ptrs[0].read(), entries[0]);
         assert_eq!(CALLED_WITH.get(), 0);
         multicall::flush();
     }
-    assert_eq!(slots.map(Slot::read), entries);
+    assert_eq!(ptrs.map(EntryPtr::read), entries);
     assert_eq!(CALLED_WITH.get(), 5);
     drop(pages);
     guest.assert_sound();
@@ -110,21 +110,21 @@ fn space_is_given_out_up_to_what_the_queue_holds() {
 
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (slot, entry) = (slot_of(&page), slot_of(&page).read());
+    let (ptr, entry) = (slot_of(&page), slot_of(&page).read());
     {
         let _irqs = IrqsOff::new();
         assert!(multicall::take_space(ALL + 1, BY).is_none());
         let space = multicall::take_space(ALL, BY).unwrap();
-        fill(&space, 1, update(slot, entry.with(1 << 10)));
+        fill(&space, 1, update(ptr, entry.with(1 << 10)));
         // There is room for no more: what is queued goes first.
         assert!(multicall::extend_space(number::MMU_UPDATE, 1).is_none());
-        assert_ne!(slot.read(), entry.with(1 << 10));
+        assert_ne!(ptr.read(), entry.with(1 << 10));
         let space = multicall::take_space(1, BY).unwrap();
-        assert_eq!(slot.read(), entry.with(1 << 10));
-        fill(&space, 1, update(slot, entry));
+        assert_eq!(ptr.read(), entry.with(1 << 10));
+        fill(&space, 1, update(ptr, entry));
         multicall::flush();
     }
-    assert_eq!(slot.read(), entry);
+    assert_eq!(ptr.read(), entry);
     drop(page);
     guest.assert_sound();
 }
@@ -160,8 +160,8 @@ fn a_bitmap_of_many_cpus_fills_the_queue_to_the_last_byte() {
     let guest = Guest::boot(GuestConfig::dom0(600).with_cpus(CPUS));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let at = direct_of(page.pfn());
-    let slot = slot_of(&page);
-    let entry = slot.read();
+    let ptr = slot_of(&page);
+    let entry = ptr.read();
     let is_seen = |cpu| {
         let host = guest.host();
         let mut machine = host.machine.borrow_mut();
@@ -176,7 +176,7 @@ fn a_bitmap_of_many_cpus_fills_the_queue_to_the_last_byte() {
     {
         let mut batch = Batch::open(Issue::Now, BY);
         for _ in 0..UPDATES {
-            let at = p2m::machine_address(slot.vaddr());
+            let at = p2m::machine_address(ptr.vaddr());
             batch.update(Command::Normal, at, MachineEntry::EMPTY);
         }
         // All but one at each border of a word.
@@ -186,7 +186,7 @@ fn a_bitmap_of_many_cpus_fills_the_queue_to_the_last_byte() {
     assert_eq!(traps(), before + 1);
     let seen: Vec<_> = (0..CPUS).filter(|cpu| is_seen(*cpu)).collect();
     assert_eq!(seen, [0, 127, 128]);
-    pte::set_now(slot, entry, BY);
+    pte::set_now(ptr, entry, BY);
     tlb::flush_all(BY);
     drop(page);
     guest.assert_sound();

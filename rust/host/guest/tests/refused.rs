@@ -44,15 +44,15 @@ use crate::platform::{
     store,
     Caller,
     Command,
+    EntryPtr,
     ExtOp,
     MaySleep,
     OwnedPage,
     OwnedRegion,
     PreemptOff,
     Report,
-    RootSlot,
+    RootEntryPtr,
     SharedP2m,
-    Slot,
     VaFlush, //
 };
 use crate::{
@@ -168,13 +168,13 @@ fn a_boot_does_without_the_size_of_the_m2p_table() {
 fn a_machine_frame_that_cannot_be_mapped_stops_the_boot() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = fixed(1400);
-    let (slot, _) = lookup(page).unwrap();
+    let (ptr, _) = lookup(page).unwrap();
     let mfn = p2m::mfn_of(Pfn::new(7)).unwrap();
     protect::map_machine_early(page, mfn, kernel_rw());
-    assert_eq!(slot.read().mfn(), mfn);
+    assert_eq!(ptr.read().mfn(), mfn);
     let death = death_in(|| protect::map_machine_early(page, NOWHERE, kernel_rw()));
     assert_eq!(death.as_deref(), Some("Xen refused to map a machine frame"));
-    assert_eq!(slot.read().mfn(), mfn);
+    assert_eq!(ptr.read().mfn(), mfn);
     drop(guest);
 }
 
@@ -182,7 +182,7 @@ fn a_machine_frame_that_cannot_be_mapped_stops_the_boot() {
 fn only_pages_that_are_mapped_are_protected_and_then_for_sure() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let unmapped = fixed(1400);
-    assert!(lookup(unmapped).is_none_or(|(slot, _)| !slot.read().is_present()));
+    assert!(lookup(unmapped).is_none_or(|(ptr, _)| !ptr.read().is_present()));
     let left = refuse(&guest, Call::UpdateVaMapping, 0, 2);
     protect::read_only(unmapped, BY);
     protect::writable(unmapped, BY);
@@ -207,18 +207,18 @@ fn tables_are_made_and_released_early() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     for level in [Level::L1, Level::L2] {
         let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-        let (slot, _) = lookup(direct_of(page.pfn())).unwrap();
+        let (ptr, _) = lookup(direct_of(page.pfn())).unwrap();
         let is_pinned = || {
-            let mfn = xen_model::Mfn(slot.read().mfn().raw() as u64);
+            let mfn = xen_model::Mfn(ptr.read().mfn().raw() as u64);
             let machine = guest.host().machine.borrow();
             machine.frame(mfn).is_pinned()
         };
         alloc::table_early(page.pfn(), level, BY);
-        assert_eq!(slot.read().raw() & bits::RW, 0);
+        assert_eq!(ptr.read().raw() & bits::RW, 0);
         // Those above level 1 are known through the tree.
         assert_eq!(is_pinned(), level == Level::L1);
         alloc::release_table_early(page.pfn(), level, BY);
-        assert_ne!(slot.read().raw() & bits::RW, 0);
+        assert_ne!(ptr.read().raw() & bits::RW, 0);
         assert!(!is_pinned());
     }
 }
@@ -253,7 +253,7 @@ fn fixed_mappings_of_all_kinds() {
 }
 
 /// Returns an entry of the direct map, for a page of ours.
-fn slot_of(page: &OwnedPage) -> Slot {
+fn slot_of(page: &OwnedPage) -> EntryPtr {
     lookup(direct_of(page.pfn())).unwrap().0
 }
 
@@ -270,14 +270,14 @@ fn only_report(guest: &Guest) -> Report {
 fn a_refused_entry_is_told_with_all_there_is_to_know() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let slot = slot_of(&page);
-    let at = p2m::machine_address(slot.vaddr()).raw();
+    let ptr = slot_of(&page);
+    let at = p2m::machine_address(ptr.vaddr()).raw();
     let entry = MachineEntry::new(NOWHERE, kernel_rw());
-    pte::set_now(slot, entry, BY);
+    pte::set_now(ptr, entry, BY);
     let report = only_report(&guest);
     assert_eq!((report.target, report.value), (at, entry.raw()));
     assert_eq!((report.error, report.by), (EINVAL, BY.site()));
-    assert_ne!(slot.read(), entry);
+    assert_ne!(ptr.read(), entry);
     drop(page);
     guest.assert_sound();
 }
@@ -294,16 +294,16 @@ fn large_pages_above_level_1_do_not_reach_xen() {
 
     upper::set(known, entry, Level::L2, BY);
     upper::set(known, entry, Level::L3, BY);
-    upper::set_root(RootSlot::from_slot(root), entry, BY);
+    upper::set_root(RootEntryPtr::from_slot(root), entry, BY);
     let reports = guest.take_refusals();
     assert_eq!(reports.len(), 3);
-    for (report, slot) in reports.iter().zip([known, known, root]) {
+    for (report, ptr) in reports.iter().zip([known, known, root]) {
         assert_eq!(
             (report.target, report.value),
-            (slot.vaddr().raw(), entry.raw())
+            (ptr.vaddr().raw(), entry.raw())
         );
         assert_eq!((report.error, report.by), (EINVAL, BY.site()));
-        assert!(slot.read().is_none());
+        assert!(ptr.read().is_none());
     }
     let logged = kernel::log::take();
     let names = [
@@ -329,9 +329,9 @@ fn tables_that_xen_does_not_know_take_large_pages() {
     let table = crate::platform::Table::at(direct_of(page.pfn()));
     // As kexec does, for the time after Xen.
     for (index, level) in [(0, Level::L2), (1, Level::L3)] {
-        let slot = table.entry(Index::wrapping(index));
-        upper::set(slot, entry, level, BY);
-        assert_eq!(slot.read(), entry);
+        let ptr = table.entry(Index::wrapping(index));
+        upper::set(ptr, entry, level, BY);
+        assert_eq!(ptr.read(), entry);
     }
     drop(page);
     guest.assert_sound();
@@ -373,14 +373,14 @@ fn a_queue_that_xen_cannot_read_stops_the_machine() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     refuse(&guest, Call::Multicall, 0, 1);
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let slot = slot_of(&page);
+    let ptr = slot_of(&page);
     let death = death_in(|| {
         let mut batch = Batch::open(Issue::Now, BY);
         batch.ext(ExtOp::flush_local());
         batch.update(
             Command::Normal,
-            p2m::machine_address(slot.vaddr()),
-            slot.read(),
+            p2m::machine_address(ptr.vaddr()),
+            ptr.read(),
         );
     });
     assert_eq!(
@@ -396,9 +396,9 @@ fn refused_batches_are_shown_for_debugging() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     set_multicall_debug();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (slot, vaddr) = (slot_of(&page), direct_of(page.pfn()));
+    let (ptr, vaddr) = (slot_of(&page), direct_of(page.pfn()));
     let bad = Maddr::new(NOWHERE.raw() << 12);
-    let entry = slot.read();
+    let entry = ptr.read();
     {
         let mut batch = Batch::open(Issue::Now, BY);
         batch.update_va(vaddr, entry, VaFlush::None);
@@ -436,7 +436,7 @@ fn refused_batches_are_shown_for_debugging() {
 fn a_refused_mapping_is_told_once() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (slot, vaddr) = (slot_of(&page), direct_of(page.pfn()));
+    let (ptr, vaddr) = (slot_of(&page), direct_of(page.pfn()));
     let bad = MachineEntry::new(NOWHERE, kernel_rw());
     // Alone; and behind a refused element, so that it is tried again.
     for is_late in [false, true] {
@@ -453,7 +453,7 @@ fn a_refused_mapping_is_told_once() {
         let report = reports.last().unwrap();
         assert_eq!((report.target, report.value), (vaddr.raw(), bad.raw()));
         assert_eq!((report.error, report.by), (EINVAL, BY.site()));
-        assert_ne!(slot.read(), bad);
+        assert_ne!(ptr.read(), bad);
     }
     drop(page);
     guest.assert_sound();
@@ -584,7 +584,7 @@ fn a_console_driver_may_use_the_queue() {
     let [late, shown] = [(); 2].map(|()| OwnedPage::zeroed(&mut MaySleep::here()).unwrap());
     let (late_slot, entry) = (slot_of(&late), slot_of(&late).read());
     let (shown_slot, other) = (slot_of(&shown), slot_of(&shown).read());
-    let at = |slot: Slot| p2m::machine_address(slot.vaddr());
+    let at = |ptr: EntryPtr| p2m::machine_address(ptr.vaddr());
     kernel::log::set_console(Some(Box::new(move || {
         let mut batch = Batch::open(Issue::Now, BY);
         batch.update(Command::Normal, at(shown_slot), other);

@@ -119,7 +119,7 @@ impl Bed {
     fn entry(&self, page: usize) -> MachineEntry {
         let at = Vaddr::new(START + page * PAGE);
         match generic::find(self.process.mm(), Level::L1, at) {
-            Some(slot) => slot.read(),
+            Some(ptr) => ptr.read(),
             None => MachineEntry::EMPTY,
         }
     }
@@ -182,8 +182,8 @@ impl Bed {
         machine.borrow_mut().set_injector(None);
         for page in 0..COUNT {
             let at = Vaddr::new(START + page * PAGE);
-            if let Some(slot) = generic::find(self.process.mm(), Level::L1, at) {
-                edge::set_pte(slot, MachineEntry::EMPTY);
+            if let Some(ptr) = generic::find(self.process.mm(), Level::L1, at) {
+                edge::set_pte(ptr, MachineEntry::EMPTY);
             }
         }
         self.process.exit();

@@ -143,8 +143,8 @@ fn pages_that_were_tables_are_free_to_go() {
 
     let mut tables = vec![process.mm().root().table().pfn()];
     for level in [Level::L4, Level::L3, Level::L2] {
-        let slot = generic::find(process.mm(), level, Vaddr::new(8 * PAGE)).unwrap();
-        tables.push(p2m::pfn_of(slot.read().mfn()).unwrap());
+        let ptr = generic::find(process.mm(), level, Vaddr::new(8 * PAGE)).unwrap();
+        tables.push(p2m::pfn_of(ptr.read().mfn()).unwrap());
     }
     process.exit();
     for table in tables {

@@ -26,10 +26,10 @@ use crate::platform::{
     lookup,
     Caller,
     CpuState,
+    EntryPtr, //
     MaySleep,
     Mm,
     OwnedPage,
-    Slot, //
 };
 use crate::pte::{
     self,
@@ -64,8 +64,8 @@ impl Mapped {
         for page in 0..PAGES {
             process.write(START + page * PAGE, 1);
         }
-        let slot = |page| slot_of(&process, page);
-        let before = std::array::from_fn(|page| slot(page).read());
+        let ptr = |page| slot_of(&process, page);
+        let before = std::array::from_fn(|page| ptr(page).read());
         Self { process, before }
     }
 
@@ -73,23 +73,23 @@ impl Mapped {
         self.process.mm()
     }
 
-    fn slot(&self, page: usize) -> Slot {
+    fn ptr(&self, page: usize) -> EntryPtr {
         slot_of(&self.process, page)
     }
 
     fn range(&self, count: usize) -> PteRange {
-        PteRange::new(self.slot(0), count)
+        PteRange::new(self.ptr(0), count)
     }
 
     fn set(&self, page: usize, entry: MachineEntry) {
         let at = Vaddr::new(START + page * PAGE);
-        pte::set(self.mm(), at, PteRange::new(self.slot(page), 1), entry, BY);
+        pte::set(self.mm(), at, PteRange::new(self.ptr(page), 1), entry, BY);
     }
 
     /// Puts the entries back and ends the process.
     fn end(self, guest: &Guest) {
         for (page, entry) in self.before.into_iter().enumerate() {
-            pte::set_now(self.slot(page), entry, BY);
+            pte::set_now(self.ptr(page), entry, BY);
         }
         tlb::flush_all(BY);
         self.process.exit();
@@ -97,7 +97,7 @@ impl Mapped {
     }
 }
 
-fn slot_of(process: &Process, page: usize) -> Slot {
+fn slot_of(process: &Process, page: usize) -> EntryPtr {
     let at = Vaddr::new(START + page * PAGE);
     generic::find(process.mm(), Level::L1, at).unwrap()
 }
@@ -126,7 +126,7 @@ fn with_state(guest: &Guest, change: fn(&mut CpuState), section: impl FnOnce()) 
 fn only_an_empty_entry_is_filled_later() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
-    let (slot, present) = (mapped.slot(0), mapped.before[0]);
+    let (ptr, present) = (mapped.ptr(0), mapped.before[0]);
     for (old, new, waits) in [
         (MachineEntry::EMPTY, present, true),
         (MachineEntry::EMPTY, SWAPPED, true),
@@ -136,13 +136,13 @@ fn only_an_empty_entry_is_filled_later() {
         (SWAPPED, present, false),
         (SWAPPED, MachineEntry::EMPTY, false),
     ] {
-        pte::set_now(slot, old, BY);
+        pte::set_now(ptr, old, BY);
         edge::in_lazy_mmu(|| {
             mapped.set(0, new);
-            assert_eq!(slot.read(), if waits { old } else { new });
+            assert_eq!(ptr.read(), if waits { old } else { new });
             assert_eq!(!is_queue_empty(), waits);
         });
-        assert_eq!(slot.read(), new);
+        assert_eq!(ptr.read(), new);
     }
     mapped.end(&guest);
 }
@@ -159,13 +159,13 @@ fn a_range_is_filled_later_if_all_of_it_is_empty() {
             } else {
                 MachineEntry::EMPTY
             };
-            pte::set_now(mapped.slot(page), entry, BY);
+            pte::set_now(mapped.ptr(page), entry, BY);
         }
         edge::in_lazy_mmu(|| {
             pte::set(mapped.mm(), at(), mapped.range(PAGES), first, BY);
             assert_eq!(is_queue_empty(), last == SWAPPED);
         });
-        assert!((0..PAGES).all(|page| mapped.slot(page).read().is_present()));
+        assert!((0..PAGES).all(|page| mapped.ptr(page).read().is_present()));
     }
     mapped.end(&guest);
 }
@@ -174,15 +174,15 @@ fn a_range_is_filled_later_if_all_of_it_is_empty() {
 fn changes_of_flags_wait_in_lazy_mode_and_only_there() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
-    let entries = || -> [MachineEntry; 3] { std::array::from_fn(|page| mapped.slot(page).read()) };
+    let entries = || -> [MachineEntry; 3] { std::array::from_fn(|page| mapped.ptr(page).read()) };
     let [old, protected, dirty, _] = mapped.before;
     let new = old.with(bits::SPECIAL);
-    let change = |entry| pte::modify_protection(mapped.mm(), at(), mapped.slot(0), entry, BY);
-    let last = PteRange::new(mapped.slot(2), 1);
+    let change = |entry| pte::modify_protection(mapped.mm(), at(), mapped.ptr(0), entry, BY);
+    let last = PteRange::new(mapped.ptr(2), 1);
     edge::enter_lazy_mmu();
     let count = traps(&guest, || {
         change(new);
-        pte::write_protect(PteRange::new(mapped.slot(1), 1), BY);
+        pte::write_protect(PteRange::new(mapped.ptr(1), 1), BY);
         pte::clear_young_dirty(mapped.mm(), at(), last, bits::DIRTY, BY);
         assert_eq!(entries(), [old, protected, dirty]);
     });
@@ -198,7 +198,7 @@ fn changes_of_flags_wait_in_lazy_mode_and_only_there() {
             let (protected, clean) = (protected.without(bits::RW), dirty.without(bits::DIRTY));
             assert_eq!(entries(), [new, protected, clean]);
             assert_eq!(traps(&guest, || change(old)), 1);
-            assert_eq!(mapped.slot(0).read(), old);
+            assert_eq!(mapped.ptr(0).read(), old);
         },
     );
     edge::leave_lazy_mmu();
@@ -210,16 +210,16 @@ fn set_pte_is_in_effect_on_return() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (slot, _) = lookup(direct_of(page.pfn())).unwrap();
-    let present = slot.read();
+    let (ptr, _) = lookup(direct_of(page.pfn())).unwrap();
+    let present = ptr.read();
     edge::in_lazy_mmu(|| {
         pte::write_protect(mapped.range(1), BY);
         // As KFENCE does, which uses the page next, within any section of its caller.
         for entry in [present.without(bits::PRESENT), present] {
-            pte::set_now(slot, entry, BY);
-            assert_eq!(slot.read(), entry);
+            pte::set_now(ptr, entry, BY);
+            assert_eq!(ptr.read(), entry);
         }
-        assert_eq!(mapped.slot(0).read().raw() & bits::RW, 0);
+        assert_eq!(mapped.ptr(0).read().raw() & bits::RW, 0);
     });
     drop(page);
     mapped.end(&guest);
@@ -229,16 +229,16 @@ fn set_pte_is_in_effect_on_return() {
 fn a_single_entry_is_cleared_at_once_behind_what_waits() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
-    let (slot, old) = (mapped.slot(0), mapped.before[0]);
+    let (ptr, old) = (mapped.ptr(0), mapped.before[0]);
     edge::in_lazy_mmu(|| {
         pte::write_protect(mapped.range(1), BY);
-        let cleared = pte::get_and_clear(mapped.mm(), at(), slot, BY);
+        let cleared = pte::get_and_clear(mapped.mm(), at(), ptr, BY);
         assert_eq!(cleared, old.without(bits::RW));
-        assert!(slot.read().is_none());
+        assert!(ptr.read().is_none());
         // It is set again, by a caller that has changed its mind.
         mapped.set(0, old);
     });
-    assert_eq!(slot.read(), old);
+    assert_eq!(ptr.read(), old);
     mapped.end(&guest);
 }
 
@@ -255,7 +255,7 @@ fn a_clean_entry_is_cleared_but_for_what_the_cpu_notes() {
         for count in [1, PAGES] {
             let entry = |page: usize| mapped.before[page].without(bits::RW | noted).with(flags);
             for page in 0..PAGES {
-                pte::set_now(mapped.slot(page), entry(page), BY);
+                pte::set_now(mapped.ptr(page), entry(page), BY);
             }
             edge::in_lazy_mmu(|| {
                 let range = mapped.range(count);
@@ -269,7 +269,7 @@ fn a_clean_entry_is_cleared_but_for_what_the_cpu_notes() {
                 assert_eq!(others, expected);
                 assert_eq!(!is_queue_empty(), waits, "{flags:#x}, {count} entries");
             });
-            assert!((0..count).all(|page| mapped.slot(page).read().is_none()));
+            assert!((0..count).all(|page| mapped.ptr(page).read().is_none()));
         }
     }
     mapped.end(&guest);
@@ -293,8 +293,8 @@ fn entries_are_cleared_later_if_nobody_looks_at_them_again() {
         (2, SWAPPED, false),
     ] {
         for is_returned in [false, true] {
-            pte::set_now(mapped.slot(0), mapped.before[0], BY);
-            pte::set_now(mapped.slot(count - 1), last, BY);
+            pte::set_now(mapped.ptr(0), mapped.before[0], BY);
+            pte::set_now(mapped.ptr(count - 1), last, BY);
             edge::in_lazy_mmu(|| {
                 let range = mapped.range(count);
                 if is_returned {
@@ -302,10 +302,10 @@ fn entries_are_cleared_later_if_nobody_looks_at_them_again() {
                 } else {
                     pte::clear(mapped.mm(), at(), range, BY);
                 }
-                let is_cleared = mapped.slot(count - 1).read().is_none();
+                let is_cleared = mapped.ptr(count - 1).read().is_none();
                 assert_eq!(is_cleared, !waits, "{count} entries, {last:x?}");
             });
-            assert!((0..count).all(|page| mapped.slot(page).read().raw() == 0));
+            assert!((0..count).all(|page| mapped.ptr(page).read().raw() == 0));
         }
     }
     mapped.end(&guest);
@@ -316,15 +316,15 @@ fn exec_moves_its_stack_over_itself() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
     // relocate_vma_down() by one page: move_ptes() looks whether each place is empty.
-    pte::set_now(mapped.slot(0), MachineEntry::EMPTY, BY);
+    pte::set_now(mapped.ptr(0), MachineEntry::EMPTY, BY);
     with_state(
         &guest,
         |state| state.in_exec = true,
         || {
             edge::in_lazy_mmu(|| {
                 for page in 1..PAGES {
-                    assert!(mapped.slot(page - 1).read().is_none(), "page {page}");
-                    let from = PteRange::new(mapped.slot(page), 1);
+                    assert!(mapped.ptr(page - 1).read().is_none(), "page {page}");
+                    let from = PteRange::new(mapped.ptr(page), 1);
                     let address = Vaddr::new(START + page * PAGE);
                     let (entry, _) = pte::get_and_clear_range(mapped.mm(), address, from, BY);
                     mapped.set(page - 1, entry);
@@ -332,7 +332,7 @@ fn exec_moves_its_stack_over_itself() {
             });
         },
     );
-    let moved: Vec<_> = (0..PAGES).map(|page| mapped.slot(page).read()).collect();
+    let moved: Vec<_> = (0..PAGES).map(|page| mapped.ptr(page).read()).collect();
     let mut expected = mapped.before[1..].to_vec();
     expected.push(MachineEntry::EMPTY);
     assert_eq!(moved, expected);
@@ -344,26 +344,26 @@ fn an_entry_of_the_kernel_is_emptied_and_set_by_an_instruction() {
     let guest = guest();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let at = direct_of(page.pfn());
-    let (slot, _) = lookup(at).unwrap();
-    let (old, new) = (slot.read(), slot.read().with(bits::SPECIAL));
+    let (ptr, _) = lookup(at).unwrap();
+    let (old, new) = (ptr.read(), ptr.read().with(bits::SPECIAL));
     let set = Store::CompareExchange {
         old: 0,
         new: new.raw() as u64,
     };
     // As in apply_range_set_cb() of kernel/bpf/arena.c.
     for old in [old, old.without(bits::DIRTY | bits::ACCESSED)] {
-        pte::set_now(slot, old, BY);
+        pte::set_now(ptr, old, BY);
         let mut tries = 0;
         edge::in_lazy_mmu(|| {
-            while generic::change_entry(slot, set).raw() != 0 {
-                edge::get_and_clear(Mm::kernel(), at, slot);
+            while generic::change_entry(ptr, set).raw() != 0 {
+                edge::get_and_clear(Mm::kernel(), at, ptr);
                 tries += 1;
             }
-            assert_eq!(slot.read(), new);
+            assert_eq!(ptr.read(), new);
         });
-        assert_eq!((slot.read(), tries), (new, 1));
+        assert_eq!((ptr.read(), tries), (new, 1));
     }
-    pte::set_now(slot, old, BY);
+    pte::set_now(ptr, old, BY);
     tlb::flush_all(BY);
     drop(page);
     guest.assert_sound();
@@ -387,13 +387,13 @@ fn accessed_bits_are_cleared_and_no_dirty_bit_is_lost() {
         (mapped.before[1], bits::DIRTY),
         (clean(1), bits::DIRTY | bits::ACCESSED),
     ] {
-        pte::set_now(mapped.slot(1), entry, BY);
+        pte::set_now(mapped.ptr(1), entry, BY);
         assert_eq!(traps(&guest, || edge::in_lazy_mmu(|| clear(noted))), 1);
-        assert_eq!(mapped.slot(1).read(), entry.without(noted));
+        assert_eq!(mapped.ptr(1).read(), entry.without(noted));
     }
     // A thread writes to the page before Xen changes the entry.
     for page in 0..PAGES {
-        pte::set_now(mapped.slot(page), clean(page), BY);
+        pte::set_now(mapped.ptr(page), clean(page), BY);
     }
     tlb::flush_all(BY);
     let who = guest.host().vcpu();
@@ -405,12 +405,9 @@ fn accessed_bits_are_cleared_and_no_dirty_bit_is_lost() {
     guest.host().machine.borrow_mut().set_interloper(interloper);
     edge::in_lazy_mmu(|| clear(bits::ACCESSED));
     guest.host().machine.borrow_mut().set_interloper(None);
-    assert_ne!(mapped.slot(0).read().raw() & bits::DIRTY, 0);
+    assert_ne!(mapped.ptr(0).read().raw() & bits::DIRTY, 0);
     for page in 1..PAGES {
-        assert_eq!(
-            mapped.slot(page).read(),
-            clean(page).without(bits::ACCESSED)
-        );
+        assert_eq!(mapped.ptr(page).read(), clean(page).without(bits::ACCESSED));
     }
     mapped.end(&guest);
 }
@@ -495,26 +492,26 @@ fn an_nmi_goes_past_a_queue_that_is_half_filled() {
     let mapped = Mapped::new(&guest);
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let address = direct_of(page.pfn());
-    let (slot, _) = lookup(address).unwrap();
-    let old = slot.read();
+    let (ptr, _) = lookup(address).unwrap();
+    let old = ptr.read();
     edge::in_lazy_mmu(|| {
         pte::write_protect(mapped.range(1), BY);
         with_state(
             &guest,
             |state| state.in_nmi = true,
             || {
-                let cleared = pte::get_and_clear(Mm::kernel(), address, slot, BY);
-                assert_eq!((cleared, slot.read().raw()), (old, 0));
-                pte::set_now(slot, old, BY);
-                assert_eq!(slot.read(), old);
+                let cleared = pte::get_and_clear(Mm::kernel(), address, ptr, BY);
+                assert_eq!((cleared, ptr.read().raw()), (old, 0));
+                pte::set_now(ptr, old, BY);
+                assert_eq!(ptr.read(), old);
                 tlb::flush_page_local(address, BY);
             },
         );
         // What the task has queued still waits.
         assert!(!is_queue_empty());
-        assert_eq!(mapped.slot(0).read(), mapped.before[0]);
+        assert_eq!(mapped.ptr(0).read(), mapped.before[0]);
     });
-    assert_eq!(mapped.slot(0).read().raw() & bits::RW, 0);
+    assert_eq!(mapped.ptr(0).read().raw() & bits::RW, 0);
     drop(page);
     mapped.end(&guest);
 }

@@ -70,12 +70,12 @@ fn collect(
     start: usize,
     leaves: &mut BTreeMap<usize, Leaf>,
 ) {
-    let slots = if level == Level::L4 {
+    let nr_own = if level == Level::L4 {
         USER_SLOTS
     } else {
         ENTRIES
     };
-    for index in 0..slots {
+    for index in 0..nr_own {
         let entry = Entry(machine.frame_word(table, index));
         if entry.0 & !NOTED == 0 {
             continue;

@@ -13,7 +13,7 @@ use crate::platform::Table;
 use core::ptr::NonNull;
 use kernel::bindings;
 
-/// The place of an entry in a page table.
+/// A pointer to an entry of a page table.
 ///
 /// Entries are only ever copied: the CPU, Xen and other vCPUs change them at any time.
 ///
@@ -22,9 +22,9 @@ use kernel::bindings;
 /// The pointer is aligned and points to an entry of a [`Table`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct Slot(NonNull<usize>);
+pub(crate) struct EntryPtr(NonNull<usize>);
 
-impl Slot {
+impl EntryPtr {
     /// Takes over a pointer to an entry from C.
     ///
     /// # Safety
@@ -86,7 +86,7 @@ impl Slot {
         any
     }
 
-    /// Stores the entry with a plain write: see [`crate::platform::PrivateSlot::store`].
+    /// Stores the entry with a plain write: see [`crate::platform::UnpinnedEntryPtr::store`].
     #[inline(always)]
     pub(super) fn store(self, entry: MachineEntry) {
         // SAFETY: By the type invariant; a single store, so that a table walk never sees half.
@@ -123,7 +123,7 @@ impl Slot {
 /// Finds the entry that maps `vaddr` in the kernel's address space.
 ///
 /// Returns its place and whether it is of level 1, as opposed to one that maps a large page.
-pub(crate) fn lookup(vaddr: Vaddr) -> Option<(Slot, bool)> {
+pub(crate) fn lookup(vaddr: Vaddr) -> Option<(EntryPtr, bool)> {
     let mut level: u32 = 0;
     // SAFETY: The kernel's tables can be walked at any time.
     let entry = unsafe { bindings::lookup_address(vaddr.raw(), &mut level) };
@@ -133,12 +133,12 @@ pub(crate) fn lookup(vaddr: Vaddr) -> Option<(Slot, bool)> {
     }
     // SAFETY: `lookup_address()` returns an entry of the kernel's tables; those are not freed
     // while what they map is in use, and callers ask about memory that is.
-    let slot = unsafe { Slot::from_raw(entry) };
-    Some((slot, level == bindings::pg_level_PG_LEVEL_4K))
+    let ptr = unsafe { EntryPtr::from_raw(entry) };
+    Some((ptr, level == bindings::pg_level_PG_LEVEL_4K))
 }
 
 /// Finds the entry of level 2 above `vaddr` in the kernel's address space.
-pub(crate) fn lookup_level2(vaddr: Vaddr) -> Option<Slot> {
+pub(crate) fn lookup_level2(vaddr: Vaddr) -> Option<EntryPtr> {
     // SAFETY: The kernel's tables can be walked at any time.
     let entry = unsafe { bindings::lookup_pmd_address(vaddr.raw()) };
 
@@ -146,11 +146,11 @@ pub(crate) fn lookup_level2(vaddr: Vaddr) -> Option<Slot> {
         return None;
     }
     // SAFETY: As in `lookup()`.
-    Some(unsafe { Slot::from_raw(entry) })
+    Some(unsafe { EntryPtr::from_raw(entry) })
 }
 
 /// Whether the entry belongs to the early fixed mappings.
-pub(crate) fn is_early_ioremap(slot: Slot) -> bool {
+pub(crate) fn is_early_ioremap(ptr: EntryPtr) -> bool {
     // SAFETY: The pointer is only compared.
-    unsafe { bindings::xen_pv_mmu_is_early_ioremap_ptep(slot.as_ptr()) }
+    unsafe { bindings::xen_pv_mmu_is_early_ioremap_ptep(ptr.as_ptr()) }
 }
