@@ -31,12 +31,12 @@ mod mm;
 mod pages;
 mod percpu;
 mod phase;
+mod pin_state;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 mod probing;
 mod report;
 mod scan;
 mod start_of_day;
-mod state;
 pub(crate) mod stats;
 mod switches;
 mod table;
@@ -62,11 +62,11 @@ pub(crate) use mm::*;
 pub(crate) use pages::*;
 pub(crate) use percpu::*;
 pub(crate) use phase::*;
+pub(crate) use pin_state::*;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 pub(crate) use probing::*;
 pub(crate) use report::*;
 pub(crate) use start_of_day::*;
-pub(crate) use state::*;
 pub(crate) use switches::*;
 pub(crate) use table::*;
 pub(crate) use tracepoints::*;

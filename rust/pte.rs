@@ -68,8 +68,8 @@ use crate::platform::{
     EntryPtr,
     Mm,
     MmuUpdate,
+    PinState,
     PinnedEntryPtr,
-    Place,
     VaFlush,
     PAGE_TABLE_CHECK, //
 };
@@ -226,9 +226,9 @@ impl PteRange {
         for (page, ptr) in self.ptrs().enumerate() {
             trace::set_pte(ptr, nth(page));
         }
-        match self.first.place() {
-            Place::Private(_) => self.store(|page, _| nth(page)),
-            Place::Known(_) => {
+        match self.first.pin_state() {
+            PinState::Unpinned(_) => self.store(|page, _| nth(page)),
+            PinState::Pinned(_) => {
                 let fills = || self.ptrs().all(|ptr| ptr.read().is_none());
                 let waits = mm.may_fill_later(address) && fills();
                 let issue = if waits { Issue::LazyMmu } else { Issue::Now };
@@ -246,7 +246,7 @@ impl PteRange {
     /// Changes each of the entries of a table that Xen does not know, and that no CPU uses.
     fn store(self, change: impl Fn(usize, MachineEntry) -> MachineEntry) {
         for (number, ptr) in self.ptrs().enumerate() {
-            if let Place::Private(private) = ptr.place() {
+            if let PinState::Unpinned(private) = ptr.pin_state() {
                 private.store(change(number, ptr.read()));
             }
         }
@@ -305,9 +305,9 @@ fn change(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Cal
 /// Context: any; holds the lock of the table, or has it for itself.
 #[inline(always)]
 pub(crate) fn set_now(ptr: EntryPtr, entry: MachineEntry, caller: Caller<'_>) {
-    match ptr.place() {
-        Place::Known(ptr) => issue(Command::Normal, ptr, entry, caller),
-        Place::Private(ptr) => ptr.store(entry),
+    match ptr.pin_state() {
+        PinState::Pinned(ptr) => issue(Command::Normal, ptr, entry, caller),
+        PinState::Unpinned(ptr) => ptr.store(entry),
     }
 }
 
@@ -320,7 +320,7 @@ pub(crate) fn set_now(ptr: EntryPtr, entry: MachineEntry, caller: Caller<'_>) {
 #[init_text]
 pub(crate) fn set_early(early: Early, ptr: EntryPtr, entry: MachineEntry, caller: Caller<'_>) {
     if crate::platform::is_early_ioremap(ptr) {
-        issue(Command::Normal, ptr.known(), entry, caller);
+        issue(Command::Normal, ptr.assume_pinned(), entry, caller);
     } else {
         ptr.early(early).store(entry);
     }
@@ -342,9 +342,9 @@ pub(crate) fn set(
         return range.set_all(mm, address, entry, caller);
     }
     trace::set_pte(range.first, entry);
-    match range.first.place() {
-        Place::Private(first) => first.store(entry),
-        Place::Known(first) => set_known(mm, address, first, entry, caller),
+    match range.first.pin_state() {
+        PinState::Unpinned(first) => first.store(entry),
+        PinState::Pinned(first) => set_known(mm, address, first, entry, caller),
     }
 }
 
@@ -381,13 +381,13 @@ pub(crate) fn get_and_clear(
     }
     let contents = Contents::of(range);
     range.check(mm, address);
-    match ptr.place() {
-        Place::Private(private) => private.store(MachineEntry::EMPTY),
+    match ptr.pin_state() {
+        PinState::Unpinned(private) => private.store(MachineEntry::EMPTY),
         // Code that sets an entry of the kernel by an instruction wants it all zero.
-        Place::Known(_) if contents.may_become_dirty && mm != Mm::kernel() => {
+        PinState::Pinned(_) if contents.may_become_dirty && mm != Mm::kernel() => {
             return range.clear_noted(contents, caller).0;
         }
-        Place::Known(known) => range.clear_known(mm, address, known, false, caller),
+        PinState::Pinned(known) => range.clear_known(mm, address, known, false, caller),
     }
     contents.first
 }
@@ -405,12 +405,12 @@ pub(crate) fn get_and_clear_range(
     let contents = Contents::of(range);
 
     range.check(mm, address);
-    match range.first.place() {
-        Place::Private(_) => range.clear_private(),
-        Place::Known(_) if contents.may_become_dirty => {
+    match range.first.pin_state() {
+        PinState::Unpinned(_) => range.clear_private(),
+        PinState::Pinned(_) if contents.may_become_dirty => {
             return range.clear_noted(contents, caller);
         }
-        Place::Known(first) => range.clear_known(mm, address, first, contents.is_final, caller),
+        PinState::Pinned(first) => range.clear_known(mm, address, first, contents.is_final, caller),
     }
     (contents.first, contents.others)
 }
@@ -421,12 +421,12 @@ pub(crate) fn get_and_clear_range(
 /// Context: holds the lock of the table.
 pub(crate) fn clear(mm: Mm, address: Vaddr, range: PteRange, caller: Caller<'_>) {
     range.check(mm, address);
-    match range.first.place() {
-        Place::Known(first) => {
+    match range.first.pin_state() {
+        PinState::Pinned(first) => {
             let is_final = Contents::of(range).is_final;
             range.clear_known(mm, address, first, is_final, caller);
         }
-        Place::Private(_) => range.clear_private(),
+        PinState::Unpinned(_) => range.clear_private(),
     }
 }
 
@@ -434,9 +434,9 @@ pub(crate) fn clear(mm: Mm, address: Vaddr, range: PteRange, caller: Caller<'_>)
 ///
 /// Context: holds the lock of the table.
 pub(crate) fn write_protect(range: PteRange, caller: Caller<'_>) {
-    match range.first.place() {
-        Place::Private(_) => range.store(|_, entry| entry.without(bits::RW)),
-        Place::Known(_) => {
+    match range.first.pin_state() {
+        PinState::Unpinned(_) => range.store(|_, entry| entry.without(bits::RW)),
+        PinState::Pinned(_) => {
             stats::count_avoided_traps(range.count);
             range.update(Issue::LazyMmu, Command::PreserveAd, caller, |_, entry| {
                 let is_writable = entry.is_present() && entry.raw() & bits::RW != 0;
@@ -460,7 +460,7 @@ pub(crate) fn clear_young_dirty(
     noted: usize,
     caller: Caller<'_>,
 ) {
-    let Place::Known(_) = range.first.place() else {
+    let PinState::Pinned(_) = range.first.pin_state() else {
         return range.store(|_, entry| entry.without(noted));
     };
     stats::count_avoided_traps(range.count);
@@ -499,7 +499,7 @@ pub(crate) fn modify_protection(
     // The generic pair reports to the checker what it takes out and what it puts in; here the old
     // entry stays until the new one replaces it.
     check_page_table_set(mm, address, ptr, entry);
-    change(command, ptr.known(), entry, caller);
+    change(command, ptr.assume_pinned(), entry, caller);
 }
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]

@@ -26,8 +26,8 @@ use crate::platform::{
     Caller,
     Command,
     EntryPtr, //
+    PinState,
     PinnedEntryPtr,
-    Place,
     RootEntryPtr,
 };
 use kernel::macros::init_text;
@@ -62,9 +62,9 @@ fn refuse_huge(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: Caller<
 ///
 /// Context: any; holds the lock of the table, or has it for itself.
 pub(crate) fn set(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: Caller<'_>) {
-    match ptr.place() {
-        Place::Private(ptr) => ptr.store(entry),
-        Place::Known(ptr) => set_known(ptr, entry, level, caller),
+    match ptr.pin_state() {
+        PinState::Unpinned(ptr) => ptr.store(entry),
+        PinState::Pinned(ptr) => set_known(ptr, entry, level, caller),
     }
 }
 
@@ -113,18 +113,21 @@ pub(crate) fn set_root(at: RootEntryPtr, entry: MachineEntry, caller: Caller<'_>
     let (ptr, user) = (at.ptr(), user_ptr(at));
     trace::set_p4d(ptr, user, entry);
 
-    match ptr.place() {
-        Place::Private(ptr) => {
+    match ptr.pin_state() {
+        PinState::Unpinned(ptr) => {
             ptr.store(entry);
             if let Some(user) = user {
                 ptr.beside(user).store(entry);
             }
         }
-        Place::Known(_) if entry.is_huge() => refuse_huge(ptr, entry, Level::L4, caller),
-        Place::Known(ptr) => {
+        PinState::Pinned(_) if entry.is_huge() => refuse_huge(ptr, entry, Level::L4, caller),
+        PinState::Pinned(ptr) => {
             // Both or neither: the two go into one call.
             let mut batch = Batch::open(issue(), caller);
-            for ptr in [Some(ptr), user.map(EntryPtr::known)].into_iter().flatten() {
+            for ptr in [Some(ptr), user.map(EntryPtr::assume_pinned)]
+                .into_iter()
+                .flatten()
+            {
                 let at = p2m::machine_address(ptr.ptr().vaddr());
                 batch.update(Command::Normal, at, entry);
             }

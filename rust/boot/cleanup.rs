@@ -110,7 +110,7 @@ fn free_below(ptr: EntryPtr, level: Level, is_pinned: bool, caller: Caller<'_>) 
         free_below(table.entry(index), below, is_pinned, caller);
     }
     match level {
-        Level::L4 => upper::set_root_early(ptr.known(), MachineEntry::EMPTY, caller),
+        Level::L4 => upper::set_root_early(ptr.assume_pinned(), MachineEntry::EMPTY, caller),
         level => upper::set(ptr, MachineEntry::EMPTY, level, caller),
     }
     free_table(table.pfn(), is_pinned, caller);

@@ -83,7 +83,7 @@ fn convert_table(early: Early, table: Table) {
     for index in Index::all() {
         let entry = PseudoEntry::from_raw(table.entry(index).read().raw());
         table
-            .private_entry(early, index)
+            .unpinned_entry(early, index)
             .store(convert::to_machine(entry));
     }
 }
@@ -130,7 +130,7 @@ pub(crate) fn graft(early: Early, xen_root: Table, caller: Caller<'_>) {
 #[init_text]
 fn link_tables(early: Early) {
     let root = tables::root();
-    let set = |table: Table, index, entry| table.private_entry(early, index).store(entry);
+    let set = |table: Table, index, entry| table.unpinned_entry(early, index).store(entry);
 
     set(root, Index::FIRST, MachineEntry::EMPTY);
     let direct = pointer_to(DIRECT_LEVEL3.table(), bits::KERNEL_TABLE);
@@ -159,9 +159,9 @@ fn copy_level2(early: Early, xen_level2: Table) {
 
     for index in Index::all() {
         let entry = xen_level2.entry(index).read();
-        let kernel = tables::kernel_level2().private_entry(early, index);
+        let kernel = tables::kernel_level2().unpinned_entry(early, index);
         kernel.store(entry);
-        let direct = DIRECT_LEVEL2.table().private_entry(early, index);
+        let direct = DIRECT_LEVEL2.table().unpinned_entry(early, index);
         direct.store(if entry.is_none() {
             entry
         } else {
@@ -177,7 +177,7 @@ fn copy_p2m_mapping(early: Early, xen_root: Table, mfn_list: Vaddr) {
 
     if index != Index::FIRST && index < KERNEL_MAP.index(Level::L4) {
         let entry = xen_root.entry(index).read();
-        tables::root().private_entry(early, index).store(entry);
+        tables::root().unpinned_entry(early, index).store(entry);
     }
 }
 
@@ -221,7 +221,9 @@ fn keep_xen_tables(early: Early, first: Pfn, replaced: [Table; 3]) {
         }
         set_early(table.vaddr(), kernel_rw(), VaFlush::PageLocal);
         for index in Index::all() {
-            table.private_entry(early, index).store(MachineEntry::EMPTY);
+            table
+                .unpinned_entry(early, index)
+                .store(MachineEntry::EMPTY);
         }
         if pfn == first {
             first += 1;

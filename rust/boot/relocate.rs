@@ -193,7 +193,7 @@ pub(crate) fn relocate(caller: Caller<'_>) {
         let table = area.start().add(number).paddr();
         let entry = PseudoEntry::from_raw(table.raw() | bits::USER_TABLE);
         let ptr = root_ptr(RELOCATED_LIST.add(number << Level::L4.shift()));
-        upper::set_root_early(ptr.known(), convert::to_machine(entry), caller);
+        upper::set_root_early(ptr.assume_pinned(), convert::to_machine(entry), caller);
     }
 
     let old_list = StartInfo::mfn_list();
@@ -222,7 +222,7 @@ fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize, caller: Caller<'
     let (start, end) = if is_separate {
         let start = StartInfo::first_p2m_pfn();
         let ptr = root_ptr(old_list);
-        upper::set_root_early(ptr.known(), MachineEntry::EMPTY, caller);
+        upper::set_root_early(ptr.assume_pinned(), MachineEntry::EMPTY, caller);
         (start, start + StartInfo::nr_p2m_frames())
     } else {
         (list_start.raw(), list_start.raw() + list_pages)

@@ -5,11 +5,11 @@
 
 #[path = "../platform/phase.rs"]
 mod phase;
-#[path = "../platform/state.rs"]
-mod state;
+#[path = "../platform/pin_state.rs"]
+mod pin_state;
 
 pub(crate) use phase::*;
-pub(crate) use state::*;
+pub(crate) use pin_state::*;
 
 use crate::entry::MachineEntry;
 use crate::level::Index;

@@ -285,18 +285,18 @@ early_hooks! {
     /// Sets an entry of level 2 while all tables are the kernel's (`set_pmd`).
     fn xen_set_pmd_hyper(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
         let entry = MachineEntry::from_raw(pmd.pmd);
-        upper::set_known(entry_ptr!(pmdp).known(), entry, Level::L2, caller!());
+        upper::set_known(entry_ptr!(pmdp).assume_pinned(), entry, Level::L2, caller!());
     }
 
     /// Sets an entry of level 3 while all tables are the kernel's (`set_pud`).
     fn xen_set_pud_hyper(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
         let entry = MachineEntry::from_raw(pud.pud);
-        upper::set_known(entry_ptr!(pudp).known(), entry, Level::L3, caller!());
+        upper::set_known(entry_ptr!(pudp).assume_pinned(), entry, Level::L3, caller!());
     }
 
     /// Sets an entry of the kernel's root (`set_p4d`).
     fn xen_set_p4d_hyper(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
-        upper::set_root_early(entry_ptr!(p4dp).known(), MachineEntry::from_raw(p4d.p4d), caller!());
+        upper::set_root_early(entry_ptr!(p4dp).assume_pinned(), MachineEntry::from_raw(p4d.p4d), caller!());
     }
 
     /// Makes a page a table of level 1 (`alloc_pte`).

@@ -116,7 +116,7 @@ fn make_image_tables() {
     for page in 0..tables::IMAGE_PAGES {
         clear(tables::nth(page));
     }
-    let set = |table: Table, index, to| table.private_entry(early(), index).store(pointer(to));
+    let set = |table: Table, index, to| table.unpinned_entry(early(), index).store(pointer(to));
     for start in [Vaddr::new(0), direct_map_start(), KERNEL_MAP] {
         let level3 = tables::kernel_level3();
         set(tables::root(), start.index(Level::L4), level3);
@@ -141,7 +141,7 @@ fn pointer(table: Table) -> MachineEntry {
 
 fn clear(table: Table) {
     for index in Index::all() {
-        let ptr = table.private_entry(early(), index);
+        let ptr = table.unpinned_entry(early(), index);
         ptr.store(MachineEntry::EMPTY);
     }
 }

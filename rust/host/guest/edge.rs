@@ -98,9 +98,9 @@ pub(crate) fn set_upper(ptr: EntryPtr, level: Level, entry: MachineEntry) {
     let caller = Caller::here();
     match (level, is_run_time()) {
         (Level::L4, true) => upper::set_root(RootEntryPtr::from_slot(ptr), entry, caller),
-        (Level::L4, false) => upper::set_root_early(ptr.known(), entry, caller),
+        (Level::L4, false) => upper::set_root_early(ptr.assume_pinned(), entry, caller),
         (level, true) => upper::set(ptr, entry, level, caller),
-        (level, false) => upper::set_known(ptr.known(), entry, level, caller),
+        (level, false) => upper::set_known(ptr.assume_pinned(), entry, level, caller),
     }
 }
 

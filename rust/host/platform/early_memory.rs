@@ -112,7 +112,7 @@ impl EarlyMapping<'_> {
     /// Sets the entries of the table that the page is to be, from the first on.
     pub(crate) fn set_entries(&mut self, entries: impl Iterator<Item = MachineEntry>) {
         for (index, entry) in Index::all().zip(entries) {
-            self.table.private_entry(early(), index).store(entry);
+            self.table.unpinned_entry(early(), index).store(entry);
         }
     }
 }

@@ -39,7 +39,7 @@ static USER_VSYSCALL_LEVEL3: StaticTable = StaticTable::new();
 /// Fills the page that stands in for hardware which is not mapped.
 pub(crate) fn init_dummy_page() {
     for index in Index::all() {
-        let ptr = DUMMY_PAGE.table().private_entry(early(), index);
+        let ptr = DUMMY_PAGE.table().unpinned_entry(early(), index);
         ptr.store(MachineEntry::from_raw(usize::MAX));
     }
 }

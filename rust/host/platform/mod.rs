@@ -32,12 +32,12 @@ mod page_pool;
 mod pages;
 #[path = "../../platform/phase.rs"]
 mod phase;
+#[path = "../../platform/pin_state.rs"]
+mod pin_state;
 mod report;
 #[path = "../../platform/scan.rs"]
 mod scan;
 mod start_of_day;
-#[path = "../../platform/state.rs"]
-mod state;
 mod statics;
 mod table;
 mod trace_points;
@@ -62,9 +62,9 @@ pub(crate) use mm::*;
 pub(crate) use page_pool::*;
 pub(crate) use pages::*;
 pub(crate) use phase::*;
+pub(crate) use pin_state::*;
 pub(crate) use report::*;
 pub(crate) use start_of_day::*;
-pub(crate) use state::*;
 pub(crate) use statics::*;
 pub(crate) use table::*;
 pub(crate) use trace_points::*;

@@ -10,7 +10,7 @@ use crate::platform::*;
 
 fn set(now: RunTime, ptr: EntryPtr, table: Table) {
     ptr.early(now).store(MACHINE_ENTRY);
-    table.private_entry(now, INDEX).store(MACHINE_ENTRY);
+    table.unpinned_entry(now, INDEX).store(MACHINE_ENTRY);
 }
 
 fn main() {}

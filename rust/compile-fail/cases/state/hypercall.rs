@@ -12,9 +12,9 @@ fn by_hypercall(_: PinnedEntryPtr) {}
 
 fn set(ptr: EntryPtr) {
     by_hypercall(ptr);
-    if let Place::Private(ptr) = ptr.place() {
+    if let PinState::Unpinned(ptr) = ptr.pin_state() {
         by_hypercall(ptr);
-        let _ = ptr.known();
+        let _ = ptr.assume_pinned();
     }
 }
 

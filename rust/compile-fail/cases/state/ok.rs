@@ -11,15 +11,15 @@ use crate::platform::*;
 fn by_hypercall(_: PinnedEntryPtr) {}
 
 fn set(ptr: EntryPtr) {
-    match ptr.place() {
-        Place::Private(ptr) => ptr.store(MACHINE_ENTRY),
-        Place::Known(ptr) => by_hypercall(ptr),
+    match ptr.pin_state() {
+        PinState::Unpinned(ptr) => ptr.store(MACHINE_ENTRY),
+        PinState::Pinned(ptr) => by_hypercall(ptr),
     }
-    by_hypercall(ptr.known());
+    by_hypercall(ptr.assume_pinned());
 }
 
 fn make(early: Early, table: Table) {
-    table.private_entry(early, INDEX).store(MACHINE_ENTRY);
+    table.unpinned_entry(early, INDEX).store(MACHINE_ENTRY);
     table.entry(INDEX).early(early).store(MACHINE_ENTRY);
 }
 

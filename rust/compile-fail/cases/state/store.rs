@@ -11,10 +11,10 @@ use crate::platform::*;
 fn set(ptr: EntryPtr, table: Table) {
     ptr.store(MACHINE_ENTRY);
     table.entry(INDEX).store(MACHINE_ENTRY);
-    ptr.known().store(MACHINE_ENTRY);
-    match ptr.place() {
-        Place::Known(ptr) => ptr.store(MACHINE_ENTRY),
-        Place::Private(_) => (),
+    ptr.assume_pinned().store(MACHINE_ENTRY);
+    match ptr.pin_state() {
+        PinState::Pinned(ptr) => ptr.store(MACHINE_ENTRY),
+        PinState::Unpinned(_) => (),
     }
 }
 

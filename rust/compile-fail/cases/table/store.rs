@@ -13,7 +13,7 @@ use crate::platform::*;
 fn overwrite(table: Table, ptr: EntryPtr, root: RootEntryPtr) {
     table.set_entry(Index::FIRST, MachineEntry::EMPTY);
     table.entry(Index::FIRST).store(MachineEntry::EMPTY);
-    ptr.known().store(MachineEntry::EMPTY);
+    ptr.assume_pinned().store(MachineEntry::EMPTY);
     root.store(MachineEntry::EMPTY);
 }
 

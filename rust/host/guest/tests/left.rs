@@ -229,19 +229,19 @@ fn check_kernel_map(mut config: GuestConfig, image_pages: u64, is_moved: bool) {
         _ => pages_of_tables(&start),
     };
     let end = phys(Vaddr::new(start.region_end as usize)).pfn().raw();
-    for entry in 0..end.div_ceil(ENTRIES) {
-        let pages = entry * ENTRIES..(entry + 1) * ENTRIES;
+    for table in 0..end.div_ceil(ENTRIES) {
+        let pages = table * ENTRIES..(table + 1) * ENTRIES;
         let has_image = pages.start < tables::IMAGE_PAGES;
         let is_given_up = pages.start < given_up.end && given_up.start < pages.end;
         let is_before = pages.end <= given_up.start;
         let entry = guest
             .host()
-            .entry_for(KERNEL_MAP.add(entry * SPAN), Level::L2);
+            .entry_for(KERNEL_MAP.add(table * SPAN), Level::L2);
         let is_mapped = entry.is_some_and(|entry| entry.is_present());
         if has_image || is_before {
-            assert!(is_mapped, "{entry}: gone, given up: {given_up:x?}");
+            assert!(is_mapped, "{table}: gone, given up: {given_up:x?}");
         } else if is_given_up {
-            assert!(!is_mapped, "{entry}: mapped, given up: {given_up:x?}");
+            assert!(!is_mapped, "{table}: mapped, given up: {given_up:x?}");
         }
     }
 }

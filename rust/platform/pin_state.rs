@@ -18,11 +18,11 @@ use crate::platform::{
 
 /// How an entry is set.
 #[derive(Clone, Copy)]
-pub(crate) enum Place {
+pub(crate) enum PinState {
     /// By a store.
-    Private(UnpinnedEntryPtr),
+    Unpinned(UnpinnedEntryPtr),
     /// By a hypercall.
-    Known(PinnedEntryPtr),
+    Pinned(PinnedEntryPtr),
 }
 
 /// A pointer to an entry of a table that Xen does not know as such.
@@ -68,17 +68,17 @@ impl EntryPtr {
     ///
     /// Context: holds the lock of the table, or has it for itself.
     #[inline(always)]
-    pub(crate) fn place(self) -> Place {
+    pub(crate) fn pin_state(self) -> PinState {
         if is_table_pinned(self.table()) {
-            Place::Known(PinnedEntryPtr(self))
+            PinState::Pinned(PinnedEntryPtr(self))
         } else {
-            Place::Private(UnpinnedEntryPtr(self))
+            PinState::Unpinned(UnpinnedEntryPtr(self))
         }
     }
 
     /// Takes the table for one that Xen knows; if it does not, it stores the entry unchecked.
     #[inline(always)]
-    pub(crate) fn known(self) -> PinnedEntryPtr {
+    pub(crate) fn assume_pinned(self) -> PinnedEntryPtr {
         PinnedEntryPtr(self)
     }
 
@@ -96,7 +96,7 @@ impl Table {
     /// Returns the pointer to entry `index` of a table of start of day that Xen does not know yet,
     /// or no longer.
     #[inline(always)]
-    pub(crate) fn private_entry(self, _: Early, index: Index) -> UnpinnedEntryPtr {
+    pub(crate) fn unpinned_entry(self, _: Early, index: Index) -> UnpinnedEntryPtr {
         UnpinnedEntryPtr::new(self.entry(index))
     }
 }
