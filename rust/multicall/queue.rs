@@ -343,7 +343,7 @@ impl LocalQueue {
                 continue;
             }
             let error = call.result;
-            let is_overtaken = |place| queue.changes(index + 1..range.end, place);
+            let is_overtaken = |maddr| queue.changes(index + 1..range.end, maddr);
             match record.op {
                 number::MMU_UPDATE => {
                     let element = |at| queue.args.read::<MmuUpdate>(record.target, at);
@@ -487,14 +487,14 @@ impl Queue {
         }
     }
 
-    /// Whether one of `calls` changes the entry at `place`.
+    /// Whether one of `calls` changes the entry at machine address `maddr`.
     #[cold]
-    fn changes(&self, calls: Range<usize>, place: Maddr) -> bool {
+    fn changes(&self, calls: Range<usize>, maddr: Maddr) -> bool {
         self.records[calls].iter().any(|record| match record.op {
             number::MMU_UPDATE => (0..record.value)
                 .map_while(|at| self.args.read::<MmuUpdate>(record.target, at))
-                .any(|update| update.place() == place),
-            number::UPDATE_VA_MAPPING => recover::place_of(record.target) == Some(place),
+                .any(|update| update.entry_maddr() == maddr),
+            number::UPDATE_VA_MAPPING => recover::entry_maddr_of(record.target) == Some(maddr),
             _ => false,
         })
     }

@@ -101,7 +101,7 @@ pub(super) trait Refusable: Copy {
     fn describe(&self) -> (usize, usize);
 
     /// Returns the machine address of the entry that it changes, if it changes one.
-    fn place(&self) -> Option<Maddr>;
+    fn entry_maddr(&self) -> Option<Maddr>;
 
     /// Carries it out alone.
     fn carry_out(self) -> Result<(), XenError>;
@@ -114,8 +114,8 @@ impl Refusable for MmuUpdate {
         self.raw()
     }
 
-    fn place(&self) -> Option<Maddr> {
-        Some(self.place())
+    fn entry_maddr(&self) -> Option<Maddr> {
+        Some(self.entry_maddr())
     }
 
     fn carry_out(self) -> Result<(), XenError> {
@@ -131,7 +131,7 @@ impl Refusable for ExtOp {
         (command as usize, argument)
     }
 
-    fn place(&self) -> Option<Maddr> {
+    fn entry_maddr(&self) -> Option<Maddr> {
         None
     }
 
@@ -163,7 +163,7 @@ pub(super) fn go_on<T: Refusable>(
         // The first is the one that Xen has refused already.
         let refusal = match error.take() {
             Some(error) => Some(error),
-            None if element.place().is_some_and(&is_overtaken) => None,
+            None if element.entry_maddr().is_some_and(&is_overtaken) => None,
             None => {
                 reports.late = true;
                 element.carry_out().err().map(XenError::errno)
@@ -183,7 +183,7 @@ pub(super) fn go_on<T: Refusable>(
 }
 
 /// Returns the machine address of the entry that an `update_va_mapping` of `page` changes.
-pub(super) fn place_of(page: usize) -> Option<Maddr> {
+pub(super) fn entry_maddr_of(page: usize) -> Option<Maddr> {
     lookup(Vaddr::new(page)).map(|(ptr, _)| p2m::machine_address(ptr.vaddr()))
 }
 
@@ -199,7 +199,7 @@ pub(super) fn single(
 ) {
     let mut error = call.result;
     if reports.late && record.op == number::UPDATE_VA_MAPPING {
-        if place_of(record.target).is_some_and(is_overtaken) {
+        if entry_maddr_of(record.target).is_some_and(is_overtaken) {
             return;
         }
         let entry = MachineEntry::from_raw(record.value);

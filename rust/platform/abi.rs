@@ -153,7 +153,7 @@ impl MmuUpdate {
     }
 
     /// Returns the machine address of the entry.
-    pub(crate) fn place(&self) -> Maddr {
+    pub(crate) fn entry_maddr(&self) -> Maddr {
         Maddr::new(self.ptr & !(size_of::<usize>() - 1))
     }
 }
