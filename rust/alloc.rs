@@ -25,11 +25,11 @@ use crate::multicall::{
 use crate::p2m;
 use crate::platform::{
     die_refused,
-    direct_of,
     is_table_pinned,
     kernel_ro,
     kernel_rw,
     mmuext_op,
+    pfn_to_virt,
     trace,
     user_vsyscall_table,
     Caller,
@@ -57,7 +57,7 @@ pub(crate) fn mfn_of_table(pfn: Pfn) -> Mfn {
 pub(crate) fn protect_page(batch: &mut Batch<'_>, pfn: Pfn, writable: bool, flush: VaFlush) {
     let protection = if writable { kernel_rw() } else { kernel_ro() };
     let entry = convert::to_machine(PseudoEntry::new(pfn, protection));
-    batch.update_va(direct_of(pfn), entry, flush);
+    batch.update_va(pfn_to_virt(pfn), entry, flush);
 }
 
 /// Whether tables of `level` are pinned by themselves.
@@ -142,7 +142,7 @@ pub(crate) fn unpin_early(pfn: Pfn) {
 /// Context: start of day.
 #[init_text]
 pub(crate) fn table_early(pfn: Pfn, level: Level, caller: Caller<'_>) {
-    protect::read_only(direct_of(pfn), caller);
+    protect::read_only(pfn_to_virt(pfn), caller);
     if level == Level::L1 {
         pin_early(level, pfn);
     }
@@ -156,7 +156,7 @@ pub(crate) fn release_table_early(pfn: Pfn, level: Level, caller: Caller<'_>) {
     if level == Level::L1 {
         unpin_early(pfn);
     }
-    protect::writable(direct_of(pfn), caller);
+    protect::writable(pfn_to_virt(pfn), caller);
 }
 
 /// There is no memory for a user root.

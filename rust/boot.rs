@@ -18,9 +18,9 @@ use crate::p2m;
 use crate::platform::{
     machphys_mapping,
     memblock_reserve,
-    phys,
     remap_released_memory,
     set_m2p,
+    virt_to_phys,
     MaySleep,
     StartInfo, //
 };
@@ -47,7 +47,7 @@ pub(crate) fn find_m2p() {
 /// Context: start of day.
 #[init_text]
 pub(crate) fn reserve_special_pages() {
-    memblock_reserve(phys(StartInfo::address()), PAGE_SIZE);
+    memblock_reserve(virt_to_phys(StartInfo::address()), PAGE_SIZE);
 
     let console = (!StartInfo::is_initial_domain()).then(StartInfo::console);
     for mfn in [StartInfo::store(), console].into_iter().flatten() {

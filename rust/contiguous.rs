@@ -23,10 +23,10 @@ use crate::p2m;
 use crate::p2m_word::P2mWord;
 use crate::platform::{
     die,
-    direct,
     exchange,
     kernel_rw,
-    phys,
+    phys_to_virt,
+    virt_to_phys,
     Caller,
     IrqLock,
     Region,
@@ -111,7 +111,7 @@ fn pages(start: Vaddr, count: usize) -> impl Iterator<Item = Vaddr> {
 }
 
 fn mfn_at(page: Vaddr) -> Option<Mfn> {
-    p2m::mfn_of(phys(page).pfn())
+    p2m::mfn_of(virt_to_phys(page).pfn())
 }
 
 /// Takes away the mappings and the p2m entries of a region.
@@ -119,7 +119,7 @@ fn unmap(start: Vaddr, count: usize, caller: Caller<'_>) {
     let mut batch = Batch::open(Issue::Now, caller);
     for page in pages(start, count) {
         batch.update_va(page, MachineEntry::EMPTY, VaFlush::None);
-        p2m::try_set(phys(page).pfn(), P2mWord::MISSING);
+        p2m::try_set(virt_to_phys(page).pfn(), P2mWord::MISSING);
     }
 }
 
@@ -134,7 +134,7 @@ fn map(start: Vaddr, count: usize, mfn: impl Fn(usize) -> Mfn, caller: Caller<'_
         };
         let mfn = mfn(index);
         batch.update_va(page, MachineEntry::new(mfn, kernel_rw()), flush);
-        p2m::try_set(phys(page).pfn(), P2mWord::from_raw(mfn.raw()));
+        p2m::try_set(virt_to_phys(page).pfn(), P2mWord::from_raw(mfn.raw()));
     }
 }
 
@@ -170,7 +170,7 @@ pub(crate) fn create(
     }
     region.clear();
     let count = 1usize << order;
-    let region = direct(start);
+    let region = phys_to_virt(start);
 
     with_frames(order, caller, |frames| {
         for (frame, page) in frames.iter_mut().zip(pages(region, count)) {
@@ -203,7 +203,7 @@ pub(crate) fn destroy(mut region: Region<'_>, caller: Caller<'_>) {
     }
     region.clear();
     let count = 1usize << order;
-    let region = direct(start);
+    let region = phys_to_virt(start);
 
     let done = with_frames(order, caller, |frames| {
         let Some(first) = mfn_at(region) else {

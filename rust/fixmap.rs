@@ -22,10 +22,10 @@ use crate::entry::{
 use crate::platform::{
     die_refused,
     dummy_page,
-    fixed,
+    fix_to_virt,
     fixmap_kind,
     kernel_rw,
-    massage,
+    massage_pgprot,
     refused,
     set_user_vsyscall,
     update_va_mapping,
@@ -42,15 +42,15 @@ pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Ca
     let entry = match kind {
         FixmapKind::Memory | FixmapKind::Vsyscall => convert::to_machine(PseudoEntry::new(
             Paddr::new(address).pfn(),
-            massage(protection),
+            massage_pgprot(protection),
         )),
         FixmapKind::Apic => convert::to_machine(PseudoEntry::new(dummy_page().pfn(), kernel_rw())),
         FixmapKind::Machine => MachineEntry::new(
             Mfn::new(address >> crate::level::PAGE_SHIFT),
-            massage(protection),
+            massage_pgprot(protection),
         ),
     };
-    let page = fixed(index);
+    let page = fix_to_virt(index);
 
     if let Err(error) = update_va_mapping(page, entry, VaFlush::PageLocal) {
         refused(

@@ -52,12 +52,12 @@ use crate::addr::{
 use crate::p2m_word::P2mWord;
 use crate::platform::{
     check_extra_memory,
-    lookup,
+    lookup_address,
     m2p_load,
     p2m_load,
     p2m_try_store,
     p2m_word_address,
-    phys,
+    virt_to_phys,
     xen_max_p2m_pfn,
     EntryPtr, //
 };
@@ -95,7 +95,7 @@ pub(crate) fn special_word(pfn: Pfn) -> P2mWord {
 
 /// Returns the entry of level 1 that maps the word of `pfn`.
 fn leaf_ptr(pfn: Pfn) -> Option<EntryPtr> {
-    match lookup(p2m_word_address(pfn)) {
+    match lookup_address(p2m_word_address(pfn)) {
         Some((ptr, true)) => Some(ptr),
         _ => None,
     }
@@ -137,7 +137,7 @@ fn identity_pfn_of(mfn: Mfn) -> Option<Pfn> {
 /// refuses wherever it is used.
 #[inline(always)]
 pub(crate) fn machine_address(vaddr: Vaddr) -> Maddr {
-    let paddr = phys(vaddr);
+    let paddr = virt_to_phys(vaddr);
     let mfn = mfn_of(paddr.pfn()).unwrap_or(Mfn::new(usize::MAX >> crate::level::PAGE_SHIFT));
     Maddr::in_frame(mfn, paddr.offset())
 }

@@ -40,11 +40,11 @@ use crate::platform::{
     is_table_pinned,
     kernel_root,
     leave_if_loaded,
-    phys,
     run_where_loaded,
     trace,
     user_end,
     user_vsyscall_table,
+    virt_to_phys,
     Caller,
     ExtOp,
     MaySleep,
@@ -295,7 +295,7 @@ pub(crate) fn exit(mm: Mm, sleep: &mut MaySleep) {
 fn drop_from_this_cpu(mm: Mm) {
     leave_if_loaded(mm);
     // The switch away may be waiting in the queue.
-    if LOADED_CR3.read() == phys(mm.root().table().vaddr()).raw() {
+    if LOADED_CR3.read() == virt_to_phys(mm.root().table().vaddr()).raw() {
         crate::multicall::flush();
     }
 }

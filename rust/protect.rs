@@ -17,11 +17,11 @@ use crate::entry::{
 };
 use crate::platform::{
     die_refused,
-    lookup,
-    massage,
-    phys,
+    lookup_address,
+    massage_pgprot,
     refused,
     update_va_mapping,
+    virt_to_phys,
     Caller,
     VaFlush, //
 };
@@ -35,7 +35,7 @@ const CALL: &CStr = c"update_va_mapping";
 /// Pages that Xen does not let us map are not: so are the tables of the first p2m list before the
 /// direct map is made, which then maps them read-only from the start.
 fn change(page: Vaddr, caller: Caller<'_>, flags: impl FnOnce(MachineEntry) -> MachineEntry) {
-    let Some((ptr, _)) = lookup(page) else {
+    let Some((ptr, _)) = lookup_address(page) else {
         return;
     };
     let old = ptr.read();
@@ -76,7 +76,7 @@ pub(crate) fn writable(page: Vaddr, caller: Caller<'_>) {
 /// Context: start of day.
 #[init_text]
 pub(crate) fn set_early(page: Vaddr, protection: Protection, flush: VaFlush) {
-    let entry = convert::to_machine(PseudoEntry::new(phys(page).pfn(), protection));
+    let entry = convert::to_machine(PseudoEntry::new(virt_to_phys(page).pfn(), protection));
     if let Err(error) = update_va_mapping(page, entry, flush) {
         die_refused(
             c"Xen refused to map a page of the kernel",
@@ -92,7 +92,7 @@ pub(crate) fn set_early(page: Vaddr, protection: Protection, flush: VaFlush) {
 /// Context: start of day.
 #[init_text]
 pub(crate) fn map_machine_early(page: Vaddr, mfn: Mfn, protection: Protection) {
-    let entry = MachineEntry::new(mfn, massage(protection));
+    let entry = MachineEntry::new(mfn, massage_pgprot(protection));
     if let Err(error) = update_va_mapping(page, entry, VaFlush::PageLocal) {
         die_refused(
             c"Xen refused to map a machine frame",

@@ -511,7 +511,7 @@ mod tests {
         ENTRIES, //
     };
     use crate::platform::{
-        lookup,
+        lookup_address,
         skip_without_xen,
         ScratchMemory, //
     };
@@ -540,10 +540,10 @@ mod tests {
         // Some of it lies in one table, whatever its address is.
         let memory = ScratchMemory::new(2 * PAGES).ok_or(ENOMEM)?;
         let mut start = memory.start();
-        let (mut first, _) = lookup(start).ok_or(EINVAL)?;
+        let (mut first, _) = lookup_address(start).ok_or(EINVAL)?;
         if first.index().raw() + PAGES > ENTRIES {
             start = start.add(PAGES * PAGE_SIZE);
-            (first, _) = lookup(start).ok_or(EINVAL)?;
+            (first, _) = lookup_address(start).ok_or(EINVAL)?;
         }
         let range = PteRange::new(first, PAGES);
         let before: [MachineEntry; PAGES] = core::array::from_fn(|page| nth(range, page).read());

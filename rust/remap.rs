@@ -17,7 +17,7 @@ use crate::p2m;
 use crate::platform::{
     cond_resched,
     for_each_level1_entry,
-    massage,
+    massage_pgprot,
     mmu_update,
     Command,
     DomId,
@@ -124,7 +124,7 @@ fn map_batch(
     outcome: &mut Outcome,
 ) -> Result<(), KernelError> {
     let mut updates = [MmuUpdate::NONE; BATCH];
-    let protection = massage(mapping.protection);
+    let protection = massage_pgprot(mapping.protection);
     let mut next = 0;
 
     for_each_level1_entry(

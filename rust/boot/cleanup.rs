@@ -20,13 +20,13 @@ use crate::level::{
 use crate::multicall;
 use crate::p2m;
 use crate::platform::{
-    direct,
-    direct_of,
     image_bounds,
     kernel_root,
     memblock_free,
-    phys,
+    pfn_to_virt,
+    phys_to_virt,
     tables,
+    virt_to_phys,
     xen_p2m_addr,
     Caller,
     EntryPtr,
@@ -70,7 +70,7 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: Caller<'_>) {
 #[init_text]
 fn free_read_only(start: Pfn, pages: usize, caller: Caller<'_>) {
     for page in 0..pages {
-        protect::writable(direct_of(start.add(page)), caller);
+        protect::writable(pfn_to_virt(start.add(page)), caller);
     }
     memblock_free(start.paddr(), pages << PAGE_SHIFT);
 }
@@ -131,7 +131,7 @@ fn free_initial_list(caller: Caller<'_>) {
     if list >= KERNEL_MAP {
         let end = list.add(bytes.next_multiple_of(Level::L2.span()));
         clean_kernel_map(list, end, caller);
-        memblock_free(phys(list), bytes);
+        memblock_free(virt_to_phys(list), bytes);
     } else {
         // A list that was moved is mapped by tables with pins of their own.
         let is_pinned = list == RELOCATED_LIST;
@@ -152,7 +152,7 @@ fn clean_xen_tables(caller: Caller<'_>) {
         .next_multiple_of(2 * Level::L2.span());
 
     clean_kernel_map(start, Vaddr::new(end), caller);
-    StartInfo::set_pt_base(direct(phys(start)).raw());
+    StartInfo::set_pt_base(phys_to_virt(virt_to_phys(start)).raw());
 }
 
 /// Gives up what start of day needed of Xen's list and mappings.

@@ -41,16 +41,16 @@ use crate::level::{
 use crate::platform::{
     check_e820_usable,
     die,
-    direct,
     direct_map_start,
     is_nx_supported,
     kernel_ro,
     kernel_rw,
     memblock_reserve,
-    phys,
+    phys_to_virt,
     set_max_pfn_mapped,
     tables,
     user_vsyscall_table,
+    virt_to_phys,
     Caller,
     Early,
     EntryPtr,
@@ -104,14 +104,14 @@ fn xen_table(ptr: EntryPtr) -> Table {
 /// Context: start of day, with interrupts off.
 #[init_text]
 pub(crate) fn graft(early: Early, xen_root: Table, caller: Caller<'_>) {
-    let first_table = phys(Vaddr::new(StartInfo::pt_base())).pfn();
+    let first_table = virt_to_phys(Vaddr::new(StartInfo::pt_base())).pfn();
     let mfn_list = StartInfo::mfn_list();
 
     // Behind the kernel Xen maps frames that are not in the order of their numbers.
     set_max_pfn_mapped(if mfn_list < KERNEL_MAP {
         StartInfo::first_p2m_pfn()
     } else {
-        phys(mfn_list).pfn().raw()
+        virt_to_phys(mfn_list).pfn().raw()
     });
 
     let xen_level3 = xen_table(xen_root.entry(KERNEL_MAP.index(Level::L4)));
@@ -123,7 +123,7 @@ pub(crate) fn graft(early: Early, xen_root: Table, caller: Caller<'_>) {
     cr3::write_early(tables::root().pfn(), caller);
 
     keep_xen_tables(early, first_table, [xen_root, xen_level3, xen_level2]);
-    StartInfo::set_address(direct(phys(StartInfo::address())));
+    StartInfo::set_address(phys_to_virt(virt_to_phys(StartInfo::address())));
 }
 
 /// Links and converts the tables of the kernel image.

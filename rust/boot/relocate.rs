@@ -32,10 +32,10 @@ use crate::level::{
 use crate::p2m;
 use crate::platform::{
     die,
-    direct_of,
     kernel_root,
     kernel_rw,
     memblock_free,
+    pfn_to_virt,
     raw_console,
     read_phys_early,
     use_relocated_list,
@@ -133,7 +133,7 @@ fn make_table(
     let table = first.add(page);
     // The direct map may or may not cover the area yet: where it does not, it will be made with
     // these frames read-only, as `start_info` says that they belong to the list.
-    protect::read_only(direct_of(table), caller);
+    protect::read_only(pfn_to_virt(table), caller);
     pin_early(level, table);
 }
 
@@ -232,7 +232,7 @@ fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize, caller: Caller<'
     memblock_free(Pfn::new(start).paddr(), (end - start) << PAGE_SHIFT);
     // The pages of the list are writable as they are; what else there is were tables.
     for pfn in (start..end).filter(|pfn| !list.contains(pfn)) {
-        protect::writable(direct_of(Pfn::new(pfn)), caller);
+        protect::writable(pfn_to_virt(Pfn::new(pfn)), caller);
     }
 }
 

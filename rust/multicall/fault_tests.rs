@@ -16,12 +16,12 @@ mod refused_operations {
     };
     use crate::p2m;
     use crate::platform::{
-        direct_of,
         keep_reports,
-        lookup,
+        lookup_address,
         mmu_update,
         mmu_update_one,
         mmuext_op,
+        pfn_to_virt,
         print_reports,
         skip_without_xen,
         update_va_mapping,
@@ -66,7 +66,7 @@ mod refused_operations {
             let mut ptrs = KVec::new();
             for _ in 0..PAGES {
                 let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-                let (ptr, _) = lookup(direct_of(page.pfn())).ok_or(EINVAL)?;
+                let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).ok_or(EINVAL)?;
                 ptrs.push(ptr, GFP_KERNEL)?;
                 pages.push(page, GFP_KERNEL)?;
             }
@@ -198,7 +198,7 @@ mod refused_operations {
             let (refused, reports, last) = refuse(kind, index, 1, 16, || {
                 let mut batch = Batch::open(Issue::Now, CALLER);
                 for each in 0..3 {
-                    let page = direct_of(targets.pages[each].pfn());
+                    let page = pfn_to_virt(targets.pages[each].pfn());
                     batch.update_va(page, targets.marked(each), VaFlush::None);
                     if each == 1 {
                         batch.ext(ExtOp::flush_local());
@@ -214,7 +214,7 @@ mod refused_operations {
             let mut subject = (flush.0 as usize, flush.1);
             if kind == Fault::VaMapping {
                 let entry = targets.ptrs[index].read().with(SOFTWARE_BIT);
-                subject = (direct_of(targets.pages[index].pfn()).raw(), entry.raw());
+                subject = (pfn_to_virt(targets.pages[index].pfn()).raw(), entry.raw());
                 expected[index] = false;
             }
             assert_eq!(targets.unmark(), expected);
@@ -230,7 +230,7 @@ mod refused_operations {
             return Ok(());
         }
         let targets = Targets::new()?;
-        let page = direct_of(targets.pages[0].pfn());
+        let page = pfn_to_virt(targets.pages[0].pfn());
         for kind in [Fault::Update, Fault::VaMapping, Fault::Ext] {
             let (refused, reports, last) = refuse(kind, 0, 1, 12, || {
                 let mut batch = Batch::open(Issue::Now, CALLER);
@@ -255,7 +255,7 @@ mod refused_operations {
             return Ok(());
         }
         let targets = Targets::new()?;
-        let page = direct_of(targets.pages[0].pfn());
+        let page = pfn_to_virt(targets.pages[0].pfn());
         for errno in ERRORS {
             let error = Some(-(errno as isize));
 

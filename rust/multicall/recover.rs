@@ -22,7 +22,7 @@ use crate::multicall::queue::Record;
 use crate::p2m;
 use crate::platform::{
     die,
-    lookup,
+    lookup_address,
     mmu_update_one,
     mmuext_op,
     number,
@@ -184,7 +184,7 @@ pub(super) fn go_on<T: Refusable>(
 
 /// Returns the machine address of the entry that an `update_va_mapping` of `page` changes.
 pub(super) fn entry_maddr_of(page: usize) -> Option<Maddr> {
-    lookup(Vaddr::new(page)).map(|(ptr, _)| p2m::machine_address(ptr.vaddr()))
+    lookup_address(Vaddr::new(page)).map(|(ptr, _)| p2m::machine_address(ptr.vaddr()))
 }
 
 /// Notes a refused call that has no array, or carries it out if it was only too early.

@@ -177,10 +177,10 @@ mod batches {
     };
     use crate::p2m;
     use crate::platform::{
-        direct_of,
         is_preemptible,
         keep_reports,
-        lookup,
+        lookup_address,
+        pfn_to_virt,
         print_reports,
         skip_without_xen,
         Callback,
@@ -277,7 +277,7 @@ mod batches {
         let memory = ScratchMemory::new(PAGES).ok_or(ENOMEM)?;
         let ptrs = || {
             (0..PAGES)
-                .filter_map(|page| lookup(memory.start().add(page * PAGE_SIZE)))
+                .filter_map(|page| lookup_address(memory.start().add(page * PAGE_SIZE)))
                 .map(|(ptr, _)| ptr)
         };
         let software_bit = 1 << 10;
@@ -313,8 +313,8 @@ mod batches {
             OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?,
             OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?,
         ];
-        let first = lookup(direct_of(pages[0].pfn())).ok_or(EINVAL)?.0;
-        let second = lookup(direct_of(pages[1].pfn())).ok_or(EINVAL)?.0;
+        let first = lookup_address(pfn_to_virt(pages[0].pfn())).ok_or(EINVAL)?.0;
+        let second = lookup_address(pfn_to_virt(pages[1].pfn())).ok_or(EINVAL)?.0;
         let bad = Maddr::new(((1 << 40) - 1) << 12);
         let software_bit = 1 << 10;
 
@@ -351,8 +351,8 @@ mod batches {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-        let vaddr = direct_of(page.pfn());
-        let (ptr, _) = lookup(vaddr).ok_or(EINVAL)?;
+        let vaddr = pfn_to_virt(page.pfn());
+        let (ptr, _) = lookup_address(vaddr).ok_or(EINVAL)?;
         let mfn = p2m::mfn_of(page.pfn()).ok_or(EINVAL)?;
         let nobody = Mfn::new((1 << 40) - 1);
         let writable = ptr.read();

@@ -362,7 +362,7 @@ unsafe extern "C" fn paddr_vmcoreinfo_note() -> bindings::phys_addr_t {
     if is_pv_domain() {
         p2m::machine_address(note).raw() as u64
     } else {
-        crate::platform::phys(note).raw() as u64
+        crate::platform::virt_to_phys(note).raw() as u64
     }
 }
 

@@ -14,9 +14,9 @@ use crate::entry::{
 };
 use crate::level::Level;
 use crate::platform::{
-    direct,
     flush_request,
     online_words,
+    phys_to_virt,
     set_vcpu_cr2,
     trace,
     Early,
@@ -200,7 +200,7 @@ hooks! {
 
     /// Loads a root (`write_cr3`).
     fn xen_write_cr3(cr3: usize) {
-        let pgd = direct(Paddr::new(cr3)).raw() as *mut bindings::pgd_t;
+        let pgd = phys_to_virt(Paddr::new(cr3)).raw() as *mut bindings::pgd_t;
         // SAFETY: The root of an address space that exists, or the kernel's.
         let root = unsafe { Root::from_table(Table::from_raw(pgd)) };
         cr3::write(root, caller!());

@@ -18,12 +18,12 @@ mod tables {
     use crate::level::Level;
     use crate::p2m;
     use crate::platform::{
-        direct_of,
         for_each_root,
         keep_reports,
         kernel_rw,
-        lookup,
+        lookup_address,
         may_report,
+        pfn_to_virt,
         print_reports,
         skip,
         skip_without_xen,
@@ -115,7 +115,7 @@ mod tables {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-        let (ptr, _) = lookup(direct_of(page.pfn())).ok_or(EINVAL)?;
+        let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).ok_or(EINVAL)?;
         let mfn = p2m::mfn_of(page.pfn()).ok_or(EINVAL)?;
         let is_writable = || ptr.read().mfn() == mfn && ptr.read().raw() & bits::RW != 0;
 
@@ -139,7 +139,7 @@ mod tables {
             PAGE_SHIFT,
             PAGE_SIZE, //
         };
-        use crate::platform::phys;
+        use crate::platform::virt_to_phys;
 
         if skip_without_xen() {
             return;
@@ -151,7 +151,7 @@ mod tables {
                 Vaddr::new(bindings::vmcoreinfo_note as usize),
             )
         };
-        let here = phys(note);
+        let here = virt_to_phys(note);
         assert_eq!(
             p2m::pfn_of(Mfn::new(machine >> PAGE_SHIFT)),
             Some(here.pfn())
@@ -169,8 +169,8 @@ mod tables {
         const EPERM: isize = -1;
 
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-        let vaddr: Vaddr = direct_of(page.pfn());
-        let (ptr, _) = lookup(vaddr).ok_or(EINVAL)?;
+        let vaddr: Vaddr = pfn_to_virt(page.pfn());
+        let (ptr, _) = lookup_address(vaddr).ok_or(EINVAL)?;
         let before = ptr.read();
         let entry = MachineEntry::new(LOCAL_APIC, kernel_rw());
 

@@ -169,10 +169,10 @@ mod lazy_mode {
         P2mWord, //
     };
     use crate::platform::{
-        direct_of,
         is_lazy_cpu_mode_active,
         is_lazy_mmu_mode_active,
-        lookup,
+        lookup_address,
+        pfn_to_virt,
         skip,
         skip_without_xen,
         xen_p2m_size,
@@ -257,8 +257,8 @@ mod lazy_mode {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-        let address = direct_of(page.pfn());
-        let ptr = lookup(address).ok_or(EINVAL)?.0;
+        let address = pfn_to_virt(page.pfn());
+        let ptr = lookup_address(address).ok_or(EINVAL)?.0;
         let old = ptr.read();
 
         test(address, ptr, old, old.with(bits::UFFD_WP));
@@ -388,7 +388,7 @@ mod live_tables {
         depth,
         is_table_pinned,
         kernel_root,
-        lookup,
+        lookup_address,
         skip_without_xen,
         xen_p2m_addr,
         MaySleep,
@@ -408,7 +408,7 @@ mod live_tables {
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         let addresses = [
-            crate::platform::direct_of(page.pfn()).raw(),
+            crate::platform::pfn_to_virt(page.pfn()).raw(),
             kernel_root().vaddr().raw(),
             walker_agrees_with_the_kernel as usize,
             xen_p2m_addr.get(),
@@ -419,7 +419,7 @@ mod live_tables {
         for address in addresses.map(Vaddr::new) {
             let ours = find(&LiveTables, kernel_root(), depth(), address)
                 .map(|(entry, _)| entry.raw() & !0x60);
-            let theirs = lookup(address)
+            let theirs = lookup_address(address)
                 .map(|(ptr, _)| ptr.read().raw() & !0x60)
                 .filter(|entry| entry & 1 != 0);
             assert_eq!(ours, theirs);

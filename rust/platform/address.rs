@@ -26,22 +26,22 @@ pub(crate) const FIXED_END: Vaddr = Vaddr::new(0xffff_ffff_ff80_0000);
 
 /// Returns the pseudo-physical address of a part of the direct map or the kernel image.
 #[inline(always)]
-pub(crate) fn phys(vaddr: Vaddr) -> Paddr {
+pub(crate) fn virt_to_phys(vaddr: Vaddr) -> Paddr {
     // SAFETY: Computes on the address only; debug builds check that it is in range.
     Paddr::new(unsafe { bindings::xen_pv_mmu_pa(vaddr.raw() as *const _) })
 }
 
 /// Returns the address of `paddr` in the direct map.
 #[inline(always)]
-pub(crate) fn direct(paddr: Paddr) -> Vaddr {
+pub(crate) fn phys_to_virt(paddr: Paddr) -> Vaddr {
     // SAFETY: Computes on the address only.
     Vaddr::new(unsafe { bindings::xen_pv_mmu_va(paddr.raw()) } as usize)
 }
 
 /// Returns the address of `pfn` in the direct map.
 #[inline(always)]
-pub(crate) fn direct_of(pfn: Pfn) -> Vaddr {
-    direct(pfn.paddr())
+pub(crate) fn pfn_to_virt(pfn: Pfn) -> Vaddr {
+    phys_to_virt(pfn.paddr())
 }
 
 /// Returns where the direct map begins in a kernel with four levels.
@@ -71,7 +71,7 @@ pub(crate) fn user_end() -> Vaddr {
 }
 
 /// Returns the address of the page for fixed mapping `index`.
-pub(crate) fn fixed(index: u32) -> Vaddr {
+pub(crate) fn fix_to_virt(index: u32) -> Vaddr {
     // SAFETY: Computes on the index only.
     Vaddr::new(unsafe { bindings::xen_pv_mmu_fix_to_virt(index) })
 }
@@ -80,7 +80,7 @@ pub(crate) fn fixed(index: u32) -> Vaddr {
 #[inline(always)]
 pub(crate) fn kernel_rw() -> Protection {
     // SAFETY: Reads masks that are set at boot.
-    massage(Protection::from_raw(unsafe {
+    massage_pgprot(Protection::from_raw(unsafe {
         bindings::xen_pv_mmu_page_kernel()
     }))
 }
@@ -89,14 +89,14 @@ pub(crate) fn kernel_rw() -> Protection {
 #[inline(always)]
 pub(crate) fn kernel_ro() -> Protection {
     // SAFETY: Reads masks that are set at boot.
-    massage(Protection::from_raw(unsafe {
+    massage_pgprot(Protection::from_raw(unsafe {
         bindings::xen_pv_mmu_page_kernel_ro()
     }))
 }
 
 /// Returns `protection` without the bits that the CPU or the hypervisor does not support.
 #[inline(always)]
-pub(crate) fn massage(protection: Protection) -> Protection {
+pub(crate) fn massage_pgprot(protection: Protection) -> Protection {
     let prot = bindings::pgprot {
         pgprot: protection.raw(),
     };

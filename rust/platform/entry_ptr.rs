@@ -123,7 +123,7 @@ impl EntryPtr {
 /// Finds the entry that maps `vaddr` in the kernel's address space.
 ///
 /// Returns its place and whether it is of level 1, as opposed to one that maps a large page.
-pub(crate) fn lookup(vaddr: Vaddr) -> Option<(EntryPtr, bool)> {
+pub(crate) fn lookup_address(vaddr: Vaddr) -> Option<(EntryPtr, bool)> {
     let mut level: u32 = 0;
     // SAFETY: The kernel's tables can be walked at any time.
     let entry = unsafe { bindings::lookup_address(vaddr.raw(), &mut level) };
@@ -145,7 +145,7 @@ pub(crate) fn lookup_level2(vaddr: Vaddr) -> Option<EntryPtr> {
     if entry.is_null() {
         return None;
     }
-    // SAFETY: As in `lookup()`.
+    // SAFETY: As in `lookup_address()`.
     Some(unsafe { EntryPtr::from_raw(entry) })
 }
 

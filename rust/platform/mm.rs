@@ -7,7 +7,7 @@ use crate::addr::{
     Vaddr, //
 };
 use crate::platform::{
-    phys,
+    virt_to_phys,
     Caller,
     EntryPtr,
     FlushRange,
@@ -210,7 +210,7 @@ pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, sleep: &mut MaySleep) {
     run(mm);
     let mut request = DropRequest {
         mm,
-        root: phys(mm.root().table().vaddr()),
+        root: virt_to_phys(mm.root().table().vaddr()),
         run,
     };
     // SAFETY: Waits until the calls are done, so that the request outlives them. The mask is the

@@ -14,10 +14,10 @@ use crate::level::{
     PAGE_SIZE, //
 };
 use crate::platform::{
-    direct,
-    direct_of,
     fault,
-    phys,
+    pfn_to_virt,
+    phys_to_virt,
+    virt_to_phys,
     Fault,
     MaySleep,
     ReadMostly,
@@ -87,7 +87,7 @@ impl TablePage {
 
     /// Returns the page as a table, by its address in the direct map.
     pub(crate) fn table(self) -> Table {
-        let page = direct_of(self.pfn()).raw() as *mut usize;
+        let page = pfn_to_virt(self.pfn()).raw() as *mut usize;
         // SAFETY: By the type invariant the page is RAM, which stays mapped, and holds a table.
         unsafe { Table::from_raw(page) }
     }
@@ -190,7 +190,7 @@ impl OwnedPage {
 
     /// Returns the frame.
     pub(crate) fn pfn(&self) -> Pfn {
-        phys(self.0).pfn()
+        virt_to_phys(self.0).pfn()
     }
 
     /// Sets entry `index`, of a page that becomes a page table.
@@ -303,7 +303,7 @@ impl Region<'_> {
 
     /// Fills the region with zeroes.
     pub(crate) fn clear(&mut self) {
-        let start = direct(self.start).raw() as *mut u8;
+        let start = phys_to_virt(self.start).raw() as *mut u8;
         // SAFETY: By the type invariant.
         unsafe { core::ptr::write_bytes(start, 0, PAGE_SIZE << self.order) }
     }
@@ -368,7 +368,7 @@ impl OwnedRegion {
 
     /// Gives the contents away.
     pub(crate) fn region(&mut self) -> Region<'_> {
-        let start = phys(Vaddr::new(self.0.start.as_ptr() as usize));
+        let start = virt_to_phys(Vaddr::new(self.0.start.as_ptr() as usize));
         // SAFETY: By the type invariant of `WordArray`; it cannot be used otherwise meanwhile.
         unsafe { Region::new(start, self.0.order) }
     }

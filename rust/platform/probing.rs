@@ -12,9 +12,9 @@ use crate::level::{
     PAGE_SHIFT, //
 };
 use crate::platform::{
-    direct,
-    direct_of,
     kernel_root,
+    pfn_to_virt,
+    phys_to_virt,
     xen_cr3,
     OwnedPage,
     Root,
@@ -28,7 +28,7 @@ const SLOT_OF_XEN: Index = Index::wrapping(260);
 impl OwnedPage {
     fn word(&self, index: usize) -> *mut usize {
         assert!(index < ENTRIES);
-        (direct_of(self.pfn()).raw() as *mut usize).wrapping_add(index)
+        (pfn_to_virt(self.pfn()).raw() as *mut usize).wrapping_add(index)
     }
 
     /// Loads a word of the page, which may be mapped or not; `None` if that faults.
@@ -62,7 +62,7 @@ pub(crate) fn frame_of_xen() -> Mfn {
 ///
 /// Context: preemption is off.
 pub(crate) fn loaded_root() -> Root {
-    let root = direct(Paddr::new(xen_cr3.read())).raw() as *mut usize;
+    let root = phys_to_virt(Paddr::new(xen_cr3.read())).raw() as *mut usize;
     // SAFETY: The root is loaded, so that it exists as long as preemption is off.
     unsafe { Root::from_table(Table::from_raw(root)) }
 }

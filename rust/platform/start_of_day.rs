@@ -13,7 +13,7 @@ use crate::platform::stats::{
 };
 use crate::platform::{
     own_frame,
-    phys,
+    virt_to_phys,
     xen_p2m_addr,
     Table,
     KERNEL_MAP, //
@@ -85,7 +85,7 @@ impl StartInfo {
     /// Context: before [`crate::boot::cleanup`].
     pub(crate) fn table_in(mfn: Mfn) -> Option<Table> {
         let pfn = own_frame(mfn)?;
-        let first = phys(Vaddr::new(Self::pt_base())).pfn().raw();
+        let first = virt_to_phys(Vaddr::new(Self::pt_base())).pfn().raw();
         if !(first..first + Self::nr_pt_frames()).contains(&pfn.raw()) {
             return None;
         }

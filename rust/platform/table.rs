@@ -17,10 +17,10 @@ use crate::level::{
     ENTRIES, //
 };
 use crate::platform::{
-    direct_of,
     m2p_load,
     p2m_load,
-    phys,
+    pfn_to_virt,
+    virt_to_phys,
     EntryPtr,
     MaySleep,
     OwnedPage,
@@ -70,7 +70,7 @@ impl Table {
     /// table is.
     #[inline(always)]
     pub(crate) fn in_frame(mfn: Mfn) -> Option<Self> {
-        let page = direct_of(own_frame(mfn)?).raw() as *mut usize;
+        let page = pfn_to_virt(own_frame(mfn)?).raw() as *mut usize;
         // SAFETY: All of the domain's RAM stays mapped in the direct map. It is a table, by the
         // contract of this function, so that nobody has a reference to it.
         Some(unsafe { Self::from_raw(page) })
@@ -94,7 +94,7 @@ impl Table {
     /// Returns the frame of the page.
     #[inline(always)]
     pub(crate) fn pfn(self) -> Pfn {
-        phys(self.vaddr()).pfn()
+        virt_to_phys(self.vaddr()).pfn()
     }
 }
 

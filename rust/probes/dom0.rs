@@ -21,11 +21,11 @@ use crate::p2m_word::P2mWord;
 use crate::platform::{
     self,
     die,
-    direct_of,
     frame_of_xen,
     loaded_root,
     mmuext_op,
     number,
+    pfn_to_virt,
     shared_info_frame,
     single_call,
     ExtOp,
@@ -164,7 +164,7 @@ impl Bed for Dom0 {
     }
 
     fn address(&self, own: usize) -> u64 {
-        direct_of(self.pages[own].pfn()).raw() as u64
+        pfn_to_virt(self.pages[own].pfn()).raw() as u64
     }
 
     fn load(&mut self, own: usize, index: usize) -> Option<u64> {

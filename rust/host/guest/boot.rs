@@ -25,14 +25,14 @@ use crate::level::{
 use crate::platform::{
     alias_of,
     direct_map_start,
-    direct_of,
     early,
     fixmap_index,
     init_dummy_page,
     kernel_root,
     kernel_rw,
-    phys,
+    pfn_to_virt,
     tables,
+    virt_to_phys,
     xen_cr3,
     Caller,
     Host,
@@ -98,7 +98,7 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
 /// Starts CPU `cpu` on the kernel's tables, as smp_pv.c does.
 pub(crate) fn start_cpu(host: &Host, cpu: u32) {
     let root = kernel_root();
-    xen_cr3.write_of(cpu, phys(root.vaddr()).raw());
+    xen_cr3.write_of(cpu, virt_to_phys(root.vaddr()).raw());
     let mfn = Mfn(mfn_of_table(root.pfn()).raw() as u64);
     let result = host
         .machine
@@ -136,7 +136,7 @@ fn make_image_tables() {
 
 /// Returns the entry for a table, with its pseudo-physical frame.
 fn pointer(table: Table) -> MachineEntry {
-    MachineEntry::from_raw(phys(table.vaddr()).raw() | bits::USER_TABLE)
+    MachineEntry::from_raw(virt_to_phys(table.vaddr()).raw() | bits::USER_TABLE)
 }
 
 fn clear(table: Table) {
@@ -185,7 +185,7 @@ fn map_all_memory(host: &Host) {
 
     for start in (0..frames).step_by(per_table) {
         let end = frames.min(start + per_table);
-        let address = direct_of(Pfn::new(start));
+        let address = pfn_to_virt(Pfn::new(start));
         let ptr = level2_slot(address, &mut low_pages);
         let current = ptr.read();
         if current.is_none() {
@@ -232,7 +232,7 @@ fn map_frames(table: Table, start: usize, end: usize) {
 
 /// Sets the fixed mappings that every kernel has.
 fn map_fixed() {
-    let page = phys(tables::nth(tables::FIRST_BRK - 1).vaddr()).raw();
+    let page = virt_to_phys(tables::nth(tables::FIRST_BRK - 1).vaddr()).raw();
     let flags = bits::PRESENT | bits::USER | bits::ACCESSED;
     let caller = Caller::here();
     fixmap::set(

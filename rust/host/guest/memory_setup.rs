@@ -18,8 +18,8 @@ use crate::platform::{
     image_bounds,
     is_ram,
     memblock_free,
-    phys,
     raw_console,
+    virt_to_phys,
     Caller,
     FreeArea,
     Host,
@@ -31,8 +31,12 @@ use std::ops::Range;
 /// Resolves all conflicts but those of the page tables, which `boot_with()` has looked at.
 pub(crate) fn set_up(host: &Host) {
     let (start, end) = image_bounds();
-    check_e820_usable(phys(start), end.raw() - start.raw(), c"kernel");
-    check_e820_usable(phys(StartInfo::address()), PAGE_SIZE, c"xen_start_info");
+    check_e820_usable(virt_to_phys(start), end.raw() - start.raw(), c"kernel");
+    check_e820_usable(
+        virt_to_phys(StartInfo::address()),
+        PAGE_SIZE,
+        c"xen_start_info",
+    );
     if !is_ram(&list_range()) {
         boot::relocate::relocate(Caller::here());
     }
@@ -43,7 +47,7 @@ pub(crate) fn set_up(host: &Host) {
 pub(crate) fn list_range() -> Range<usize> {
     let (start, bytes) = if StartInfo::mfn_list() >= KERNEL_MAP {
         let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) * PAGE_SIZE;
-        (phys(StartInfo::mfn_list()).raw(), bytes)
+        (virt_to_phys(StartInfo::mfn_list()).raw(), bytes)
     } else {
         let start = Pfn::new(StartInfo::first_p2m_pfn()).paddr();
         (start.raw(), StartInfo::nr_p2m_frames() * PAGE_SIZE)

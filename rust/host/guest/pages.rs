@@ -4,10 +4,10 @@
 
 use crate::addr::Pfn;
 use crate::platform::{
-    direct_of,
     free_page,
     host,
     load,
+    pfn_to_virt,
     store,
     store_page,
     MaySleep,
@@ -56,7 +56,7 @@ impl Pages {
         let page = match copied {
             Some(from) => {
                 let mut page = OwnedPage::new(&mut MaySleep::here())?;
-                page.fill(|index| load(direct_of(from).add(index * size_of::<usize>())));
+                page.fill(|index| load(pfn_to_virt(from).add(index * size_of::<usize>())));
                 page
             }
             None => OwnedPage::zeroed(&mut MaySleep::here())?,
@@ -99,7 +99,7 @@ impl Pages {
             btree_map::Entry::Vacant(vacant) => {
                 let first = host().pool.borrow_mut().take_run(FOLIO_ORDER)?;
                 for page in 0..FOLIO {
-                    store_page(direct_of(first.add(page)), |_| 0);
+                    store_page(pfn_to_virt(first.add(page)), |_| 0);
                 }
                 let is_dirty = false;
                 vacant.insert(Folio { first, is_dirty })
@@ -180,6 +180,6 @@ fn free_user_page(page: Pfn) {
         assert_eq!(user, None, "{page:x?} is freed while a TLB has it");
     }
     // Whoever still reads it shall see that it is gone.
-    store(direct_of(page), usize::MAX);
+    store(pfn_to_virt(page), usize::MAX);
     free_page(page);
 }

@@ -23,9 +23,9 @@ use crate::level::{
 };
 use crate::pin;
 use crate::platform::{
-    direct_of,
     host,
     kernel_root,
+    pfn_to_virt,
     Caller,
     MaySleep, //
 };
@@ -235,7 +235,7 @@ fn kernel_mappings_change_before_and_after_a_tree_is_handed_over() {
         let at = Vaddr::new(number * (2 << 20));
         assert!(generic::level1_entry(process.mm(), at).is_some());
     }
-    let index = direct_of(Pfn::new(0)).index(Level::L4);
+    let index = pfn_to_virt(Pfn::new(0)).index(Level::L4);
     let direct_map = kernel_root().entry(index).read();
 
     set_kernel_entry(&process, direct_map);

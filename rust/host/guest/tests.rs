@@ -42,8 +42,8 @@ use crate::p2m_word::{
     P2mWord, //
 };
 use crate::platform::{
-    direct_of,
-    lookup,
+    lookup_address,
+    pfn_to_virt,
     xen_max_p2m_pfn,
     Caller,
     Command,
@@ -300,7 +300,7 @@ fn list_takes_words_of_all_kinds() {
 fn batches_larger_than_the_queue_reach_xen() {
     let guest = Guest::boot(GuestConfig::dom0(3000));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, _) = lookup(direct_of(page.pfn())).unwrap();
+    let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
     let at = p2m::machine_address(ptr.vaddr());
     let software = |entry: MachineEntry, number: usize| {
         MachineEntry::from_raw((entry.raw() & !(3 << 9)) | ((number % 4) << 9))
@@ -312,7 +312,7 @@ fn batches_larger_than_the_queue_reach_xen() {
         for number in 0..1000 {
             batch.update(Command::Normal, at, software(old, number));
             if number % 7 == 0 {
-                batch.ext(ExtOp::flush_page_local(direct_of(page.pfn())));
+                batch.ext(ExtOp::flush_page_local(pfn_to_virt(page.pfn())));
             }
         }
     }
@@ -353,7 +353,7 @@ fn refused_updates_are_told_and_do_not_stop_the_others() {
     {
         let mut batch = Batch::open(Issue::Now, Caller::in_test());
         for (number, page) in pages.iter().enumerate() {
-            let (ptr, _) = lookup(direct_of(page.pfn())).unwrap();
+            let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
             if number % 4 == 1 {
                 batch.update(Command::Normal, bad, ptr.read());
             }
@@ -370,7 +370,7 @@ fn refused_updates_are_told_and_do_not_stop_the_others() {
         assert_eq!(refusal.error, -(Errno::EINVAL.0 as isize));
     }
     for page in &pages {
-        let (ptr, _) = lookup(direct_of(page.pfn())).unwrap();
+        let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
         assert!(ptr.read().raw() & software_bit != 0);
     }
     drop(pages);
@@ -389,7 +389,7 @@ fn sleeping_with_a_batch_open_is_noticed() {
 #[should_panic(expected = "is emulated")]
 fn plain_stores_to_known_tables_are_noticed() {
     let _guest = Guest::boot(GuestConfig::dom0(1000));
-    let (ptr, _) = lookup(direct_of(Pfn::new(100))).unwrap();
+    let (ptr, _) = lookup_address(pfn_to_virt(Pfn::new(100))).unwrap();
     // What a store without a look at the table would be.
     crate::platform::store(ptr.vaddr(), ptr.read().raw());
 }

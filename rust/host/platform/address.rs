@@ -46,7 +46,7 @@ const GLOBAL: usize = 1 << 8;
 
 /// Returns the pseudo-physical address of a part of the direct map or the kernel image.
 #[track_caller]
-pub(crate) fn phys(vaddr: Vaddr) -> Paddr {
+pub(crate) fn virt_to_phys(vaddr: Vaddr) -> Paddr {
     let address = vaddr.raw();
     match address.checked_sub(KERNEL_MAP.raw()) {
         Some(offset) => Paddr::new(offset),
@@ -59,13 +59,13 @@ pub(crate) fn phys(vaddr: Vaddr) -> Paddr {
 }
 
 /// Returns the address of `paddr` in the direct map.
-pub(crate) fn direct(paddr: Paddr) -> Vaddr {
+pub(crate) fn phys_to_virt(paddr: Paddr) -> Vaddr {
     Vaddr::new(DIRECT_MAP + paddr.raw())
 }
 
 /// Returns the address of `pfn` in the direct map.
-pub(crate) fn direct_of(pfn: Pfn) -> Vaddr {
-    direct(pfn.paddr())
+pub(crate) fn pfn_to_virt(pfn: Pfn) -> Vaddr {
+    phys_to_virt(pfn.paddr())
 }
 
 /// Returns where the direct map begins.
@@ -84,7 +84,7 @@ pub(crate) fn user_end() -> Vaddr {
 }
 
 /// Returns the address of the page for fixed mapping `index`.
-pub(crate) fn fixed(index: u32) -> Vaddr {
+pub(crate) fn fix_to_virt(index: u32) -> Vaddr {
     Vaddr::new(FIXED_TOP - ((index as usize) << PAGE_SHIFT))
 }
 
@@ -101,17 +101,17 @@ pub(crate) fn set_vmalloc_bytes(bytes: usize) {
 /// Returns the protection of kernel data: readable and writable.
 pub(crate) fn kernel_rw() -> Protection {
     let flags = bits::PRESENT | bits::RW | bits::ACCESSED | bits::DIRTY | bits::NX;
-    massage(Protection::from_raw(flags | GLOBAL))
+    massage_pgprot(Protection::from_raw(flags | GLOBAL))
 }
 
 /// Returns the protection of read-only kernel data.
 pub(crate) fn kernel_ro() -> Protection {
     let flags = bits::PRESENT | bits::ACCESSED | bits::NX;
-    massage(Protection::from_raw(flags | GLOBAL))
+    massage_pgprot(Protection::from_raw(flags | GLOBAL))
 }
 
 /// Returns `protection` without the bits that the hypervisor does not support.
-pub(crate) fn massage(protection: Protection) -> Protection {
+pub(crate) fn massage_pgprot(protection: Protection) -> Protection {
     if protection.raw() & bits::PRESENT == 0 {
         return protection;
     }

@@ -26,7 +26,7 @@ use crate::platform::memory_map::{
 };
 use crate::platform::{
     early,
-    fixed,
+    fix_to_virt,
     host,
     kernel_rw,
     p2m_load,
@@ -95,7 +95,7 @@ impl FreeArea {
 
 /// Returns the entry and the address of the fixed mapping that is used.
 fn early_mapping() -> (EntryPtr, Vaddr) {
-    let address = fixed(EARLY_FIXED);
+    let address = fix_to_virt(EARLY_FIXED);
     match tables::fixmap_level1().next() {
         Some(table) => (table.entry(address.index(Level::L1)), address),
         None => unreachable!("there are fixed mappings"),

@@ -8,8 +8,8 @@ use crate::level::PAGE_SIZE;
 use crate::platform::{
     host,
     is_lazy_mmu_mode_active,
-    phys,
     tables,
+    virt_to_phys,
     Caller,
     CpuState,
     EntryPtr,
@@ -268,7 +268,7 @@ pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, sleep: &mut MaySleep) {
     );
     let _preempt = PreemptOff::new(sleep.caller());
     run(mm);
-    let root = phys(mm.root().table().vaddr()).raw();
+    let root = virt_to_phys(mm.root().table().vaddr()).raw();
     let nr_cpus = host.cpus.borrow().len() as u32;
 
     for cpu in (0..nr_cpus).filter(|cpu| LOADED_CR3.read_of(*cpu) == root) {

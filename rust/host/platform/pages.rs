@@ -21,15 +21,15 @@ use crate::level::{
     PAGE_SIZE, //
 };
 use crate::platform::{
-    direct,
-    direct_of,
     host,
     kernel_rw,
     load,
-    lookup,
-    phys,
+    lookup_address,
+    pfn_to_virt,
+    phys_to_virt,
     store,
     store_page,
+    virt_to_phys,
     Caller,
     MaySleep,
     Mm,
@@ -157,7 +157,7 @@ impl OwnedPage {
 
     /// Sets entry `index`, of a page that becomes a page table.
     pub(crate) fn set_entry(&mut self, index: Index, entry: MachineEntry) {
-        let at = direct_of(self.0).add(index.raw() * size_of::<usize>());
+        let at = pfn_to_virt(self.0).add(index.raw() * size_of::<usize>());
         store(at, entry.raw());
     }
 
@@ -171,14 +171,14 @@ impl OwnedPage {
 
     /// Sets each of the page's words.
     pub(crate) fn fill(&mut self, word: impl Fn(usize) -> usize) {
-        store_page(direct_of(self.0), word);
+        store_page(pfn_to_virt(self.0), word);
     }
 
     /// Keeps the page for good, as a table or a page of the p2m list.
     pub(crate) fn leak(self) -> Table {
         let pfn = self.0;
         std::mem::forget(self);
-        Table::at(direct_of(pfn))
+        Table::at(pfn_to_virt(pfn))
     }
 
     /// Takes back a page that was kept with [`Self::leak`].
@@ -204,7 +204,7 @@ pub(crate) fn free_page(pfn: Pfn) {
         !state.is_pinned && !state.is_locked && state.user_root.is_none(),
         "a page is freed as {state:?}"
     );
-    let leaf = lookup(direct_of(pfn)).map(|(ptr, _)| ptr.read().raw());
+    let leaf = lookup_address(pfn_to_virt(pfn)).map(|(ptr, _)| ptr.read().raw());
     let is_writable = leaf.is_some_and(|leaf| leaf & 3 == 3);
     assert!(is_writable, "{pfn:x?} is freed, mapped as {leaf:x?}");
     host.pool.borrow_mut().give(pfn, 1);
@@ -240,7 +240,7 @@ impl Region<'_> {
     /// Fills the region with zeroes.
     pub(crate) fn clear(&mut self) {
         for page in 0..1 << self.order {
-            store_page(direct(self.start).add(page * PAGE_SIZE), |_| 0);
+            store_page(phys_to_virt(self.start).add(page * PAGE_SIZE), |_| 0);
         }
     }
 }
@@ -265,7 +265,7 @@ impl OwnedRegion {
 
     /// Fills the region, and returns how many words do not hold what was written.
     pub(crate) fn nr_lost_words(&mut self) -> usize {
-        let start = direct_of(self.first);
+        let start = pfn_to_virt(self.first);
         let words = (0..ENTRIES << self.order).map(|index| (start.add(index * 8), index ^ 0x5a5a));
         for (at, word) in words.clone() {
             store(at, word);
@@ -345,5 +345,5 @@ impl WordArray {
 
 /// Returns the page of the direct map for a page of the kernel image.
 pub(crate) fn alias_of(table: Table) -> Table {
-    Table::at(direct(phys(table.vaddr())))
+    Table::at(phys_to_virt(virt_to_phys(table.vaddr())))
 }

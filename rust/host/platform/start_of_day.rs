@@ -9,8 +9,8 @@ use crate::addr::{
 use crate::platform::{
     host,
     own_frame,
-    phys,
     tables,
+    virt_to_phys,
     ReadMostly,
     Table,
     KERNEL_MAP, //
@@ -107,7 +107,7 @@ impl StartInfo {
     /// kernel map.
     pub(crate) fn table_in(mfn: Mfn) -> Option<Table> {
         let pfn = own_frame(mfn)?;
-        let first = phys(Vaddr::new(Self::pt_base())).pfn().raw();
+        let first = virt_to_phys(Vaddr::new(Self::pt_base())).pfn().raw();
         if !(first..first + Self::nr_pt_frames()).contains(&pfn.raw()) {
             return None;
         }

@@ -14,13 +14,13 @@ use crate::level::{
 };
 use crate::platform::scan::GROUP;
 use crate::platform::{
-    direct_of,
     host,
     load,
     m2p_load,
     p2m_load,
-    phys,
+    pfn_to_virt,
     store,
+    virt_to_phys,
     MaySleep,
     OwnedPage,
     RunTime,
@@ -41,7 +41,7 @@ impl Table {
 
     /// Returns the page in machine frame `mfn`, if that is RAM of the domain.
     pub(crate) fn in_frame(mfn: Mfn) -> Option<Self> {
-        own_frame(mfn).map(|pfn| Self(direct_of(pfn)))
+        own_frame(mfn).map(|pfn| Self(pfn_to_virt(pfn)))
     }
 
     /// Returns the pointer to entry `index`.
@@ -56,7 +56,7 @@ impl Table {
 
     /// Returns the frame of the page.
     pub(crate) fn pfn(self) -> Pfn {
-        phys(self.0).pfn()
+        virt_to_phys(self.0).pfn()
     }
 }
 
@@ -290,7 +290,7 @@ impl TableList {
 /// Finds the entry that maps `vaddr` in the kernel's address space.
 ///
 /// Returns its place and whether it is of level 1, as opposed to one that maps a large page.
-pub(crate) fn lookup(vaddr: Vaddr) -> Option<(EntryPtr, bool)> {
+pub(crate) fn lookup_address(vaddr: Vaddr) -> Option<(EntryPtr, bool)> {
     let level1 = slot_for(vaddr, xen_model::Level::L1).map(|ptr| (ptr, true));
     level1.or_else(|| {
         let ptr = lookup_level2(vaddr)?;
@@ -308,7 +308,7 @@ fn slot_for(vaddr: Vaddr, level: xen_model::Level) -> Option<EntryPtr> {
     host.step();
     let table = host.table_for(vaddr, level)?;
     let pfn = host.machine.borrow().m2p(table)?;
-    let table = Table(direct_of(Pfn::new(pfn as usize)));
+    let table = Table(pfn_to_virt(Pfn::new(pfn as usize)));
     Some(table.entry(Index::wrapping(level.index(vaddr.raw() as u64))))
 }
 

@@ -15,8 +15,8 @@ use crate::multicall::{
 };
 use crate::p2m;
 use crate::platform::{
-    direct_of,
-    lookup,
+    lookup_address,
+    pfn_to_virt,
     Caller,
     Command,
     ExtOp,
@@ -81,8 +81,8 @@ impl Entries {
 
     fn change(&mut self, batch: &mut Batch, page: u8, bits: u8, is_by_address: bool) {
         let page = usize::from(page % PAGES);
-        let address = direct_of(self.pages[page].pfn());
-        let Some((ptr, _)) = lookup(address) else {
+        let address = pfn_to_virt(self.pages[page].pfn());
+        let Some((ptr, _)) = lookup_address(address) else {
             panic!("a page is not mapped");
         };
         let bits = usize::from(bits % 8) << BITS;
@@ -99,7 +99,7 @@ impl Entries {
     fn check(&self) {
         assert!(multicall::is_queue_empty(), "calls are left in the queue");
         for (page, expected) in self.pages.iter().zip(&self.expected) {
-            let entry = lookup(direct_of(page.pfn())).map(|(ptr, _)| ptr.read().raw());
+            let entry = lookup_address(pfn_to_virt(page.pfn())).map(|(ptr, _)| ptr.read().raw());
             assert_eq!(entry.map(|entry| entry & (7 << BITS)), Some(*expected));
         }
     }
@@ -145,7 +145,7 @@ pub(crate) fn check(seed: u64, steps: &[Step]) {
                     } => entries.change(batch, page, bits, is_by_address),
                     Step::FlushPage(page) => {
                         let page = &entries.pages[usize::from(page % PAGES)];
-                        batch.ext(ExtOp::flush_page_all(direct_of(page.pfn())));
+                        batch.ext(ExtOp::flush_page_all(pfn_to_virt(page.pfn())));
                     }
                     _ => {
                         nr_refused += 1;

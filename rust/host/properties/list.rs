@@ -25,11 +25,11 @@ use crate::p2m_word::{
     P2mWord, //
 };
 use crate::platform::{
-    direct_of,
     kernel_rw,
     load,
     lookup_level2,
     p2m_word_address,
+    pfn_to_virt,
     store_page,
     update_va_mapping,
     xen_max_p2m_pfn,
@@ -374,7 +374,7 @@ impl List {
             panic!("{pfn:x?} was free without a frame");
         };
         self.watch.allow(pfn);
-        let unmapped = update_va_mapping(direct_of(pfn), MachineEntry::EMPTY, VaFlush::All);
+        let unmapped = update_va_mapping(pfn_to_virt(pfn), MachineEntry::EMPTY, VaFlush::All);
         assert_eq!(unmapped, Ok(()));
         assert!(p2m::try_set(pfn, P2mWord::MISSING));
         self.expected.borrow_mut().set(pfn, P2mEntry::Missing);
@@ -395,12 +395,12 @@ impl List {
         };
         let entry = MachineEntry::new(mfn, kernel_rw());
         assert_eq!(
-            update_va_mapping(direct_of(pfn), entry, VaFlush::None),
+            update_va_mapping(pfn_to_virt(pfn), entry, VaFlush::None),
             Ok(())
         );
-        store_page(direct_of(pfn), |index| pfn.raw() ^ index);
-        assert_eq!(load(direct_of(pfn).add(8 * 511)), pfn.raw() ^ 511);
-        drop(OwnedPage::from_leaked(Table::at(direct_of(pfn))));
+        store_page(pfn_to_virt(pfn), |index| pfn.raw() ^ index);
+        assert_eq!(load(pfn_to_virt(pfn).add(8 * 511)), pfn.raw() ^ 511);
+        drop(OwnedPage::from_leaked(Table::at(pfn_to_virt(pfn))));
         pfn
     }
 
@@ -516,7 +516,7 @@ impl List {
 
 /// Returns which shared page the word of `pfn` lies in, if it does.
 pub(crate) fn shared_leaf(pfn: Pfn) -> Option<Shared> {
-    let (ptr, is_level1) = crate::platform::lookup(p2m_word_address(pfn))?;
+    let (ptr, is_level1) = crate::platform::lookup_address(p2m_word_address(pfn))?;
     assert!(is_level1, "the list is mapped by a large page");
     Shared::of_leaf(ptr)
 }

@@ -26,8 +26,8 @@ use crate::p2m_word::{
 use crate::platform::{
     image_bounds,
     is_ram,
-    phys,
     read_phys_early,
+    virt_to_phys,
     Entry,
     Host,
     MaySleep,
@@ -149,8 +149,8 @@ pub(crate) fn check(mut config: GuestConfig, holes: &[Hole]) -> Outcome {
             "stopped for another reason: {reason}"
         );
         let (start, end) = image_bounds();
-        let start_of_all = phys(start).raw();
-        let end_of_all = (phys(end).raw() + 40 * PAGE_SIZE)
+        let start_of_all = virt_to_phys(start).raw();
+        let end_of_all = (virt_to_phys(end).raw() + 40 * PAGE_SIZE)
             .max(list.end)
             .max(initrd.end);
         assert!(
@@ -187,7 +187,9 @@ fn reason_to_stop(boot: impl FnOnce()) -> Option<String> {
 fn check_kept(guest: &Guest, map: &MemoryMap) {
     let nr_pages = StartInfo::nr_pages();
     let (start, end) = image_bounds();
-    assert!(is_ram(&(phys(start).raw()..phys(end).raw())));
+    assert!(is_ram(
+        &(virt_to_phys(start).raw()..virt_to_phys(end).raw())
+    ));
     for pfn in (0..nr_pages).map(Pfn::new) {
         let P2mEntry::Local(mfn) = p2m::word(pfn).decode() else {
             panic!("{pfn:x?} has lost its frame");
@@ -283,7 +285,7 @@ mod tests {
         let places = |mut config: GuestConfig| {
             config.domain.initrd_pages = INITRD_PAGES as u64;
             let _guest = Guest::build(config);
-            let tables = phys(Vaddr::new(StartInfo::pt_base()));
+            let tables = virt_to_phys(Vaddr::new(StartInfo::pt_base()));
             (list_range().start / PAGE_SIZE, tables.pfn().raw())
         };
         let (list, tables) = places(config());

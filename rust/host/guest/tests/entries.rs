@@ -30,7 +30,7 @@ use crate::multicall::{
 };
 use crate::p2m_word::P2mWord;
 use crate::platform::{
-    direct_of,
+    pfn_to_virt,
     Caller,
     EntryPtr,
     ExtOp,
@@ -94,7 +94,7 @@ fn traps(guest: &Guest, action: impl FnOnce()) -> u64 {
 fn tables_that_xen_does_not_know_are_filled_without_it() {
     let guest = guest();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let table = Table::at(direct_of(page.pfn()));
+    let table = Table::at(pfn_to_virt(page.pfn()));
     let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | 0x5000);
     let nth = |index| table.entry(Index::wrapping(index));
     let count = traps(&guest, || {
@@ -409,7 +409,7 @@ fn a_tree_that_ends_is_left_before_it_is_unpinned() {
 fn what_is_not_ours_has_no_frame() {
     let guest = Guest::boot(GuestConfig::domu(1000));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (pfn, address) = (page.pfn(), direct_of(page.pfn()).add(8));
+    let (pfn, address) = (page.pfn(), pfn_to_virt(page.pfn()).add(8));
     let mfn = p2m::mfn_of(pfn).unwrap();
     assert_eq!(p2m::machine_address(address).raw(), (mfn.raw() << 12) | 8);
     // Without a frame its address is one that Xen refuses.

@@ -17,7 +17,7 @@ use crate::p2m::ranges::{
 use crate::p2m_word::P2mWord;
 use crate::platform::{
     add_extra_memory,
-    lookup,
+    lookup_address,
     p2m_word_address,
     set_vmalloc_bytes, //
 };
@@ -74,7 +74,8 @@ fn a_list_that_knows_nothing_of_its_own_pages_can_be_read() {
     let guest = Guest::build(GuestConfig::dom0(1024));
     boot::boot(guest.host());
     let pages = [0, 512].map(|pfn| {
-        let (ptr, _) = lookup(p2m_word_address(Pfn::new(pfn))).expect("no page of the list");
+        let (ptr, _) =
+            lookup_address(p2m_word_address(Pfn::new(pfn))).expect("no page of the list");
         to_pseudo(ptr.read()).pfn()
     });
     for page in pages {

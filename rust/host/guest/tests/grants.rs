@@ -22,9 +22,9 @@ use crate::p2m_word::{
     P2mWord, //
 };
 use crate::platform::{
-    direct_of,
     load,
     map_grants,
+    pfn_to_virt,
     unmap_grants,
     EntryPtr,
     GrantPages,
@@ -95,7 +95,7 @@ impl Bed {
 
     /// Returns the operation that maps a grant at a page of the direct map.
     fn for_kernel(&self, reference: u32, page: Pfn) -> MapGrant {
-        self.operation(reference, direct_of(page).raw() as u64, 0)
+        self.operation(reference, pfn_to_virt(page).raw() as u64, 0)
     }
 
     /// Returns the operation that maps a grant with the entry at `ptr`.
@@ -153,7 +153,7 @@ fn prepare(page: Pfn) {
         P2mWord::MISSING,
         &mut MaySleep::here()
     ));
-    assert!(generic::level1_entry(Mm::kernel(), direct_of(page)).is_some());
+    assert!(generic::level1_entry(Mm::kernel(), pfn_to_virt(page)).is_some());
 }
 
 fn unmapping(op: &MapGrant) -> UnmapGrant {
@@ -178,7 +178,7 @@ fn granted_frames_are_mapped_and_given_back() {
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES)), 0);
     for (reference, page) in (0..).zip(PAGES) {
         assert_eq!(p2m::word(page).decode(), bed.foreign(reference));
-        assert_eq!(load(direct_of(page)), contents(reference));
+        assert_eq!(load(pfn_to_virt(page)), contents(reference));
         assert!(bed.count(reference) > unused);
     }
 
@@ -209,8 +209,8 @@ fn a_grant_that_xen_refuses_is_not_noted() {
     let bed = Bed::new();
     PAGES.into_iter().for_each(prepare);
     let mut ops = [0, 9, 2].map(|reference| bed.for_kernel(reference, PAGES[0]));
-    ops[1].host_addr = direct_of(PAGES[1]).raw() as u64;
-    ops[2].host_addr = direct_of(PAGES[2]).raw() as u64;
+    ops[1].host_addr = pfn_to_virt(PAGES[1]).raw() as u64;
+    ops[2].host_addr = pfn_to_virt(PAGES[2]).raw() as u64;
     assert_eq!(map_grants(&mut ops), 0);
     let refused = ops[1];
     assert_ne!(refused.status, GRANT_OKAY);
@@ -241,7 +241,7 @@ fn a_frame_of_ones_own_that_is_covered_is_told() {
 
 /// Maps grant 0 at [`SHARED`]: the list does not grow, since the caller may not be able to wait.
 fn map_unprepared(bed: &Bed, flags: u32) -> MapGrant {
-    assert!(generic::level1_entry(Mm::kernel(), direct_of(SHARED)).is_some());
+    assert!(generic::level1_entry(Mm::kernel(), pfn_to_virt(SHARED)).is_some());
     let mut ops = [bed.for_kernel(0, SHARED)];
     ops[0].flags |= flags;
     assert_eq!(map_grants(&mut ops), 0);
@@ -312,7 +312,7 @@ fn a_process_and_the_kernel_map_the_same_grant() {
     assert_eq!(ptr.read().mfn(), bed.frames[0]);
     assert_eq!(p2m::word(PAGES[0]).decode(), bed.foreign(0));
     assert_eq!(process.read(4 * PAGE), contents(0) as u64);
-    assert_eq!(load(direct_of(PAGES[0])), contents(0));
+    assert_eq!(load(pfn_to_virt(PAGES[0])), contents(0));
 
     let (mut user, mut kernel) = ([unmapping(&users[0])], [unmapping(&kernels[0])]);
     assert_eq!(unmap_grants(&mut user), 0);
@@ -376,7 +376,7 @@ fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
 fn both_mappings_go_if_the_frame_cannot_be_noted() {
     let bed = Bed::new();
     let unused = bed.count(0);
-    assert!(generic::level1_entry(Mm::kernel(), direct_of(SHARED)).is_some());
+    assert!(generic::level1_entry(Mm::kernel(), pfn_to_virt(SHARED)).is_some());
     let (process, ptr, user, _) = map_for_process(&bed, 4 * PAGE);
     let (mut users, mut kernels) = ([user], [bed.for_kernel(0, SHARED)]);
     assert_eq!(map_grants(&mut users), 0);

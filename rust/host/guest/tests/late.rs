@@ -17,8 +17,8 @@ use crate::multicall::{
 };
 use crate::p2m;
 use crate::platform::{
-    direct_of,
-    lookup,
+    lookup_address,
+    pfn_to_virt,
     Caller,
     Command,
     ExtOp,
@@ -47,7 +47,7 @@ fn refusals_that_are_all_told_are_not_counted() {
 fn an_update_that_is_late_does_not_undo_a_later_one() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, _) = lookup(direct_of(page.pfn())).unwrap();
+    let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
     let (at, entry) = (p2m::machine_address(ptr.vaddr()), ptr.read());
     {
         let mut batch = Batch::open(Issue::Now, BY);

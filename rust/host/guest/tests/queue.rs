@@ -20,8 +20,8 @@ use crate::platform::{
         number,
         DOMID_SELF, //
     },
-    direct_of,
-    lookup,
+    lookup_address,
+    pfn_to_virt,
     Callback,
     Caller,
     Command,
@@ -74,7 +74,7 @@ fn update(ptr: EntryPtr, entry: MachineEntry) -> MmuUpdate {
 }
 
 fn slot_of(page: &OwnedPage) -> EntryPtr {
-    lookup(direct_of(page.pfn())).unwrap().0
+    lookup_address(pfn_to_virt(page.pfn())).unwrap().0
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_bitmap_of_many_cpus_fills_the_queue_to_the_last_byte() {
 
     let guest = Guest::boot(GuestConfig::dom0(600).with_cpus(CPUS));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let at = direct_of(page.pfn());
+    let at = pfn_to_virt(page.pfn());
     let ptr = slot_of(&page);
     let entry = ptr.read();
     let is_seen = |cpu| {

@@ -34,12 +34,12 @@ use crate::multicall::{
 use crate::p2m;
 use crate::p2m_word::P2mWord;
 use crate::platform::{
-    direct_of,
-    fixed,
+    fix_to_virt,
     kernel_root,
     kernel_rw,
     load,
-    lookup,
+    lookup_address,
+    pfn_to_virt,
     set_multicall_debug,
     store,
     Caller,
@@ -167,8 +167,8 @@ fn a_boot_does_without_the_size_of_the_m2p_table() {
 #[test]
 fn a_machine_frame_that_cannot_be_mapped_stops_the_boot() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    let page = fixed(1400);
-    let (ptr, _) = lookup(page).unwrap();
+    let page = fix_to_virt(1400);
+    let (ptr, _) = lookup_address(page).unwrap();
     let mfn = p2m::mfn_of(Pfn::new(7)).unwrap();
     protect::map_machine_early(page, mfn, kernel_rw());
     assert_eq!(ptr.read().mfn(), mfn);
@@ -181,15 +181,15 @@ fn a_machine_frame_that_cannot_be_mapped_stops_the_boot() {
 #[test]
 fn only_pages_that_are_mapped_are_protected_and_then_for_sure() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    let unmapped = fixed(1400);
-    assert!(lookup(unmapped).is_none_or(|(ptr, _)| !ptr.read().is_present()));
+    let unmapped = fix_to_virt(1400);
+    assert!(lookup_address(unmapped).is_none_or(|(ptr, _)| !ptr.read().is_present()));
     let left = refuse(&guest, Call::UpdateVaMapping, 0, 2);
     protect::read_only(unmapped, BY);
     protect::writable(unmapped, BY);
     assert_eq!(left.get(), 2);
 
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let mapped = direct_of(page.pfn());
+    let mapped = pfn_to_virt(page.pfn());
     for change in [protect::read_only, protect::writable] {
         let death = death_in(|| change(mapped, BY));
         let why = "Xen refused to change the protection of a page";
@@ -207,7 +207,7 @@ fn tables_are_made_and_released_early() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     for level in [Level::L1, Level::L2] {
         let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-        let (ptr, _) = lookup(direct_of(page.pfn())).unwrap();
+        let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
         let is_pinned = || {
             let mfn = xen_model::Mfn(ptr.read().mfn().raw() as u64);
             let machine = guest.host().machine.borrow();
@@ -230,7 +230,7 @@ fn fixed_mappings_of_all_kinds() {
         .unwrap()
         .leak()
         .pfn();
-    let mapped = |index: u32| lookup(fixed(index)).unwrap().0.read();
+    let mapped = |index: u32| lookup_address(fix_to_virt(index)).unwrap().0.read();
 
     fixmap::set(1400, memory.paddr().raw(), kernel_rw(), BY);
     assert_eq!(mapped(1400).mfn(), p2m::mfn_of(memory).unwrap());
@@ -247,14 +247,14 @@ fn fixed_mappings_of_all_kinds() {
     let [told] = guest.take_refusals()[..] else {
         panic!("not one report");
     };
-    assert_eq!((told.target, told.by), (fixed(600).raw(), BY.site()));
+    assert_eq!((told.target, told.by), (fix_to_virt(600).raw(), BY.site()));
     assert_eq!(told.value, MachineEntry::new(NOWHERE, kernel_rw()).raw());
     assert!(told.error < 0);
 }
 
 /// Returns an entry of the direct map, for a page of ours.
 fn slot_of(page: &OwnedPage) -> EntryPtr {
-    lookup(direct_of(page.pfn())).unwrap().0
+    lookup_address(pfn_to_virt(page.pfn())).unwrap().0
 }
 
 /// Returns the one report there is.
@@ -326,7 +326,7 @@ fn tables_that_xen_does_not_know_take_large_pages() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | bits::HUGE);
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let table = crate::platform::Table::at(direct_of(page.pfn()));
+    let table = crate::platform::Table::at(pfn_to_virt(page.pfn()));
     // As kexec does, for the time after Xen.
     for (index, level) in [(0, Level::L2), (1, Level::L3)] {
         let ptr = table.entry(Index::wrapping(index));
@@ -356,7 +356,7 @@ fn roots_are_loaded_with_preemption_off() {
     let root = process.mm().root();
     assert_eq!(
         cr3::read(),
-        crate::platform::phys(root.table().vaddr()).raw()
+        crate::platform::virt_to_phys(root.table().vaddr()).raw()
     );
     {
         let _preempt = PreemptOff::new(BY);
@@ -396,7 +396,7 @@ fn refused_batches_are_shown_for_debugging() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     set_multicall_debug();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, vaddr) = (slot_of(&page), direct_of(page.pfn()));
+    let (ptr, vaddr) = (slot_of(&page), pfn_to_virt(page.pfn()));
     let bad = Maddr::new(NOWHERE.raw() << 12);
     let entry = ptr.read();
     {
@@ -436,7 +436,7 @@ fn refused_batches_are_shown_for_debugging() {
 fn a_refused_mapping_is_told_once() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, vaddr) = (slot_of(&page), direct_of(page.pfn()));
+    let (ptr, vaddr) = (slot_of(&page), pfn_to_virt(page.pfn()));
     let bad = MachineEntry::new(NOWHERE, kernel_rw());
     // Alone; and behind a refused element, so that it is tried again.
     for is_late in [false, true] {
@@ -557,12 +557,12 @@ fn all_cpus_see_the_frames_of_a_region() {
         };
         // TLBs have what is to go.
         on_all_cpus(&|_, page| {
-            load(direct_of(page));
+            load(pfn_to_virt(page));
         });
         let first = contiguous::create(memory.region(), 0, BY).unwrap();
         on_all_cpus(&|cpu, page| {
             let word = 0x100 * page.raw() + cpu as usize;
-            store(direct_of(page), word);
+            store(pfn_to_virt(page), word);
             let mfn = xen_model::Mfn(p2m::mfn_of(page).unwrap().raw() as u64);
             let stored = guest.host().machine.borrow().frame_word(mfn, 0);
             assert_eq!(stored, word as u64, "CPU {cpu}, order {order}");

@@ -23,7 +23,7 @@ use crate::level::Level;
 use crate::p2m;
 use crate::p2m_word::P2mWord;
 use crate::platform::{
-    direct_of,
+    pfn_to_virt,
     update_va_mapping,
     Caller,
     OwnedRegion,
@@ -125,7 +125,7 @@ fn a_guest_gets_no_larger_regions_than_xen_lets_it_have() {
 /// What the balloon driver does to give a page back; returns whether Xen took it.
 fn give_back(guest: &Guest, page: Pfn) -> bool {
     let mfn = p2m::mfn_of(page).unwrap();
-    let unmapped = update_va_mapping(direct_of(page), MachineEntry::EMPTY, VaFlush::All);
+    let unmapped = update_va_mapping(pfn_to_virt(page), MachineEntry::EMPTY, VaFlush::All);
     assert_eq!(unmapped, Ok(()));
     assert!(p2m::try_set(page, P2mWord::MISSING));
     let host = guest.host();

@@ -22,8 +22,8 @@ use crate::level::{
 };
 use crate::multicall::is_queue_empty;
 use crate::platform::{
-    direct_of,
-    lookup,
+    lookup_address,
+    pfn_to_virt,
     Caller,
     CpuState,
     EntryPtr, //
@@ -210,7 +210,7 @@ fn set_pte_is_in_effect_on_return() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, _) = lookup(direct_of(page.pfn())).unwrap();
+    let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
     let present = ptr.read();
     edge::in_lazy_mmu(|| {
         pte::write_protect(mapped.range(1), BY);
@@ -343,8 +343,8 @@ fn exec_moves_its_stack_over_itself() {
 fn an_entry_of_the_kernel_is_emptied_and_set_by_an_instruction() {
     let guest = guest();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let at = direct_of(page.pfn());
-    let (ptr, _) = lookup(at).unwrap();
+    let at = pfn_to_virt(page.pfn());
+    let (ptr, _) = lookup_address(at).unwrap();
     let (old, new) = (ptr.read(), ptr.read().with(bits::SPECIAL));
     let set = Store::CompareExchange {
         old: 0,
@@ -440,7 +440,7 @@ fn a_new_table_is_read_only_on_return() {
     let guest = guest();
     let process = guest.spawn();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (entry, _) = lookup(direct_of(page.pfn())).unwrap();
+    let (entry, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
     edge::in_lazy_mmu(|| {
         edge::alloc_table(process.mm(), page.pfn(), Level::L1);
         assert_eq!(entry.read().raw() & bits::RW, 0);
@@ -491,8 +491,8 @@ fn an_nmi_goes_past_a_queue_that_is_half_filled() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let address = direct_of(page.pfn());
-    let (ptr, _) = lookup(address).unwrap();
+    let address = pfn_to_virt(page.pfn());
+    let (ptr, _) = lookup_address(address).unwrap();
     let old = ptr.read();
     edge::in_lazy_mmu(|| {
         pte::write_protect(mapped.range(1), BY);
