@@ -32,7 +32,7 @@ use crate::platform::{
     pfn_to_virt,
     trace,
     user_vsyscall_table,
-    Caller,
+    CallContext,
     ExtOp,
     MaySleep,
     Mm,
@@ -71,7 +71,7 @@ fn is_pinned_alone(level: Level) -> bool {
 /// another. Effective on return.
 ///
 /// Context: any.
-pub(crate) fn table(mm: Mm, pfn: Pfn, level: Level, caller: Caller<'_>) {
+pub(crate) fn table(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
     let pinned = is_table_pinned(mm.root().table());
     trace::alloc_ptpage(mm, pfn, level, pinned);
     if !pinned {
@@ -92,7 +92,7 @@ pub(crate) fn table(mm: Mm, pfn: Pfn, level: Level, caller: Caller<'_>) {
 /// Effective on return: the page may be written to at once.
 ///
 /// Context: any.
-pub(crate) fn release_table(pfn: Pfn, level: Level, caller: Caller<'_>) {
+pub(crate) fn release_table(pfn: Pfn, level: Level, caller: CallContext<'_>) {
     let pinned = RunTime::now().is_none_or(|now| TablePage::of(now, pfn).test_clear_pinned());
     trace::release_ptpage(pfn, level, pinned);
     if !pinned {
@@ -141,7 +141,7 @@ pub(crate) fn unpin_early(pfn: Pfn) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn table_early(pfn: Pfn, level: Level, caller: Caller<'_>) {
+pub(crate) fn table_early(pfn: Pfn, level: Level, caller: CallContext<'_>) {
     protect::read_only(pfn_to_virt(pfn), caller);
     if level == Level::L1 {
         pin_early(level, pfn);
@@ -152,7 +152,7 @@ pub(crate) fn table_early(pfn: Pfn, level: Level, caller: Caller<'_>) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn release_table_early(pfn: Pfn, level: Level, caller: Caller<'_>) {
+pub(crate) fn release_table_early(pfn: Pfn, level: Level, caller: CallContext<'_>) {
     if level == Level::L1 {
         unpin_early(pfn);
     }

@@ -27,7 +27,7 @@ use crate::platform::{
     kernel_rw,
     phys_to_virt,
     virt_to_phys,
-    Caller,
+    CallContext,
     IrqLock,
     Region,
     VaFlush,
@@ -88,7 +88,7 @@ pub(crate) fn init() {
 /// sleep: callers may be in any context.
 fn with_frames<R>(
     order: u32,
-    caller: Caller<'_>,
+    caller: CallContext<'_>,
     section: impl FnOnce(&mut [usize]) -> R,
 ) -> Result<R, NotExchanged> {
     let count = 1usize << order;
@@ -115,7 +115,7 @@ fn mfn_at(page: Vaddr) -> Option<Mfn> {
 }
 
 /// Takes away the mappings and the p2m entries of a region.
-fn unmap(start: Vaddr, count: usize, caller: Caller<'_>) {
+fn unmap(start: Vaddr, count: usize, caller: CallContext<'_>) {
     let mut batch = Batch::open(Issue::Now, caller);
     for page in pages(start, count) {
         batch.update_va(page, MachineEntry::EMPTY, VaFlush::None);
@@ -124,7 +124,7 @@ fn unmap(start: Vaddr, count: usize, caller: Caller<'_>) {
 }
 
 /// Maps machine frames at a region, and flushes what other CPUs know of it.
-fn map(start: Vaddr, count: usize, mfn: impl Fn(usize) -> Mfn, caller: Caller<'_>) {
+fn map(start: Vaddr, count: usize, mfn: impl Fn(usize) -> Mfn, caller: CallContext<'_>) {
     let mut batch = Batch::open(Issue::Now, caller);
     for (index, page) in pages(start, count).enumerate() {
         let flush = match (index + 1 == count, count) {
@@ -162,7 +162,7 @@ fn exchange_or_die(
 pub(crate) fn create(
     mut region: Region<'_>,
     address_bits: u32,
-    caller: Caller<'_>,
+    caller: CallContext<'_>,
 ) -> Result<Mfn, NotExchanged> {
     let (start, order) = (region.start(), region.order());
     if order > MAX_ORDER {
@@ -196,7 +196,7 @@ pub(crate) fn create(
 /// The contents of the region are lost. If Xen has no other frames, it stays as it is.
 ///
 /// Context: as [`create`].
-pub(crate) fn destroy(mut region: Region<'_>, caller: Caller<'_>) {
+pub(crate) fn destroy(mut region: Region<'_>, caller: CallContext<'_>) {
     let (start, order) = (region.start(), region.order());
     if order > MAX_ORDER {
         return;
@@ -282,7 +282,7 @@ mod tests {
             let mut memory = OwnedRegion::new(order).ok_or(ENOMEM)?;
             let start = memory.region().start();
 
-            let created = create(memory.region(), 0, Caller::in_test());
+            let created = create(memory.region(), 0, CallContext::in_test());
             if created.is_err() && is_beyond_guests(order) {
                 assert_eq!(inconsistent(start, count), 0);
                 assert_eq!(memory.nr_lost_words(), 0);
@@ -297,7 +297,7 @@ mod tests {
             assert_eq!(inconsistent(start, count), 0);
             assert_eq!(memory.nr_lost_words(), 0);
 
-            destroy(memory.region(), Caller::in_test());
+            destroy(memory.region(), CallContext::in_test());
             assert_eq!(inconsistent(start, count), 0);
             assert_eq!(memory.nr_lost_words(), 0);
         }
@@ -314,7 +314,7 @@ mod tests {
         let before = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
 
         // No machine has memory below 4 KiB to give away.
-        assert!(create(memory.region(), 12, Caller::in_test()).is_err());
+        assert!(create(memory.region(), 12, CallContext::in_test()).is_err());
         let after = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
         assert_eq!(before, after);
         assert_eq!(memory.nr_lost_words(), 0);
@@ -333,7 +333,7 @@ mod tests {
             return Ok(());
         }
         // The first of the larger ones needs memory for the exchange.
-        ARRAYS.with(Caller::in_test(), |arrays| arrays.large.take());
+        ARRAYS.with(CallContext::in_test(), |arrays| arrays.large.take());
         for (kind, order) in [
             (Fault::Exchange, 0),
             (Fault::Exchange, SMALL_ORDER),
@@ -346,12 +346,12 @@ mod tests {
 
             let before = frames(start, count)?;
             let armed = Armed::new(kind, 0, 1, 12);
-            let created = create(memory.region(), 0, Caller::in_test());
+            let created = create(memory.region(), 0, CallContext::in_test());
             assert_eq!((created, armed.disarm()), (Err(NotExchanged), 1));
             assert!(frames(start, count)?[..] == before[..]);
             assert_eq!(memory.nr_lost_words(), 0);
 
-            let created = create(memory.region(), 0, Caller::in_test());
+            let created = create(memory.region(), 0, CallContext::in_test());
             if created.is_err() && is_beyond_guests(order) {
                 assert!(frames(start, count)?[..] == before[..]);
                 continue;
@@ -359,12 +359,12 @@ mod tests {
             assert!(created.is_ok());
             let contiguous = frames(start, count)?;
             let armed = Armed::new(Fault::Exchange, 0, 1, 12);
-            destroy(memory.region(), Caller::in_test());
+            destroy(memory.region(), CallContext::in_test());
             assert_eq!(armed.disarm(), 1);
             assert!(frames(start, count)?[..] == contiguous[..]);
             assert_eq!(memory.nr_lost_words(), 0);
 
-            destroy(memory.region(), Caller::in_test());
+            destroy(memory.region(), CallContext::in_test());
             assert_eq!(inconsistent(start, count), 0);
         }
         Ok(())

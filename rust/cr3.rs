@@ -23,7 +23,7 @@ use crate::platform::{
     mmuext_ops,
     trace,
     xen_cr3,
-    Caller,
+    CallContext,
     ExtOp,
     IrqsOff,
     Root,
@@ -52,7 +52,7 @@ fn load_kernel_root(batch: &mut Batch<'_>, root: Pfn) {
 /// queued already comes before, as it may be about the roots.
 ///
 /// Context: preemption is off.
-pub(crate) fn write(root: Root, caller: Caller<'_>) {
+pub(crate) fn write(root: Root, caller: CallContext<'_>) {
     if is_preemptible() {
         kernel::pr_warn!("root table loaded with preemption on\n");
     }
@@ -88,7 +88,7 @@ fn load_now(kernel: Pfn, load_user: ExtOp) -> bool {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn write_early(root: Pfn, caller: Caller<'_>) {
+pub(crate) fn write_early(root: Pfn, caller: CallContext<'_>) {
     trace::write_cr3(true, Some(root.paddr()));
     let mut batch = Batch::open(Issue::LazyCpu, caller);
     load_kernel_root(&mut batch, root);

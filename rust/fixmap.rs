@@ -29,7 +29,7 @@ use crate::platform::{
     refused,
     set_user_vsyscall,
     update_va_mapping,
-    Caller,
+    CallContext,
     FixmapKind,
     VaFlush, //
 };
@@ -37,7 +37,7 @@ use crate::platform::{
 /// Maps `address`, pseudo-physical or machine as said above, at fixed mapping `index`.
 ///
 /// Context: any but interrupts.
-pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Caller<'_>) {
+pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: CallContext<'_>) {
     let kind = fixmap_kind(index);
     let entry = match kind {
         FixmapKind::Memory | FixmapKind::Vsyscall => convert::to_machine(PseudoEntry::new(

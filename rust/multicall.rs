@@ -48,8 +48,8 @@ pub(crate) use queue::{
 use crate::platform::{
     is_in_nmi,
     is_preemptible,
+    CallContext,
     Callback,
-    Caller,
     IrqsOff, //
 };
 use queue::LocalQueue;
@@ -78,7 +78,7 @@ pub(crate) fn is_queue_bypassed() -> bool {
 /// Takes a place for a call with `bytes` of argument space on behalf of C code.
 ///
 /// Returns `None` if that can never fit. Context: interrupts are off.
-pub(crate) fn take_space(bytes: usize, caller: Caller<'_>) -> Option<Space> {
+pub(crate) fn take_space(bytes: usize, caller: CallContext<'_>) -> Option<Space> {
     LocalQueue::new(IrqsOff::new()).take_space(bytes, caller.site())
 }
 

@@ -25,16 +25,16 @@
 //! of those who read stack traces. All are `unsafe` because C calls them; each does no more than
 //! take over its arguments.
 //!
-//! Here alone is known whether the caller may sleep: [`Caller`] and [`MaySleep`] come from here.
+//! Here alone is known whether the caller may sleep: [`CallContext`] and [`MaySleep`] come from here.
 //!
-//! [`Caller`]: crate::platform::Caller
+//! [`CallContext`]: crate::platform::CallContext
 //! [`MaySleep`]: crate::platform::MaySleep
 
 /// Names who called the function that this is used in, which does not sleep.
 macro_rules! caller {
     () => {
         // SAFETY: The function does not sleep while it works for this caller.
-        unsafe { crate::platform::Caller::new(crate::platform::Site::here()) }
+        unsafe { crate::platform::CallContext::new(crate::platform::CallSite::here()) }
     };
 }
 
@@ -43,7 +43,7 @@ macro_rules! may_sleep {
     () => {
         // SAFETY: The function is called without locks and with interrupts on, as its contract
         // says, or during start of day.
-        unsafe { crate::platform::MaySleep::new(crate::platform::Site::here()) }
+        unsafe { crate::platform::MaySleep::new(crate::platform::CallSite::here()) }
     };
 }
 

@@ -45,7 +45,7 @@ use crate::platform::{
     user_end,
     user_vsyscall_table,
     virt_to_phys,
-    Caller,
+    CallContext,
     ExtOp,
     MaySleep,
     Mm,
@@ -104,13 +104,13 @@ enum Direction {
 struct Group<'context> {
     direction: Direction,
     mm: Mm,
-    caller: Caller<'context>,
+    caller: CallContext<'context>,
     tables: [Option<(TablePage, Level)>; GROUP],
     len: usize,
 }
 
 impl<'context> Group<'context> {
-    fn new(direction: Direction, mm: Mm, caller: Caller<'context>) -> Self {
+    fn new(direction: Direction, mm: Mm, caller: CallContext<'context>) -> Self {
         Self {
             direction,
             mm,
@@ -219,7 +219,7 @@ pub(crate) fn for_each_table(mm: Mm, mut visit: impl FnMut(Level, bool)) {
 }
 
 /// Queues an operation on each of the roots.
-fn queue_for_roots(roots: [Option<Table>; 2], op: impl Fn(Mfn) -> ExtOp, caller: Caller<'_>) {
+fn queue_for_roots(roots: [Option<Table>; 2], op: impl Fn(Mfn) -> ExtOp, caller: CallContext<'_>) {
     let mut batch = Batch::open(Issue::Now, caller);
     for root in roots.into_iter().flatten() {
         batch.ext(op(mfn_of_table(root.pfn())));
@@ -229,7 +229,7 @@ fn queue_for_roots(roots: [Option<Table>; 2], op: impl Fn(Mfn) -> ExtOp, caller:
 /// Pins the tree below `root`, and its user root.
 ///
 /// Context: preemption is off and `mm`'s page-table lock is held; no PTE lock is.
-fn pin_tree(mm: Mm, root: Root, caller: Caller<'_>) {
+fn pin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
     let user_root = root.user_root();
     trace::pgd_pin(mm, root);
 
@@ -249,7 +249,7 @@ fn pin_tree(mm: Mm, root: Root, caller: Caller<'_>) {
 /// Unpins the tree below `root`, and its user root.
 ///
 /// Context: as [`pin_tree`]; no vCPU uses the tree.
-fn unpin_tree(mm: Mm, root: Root, caller: Caller<'_>) {
+fn unpin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
     let user_root = root.user_root();
     trace::pgd_unpin(mm, root);
 
@@ -270,7 +270,7 @@ fn unpin_tree(mm: Mm, root: Root, caller: Caller<'_>) {
 /// Pins the tree of an address space that is about to be used (`enter_mmap`).
 ///
 /// Context: may not hold `mm`'s page-table lock.
-pub(crate) fn enter(mm: Mm, caller: Caller<'_>) {
+pub(crate) fn enter(mm: Mm, caller: CallContext<'_>) {
     mm.with_page_table_lock(caller, || pin_tree(mm, mm.root(), caller));
 }
 
@@ -305,7 +305,7 @@ fn drop_from_this_cpu(mm: Mm) {
 /// Trees under construction or on their way out are not pinned otherwise.
 ///
 /// Context: alone on the machine, on the way into a suspend.
-pub(crate) fn pin_all(caller: Caller<'_>) {
+pub(crate) fn pin_all(caller: CallContext<'_>) {
     for_each_root(caller, |root| {
         if let Some(page) = root.page().filter(|page| !page.is_pinned()) {
             pin_tree(Mm::kernel(), root, caller);
@@ -317,7 +317,7 @@ pub(crate) fn pin_all(caller: Caller<'_>) {
 /// Undoes [`pin_all`].
 ///
 /// Context: alone on the machine, on the way out of a suspend.
-pub(crate) fn unpin_all(caller: Caller<'_>) {
+pub(crate) fn unpin_all(caller: CallContext<'_>) {
     for_each_root(caller, |root| {
         if let Some(page) = root.page().filter(|page| page.is_save_pinned()) {
             unpin_tree(Mm::kernel(), root, caller);

@@ -13,8 +13,8 @@
 
 pub(crate) mod abi;
 mod address;
+mod call_context;
 mod callback;
-mod caller;
 mod context;
 mod early_memory;
 mod entry_ptr;
@@ -44,8 +44,8 @@ mod tracepoints;
 
 pub(crate) use abi::*;
 pub(crate) use address::*;
+pub(crate) use call_context::*;
 pub(crate) use callback::*;
-pub(crate) use caller::*;
 pub(crate) use context::*;
 pub(crate) use early_memory::*;
 pub(crate) use entry_ptr::*;

@@ -22,7 +22,7 @@ use crate::platform::{
     refused,
     update_va_mapping,
     virt_to_phys,
-    Caller,
+    CallContext,
     VaFlush, //
 };
 use core::ffi::CStr;
@@ -34,7 +34,7 @@ const CALL: &CStr = c"update_va_mapping";
 ///
 /// Pages that Xen does not let us map are not: so are the tables of the first p2m list before the
 /// direct map is made, which then maps them read-only from the start.
-fn change(page: Vaddr, caller: Caller<'_>, flags: impl FnOnce(MachineEntry) -> MachineEntry) {
+fn change(page: Vaddr, caller: CallContext<'_>, flags: impl FnOnce(MachineEntry) -> MachineEntry) {
     let Some((ptr, _)) = lookup_address(page) else {
         return;
     };
@@ -58,7 +58,7 @@ fn change(page: Vaddr, caller: Caller<'_>, flags: impl FnOnce(MachineEntry) -> M
 /// Makes the page at `page` read-only (`make_lowmem_page_readonly()`).
 ///
 /// Context: any but interrupts; the page is not remapped meanwhile.
-pub(crate) fn read_only(page: Vaddr, caller: Caller<'_>) {
+pub(crate) fn read_only(page: Vaddr, caller: CallContext<'_>) {
     // A read-only dirty entry would mark a shadow stack: PV guests have none, but native code
     // that looks at entries might think so.
     change(page, caller, |entry| entry.without(bits::RW | bits::DIRTY));
@@ -67,7 +67,7 @@ pub(crate) fn read_only(page: Vaddr, caller: Caller<'_>) {
 /// Makes the page at `page` writable (`make_lowmem_page_readwrite()`).
 ///
 /// Context: any but interrupts; the page is not remapped meanwhile.
-pub(crate) fn writable(page: Vaddr, caller: Caller<'_>) {
+pub(crate) fn writable(page: Vaddr, caller: CallContext<'_>) {
     change(page, caller, |entry| entry.with(bits::RW));
 }
 

@@ -62,7 +62,7 @@ use crate::platform::{
     stats,
     trace,
     update_va_mapping,
-    Caller,
+    CallContext,
     Command,
     Early,
     EntryPtr,
@@ -160,7 +160,7 @@ impl PteRange {
         self,
         issue: Issue,
         command: Command,
-        caller: Caller<'_>,
+        caller: CallContext<'_>,
         change: impl Fn(usize, MachineEntry) -> Option<MachineEntry>,
     ) {
         let start = p2m::machine_address(self.first.vaddr());
@@ -180,7 +180,7 @@ impl PteRange {
         address: Vaddr,
         first: PinnedEntryPtr,
         is_final: bool,
-        caller: Caller<'_>,
+        caller: CallContext<'_>,
     ) {
         stats::count_avoided_traps(self.count);
         let waits = is_final && mm.may_clear_later();
@@ -194,7 +194,7 @@ impl PteRange {
     /// Apart from [`Self::clear_known`], so that a single entry needs no more registers than it
     /// does.
     #[inline(never)]
-    fn clear_all(self, waits: bool, caller: Caller<'_>) {
+    fn clear_all(self, waits: bool, caller: CallContext<'_>) {
         let issue = if waits { Issue::LazyMmu } else { Issue::Now };
         self.update(issue, Command::Normal, caller, |_, _| {
             Some(MachineEntry::EMPTY)
@@ -205,7 +205,7 @@ impl PteRange {
     ///
     /// Returns the first entry as it was, and the flags that any of the others had.
     #[inline(never)]
-    fn clear_noted(self, before: Contents, caller: Caller<'_>) -> (MachineEntry, usize) {
+    fn clear_noted(self, before: Contents, caller: CallContext<'_>) -> (MachineEntry, usize) {
         stats::count_avoided_traps(self.count);
         self.update(Issue::Now, Command::PreserveAd, caller, |_, _| {
             Some(MachineEntry::EMPTY)
@@ -219,7 +219,7 @@ impl PteRange {
 
     /// Sets the first entry to `entry`, the others to the same for the frames behind.
     #[inline(never)]
-    fn set_all(self, mm: Mm, address: Vaddr, entry: MachineEntry, caller: Caller<'_>) {
+    fn set_all(self, mm: Mm, address: Vaddr, entry: MachineEntry, caller: CallContext<'_>) {
         let pseudo = convert::to_pseudo(entry);
         let nth = |page| convert::to_machine(pseudo.behind(page));
 
@@ -255,14 +255,14 @@ impl PteRange {
 
 /// Leaves a change in the queue. Context: the task is in lazy MMU mode.
 #[inline(always)]
-fn wait(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+fn wait(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     let at = p2m::machine_address(at.ptr().vaddr());
     update_later(command, at, entry, caller);
 }
 
 /// Makes a change, behind what waits.
 #[inline(always)]
-fn issue(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+fn issue(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     let at = p2m::machine_address(at.ptr().vaddr());
     if !is_queue_bypassed() {
         Batch::open(Issue::Now, caller).update(command, at, entry);
@@ -281,7 +281,13 @@ fn issue(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Call
 /// only if the address space is the one that Xen has loaded, now and after any preemption, so that
 /// it has to be the current task's own as well; no root may wait in the queue.
 #[inline(never)]
-fn issue_at(mm: Mm, address: Vaddr, at: PinnedEntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+fn issue_at(
+    mm: Mm,
+    address: Vaddr,
+    at: PinnedEntryPtr,
+    entry: MachineEntry,
+    caller: CallContext<'_>,
+) {
     let by_address = mm.is_loaded_here() && is_queue_empty();
     if by_address && update_va_mapping(address, entry, VaFlush::None).is_ok() {
         return;
@@ -292,7 +298,7 @@ fn issue_at(mm: Mm, address: Vaddr, at: PinnedEntryPtr, entry: MachineEntry, cal
 
 /// Changes flags of a present entry.
 #[inline(always)]
-fn change(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+fn change(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     if is_lazy_mmu_mode_active() {
         wait(command, at, entry, caller);
     } else {
@@ -304,7 +310,7 @@ fn change(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Cal
 ///
 /// Context: any; holds the lock of the table, or has it for itself.
 #[inline(always)]
-pub(crate) fn set_now(ptr: EntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+pub(crate) fn set_now(ptr: EntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     match ptr.pin_state() {
         PinState::Pinned(ptr) => issue(Command::Normal, ptr, entry, caller),
         PinState::Unpinned(ptr) => ptr.store(entry),
@@ -318,7 +324,7 @@ pub(crate) fn set_now(ptr: EntryPtr, entry: MachineEntry, caller: Caller<'_>) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn set_early(early: Early, ptr: EntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+pub(crate) fn set_early(early: Early, ptr: EntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     if crate::platform::is_early_ioremap(ptr) {
         issue(Command::Normal, ptr.assume_pinned(), entry, caller);
     } else {
@@ -336,7 +342,7 @@ pub(crate) fn set(
     address: Vaddr,
     range: PteRange,
     entry: MachineEntry,
-    caller: Caller<'_>,
+    caller: CallContext<'_>,
 ) {
     if range.count != 1 {
         return range.set_all(mm, address, entry, caller);
@@ -355,7 +361,7 @@ fn set_known(
     address: Vaddr,
     first: PinnedEntryPtr,
     entry: MachineEntry,
-    caller: Caller<'_>,
+    caller: CallContext<'_>,
 ) {
     if mm.may_fill_later(address) && first.ptr().read().is_none() {
         wait(Command::Normal, first, entry, caller);
@@ -372,7 +378,7 @@ pub(crate) fn get_and_clear(
     mm: Mm,
     address: Vaddr,
     ptr: EntryPtr,
-    caller: Caller<'_>,
+    caller: CallContext<'_>,
 ) -> MachineEntry {
     let range = PteRange::new(ptr, 1);
     if !is_queue_bypassed() {
@@ -400,7 +406,7 @@ pub(crate) fn get_and_clear_range(
     mm: Mm,
     address: Vaddr,
     range: PteRange,
-    caller: Caller<'_>,
+    caller: CallContext<'_>,
 ) -> (MachineEntry, usize) {
     let contents = Contents::of(range);
 
@@ -419,7 +425,7 @@ pub(crate) fn get_and_clear_range(
 /// said for the module.
 ///
 /// Context: holds the lock of the table.
-pub(crate) fn clear(mm: Mm, address: Vaddr, range: PteRange, caller: Caller<'_>) {
+pub(crate) fn clear(mm: Mm, address: Vaddr, range: PteRange, caller: CallContext<'_>) {
     range.check(mm, address);
     match range.first.pin_state() {
         PinState::Pinned(first) => {
@@ -433,7 +439,7 @@ pub(crate) fn clear(mm: Mm, address: Vaddr, range: PteRange, caller: Caller<'_>)
 /// Makes a range read-only (`wrprotect_ptes()`). May wait.
 ///
 /// Context: holds the lock of the table.
-pub(crate) fn write_protect(range: PteRange, caller: Caller<'_>) {
+pub(crate) fn write_protect(range: PteRange, caller: CallContext<'_>) {
     match range.first.pin_state() {
         PinState::Unpinned(_) => range.store(|_, entry| entry.without(bits::RW)),
         PinState::Pinned(_) => {
@@ -458,7 +464,7 @@ pub(crate) fn clear_young_dirty(
     address: Vaddr,
     range: PteRange,
     noted: usize,
-    caller: Caller<'_>,
+    caller: CallContext<'_>,
 ) {
     let PinState::Pinned(_) = range.first.pin_state() else {
         return range.store(|_, entry| entry.without(noted));
@@ -490,7 +496,7 @@ pub(crate) fn modify_protection(
     address: Vaddr,
     ptr: EntryPtr,
     entry: MachineEntry,
-    caller: Caller<'_>,
+    caller: CallContext<'_>,
 ) {
     let (command, entry) = match entry.has_lost_frame() {
         true => (Command::Normal, ptr.read().with_flags_of(entry)),
@@ -550,9 +556,9 @@ mod tests {
 
         test(range, start);
         for (ptr, entry) in range.ptrs().zip(before) {
-            set_now(ptr, entry, Caller::in_test());
+            set_now(ptr, entry, CallContext::in_test());
         }
-        tlb::flush_all(Caller::in_test());
+        tlb::flush_all(CallContext::in_test());
         Ok(())
     }
 
@@ -560,7 +566,7 @@ mod tests {
     fn cleared_entries_are_returned_and_gone() -> Result {
         with_scratch(|range, start| {
             let (first, others) = (range.first.read(), flags(range, 1));
-            let cleared = get_and_clear_range(Mm::kernel(), start, range, Caller::in_test());
+            let cleared = get_and_clear_range(Mm::kernel(), start, range, CallContext::in_test());
             assert_eq!(cleared, (first, others));
             assert!(range.ptrs().all(|ptr| ptr.read().is_none()));
         })
@@ -569,7 +575,7 @@ mod tests {
     #[test]
     fn cleared_kernel_entries_are_all_zero() -> Result {
         with_scratch(|range, start| {
-            clear(Mm::kernel(), start, range, Caller::in_test());
+            clear(Mm::kernel(), start, range, CallContext::in_test());
             assert!(range.ptrs().all(|ptr| ptr.read().raw() == 0));
         })
     }
@@ -578,7 +584,7 @@ mod tests {
     fn a_cleared_kernel_entry_is_returned_and_all_zero() -> Result {
         with_scratch(|range, start| {
             let before = range.first.read();
-            let cleared = get_and_clear(Mm::kernel(), start, range.first, Caller::in_test());
+            let cleared = get_and_clear(Mm::kernel(), start, range.first, CallContext::in_test());
             assert_eq!((cleared, range.first.read().raw()), (before, 0));
         })
     }
@@ -589,7 +595,7 @@ mod tests {
         with_scratch(|range, _| {
             let before = Contents::of(range);
             let (first, others) = (before.first, before.others);
-            let cleared = range.clear_noted(before, Caller::in_test());
+            let cleared = range.clear_noted(before, CallContext::in_test());
             assert_eq!(cleared, (first, others));
             assert!(range.ptrs().all(|ptr| ptr.read().raw() == NOTED));
         })
@@ -599,7 +605,7 @@ mod tests {
     fn write_protection_leaves_all_else() -> Result {
         with_scratch(|range, _| {
             let before = range.first.read();
-            write_protect(range, Caller::in_test());
+            write_protect(range, CallContext::in_test());
             assert_eq!(range.first.read(), before.without(bits::RW));
             assert_eq!(flags(range, 0) & bits::RW, 0);
         })
@@ -608,7 +614,7 @@ mod tests {
     #[test]
     fn accessed_and_dirty_bits_are_cleared() -> Result {
         with_scratch(|range, start| {
-            clear_young_dirty(Mm::kernel(), start, range, NOTED, Caller::in_test());
+            clear_young_dirty(Mm::kernel(), start, range, NOTED, CallContext::in_test());
             assert_eq!(flags(range, 0) & NOTED, 0);
             assert!(range.ptrs().all(|ptr| ptr.read().is_present()));
         })

@@ -14,13 +14,13 @@ use crate::platform::{
     is_lazy_mmu_mode_active,
     mmuext_op,
     refused,
-    Caller,
+    CallContext,
     ExtOp,
     FlushRange, //
 };
 
 /// Flushes now or, in lazy MMU mode, along with what is queued.
-fn flush(op: ExtOp, caller: Caller<'_>) {
+fn flush(op: ExtOp, caller: CallContext<'_>) {
     if is_lazy_mmu_mode_active() || !is_queue_bypassed() {
         Batch::open(Issue::LazyMmu, caller).ext(op);
         return;
@@ -40,21 +40,21 @@ fn flush(op: ExtOp, caller: Caller<'_>) {
 /// Flushes the TLB of this vCPU.
 ///
 /// Context: any.
-pub(crate) fn flush_local(caller: Caller<'_>) {
+pub(crate) fn flush_local(caller: CallContext<'_>) {
     flush(ExtOp::flush_local(), caller);
 }
 
 /// Flushes the TLBs of all vCPUs.
 ///
 /// Context: any.
-pub(crate) fn flush_all(caller: Caller<'_>) {
+pub(crate) fn flush_all(caller: CallContext<'_>) {
     flush(ExtOp::flush_all(), caller);
 }
 
 /// Flushes the page at `address` from the TLB of this vCPU.
 ///
 /// Context: any.
-pub(crate) fn flush_page_local(address: Vaddr, caller: Caller<'_>) {
+pub(crate) fn flush_page_local(address: Vaddr, caller: CallContext<'_>) {
     flush(ExtOp::flush_page_local(address.page_start()), caller);
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn flush_page_local(address: Vaddr, caller: Caller<'_>) {
 pub(crate) fn flush_vcpus(
     bitmap: impl ExactSizeIterator<Item = usize>,
     range: FlushRange,
-    caller: Caller<'_>,
+    caller: CallContext<'_>,
 ) {
     let op = match range {
         FlushRange::Page(address) => ExtOp::flush_page_multi(address),

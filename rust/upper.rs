@@ -23,7 +23,7 @@ use crate::platform::{
     refused,
     trace,
     user_end,
-    Caller,
+    CallContext,
     Command,
     EntryPtr, //
     PinState,
@@ -46,7 +46,7 @@ fn issue() -> Issue {
 /// Generic code that asks for one has not checked whether the machine has them. Nothing is mapped,
 /// and the access that wanted it faults again.
 #[cold]
-fn refuse_huge(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: Caller<'_>) {
+fn refuse_huge(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: CallContext<'_>) {
     const EINVAL: isize = -22;
     let what = match level {
         Level::L2 => c"large page in level 2",
@@ -61,7 +61,7 @@ fn refuse_huge(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: Caller<
 /// tables for the time after Xen.
 ///
 /// Context: any; holds the lock of the table, or has it for itself.
-pub(crate) fn set(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: Caller<'_>) {
+pub(crate) fn set(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: CallContext<'_>) {
     match ptr.pin_state() {
         PinState::Unpinned(ptr) => ptr.store(entry),
         PinState::Pinned(ptr) => set_known(ptr, entry, level, caller),
@@ -71,7 +71,7 @@ pub(crate) fn set(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: Call
 /// Sets an entry of level 2.
 ///
 /// Context: as [`set`].
-pub(crate) fn set_pmd(ptr: EntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+pub(crate) fn set_pmd(ptr: EntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     set(ptr, entry, Level::L2, caller);
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn set_known(
     ptr: PinnedEntryPtr,
     entry: MachineEntry,
     level: Level,
-    caller: Caller<'_>,
+    caller: CallContext<'_>,
 ) {
     let ptr = ptr.ptr();
     if entry.is_huge() {
@@ -109,7 +109,7 @@ fn user_ptr(entry: RootEntryPtr) -> Option<EntryPtr> {
 /// Sets an entry of a root table, of level 4, and that of the user root that goes with it.
 ///
 /// Context: any; holds `mm->page_table_lock`, or has the tree for itself.
-pub(crate) fn set_root(at: RootEntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+pub(crate) fn set_root(at: RootEntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     let (ptr, user) = (at.ptr(), user_ptr(at));
     trace::set_p4d(ptr, user, entry);
 
@@ -139,7 +139,7 @@ pub(crate) fn set_root(at: RootEntryPtr, entry: MachineEntry, caller: Caller<'_>
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn set_root_early(ptr: PinnedEntryPtr, entry: MachineEntry, caller: Caller<'_>) {
+pub(crate) fn set_root_early(ptr: PinnedEntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     Batch::open(Issue::Now, caller).update(
         Command::Normal,
         p2m::machine_address(ptr.ptr().vaddr()),

@@ -28,7 +28,7 @@ use crate::platform::{
     tables,
     virt_to_phys,
     xen_p2m_addr,
-    Caller,
+    CallContext,
     EntryPtr,
     PreemptOff,
     StartInfo,
@@ -45,7 +45,7 @@ use kernel::macros::init_text;
 /// Removes mappings of level 2 from the kernel map, from `start` up to and including `end`, as far
 /// as they lie outside of the kernel image.
 #[init_text]
-fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: Caller<'_>) {
+fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: CallContext<'_>) {
     let (image_start, image_end) = image_bounds();
     let image_end = Vaddr::new(image_end.raw().next_multiple_of(Level::L2.span()) - 1);
     let span = Level::L2.span();
@@ -68,7 +68,7 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: Caller<'_>) {
 
 /// Makes pages writable and frees them.
 #[init_text]
-fn free_read_only(start: Pfn, pages: usize, caller: Caller<'_>) {
+fn free_read_only(start: Pfn, pages: usize, caller: CallContext<'_>) {
     for page in 0..pages {
         protect::writable(pfn_to_virt(start.add(page)), caller);
     }
@@ -77,7 +77,7 @@ fn free_read_only(start: Pfn, pages: usize, caller: Caller<'_>) {
 
 /// Frees a table that is hooked nowhere any more.
 #[init_text]
-fn free_table(table: Pfn, is_pinned: bool, caller: Caller<'_>) {
+fn free_table(table: Pfn, is_pinned: bool, caller: CallContext<'_>) {
     if is_pinned {
         unpin_early(table);
     }
@@ -88,7 +88,7 @@ fn free_table(table: Pfn, is_pinned: bool, caller: Caller<'_>) {
 ///
 /// `is_pinned` says whether the tables have pins of their own.
 #[init_text]
-fn free_below(ptr: EntryPtr, level: Level, is_pinned: bool, caller: Caller<'_>) {
+fn free_below(ptr: EntryPtr, level: Level, is_pinned: bool, caller: CallContext<'_>) {
     let entry = ptr.read();
     if entry.is_none() {
         return;
@@ -118,7 +118,7 @@ fn free_below(ptr: EntryPtr, level: Level, is_pinned: bool, caller: Caller<'_>) 
 
 /// Frees the list that Xen built, once the kernel has its own.
 #[init_text]
-fn free_initial_list(caller: Caller<'_>) {
+fn free_initial_list(caller: CallContext<'_>) {
     let list = StartInfo::mfn_list();
     let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) << PAGE_SHIFT;
 
@@ -142,7 +142,7 @@ fn free_initial_list(caller: Caller<'_>) {
 
 /// Takes the mappings of Xen's tables out of the kernel map.
 #[init_text]
-fn clean_xen_tables(caller: Caller<'_>) {
+fn clean_xen_tables(caller: CallContext<'_>) {
     let start = Vaddr::new(StartInfo::pt_base());
     let bytes = StartInfo::nr_pt_frames() << PAGE_SHIFT;
     // Xen maps up to a multiple of 4 MiB.
@@ -159,7 +159,7 @@ fn clean_xen_tables(caller: Caller<'_>) {
 ///
 /// Context: start of day, with the list in the vmalloc area.
 #[init_text]
-pub(crate) fn clean_up(caller: Caller<'_>) {
+pub(crate) fn clean_up(caller: CallContext<'_>) {
     free_initial_list(caller);
     clean_xen_tables(caller);
     StartInfo::note_list();

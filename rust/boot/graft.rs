@@ -51,7 +51,7 @@ use crate::platform::{
     tables,
     user_vsyscall_table,
     virt_to_phys,
-    Caller,
+    CallContext,
     Early,
     EntryPtr,
     ReadMostly,
@@ -103,7 +103,7 @@ fn xen_table(ptr: EntryPtr) -> Table {
 ///
 /// Context: start of day, with interrupts off.
 #[init_text]
-pub(crate) fn graft(early: Early, xen_root: Table, caller: Caller<'_>) {
+pub(crate) fn graft(early: Early, xen_root: Table, caller: CallContext<'_>) {
     let first_table = virt_to_phys(Vaddr::new(StartInfo::pt_base())).pfn();
     let mfn_list = StartInfo::mfn_list();
 

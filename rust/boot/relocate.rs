@@ -40,7 +40,7 @@ use crate::platform::{
     read_phys_early,
     use_relocated_list,
     xen_cr3,
-    Caller,
+    CallContext,
     EntryPtr,
     FreeArea,
     StartInfo,
@@ -106,7 +106,7 @@ fn make_table(
     layout: &Layout,
     level: Level,
     number: usize,
-    caller: Caller<'_>,
+    caller: CallContext<'_>,
 ) {
     let below = match level {
         Level::L1 => layout.first_list_page()..layout.frames(),
@@ -173,7 +173,7 @@ fn root_ptr(vaddr: Vaddr) -> EntryPtr {
 ///
 /// Context: start of day, before all memory is mapped.
 #[init_text]
-pub(crate) fn relocate(caller: Caller<'_>) {
+pub(crate) fn relocate(caller: CallContext<'_>) {
     let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) << PAGE_SHIFT;
     let layout = Layout::new(bytes);
     let Some(mut area) = FreeArea::find(layout.frames() << PAGE_SHIFT) else {
@@ -217,7 +217,7 @@ pub(crate) fn relocate(caller: Caller<'_>) {
 
 /// Frees the old list, `list_pages` from `list_start` on, and the tables that mapped it.
 #[init_text]
-fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize, caller: Caller<'_>) {
+fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize, caller: CallContext<'_>) {
     let is_separate = old_list < KERNEL_MAP;
     let (start, end) = if is_separate {
         let start = StartInfo::first_p2m_pfn();

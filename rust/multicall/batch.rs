@@ -15,7 +15,7 @@ use crate::platform::{
     is_lazy_cpu_mode_active,
     is_lazy_mmu_mode_active,
     trace,
-    Caller,
+    CallContext,
     Command,
     ExtOp,
     IrqsOff,
@@ -55,7 +55,7 @@ impl Issue {
 #[must_use = "the batch ends when this is dropped"]
 pub(crate) struct Batch<'context> {
     issue: Issue,
-    caller: Caller<'context>,
+    caller: CallContext<'context>,
     // Dropped last: interrupts stay off until everything is flushed.
     queue: LocalQueue,
 }
@@ -63,7 +63,7 @@ pub(crate) struct Batch<'context> {
 impl<'context> Batch<'context> {
     /// Opens a batch for `caller`.
     #[inline(always)]
-    pub(crate) fn open(issue: Issue, caller: Caller<'context>) -> Self {
+    pub(crate) fn open(issue: Issue, caller: CallContext<'context>) -> Self {
         let irqs = IrqsOff::new();
         trace::mc_batch(irqs.flags());
         Self {
@@ -121,7 +121,12 @@ impl Drop for Batch<'_> {
 ///
 /// Context: the task is in lazy MMU mode.
 #[inline(always)]
-pub(crate) fn update_later(command: Command, at: Maddr, entry: MachineEntry, caller: Caller<'_>) {
+pub(crate) fn update_later(
+    command: Command,
+    at: Maddr,
+    entry: MachineEntry,
+    caller: CallContext<'_>,
+) {
     let irqs = IrqsOff::new();
     trace::mc_batch(irqs.flags());
     let mut queue = LocalQueue::new(irqs);
@@ -134,7 +139,7 @@ pub(crate) fn update_later(command: Command, at: Maddr, entry: MachineEntry, cal
 
 /// Apart from [`update_later`], so that the other updates need no more registers than they do.
 #[inline(never)]
-fn update_in_new_call(mut queue: LocalQueue, update: MmuUpdate, caller: Caller<'_>) {
+fn update_in_new_call(mut queue: LocalQueue, update: MmuUpdate, caller: CallContext<'_>) {
     queue.push_new_update(update, caller.site());
     trace::mc_issue(false, queue.irq_flags());
 }

@@ -26,8 +26,8 @@ mod refused_operations {
         skip_without_xen,
         update_va_mapping,
         Armed,
+        CallContext,
         Callback,
-        Caller,
         Command,
         EntryPtr,
         ExtOp,
@@ -47,7 +47,7 @@ mod refused_operations {
         Relaxed, //
     };
 
-    const CALLER: Caller<'_> = Caller::in_test();
+    const CALLER: CallContext<'_> = CallContext::in_test();
     const PAGES: usize = 5;
     /// Flips without anybody noticing.
     const SOFTWARE_BIT: usize = 1 << 10;

@@ -28,13 +28,13 @@ use crate::platform::{
     single_call,
     trace,
     Call,
+    CallSite,
     Element,
     ExtOp,
     ExtendResult,
     FlushReason,
     IrqsOff,
     MmuUpdate,
-    Site,
     VaFlush,
     XenError,
     DOMID_SELF, //
@@ -52,7 +52,7 @@ pub(super) struct Record {
     /// Number of the hypercall; 0 if C code fills in the call.
     pub(super) op: usize,
     /// Who asked for it first.
-    pub(super) caller: Site,
+    pub(super) caller: CallSite,
     /// Address of its array, or the address whose entry is changed.
     pub(super) target: usize,
     /// Number of elements of the array, or the new entry.
@@ -162,14 +162,14 @@ impl LocalQueue {
         extended == ExtendResult::Extended
     }
 
-    fn push_new_array<T: Element>(&mut self, op: usize, arg: T, caller: Site) {
+    fn push_new_array<T: Element>(&mut self, op: usize, arg: T, caller: CallSite) {
         self.make_room(size_of::<T>());
         let call = self.queue().add_array(op, arg, caller);
         trace::mc_entry(call, 4);
     }
 
     #[inline(always)]
-    pub(super) fn push_update(&mut self, update: MmuUpdate, caller: Site) {
+    pub(super) fn push_update(&mut self, update: MmuUpdate, caller: CallSite) {
         if !self.extend_updates(update) {
             self.push_new_update(update, caller);
         }
@@ -183,12 +183,12 @@ impl LocalQueue {
     }
 
     /// Queues a new call of updates.
-    pub(super) fn push_new_update(&mut self, update: MmuUpdate, caller: Site) {
+    pub(super) fn push_new_update(&mut self, update: MmuUpdate, caller: CallSite) {
         self.push_new_array(number::MMU_UPDATE, update, caller);
     }
 
     #[inline(always)]
-    pub(super) fn push_ext(&mut self, op: ExtOp, caller: Site) {
+    pub(super) fn push_ext(&mut self, op: ExtOp, caller: CallSite) {
         if !self.extend_array(number::MMUEXT_OP, op) {
             self.push_new_array(number::MMUEXT_OP, op, caller);
         }
@@ -198,7 +198,7 @@ impl LocalQueue {
         &mut self,
         op: ExtOp,
         bitmap: impl ExactSizeIterator<Item = usize>,
-        caller: Site,
+        caller: CallSite,
     ) {
         let bytes = bitmap.len() * size_of::<usize>();
 
@@ -218,7 +218,7 @@ impl LocalQueue {
         page: Vaddr,
         entry: MachineEntry,
         flush: VaFlush,
-        caller: Site,
+        caller: CallSite,
     ) {
         self.make_room(0);
         let call = self.queue().add_call(Record {
@@ -233,7 +233,7 @@ impl LocalQueue {
         trace::mc_entry(call, 3);
     }
 
-    pub(super) fn take_space(&mut self, bytes: usize, caller: Site) -> Option<Space> {
+    pub(super) fn take_space(&mut self, bytes: usize, caller: CallSite) -> Option<Space> {
         if bytes > MAX_ARG_BYTES {
             return None;
         }
@@ -392,7 +392,7 @@ impl Queue {
         calls: [Call::NONE; MAX_CALLS],
         records: [Record {
             op: 0,
-            caller: Site(0),
+            caller: CallSite(0),
             target: 0,
             value: 0,
             done: 0,
@@ -435,7 +435,12 @@ impl Queue {
 
     /// Queues a call of `op` with an array of one element, for which there is room.
     #[inline(always)]
-    pub(super) fn add_array<T: Element>(&mut self, op: usize, arg: T, caller: Site) -> &mut Call {
+    pub(super) fn add_array<T: Element>(
+        &mut self,
+        op: usize,
+        arg: T,
+        caller: CallSite,
+    ) -> &mut Call {
         let place = self.args.take(size_of::<T>());
         put(arg, place);
         let array = place.as_ptr() as usize;

@@ -29,9 +29,9 @@ use crate::platform::{
     refused,
     update_va_mapping,
     Call,
+    CallSite,
     ExtOp,
     MmuUpdate,
-    Site,
     VaFlush,
     XenError, //
 };
@@ -44,7 +44,7 @@ struct Report {
     target: usize,
     value: usize,
     error: isize,
-    by: Site,
+    by: CallSite,
 }
 
 /// How many refused operations of a flush are told one by one.
@@ -226,7 +226,7 @@ pub(super) fn single(
 
 /// Makes up for flushes of TLBs that came too early, on behalf of `by`.
 #[cold]
-pub(super) fn finish(reports: &mut Reports, by: Site) {
+pub(super) fn finish(reports: &mut Reports, by: CallSite) {
     if !reports.late {
         return;
     }

@@ -16,16 +16,16 @@ mod queue_memory {
     };
     use crate::platform::{
         number,
+        CallSite,
         Command,
         ExtOp,
         ExtendResult,
         FlushReason,
         MmuUpdate, //
-        Site,
     };
     use kernel::prelude::*;
 
-    const CALLER: Site = Site::TEST;
+    const CALLER: CallSite = CallSite::TEST;
 
     fn update(number: usize) -> MmuUpdate {
         MmuUpdate::new(
@@ -183,8 +183,9 @@ mod batches {
         pfn_to_virt,
         print_reports,
         skip_without_xen,
+        CallContext,
+        CallSite,
         Callback,
-        Caller,
         Command,
         EntryPtr,
         ExtOp,
@@ -192,7 +193,6 @@ mod batches {
         OwnedPage,
         PreemptOff,
         ScratchMemory,
-        Site,
         VaFlush, //
     };
     use core::ffi::c_void;
@@ -229,7 +229,7 @@ mod batches {
         // One more than fits: the first ones run early, and all run.
         let total = MAX_DEFERRED + 1;
         {
-            let mut batch = Batch::open(Issue::Now, Caller::in_test());
+            let mut batch = Batch::open(Issue::Now, CallContext::in_test());
             for number in 0..total {
                 batch.after(counted(number));
             }
@@ -237,7 +237,7 @@ mod batches {
         assert_eq!(CALLS.load(Relaxed), total);
         assert_eq!(IN_ORDER.load(Relaxed), total);
         {
-            let _preempt = PreemptOff::new(Caller::in_test());
+            let _preempt = PreemptOff::new(CallContext::in_test());
             multicall::flush();
         }
         assert_eq!(CALLS.load(Relaxed), total);
@@ -246,7 +246,7 @@ mod batches {
     #[test]
     fn callbacks_wait_for_the_end_of_the_batch() {
         reset();
-        let mut batch = Batch::open(Issue::Now, Caller::in_test());
+        let mut batch = Batch::open(Issue::Now, CallContext::in_test());
         batch.after(counted(0));
         let early = CALLS.load(Relaxed);
         drop(batch);
@@ -257,9 +257,9 @@ mod batches {
     #[test]
     fn batches_nest() {
         reset();
-        let outer = Batch::open(Issue::Now, Caller::in_test());
+        let outer = Batch::open(Issue::Now, CallContext::in_test());
         {
-            let mut inner = Batch::open(Issue::Now, Caller::in_test());
+            let mut inner = Batch::open(Issue::Now, CallContext::in_test());
             inner.after(counted(0));
         }
         let still_off = !is_preemptible();
@@ -283,7 +283,7 @@ mod batches {
         let software_bit = 1 << 10;
         let is_marked = |ptr: &EntryPtr| ptr.read().raw() & software_bit != 0;
         let mark = |is_on: bool| {
-            let mut batch = Batch::open(Issue::Now, Caller::in_test());
+            let mut batch = Batch::open(Issue::Now, CallContext::in_test());
             for ptr in ptrs() {
                 let entry = ptr.read().without(software_bit);
                 let marked = if is_on { software_bit } else { 0 };
@@ -320,7 +320,7 @@ mod batches {
 
         keep_reports();
         {
-            let mut batch = Batch::open(Issue::Now, Caller::in_test());
+            let mut batch = Batch::open(Issue::Now, CallContext::in_test());
             for (at, ptr) in [
                 (p2m::machine_address(first.vaddr()), first),
                 (bad, first),
@@ -332,7 +332,7 @@ mod batches {
         let (count, last) = print_reports();
         let applied = [first, second].map(|ptr| ptr.read().raw() & software_bit != 0);
         for ptr in [first, second] {
-            let mut batch = Batch::open(Issue::Now, Caller::in_test());
+            let mut batch = Batch::open(Issue::Now, CallContext::in_test());
             let entry: MachineEntry = ptr.read().without(software_bit);
             batch.update(Command::Normal, p2m::machine_address(ptr.vaddr()), entry);
         }
@@ -340,7 +340,7 @@ mod batches {
         assert_eq!(count, 1);
         assert!(last.is_some_and(|report| report.target == bad.raw()
             && report.error == -22
-            && report.by == Site::TEST));
+            && report.by == CallSite::TEST));
         assert_eq!(applied, [true, true]);
         Ok(())
     }
@@ -357,7 +357,7 @@ mod batches {
         let nobody = Mfn::new((1 << 40) - 1);
         let writable = ptr.read();
         {
-            let mut batch = Batch::open(Issue::Now, Caller::in_test());
+            let mut batch = Batch::open(Issue::Now, CallContext::in_test());
             batch.update_va(vaddr, writable.without(bits::RW), VaFlush::None);
             batch.ext(ExtOp::pin(Level::L1, mfn));
         }
@@ -365,7 +365,7 @@ mod batches {
         keep_reports();
         {
             // A table cannot become writable before its pin is dropped.
-            let mut batch = Batch::open(Issue::Now, Caller::in_test());
+            let mut batch = Batch::open(Issue::Now, CallContext::in_test());
             batch.ext(ExtOp::unpin(nobody));
             batch.ext(ExtOp::unpin(mfn));
             batch.update_va(vaddr, writable, VaFlush::None);
@@ -373,7 +373,7 @@ mod batches {
         let (count, last) = print_reports();
         let is_writable = ptr.read().raw() & bits::RW != 0;
         if !is_writable {
-            let mut batch = Batch::open(Issue::Now, Caller::in_test());
+            let mut batch = Batch::open(Issue::Now, CallContext::in_test());
             batch.update_va(vaddr, writable, VaFlush::PageAll);
         }
 

@@ -27,12 +27,12 @@ mod tables {
         print_reports,
         skip,
         skip_without_xen,
-        Caller,
+        CallContext,
+        CallSite,
         MaySleep,
         Mm,
         OwnedPage,
         Report,
-        Site,
         Table, //
     };
     use crate::pte;
@@ -40,7 +40,7 @@ mod tables {
     use kernel::bindings;
     use kernel::prelude::*;
 
-    const CALLER: Caller<'_> = Caller::in_test();
+    const CALLER: CallContext<'_> = CallContext::in_test();
 
     /// Returns how often `root` is among those of all address spaces.
     fn times_listed(root: Table) -> usize {
@@ -126,7 +126,7 @@ mod tables {
         let without = make_table(&page);
 
         assert_eq!(count, 1);
-        assert!(last.is_some_and(|report| report.value == mfn.raw() && report.by == Site::TEST));
+        assert!(last.is_some_and(|report| report.value == mfn.raw() && report.by == CallSite::TEST));
         assert_eq!(without.0, 0);
         assert!(is_released && is_writable());
         Ok(())
@@ -188,7 +188,7 @@ mod tables {
                 target: p2m::machine_address(ptr.vaddr()).raw(),
                 value: entry.raw(),
                 error: EPERM,
-                by: Site::TEST,
+                by: CallSite::TEST,
             })
         );
         assert!(after == before);
@@ -213,7 +213,7 @@ mod crash {
     };
     use crate::platform::{
         skip,
-        Caller,
+        CallContext,
         ExtOp, //
     };
     use kernel::bindings;
@@ -231,7 +231,7 @@ mod crash {
         if !words.any(|word| word == PARAMETER) {
             return skip(c"nobody asks for the crash");
         }
-        let mut batch = Batch::open(Issue::Now, Caller::in_test());
+        let mut batch = Batch::open(Issue::Now, CallContext::in_test());
         batch.ext(ExtOp::flush_local());
         panic!("crash within a batch");
     }

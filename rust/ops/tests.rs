@@ -176,7 +176,7 @@ mod lazy_mode {
         skip,
         skip_without_xen,
         xen_p2m_size,
-        Caller,
+        CallContext,
         EntryPtr, //
         ExtOp,
         IrqsOff,
@@ -262,7 +262,7 @@ mod lazy_mode {
         let old = ptr.read();
 
         test(address, ptr, old, old.with(bits::UFFD_WP));
-        pte::set_now(ptr, old, Caller::in_test());
+        pte::set_now(ptr, old, CallContext::in_test());
         Ok(())
     }
 
@@ -273,13 +273,13 @@ mod lazy_mode {
             let mut waited = false;
             for _ in 0..10 {
                 enter();
-                pte::modify_protection(Mm::kernel(), address, ptr, new, Caller::in_test());
+                pte::modify_protection(Mm::kernel(), address, ptr, new, CallContext::in_test());
                 waited = !is_queue_empty() && ptr.read() == old;
                 leave();
                 if waited {
                     break;
                 }
-                pte::set_now(ptr, old, Caller::in_test());
+                pte::set_now(ptr, old, CallContext::in_test());
             }
             assert!(waited);
             assert!(is_queue_empty());
@@ -291,7 +291,7 @@ mod lazy_mode {
     fn mappings_of_the_kernel_change_at_once() -> Result {
         with_entry(|_, ptr, _, new| {
             enter();
-            pte::set_now(ptr, new, Caller::in_test());
+            pte::set_now(ptr, new, CallContext::in_test());
             let seen = ptr.read();
             leave();
             assert_eq!(seen, new);
@@ -300,7 +300,7 @@ mod lazy_mode {
 
     /// Whether an operation is still queued when its batch has ended.
     fn waits(issue: Issue) -> bool {
-        Batch::open(issue, Caller::in_test()).ext(ExtOp::flush_local());
+        Batch::open(issue, CallContext::in_test()).ext(ExtOp::flush_local());
         let waits = !is_queue_empty();
         multicall::flush();
         waits
@@ -344,7 +344,7 @@ mod lazy_mode {
         if skip_without_xen() {
             return;
         }
-        let last_frame = list::with_list(Caller::in_test(), |list| list.last_frame);
+        let last_frame = list::with_list(CallContext::in_test(), |list| list.last_frame);
         let pfn = Pfn::new(layout::round_to_leaves(last_frame));
         if pfn.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {
             return skip(c"the list has all its pages");

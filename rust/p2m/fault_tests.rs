@@ -28,7 +28,7 @@ mod growing {
         skip_without_xen,
         xen_p2m_size,
         Armed,
-        Caller,
+        CallContext,
         Fault,
         MaySleep,
         SharedP2m, //
@@ -51,7 +51,7 @@ mod growing {
             if skip_without_xen() {
                 return None;
             }
-            let last_frame = list::with_list(Caller::in_test(), |list| list.last_frame);
+            let last_frame = list::with_list(CallContext::in_test(), |list| list.last_frame);
             let start = Pfn::new(last_frame.next_multiple_of(layout::FRAMES_PER_MIDDLE));
             let neighbour = start.add(layout::FRAMES_PER_MIDDLE);
 

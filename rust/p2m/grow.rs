@@ -43,7 +43,7 @@ use crate::platform::{
     lookup_level2,
     p2m_load,
     p2m_word_address,
-    Caller,
+    CallContext,
     Command,
     EntryPtr, //
     ExtOp,
@@ -77,7 +77,13 @@ impl<'list> Update<'list> {
     /// Sets an entry of a table that maps the list, and forgets what TLBs know of `page`.
     ///
     /// Returns whether Xen has agreed; if not, it was reported, and the old entry is there.
-    fn set(&mut self, ptr: EntryPtr, entry: PseudoEntry, page: Vaddr, caller: Caller<'_>) -> bool {
+    fn set(
+        &mut self,
+        ptr: EntryPtr,
+        entry: PseudoEntry,
+        page: Vaddr,
+        caller: CallContext<'_>,
+    ) -> bool {
         let entry = convert::to_machine(entry);
         {
             let mut batch = Batch::open(Issue::Now, caller);

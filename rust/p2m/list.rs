@@ -13,7 +13,7 @@ use crate::platform::{
     die,
     kernel_root,
     xen_p2m_addr,
-    Caller,
+    CallContext,
     IrqLock,
     MaySleep,
     SharedP2m,
@@ -47,12 +47,12 @@ pub(crate) fn init() {
 
 /// Runs `section` with the lock of the list held and interrupts off; `caller` does not sleep until
 /// it ends.
-pub(crate) fn with_list<R>(caller: Caller<'_>, section: impl FnOnce(&mut List) -> R) -> R {
+pub(crate) fn with_list<R>(caller: CallContext<'_>, section: impl FnOnce(&mut List) -> R) -> R {
     LIST.with(caller, section)
 }
 
 /// Sets the number of frames that the list has pages of its own for.
-pub(crate) fn set_last_frame(frames: usize, caller: Caller<'_>) {
+pub(crate) fn set_last_frame(frames: usize, caller: CallContext<'_>) {
     with_list(caller, |list| list.last_frame = frames);
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn build_tree(sleep: &mut MaySleep) {
 /// Fills in the machine frames that this host has given the domain (`xen_build_mfn_list_list()`).
 ///
 /// Context: alone on the machine, on the way out of a suspend.
-pub(crate) fn refresh_tree(caller: Caller<'_>) {
+pub(crate) fn refresh_tree(caller: CallContext<'_>) {
     with_list(caller, |list| {
         if let Some(tree) = &mut list.tree {
             tree.refresh();
@@ -84,7 +84,7 @@ pub(crate) fn refresh_tree(caller: Caller<'_>) {
 /// Publishes the list and the tree to the toolstack (`xen_setup_mfn_list_list()`).
 ///
 /// Context: start of day, or as [`refresh_tree`], with the real `shared_info` mapped.
-pub(crate) fn publish(caller: Caller<'_>) {
+pub(crate) fn publish(caller: CallContext<'_>) {
     if !SharedP2m::is_real() {
         die(c"shared_info is not mapped");
     }

@@ -34,7 +34,7 @@ mod live_list {
         skip_without_xen,
         xen_max_p2m_pfn,
         xen_p2m_size,
-        Caller,
+        CallContext,
         MaySleep,
         OwnedPage,
         SharedP2m,
@@ -81,7 +81,7 @@ mod live_list {
         if skip_without_xen() {
             return;
         }
-        let last_frame = list::with_list(Caller::in_test(), |list| list.last_frame);
+        let last_frame = list::with_list(CallContext::in_test(), |list| list.last_frame);
         let rest = layout::round_to_leaves(last_frame)..xen_p2m_size.get();
         if rest.is_empty() {
             return skip(c"the list has all its pages");
@@ -112,7 +112,7 @@ mod live_list {
             return Ok(());
         }
         // The first whole page behind what the list has pages of its own for.
-        let last_frame = list::with_list(Caller::in_test(), |list| list.last_frame);
+        let last_frame = list::with_list(CallContext::in_test(), |list| list.last_frame);
         let start = Pfn::new(layout::round_to_leaves(last_frame));
         if start.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {
             skip(c"the list has all its pages");
@@ -135,7 +135,7 @@ mod live_list {
         assert_eq!(p2m::word(start.add(511)).decode(), before);
         assert_eq!(SharedP2m::generation() % 2, 0);
         assert!(SharedP2m::generation() > generation);
-        assert!(list::with_list(Caller::in_test(), |list| list.last_frame) > start.raw());
+        assert!(list::with_list(CallContext::in_test(), |list| list.last_frame) > start.raw());
 
         // Growing again changes nothing.
         let generation = SharedP2m::generation();
@@ -204,7 +204,7 @@ mod live_list {
         if skip_without_xen() {
             return;
         }
-        let last_frame = list::with_list(Caller::in_test(), |list| list.last_frame);
+        let last_frame = list::with_list(CallContext::in_test(), |list| list.last_frame);
         let pfn = Pfn::new(layout::round_to_leaves(last_frame));
         if pfn.raw() >= xen_p2m_size.get() {
             return skip(c"the list has all its pages");

@@ -4,9 +4,9 @@
 
 use crate::platform::{
     define_per_cpu,
-    Caller,
+    CallContext,
+    CallSite, //
     MaySleep,
-    Site, //
 };
 use core::marker::PhantomData;
 use kernel::bindings;
@@ -50,14 +50,14 @@ impl Drop for IrqsOff {
 /// Preemption is off until this is dropped, and until then its caller does not sleep.
 #[must_use = "preemption comes back on when this is dropped"]
 pub(crate) struct PreemptOff<'context> {
-    _caller: PhantomData<Caller<'context>>,
+    _caller: PhantomData<CallContext<'context>>,
     _cpu: NotThreadSafe,
 }
 
 impl<'context> PreemptOff<'context> {
     /// Turns preemption off for `_caller`.
     #[inline(always)]
-    pub(crate) fn new(_caller: Caller<'context>) -> Self {
+    pub(crate) fn new(_caller: CallContext<'context>) -> Self {
         // SAFETY: Disabling preemption has no precondition; `drop()` is the other half.
         unsafe { bindings::xen_pv_mmu_preempt_disable() };
         Self {
@@ -125,7 +125,7 @@ pub(crate) fn is_lazy_cpu_mode_active() -> bool {
     unsafe { bindings::xen_is_cpu_lazy_mode() }
 }
 
-impl Site {
+impl CallSite {
     /// Returns where the function was called that this is inlined into.
     #[inline(always)]
     pub(crate) fn here() -> Self {

@@ -7,7 +7,7 @@
 
 use crate::platform::{
     die,
-    Caller, //
+    CallContext, //
 };
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
@@ -80,7 +80,7 @@ impl<T> IrqLock<T> {
     /// does not sleep until it ends.
     pub(crate) fn with<R>(
         &'static self,
-        _caller: Caller<'_>,
+        _caller: CallContext<'_>,
         section: impl FnOnce(&mut T) -> R,
     ) -> R {
         if self.state.load(Acquire) != state::READY {

@@ -8,7 +8,7 @@ use crate::addr::{
 };
 use crate::platform::{
     virt_to_phys,
-    Caller,
+    CallContext,
     EntryPtr,
     FlushRange,
     MaySleep,
@@ -101,7 +101,7 @@ impl Mm {
     /// Context: may not be called with it held.
     pub(crate) fn with_page_table_lock<R>(
         self,
-        _caller: Caller<'_>,
+        _caller: CallContext<'_>,
         section: impl FnOnce() -> R,
     ) -> R {
         // SAFETY: By the type invariant the lock exists.
@@ -141,7 +141,7 @@ impl TableLock {
 /// Calls `visit` for the root table of every address space.
 ///
 /// Context: takes `init_mm.page_table_lock` and `pgd_lock`, in this order.
-pub(crate) fn for_each_root(caller: Caller<'_>, mut visit: impl FnMut(Root)) {
+pub(crate) fn for_each_root(caller: CallContext<'_>, mut visit: impl FnMut(Root)) {
     Mm::kernel().with_page_table_lock(caller, || {
         // SAFETY: The lock is a static of the kernel.
         unsafe { bindings::spin_lock(&raw mut bindings::pgd_lock) };

@@ -4,7 +4,7 @@
 
 use crate::platform::{
     die,
-    Site,
+    CallSite,
     XenError, //
 };
 use core::ffi::CStr;
@@ -18,14 +18,14 @@ pub(crate) struct Report {
     pub(crate) target: usize,
     pub(crate) value: usize,
     pub(crate) error: isize,
-    pub(crate) by: Site,
+    pub(crate) by: CallSite,
 }
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 mod kept {
     use super::Report;
     use crate::platform::{
-        Caller,
+        CallContext,
         IrqLock, //
     };
 
@@ -37,14 +37,14 @@ mod kept {
     /// Keeps reports from now on.
     pub(crate) fn start() {
         KEPT.init();
-        KEPT.with(Caller::in_test(), |kept| *kept = Some((0, None)));
+        KEPT.with(CallContext::in_test(), |kept| *kept = Some((0, None)));
         ACTIVE.set(1);
     }
 
     /// Prints reports again; returns how many were kept, and the last.
     pub(crate) fn stop() -> (usize, Option<Report>) {
         ACTIVE.set(0);
-        KEPT.with(Caller::in_test(), Option::take)
+        KEPT.with(CallContext::in_test(), Option::take)
             .unwrap_or((0, None))
     }
 
@@ -53,7 +53,7 @@ mod kept {
         if ACTIVE.get() == 0 {
             return false;
         }
-        KEPT.with(Caller::in_test(), |kept| match kept {
+        KEPT.with(CallContext::in_test(), |kept| match kept {
             Some((count, last)) => {
                 *count += 1;
                 *last = Some(report);
@@ -79,7 +79,13 @@ pub(crate) fn may_report() -> bool {
 ///
 /// Such reports are rate-limited together. They do not allocate and take no locks but printk's.
 #[cold]
-pub(crate) fn refused(what: &'static CStr, target: usize, value: usize, error: isize, by: Site) {
+pub(crate) fn refused(
+    what: &'static CStr,
+    target: usize,
+    value: usize,
+    error: isize,
+    by: CallSite,
+) {
     #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
     if kept::keep(Report {
         target,

@@ -34,7 +34,7 @@ use crate::platform::{
     tables,
     virt_to_phys,
     xen_cr3,
-    Caller,
+    CallContext,
     Host,
     IrqsOff,
     MaySleep,
@@ -74,7 +74,7 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
         boot::graft::graft(
             early(),
             Table::at(Vaddr::new(StartInfo::pt_base())),
-            Caller::here(),
+            CallContext::here(),
         );
         boot::reserve_special_pages();
     }
@@ -191,7 +191,7 @@ fn map_all_memory(host: &Host) {
         if current.is_none() {
             let table = low_pages.take();
             map_frames(table, start, end);
-            Mm::kernel().with_page_table_lock(Caller::here(), || {
+            Mm::kernel().with_page_table_lock(CallContext::here(), || {
                 generic::hook(Mm::kernel(), ptr, Level::L2, table);
             });
         } else if let Some(table) = Table::in_frame(current.mfn()) {
@@ -208,7 +208,7 @@ fn level2_slot(address: Vaddr, low_pages: &mut LowPages) -> crate::platform::Ent
         let ptr = table.entry(address.index(level));
         if ptr.read().is_none() {
             let below = low_pages.take();
-            Mm::kernel().with_page_table_lock(Caller::here(), || {
+            Mm::kernel().with_page_table_lock(CallContext::here(), || {
                 generic::hook(Mm::kernel(), ptr, level, below);
             });
         }
@@ -234,7 +234,7 @@ fn map_frames(table: Table, start: usize, end: usize) {
 fn map_fixed() {
     let page = virt_to_phys(tables::nth(tables::FIRST_BRK - 1).vaddr()).raw();
     let flags = bits::PRESENT | bits::USER | bits::ACCESSED;
-    let caller = Caller::here();
+    let caller = CallContext::here();
     fixmap::set(
         fixmap_index::VSYSCALL,
         page,

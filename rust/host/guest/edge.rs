@@ -22,7 +22,7 @@ use crate::platform::{
     host,
     note_table_move,
     store,
-    Caller,
+    CallContext,
     EntryPtr, //
     Mm,
     PreemptOff,
@@ -63,7 +63,7 @@ pub(crate) fn make_pte(entry: PseudoEntry) -> MachineEntry {
 /// `set_pte`
 #[track_caller]
 pub(crate) fn set_pte(ptr: EntryPtr, entry: MachineEntry) {
-    let caller = Caller::here();
+    let caller = CallContext::here();
     if is_run_time() {
         pte::set_now(ptr, entry, caller);
     } else {
@@ -88,14 +88,14 @@ pub(crate) fn set_run(mm: Mm, address: Vaddr, ptr: EntryPtr, count: usize, entry
         address,
         PteRange::new(ptr, count),
         entry,
-        Caller::here(),
+        CallContext::here(),
     );
 }
 
 /// `set_pmd`, `set_pud` or `set_p4d`
 #[track_caller]
 pub(crate) fn set_upper(ptr: EntryPtr, level: Level, entry: MachineEntry) {
-    let caller = Caller::here();
+    let caller = CallContext::here();
     match (level, is_run_time()) {
         (Level::L4, true) => upper::set_root(RootEntryPtr::from_slot(ptr), entry, caller),
         (Level::L4, false) => upper::set_root_early(ptr.assume_pinned(), entry, caller),
@@ -108,9 +108,9 @@ pub(crate) fn set_upper(ptr: EntryPtr, level: Level, entry: MachineEntry) {
 #[track_caller]
 pub(crate) fn alloc_table(mm: Mm, pfn: Pfn, level: Level) {
     if is_run_time() {
-        alloc::table(mm, pfn, level, Caller::here());
+        alloc::table(mm, pfn, level, CallContext::here());
     } else {
-        alloc::table_early(pfn, level, Caller::here());
+        alloc::table_early(pfn, level, CallContext::here());
     }
 }
 
@@ -118,20 +118,20 @@ pub(crate) fn alloc_table(mm: Mm, pfn: Pfn, level: Level) {
 #[track_caller]
 pub(crate) fn release_table(pfn: Pfn, level: Level) {
     if is_run_time() {
-        alloc::release_table(pfn, level, Caller::here());
+        alloc::release_table(pfn, level, CallContext::here());
     } else {
-        alloc::release_table_early(pfn, level, Caller::here());
+        alloc::release_table_early(pfn, level, CallContext::here());
     }
 }
 
 /// `write_cr3`
 #[track_caller]
 pub(crate) fn write_cr3(root: Root) {
-    let _preempt = PreemptOff::new(Caller::here());
+    let _preempt = PreemptOff::new(CallContext::here());
     if is_run_time() {
-        cr3::write(root, Caller::here());
+        cr3::write(root, CallContext::here());
     } else {
-        cr3::write_early(root.table().pfn(), Caller::here());
+        cr3::write_early(root.table().pfn(), CallContext::here());
     }
 }
 
@@ -169,7 +169,7 @@ impl Switch {
 #[track_caller]
 pub(crate) fn get_and_clear(mm: Mm, address: Vaddr, ptr: EntryPtr) -> MachineEntry {
     if Switch::Takes.is_on() {
-        return pte::get_and_clear(mm, address, ptr, Caller::here());
+        return pte::get_and_clear(mm, address, ptr, CallContext::here());
     }
     generic::change_entry(ptr, Store::Exchange(0))
 }
@@ -187,7 +187,7 @@ pub(crate) fn get_and_clear_range(
 
     if Switch::Takes.is_on() {
         let range = PteRange::new(ptr, count);
-        let (first, others) = pte::get_and_clear_range(mm, address, range, Caller::here());
+        let (first, others) = pte::get_and_clear_range(mm, address, range, CallContext::here());
         return first.with(others & NOTED);
     }
     let ptrs = ptr.index().and_behind().take(count);
@@ -202,7 +202,7 @@ pub(crate) fn get_and_clear_range(
 pub(crate) fn clear_entries(mm: Mm, address: Vaddr, ptr: EntryPtr, count: usize) {
     if Switch::Takes.is_on() {
         let range = PteRange::new(ptr, count);
-        return pte::clear(mm, address, range, Caller::here());
+        return pte::clear(mm, address, range, CallContext::here());
     }
     for index in ptr.index().and_behind().take(count) {
         generic::change_entry(ptr.table().entry(index), Store::Exchange(0));
@@ -221,7 +221,7 @@ pub(crate) fn clear_full(ptr: EntryPtr) -> MachineEntry {
 #[track_caller]
 pub(crate) fn write_protect(ptr: EntryPtr, count: usize) {
     if Switch::WriteProtects.is_on() {
-        return pte::write_protect(PteRange::new(ptr, count), Caller::here());
+        return pte::write_protect(PteRange::new(ptr, count), CallContext::here());
     }
     for index in ptr.index().and_behind().take(count) {
         let ptr = ptr.table().entry(index);
@@ -234,7 +234,7 @@ pub(crate) fn write_protect(ptr: EntryPtr, count: usize) {
 pub(crate) fn clear_young_dirty(mm: Mm, address: Vaddr, ptr: EntryPtr, count: usize, noted: usize) {
     let range = PteRange::new(ptr, count);
     if Switch::Takes.is_on() {
-        return pte::clear_young_dirty(mm, address, range, noted, Caller::here());
+        return pte::clear_young_dirty(mm, address, range, noted, CallContext::here());
     }
     for (page, index) in ptr.index().and_behind().take(count).enumerate() {
         let ptr = ptr.table().entry(index);
@@ -252,7 +252,7 @@ pub(crate) fn enter_lazy_mmu() {
 /// Leaves a section of lazy MMU mode (`lazy_mmu_mode_disable()`): updates take effect.
 pub(crate) fn leave_lazy_mmu() {
     host().with_state(|state| state.lazy_mmu -= 1);
-    let _preempt = PreemptOff::new(Caller::here());
+    let _preempt = PreemptOff::new(CallContext::here());
     if !multicall::is_queue_empty() {
         multicall::flush();
     }
@@ -271,7 +271,7 @@ pub(crate) fn in_table_move<R>(section: impl FnOnce() -> R) -> R {
     if !Switch::Takes.is_on() {
         return section();
     }
-    let _preempt = PreemptOff::new(Caller::here());
+    let _preempt = PreemptOff::new(CallContext::here());
     enter_lazy_mmu();
     note_table_move(true);
     let ret = section();

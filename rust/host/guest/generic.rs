@@ -16,7 +16,7 @@ use crate::level::Level;
 use crate::platform::{
     free_page,
     host,
-    Caller,
+    CallContext,
     EntryPtr,
     MaySleep,
     Mm,
@@ -59,7 +59,7 @@ fn make_down_to(
         };
         if ptr.read().is_none() {
             let page = OwnedPage::zeroed(&mut MaySleep::here())?;
-            mm.with_page_table_lock(Caller::here(), || hook(mm, ptr, level, page.leak()));
+            mm.with_page_table_lock(CallContext::here(), || hook(mm, ptr, level, page.leak()));
         }
         let entry = ptr.read();
         table = match Table::in_frame(entry.mfn()) {

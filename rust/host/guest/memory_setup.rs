@@ -20,7 +20,7 @@ use crate::platform::{
     memblock_free,
     raw_console,
     virt_to_phys,
-    Caller,
+    CallContext,
     FreeArea,
     Host,
     StartInfo,
@@ -38,7 +38,7 @@ pub(crate) fn set_up(host: &Host) {
         c"xen_start_info",
     );
     if !is_ram(&list_range()) {
-        boot::relocate::relocate(Caller::here());
+        boot::relocate::relocate(CallContext::here());
     }
     move_initrd(host);
 }

@@ -60,7 +60,7 @@ use crate::multicall;
 use crate::platform::{
     self,
     set_current,
-    Caller,
+    CallContext,
     Host,
     Mm,
     PreemptOff, //
@@ -304,7 +304,7 @@ impl Guest {
 
     /// Makes everything that is queued on this CPU take effect.
     pub(crate) fn flush(&self) {
-        let _preempt = PreemptOff::new(Caller::here());
+        let _preempt = PreemptOff::new(CallContext::here());
         multicall::flush();
     }
 }

@@ -33,7 +33,7 @@ use crate::platform::{
     free_page,
     host,
     kernel_root,
-    Caller,
+    CallContext,
     FlushRange,
     IrqsOff,
     MaySleep,
@@ -160,7 +160,7 @@ impl Process {
 
     /// Uses the address space for the first time (`enter_mmap`).
     pub(super) fn enter(&self) {
-        pin::enter(self.mm, Caller::here());
+        pin::enter(self.mm, CallContext::here());
     }
 
     /// Has this CPU run a thread of the process: one that runs nowhere, or else that of another
@@ -251,11 +251,11 @@ impl Process {
         if nr_cpus == 0 {
             return;
         }
-        let _preempt = PreemptOff::new(Caller::here());
+        let _preempt = PreemptOff::new(CallContext::here());
         match (nr_cpus == 1 && Mm::loaded() == self.mm, range) {
-            (true, FlushRange::Page(at)) => tlb::flush_page_local(at, Caller::here()),
-            (true, FlushRange::All) => tlb::flush_local(Caller::here()),
-            (false, range) => tlb::flush_vcpus(users.into_iter(), range, Caller::here()),
+            (true, FlushRange::Page(at)) => tlb::flush_page_local(at, CallContext::here()),
+            (true, FlushRange::All) => tlb::flush_local(CallContext::here()),
+            (false, range) => tlb::flush_vcpus(users.into_iter(), range, CallContext::here()),
         }
     }
 

@@ -26,7 +26,7 @@ use crate::platform::{
     host,
     kernel_root,
     pfn_to_virt,
-    Caller,
+    CallContext,
     MaySleep, //
 };
 use std::cell::Cell;
@@ -218,7 +218,7 @@ fn set_kernel_entry(process: &Process, entry: MachineEntry) {
     let mm = process.mm();
     // Where neither Xen nor the kernel has anything so far.
     let ptr = mm.root().table().entry(Index::wrapping(300));
-    mm.with_page_table_lock(Caller::here(), || {
+    mm.with_page_table_lock(CallContext::here(), || {
         edge::set_upper(ptr, Level::L4, entry);
     });
     assert_eq!(ptr.read(), entry);

@@ -19,7 +19,7 @@ use crate::multicall::{
 use crate::p2m;
 use crate::platform::{
     host,
-    Caller,
+    CallContext,
     ExtOp,
     IrqsOff,
     Mm,
@@ -123,7 +123,7 @@ fn runs_of_entries_hold_neighbouring_frames() {
     for (ptr, entry) in ptrs.iter().zip(before) {
         edge::set_pte(*ptr, entry);
     }
-    tlb::flush_all(Caller::here());
+    tlb::flush_all(CallContext::here());
     process.exit();
     guest.assert_sound();
 }
@@ -150,7 +150,7 @@ fn roots_are_loaded_behind_what_is_queued() {
     host().with_state(|state| state.lazy_cpu = true);
     // Something else that is about roots waits in the queue.
     let earlier = p2m::mfn_of(roots[0].table().pfn()).unwrap();
-    Batch::open(Issue::LazyCpu, Caller::here()).ext(ExtOp::new_kernel_root(earlier));
+    Batch::open(Issue::LazyCpu, CallContext::here()).ext(ExtOp::new_kernel_root(earlier));
     edge::write_cr3(roots[1]);
     multicall::flush();
     host().with_state(|state| state.lazy_cpu = false);

@@ -11,7 +11,7 @@ use crate::guest::{
 };
 use crate::platform::{
     host,
-    Caller,
+    CallContext,
     Host, //
 };
 use crate::{
@@ -52,17 +52,17 @@ pub(crate) fn suspend(moves: bool) {
     let host = host();
     host.machine.borrow_mut().set_interloper(None);
 
-    pin::pin_all(Caller::here());
+    pin::pin_all(CallContext::here());
     assert_savable();
     if moves {
         let result = host.machine.borrow_mut().migrate(host.domain);
         assert_eq!(result, Ok(()));
-        p2m::list::refresh_tree(Caller::here());
-        p2m::list::publish(Caller::here());
+        p2m::list::refresh_tree(CallContext::here());
+        p2m::list::publish(CallContext::here());
         // I42: what the kernel publishes anew is about its new frames.
         assert_savable();
     }
-    pin::unpin_all(Caller::here());
+    pin::unpin_all(CallContext::here());
     host.machine.borrow().assert_sound();
 }
 

@@ -45,13 +45,13 @@ use crate::platform::{
     lookup_address,
     pfn_to_virt,
     xen_max_p2m_pfn,
-    Caller,
+    CallContext,
+    CallSite,
     Command,
     ExtOp,
     MaySleep,
     OwnedPage,
     SharedP2m,
-    Site,
     StartInfo, //
 };
 use std::panic::{
@@ -292,7 +292,10 @@ fn list_takes_words_of_all_kinds() {
         P2mWord::from_raw(1),
         &mut MaySleep::here()
     ));
-    assert_eq!(list::with_list(Caller::here(), |list| list.last_frame), end);
+    assert_eq!(
+        list::with_list(CallContext::here(), |list| list.last_frame),
+        end
+    );
     check_booted(&guest);
 }
 
@@ -308,7 +311,7 @@ fn batches_larger_than_the_queue_reach_xen() {
     let old = ptr.read();
     let before = guest.host().machine.borrow().stats();
     {
-        let mut batch = Batch::open(Issue::Now, Caller::here());
+        let mut batch = Batch::open(Issue::Now, CallContext::here());
         for number in 0..1000 {
             batch.update(Command::Normal, at, software(old, number));
             if number % 7 == 0 {
@@ -351,7 +354,7 @@ fn refused_updates_are_told_and_do_not_stop_the_others() {
     let bad = Maddr::new(((1 << 40) - 1) << 12);
     let software_bit = 1 << 10;
     {
-        let mut batch = Batch::open(Issue::Now, Caller::in_test());
+        let mut batch = Batch::open(Issue::Now, CallContext::in_test());
         for (number, page) in pages.iter().enumerate() {
             let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
             if number % 4 == 1 {
@@ -366,7 +369,7 @@ fn refused_updates_are_told_and_do_not_stop_the_others() {
     assert_eq!(refusals.len(), 8);
     assert_eq!(guest.complaints(), ["2 more operations failed"]);
     for refusal in refusals {
-        assert_eq!((refusal.target, refusal.by), (bad.raw(), Site::TEST));
+        assert_eq!((refusal.target, refusal.by), (bad.raw(), CallSite::TEST));
         assert_eq!(refusal.error, -(Errno::EINVAL.0 as isize));
     }
     for page in &pages {
@@ -381,7 +384,7 @@ fn refused_updates_are_told_and_do_not_stop_the_others() {
 #[should_panic(expected = "sleeping")]
 fn sleeping_with_a_batch_open_is_noticed() {
     let _guest = Guest::boot(GuestConfig::dom0(1000));
-    let _batch = Batch::open(Issue::Now, Caller::here());
+    let _batch = Batch::open(Issue::Now, CallContext::here());
     let _page = OwnedPage::new(&mut MaySleep::here());
 }
 

@@ -7,9 +7,9 @@ use crate::platform::{
     current,
     define_per_cpu,
     host,
-    Caller,
+    CallContext,
+    CallSite, //
     MaySleep,
-    Site, //
 };
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -54,12 +54,12 @@ impl Drop for IrqsOff {
 #[must_use = "preemption comes back on when this is dropped"]
 pub(crate) struct PreemptOff<'context> {
     cpu: u32,
-    _caller: PhantomData<Caller<'context>>,
+    _caller: PhantomData<CallContext<'context>>,
 }
 
 impl<'context> PreemptOff<'context> {
     /// Turns preemption off for `_caller`.
-    pub(crate) fn new(_caller: Caller<'context>) -> Self {
+    pub(crate) fn new(_caller: CallContext<'context>) -> Self {
         let host = host();
         host.with_state(|state| state.preempt_count += 1);
         Self {
@@ -123,7 +123,7 @@ pub(crate) fn loads_past_queue() -> bool {
     edge::Switch::Loads.is_on()
 }
 
-impl Site {
+impl CallSite {
     /// Returns the caller: the address of a [`Location`].
     #[track_caller]
     pub(crate) fn here() -> Self {
@@ -131,12 +131,12 @@ impl Site {
     }
 }
 
-impl Caller<'_> {
+impl CallContext<'_> {
     /// Returns the caller, in the place of code that does not sleep.
     #[track_caller]
     pub(crate) fn here() -> Self {
         // SAFETY: Sleeping is looked for by `Host::assert_may_sleep()`.
-        unsafe { Self::new(Site::here()) }
+        unsafe { Self::new(CallSite::here()) }
     }
 }
 
@@ -144,8 +144,8 @@ impl MaySleep {
     /// Returns leave to sleep, in the place of code that may.
     #[track_caller]
     pub(crate) fn here() -> Self {
-        // SAFETY: As in `Caller::here()`.
-        unsafe { Self::new(Site::here()) }
+        // SAFETY: As in `CallContext::here()`.
+        unsafe { Self::new(CallSite::here()) }
     }
 }
 

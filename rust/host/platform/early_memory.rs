@@ -33,7 +33,7 @@ use crate::platform::{
     store_page,
     tables,
     xen_max_p2m_pfn,
-    Caller,
+    CallContext,
     EntryPtr,
     MaySleep,
     Mm,
@@ -86,7 +86,7 @@ impl FreeArea {
         assert!(index < self.pages);
         let page = PseudoEntry::new(self.start.add(index), kernel_rw());
         let (ptr, address) = early_mapping();
-        pte::set_early(early(), ptr, convert::to_machine(page), Caller::here());
+        pte::set_early(early(), ptr, convert::to_machine(page), CallContext::here());
         store_page(address, |_| 0);
         let table = Table::at(address);
         EarlyMapping { table, _area: self }
@@ -123,8 +123,8 @@ impl Drop for EarlyMapping<'_> {
             return;
         }
         let (ptr, address) = early_mapping();
-        pte::set_early(early(), ptr, MachineEntry::EMPTY, Caller::here());
-        crate::tlb::flush_page_local(address, Caller::here());
+        pte::set_early(early(), ptr, MachineEntry::EMPTY, CallContext::here());
+        crate::tlb::flush_page_local(address, CallContext::here());
     }
 }
 

@@ -10,7 +10,7 @@ use crate::platform::{
     is_lazy_mmu_mode_active,
     tables,
     virt_to_phys,
-    Caller,
+    CallContext,
     CpuState,
     EntryPtr,
     IrqsOff,
@@ -181,7 +181,7 @@ impl Mm {
     /// tables held.
     pub(crate) fn with_page_table_lock<R>(
         self,
-        caller: Caller<'_>,
+        caller: CallContext<'_>,
         section: impl FnOnce() -> R,
     ) -> R {
         let _preempt = PreemptOff::new(caller);
@@ -229,7 +229,7 @@ impl TableLock {
 }
 
 /// Calls `visit` for the root table of every address space.
-pub(crate) fn for_each_root(caller: Caller<'_>, mut visit: impl FnMut(Root)) {
+pub(crate) fn for_each_root(caller: CallContext<'_>, mut visit: impl FnMut(Root)) {
     Mm::kernel().with_page_table_lock(caller, || {
         host().with_lock("pgd_lock", || {
             let roots: Vec<_> = host().mms.borrow()[1..]

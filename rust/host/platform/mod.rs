@@ -10,10 +10,10 @@
 #[path = "../../platform/abi.rs"]
 pub(crate) mod abi;
 mod address;
+#[path = "../../platform/call_context.rs"]
+mod call_context;
 #[path = "../../platform/callback.rs"]
 mod callback;
-#[path = "../../platform/caller.rs"]
-mod caller;
 mod context;
 mod early_memory;
 mod fixed;
@@ -44,8 +44,8 @@ mod trace_points;
 
 pub(crate) use abi::*;
 pub(crate) use address::*;
+pub(crate) use call_context::*;
 pub(crate) use callback::*;
-pub(crate) use caller::*;
 pub(crate) use context::*;
 pub(crate) use early_memory::*;
 pub(crate) use fixed::*;

@@ -30,7 +30,7 @@ use crate::platform::{
     store,
     store_page,
     virt_to_phys,
-    Caller,
+    CallContext,
     MaySleep,
     Mm,
     ReadMostly,
@@ -321,7 +321,7 @@ impl Drop for ScratchMemory {
             }
             free_page(*pfn);
         }
-        crate::tlb::flush_all(Caller::here());
+        crate::tlb::flush_all(CallContext::here());
     }
 }
 

@@ -4,8 +4,8 @@
 
 use crate::platform::{
     host,
+    CallSite,
     ReadMostly,
-    Site,
     XenError, //
 };
 use kernel::log::{
@@ -20,7 +20,7 @@ pub(crate) struct Report {
     pub(crate) target: usize,
     pub(crate) value: usize,
     pub(crate) error: isize,
-    pub(crate) by: Site,
+    pub(crate) by: CallSite,
 }
 
 static FIRST_KEPT: ReadMostly = ReadMostly::new(0);
@@ -44,7 +44,13 @@ pub(crate) fn may_report() -> bool {
 
 /// Reports that Xen refused `what`: its target and new value, the error and who asked for it.
 #[cold]
-pub(crate) fn refused(what: &'static CStr, target: usize, value: usize, error: isize, by: Site) {
+pub(crate) fn refused(
+    what: &'static CStr,
+    target: usize,
+    value: usize,
+    error: isize,
+    by: CallSite,
+) {
     let report = Report {
         target,
         value,

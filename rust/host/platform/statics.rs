@@ -5,7 +5,7 @@
 use crate::platform::{
     current,
     host,
-    Caller,
+    CallContext,
     IrqsOff, //
 };
 use std::any::Any;
@@ -212,7 +212,7 @@ impl<T: 'static> IrqLock<T> {
     /// does not sleep until it ends.
     pub(crate) fn with<R>(
         &'static self,
-        _caller: Caller<'_>,
+        _caller: CallContext<'_>,
         section: impl FnOnce(&mut T) -> R,
     ) -> R {
         let name = self.name.to_str().unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::p2m;
 use crate::platform::{
     lookup_address,
     pfn_to_virt,
-    Caller,
+    CallContext,
     Command,
     ExtOp,
     MaySleep,
@@ -121,7 +121,7 @@ pub(crate) fn check(seed: u64, steps: &[Step]) {
 
     for step in steps {
         match *step {
-            Step::Open(issue) => open.push(Batch::open(issue, Caller::here())),
+            Step::Open(issue) => open.push(Batch::open(issue, CallContext::here())),
             Step::Close => drop(open.pop()),
             Step::EnterLazy => {
                 entries.lazy += 1;

@@ -18,7 +18,7 @@ use crate::p2m_word::{
 };
 use crate::platform::{
     host,
-    Caller,
+    CallContext,
     Interleaver,
     MaySleep, //
 };
@@ -128,7 +128,7 @@ fn run(jobs: &'static [Job], expected: &'static [Word]) {
 
     check_shared();
     let last = expected.iter().map(|(pfn, _)| *pfn).max().unwrap_or(0);
-    assert!(list::with_list(Caller::here(), |list| list.last_frame) > last);
+    assert!(list::with_list(CallContext::here(), |list| list.last_frame) > last);
     list.finish();
 }
 

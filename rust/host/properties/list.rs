@@ -33,7 +33,7 @@ use crate::platform::{
     store_page,
     update_va_mapping,
     xen_max_p2m_pfn,
-    Caller,
+    CallContext,
     Host,
     MaySleep,
     OwnedPage,
@@ -119,7 +119,7 @@ impl Place {
         let border = match self.0 {
             Border::Begin => 0,
             Border::EndOfMemory => StartInfo::nr_pages(),
-            Border::EndOfPages => list::with_list(Caller::here(), |list| list.last_frame),
+            Border::EndOfPages => list::with_list(CallContext::here(), |list| list.last_frame),
             Border::EndOfTable => layout::FRAMES_PER_MIDDLE,
             Border::EndOfList => xen_max_p2m_pfn.get(),
         };
@@ -260,7 +260,7 @@ impl List {
             Operation::BalloonIn => self.balloon_in(),
             Operation::Hotplug(place) => self.hotplug(place.pfn()),
             Operation::Refresh => {
-                p2m::list::refresh_tree(Caller::here());
+                p2m::list::refresh_tree(CallContext::here());
                 Pfn::new(0)
             }
         };
@@ -359,7 +359,7 @@ impl List {
         assert!(!(has_grown && is_beyond));
         if has_grown {
             assert_eq!(shared_leaf(pfn), None);
-            assert!(list::with_list(Caller::here(), |list| list.last_frame) > pfn.raw());
+            assert!(list::with_list(CallContext::here(), |list| list.last_frame) > pfn.raw());
         }
         pfn
     }
@@ -526,7 +526,7 @@ fn nr_own_pages() -> usize {
     let middles = (0..xen_max_p2m_pfn.get()).step_by(layout::FRAMES_PER_MIDDLE);
     let of_middle = |start: usize| {
         let start = Pfn::new(start);
-        let lacks_middle = list::with_list(Caller::here(), |list| {
+        let lacks_middle = list::with_list(CallContext::here(), |list| {
             let tree = list.tree.as_ref();
             tree.is_none_or(|tree| tree.lacks_middle(start))
         });

@@ -20,7 +20,7 @@ use crate::guest::{
 use crate::level::Level;
 use crate::multicall::is_queue_empty;
 use crate::platform::{
-    Caller,
+    CallContext,
     EntryPtr, //
     Mm,
 };
@@ -160,7 +160,7 @@ impl Entries {
     /// Does a step. Callers do not read an entry again that waits, and only change the flags of one
     /// that is present; `false` if this would.
     fn apply(&mut self, step: Step) -> bool {
-        let by = Caller::in_test();
+        let by = CallContext::in_test();
         let (mm, reads) = (self.mm(), step.reads());
         let at = |page: usize| Vaddr::new(START + page * PAGE);
         let maps = |entry: &MachineEntry| entry.is_present();
@@ -288,9 +288,13 @@ fn check(steps: &[Step]) -> usize {
     assert_eq!(entries.waits, [false; PAGES]);
 
     for page in 0..PAGES {
-        pte::set_now(entries.ptr(page), entries.pages[page], Caller::in_test());
+        pte::set_now(
+            entries.ptr(page),
+            entries.pages[page],
+            CallContext::in_test(),
+        );
     }
-    tlb::flush_all(Caller::in_test());
+    tlb::flush_all(CallContext::in_test());
     entries.process.exit();
     guest.assert_sound();
     done

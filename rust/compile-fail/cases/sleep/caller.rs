@@ -8,7 +8,7 @@ include!("../../../host_modules.rs");
 
 use crate::platform::*;
 
-fn hook(caller: Caller<'_>) {
+fn hook(caller: CallContext<'_>) {
     let _ = OwnedPage::new(caller);
     cond_resched();
     let _: &mut MaySleep = &mut caller.into();

@@ -14,7 +14,7 @@ fn open() -> Batch<'static> {
     Batch::open(Issue::Now, sleep.caller())
 }
 
-fn keep(sleep: &mut MaySleep) -> Caller<'static> {
+fn keep(sleep: &mut MaySleep) -> CallContext<'static> {
     sleep.caller()
 }
 

@@ -9,8 +9,8 @@ include!("../../../host_modules.rs");
 use crate::platform::*;
 
 fn hook() {
-    let _ = Caller::new(Site(1));
-    let _ = MaySleep::new(Site(1));
+    let _ = CallContext::new(CallSite(1));
+    let _ = MaySleep::new(CallSite(1));
 }
 
 fn main() {}

@@ -27,7 +27,7 @@ fn work(mm: Mm, sleep: &mut MaySleep) {
 
 fn edge(mm: Mm) {
     // SAFETY: The caller may sleep.
-    work(mm, &mut unsafe { MaySleep::new(Site(1)) });
+    work(mm, &mut unsafe { MaySleep::new(CallSite(1)) });
 }
 
 fn main() {}

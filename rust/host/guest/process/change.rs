@@ -30,7 +30,7 @@ use crate::level::{
     ENTRIES, //
 };
 use crate::platform::{
-    Caller,
+    CallContext,
     EntryPtr,
     FlushRange,
     Table, //
@@ -53,7 +53,7 @@ impl Process {
                     if let Some(pfn) = page_in(old) {
                         let new = self.protected(page, pfn, old, access);
                         let address = Vaddr::new(page * PAGE);
-                        pte::modify_protection(self.mm, address, ptr, new, Caller::here());
+                        pte::modify_protection(self.mm, address, ptr, new, CallContext::here());
                     }
                 }
             });

@@ -31,7 +31,7 @@ use crate::multicall::{
 use crate::p2m_word::P2mWord;
 use crate::platform::{
     pfn_to_virt,
-    Caller,
+    CallContext,
     EntryPtr,
     ExtOp,
     FlushRange,
@@ -53,7 +53,7 @@ use crate::{
     upper, //
 };
 
-const BY: Caller<'_> = Caller::in_test();
+const BY: CallContext<'_> = CallContext::in_test();
 
 /// Pages of a test's process.
 const START: usize = 8 * PAGE;
@@ -278,7 +278,7 @@ fn trees_that_are_not_in_use_are_pinned_for_a_suspend_only() {
     let before = guest.snapshot();
     let of_used = tables_of(used.mm());
 
-    pin::pin_all(Caller::here());
+    pin::pin_all(CallContext::here());
     assert_eq!(tables_of(fresh.mm()), ([1, 1, 1, 2], 5));
     assert_eq!(tables_of(used.mm()), of_used);
     let pinned = guest.snapshot();
@@ -291,11 +291,11 @@ fn trees_that_are_not_in_use_are_pinned_for_a_suspend_only() {
     );
     guest.assert_sound();
 
-    pin::unpin_all(Caller::here());
+    pin::unpin_all(CallContext::here());
     assert_eq!(tables_of(fresh.mm()), ([1, 1, 1, 2], 0));
     guest.snapshot().assert_same(&before);
     // Once is enough.
-    assert_eq!(traps(&guest, || pin::unpin_all(Caller::here())), 0);
+    assert_eq!(traps(&guest, || pin::unpin_all(CallContext::here())), 0);
     guest.assert_sound();
     fresh.exit();
     used.exit();

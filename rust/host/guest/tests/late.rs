@@ -19,7 +19,7 @@ use crate::p2m;
 use crate::platform::{
     lookup_address,
     pfn_to_virt,
-    Caller,
+    CallContext,
     Command,
     ExtOp,
     MaySleep,
@@ -27,7 +27,7 @@ use crate::platform::{
 };
 use crate::pte;
 
-const BY: Caller<'_> = Caller::in_test();
+const BY: CallContext<'_> = CallContext::in_test();
 
 /// Where no machine has memory.
 const BAD: Maddr = Maddr::new(((1 << 40) - 1) << 12);

@@ -26,7 +26,7 @@ use crate::platform::{
     tables,
     virt_to_phys,
     xen_p2m_addr,
-    Caller,
+    CallContext,
     StartInfo,
     KERNEL_MAP, //
 };
@@ -68,7 +68,7 @@ fn boot(config: GuestConfig, is_moved: bool) -> (Guest, StartOfDay) {
     let start = host.machine.borrow().start_of_day(host.domain).clone();
     boot::boot_with(host, || {
         if is_moved {
-            relocate(Caller::here());
+            relocate(CallContext::here());
         }
     });
     guest.assert_sound();

@@ -21,7 +21,7 @@ use crate::p2m_word::P2mWord;
 use crate::platform::{
     nr_acpi_hooks,
     xen_p2m_addr,
-    Caller,
+    CallContext,
     MaySleep,
     StartInfo,
     KERNEL_MAP,
@@ -62,7 +62,7 @@ fn boot_with_relocation(config: GuestConfig) {
         let words: Vec<_> = (0..nr_pages).map(|pfn| p2m::word(Pfn::new(pfn))).collect();
         let old = StartInfo::mfn_list();
         let nr_free = guest.host().pool.borrow().nr_free();
-        relocate(Caller::here());
+        relocate(CallContext::here());
 
         assert_ne!(StartInfo::mfn_list(), old);
         assert_eq!(StartInfo::mfn_list(), RELOCATED_LIST);
@@ -115,7 +115,7 @@ fn a_list_that_has_no_place_to_go_to_stops_the_boot() {
         let mut pool = guest.host().pool.borrow_mut();
         pool.reserve(Pfn::new(0), 1024);
         drop(pool);
-        relocate(Caller::here());
+        relocate(CallContext::here());
     });
 }
 

@@ -22,8 +22,8 @@ use crate::platform::{
     },
     lookup_address,
     pfn_to_virt,
+    CallContext,
     Callback,
-    Caller,
     Command,
     EntryPtr, //
     ExtOp,
@@ -40,7 +40,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use xen_model::Errno;
 
-const BY: Caller<'_> = Caller::in_test();
+const BY: CallContext<'_> = CallContext::in_test();
 const BYTES: usize = size_of::<MmuUpdate>();
 
 thread_local! {

@@ -42,7 +42,7 @@ use crate::platform::{
     pfn_to_virt,
     set_multicall_debug,
     store,
-    Caller,
+    CallContext,
     Command,
     EntryPtr,
     ExtOp,
@@ -75,7 +75,7 @@ use xen_model::{
 };
 
 /// Who asks, in tests.
-const BY: Caller<'_> = Caller::in_test();
+const BY: CallContext<'_> = CallContext::in_test();
 
 /// A frame that no machine has.
 const NOWHERE: Mfn = Mfn::new((1 << 40) - 1);

@@ -25,13 +25,13 @@ use crate::p2m_word::P2mWord;
 use crate::platform::{
     pfn_to_virt,
     update_va_mapping,
-    Caller,
+    CallContext,
     OwnedRegion,
     VaFlush, //
 };
 use xen_model::Owner;
 
-const BY: Caller<'_> = Caller::in_test();
+const BY: CallContext<'_> = CallContext::in_test();
 
 fn frames(start: Pfn, order: u32) -> Vec<Option<Mfn>> {
     (0..1 << order)

@@ -24,7 +24,7 @@ use crate::multicall::is_queue_empty;
 use crate::platform::{
     lookup_address,
     pfn_to_virt,
-    Caller,
+    CallContext,
     CpuState,
     EntryPtr, //
     MaySleep,
@@ -38,7 +38,7 @@ use crate::pte::{
 use crate::tlb;
 use xen_model::Store;
 
-const BY: Caller<'_> = Caller::in_test();
+const BY: CallContext<'_> = CallContext::in_test();
 
 /// Pages of a test's process.
 const START: usize = 8 * PAGE;

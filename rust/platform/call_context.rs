@@ -1,49 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who asks for an operation, and whether it may sleep.
+//! The context of a call from C: its return address, and whether it may sleep.
 //!
-//! Whoever may sleep holds a [`MaySleep`], and whatever sleeps wants it for itself. A batch is
-//! opened, a lock taken and preemption turned off in the name of a [`Caller`]. One that comes from
-//! a [`MaySleep`] borrows it for as long as that lasts: until then there is no way to sleep. Both
-//! come from the edge, where C calls.
+//! A function that sleeps takes `&mut` [`MaySleep`]. Opening a batch, taking a lock and turning
+//! preemption off take a [`CallContext`]. One that was made from a [`MaySleep`] borrows it, so
+//! nothing can sleep until the batch ends, the lock is dropped or preemption is on again. Only the
+//! entry points make either.
 
 use core::marker::PhantomData;
 
-/// Where an operation was asked for: a return address, for diagnostics only.
+/// A return address into C, for diagnostics only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Site(pub(crate) usize);
+pub(crate) struct CallSite(pub(crate) usize);
 
-/// Who asks for an operation. Nothing that is given no more than this may sleep.
+/// The context of a call that may not sleep, and where it comes from.
 #[derive(Clone, Copy)]
-pub(crate) struct Caller<'context> {
-    site: Site,
+pub(crate) struct CallContext<'context> {
+    site: CallSite,
     _context: PhantomData<&'context MaySleep>,
 }
 
-impl Caller<'_> {
-    /// Names the caller of code that does not sleep.
+impl CallContext<'_> {
+    /// Returns the context of code that does not sleep.
     ///
     /// # Safety
     ///
     /// The task does not sleep while anything is done in the name of the result.
     #[inline(always)]
-    pub(crate) const unsafe fn new(site: Site) -> Self {
+    pub(crate) const unsafe fn new(site: CallSite) -> Self {
         Self {
             site,
             _context: PhantomData,
         }
     }
 
-    /// Returns a caller for tests that do not sleep while they use it.
+    /// Returns a context for tests that do not sleep while they use it.
     #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
     pub(crate) const fn in_test() -> Self {
         // SAFETY: Tests whose batches are open call nothing that sleeps.
-        unsafe { Self::new(Site::TEST) }
+        unsafe { Self::new(CallSite::TEST) }
     }
 
     /// Returns where the operation was asked for.
     #[inline(always)]
-    pub(crate) const fn site(self) -> Site {
+    pub(crate) const fn site(self) -> CallSite {
         self.site
     }
 }
@@ -54,7 +54,7 @@ impl Caller<'_> {
 ///
 /// The task may sleep as long as nothing borrows this; or it is start of day, when nothing does.
 pub(crate) struct MaySleep {
-    site: Site,
+    site: CallSite,
 }
 
 impl MaySleep {
@@ -64,7 +64,7 @@ impl MaySleep {
     ///
     /// The type invariant holds until the result is dropped.
     #[inline(always)]
-    pub(crate) const unsafe fn new(site: Site) -> Self {
+    pub(crate) const unsafe fn new(site: CallSite) -> Self {
         // INVARIANT: By the contract of this function.
         Self { site }
     }
@@ -73,13 +73,15 @@ impl MaySleep {
     #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
     pub(crate) const fn in_test() -> Self {
         // INVARIANT: Tests run in tasks of their own, without locks.
-        Self { site: Site::TEST }
+        Self {
+            site: CallSite::TEST,
+        }
     }
 
-    /// Returns the caller, who must not sleep while anything is done in this name.
+    /// Returns a context without leave to sleep: the borrow ends when nothing uses it any more.
     #[inline(always)]
-    pub(crate) const fn caller(&self) -> Caller<'_> {
-        Caller {
+    pub(crate) const fn caller(&self) -> CallContext<'_> {
+        CallContext {
             site: self.site,
             _context: PhantomData,
         }
@@ -87,7 +89,7 @@ impl MaySleep {
 }
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
-impl Site {
-    /// What tests are told by in reports that they provoke.
+impl CallSite {
+    /// The call site in reports that tests provoke.
     pub(crate) const TEST: Self = Self(0x1234);
 }
