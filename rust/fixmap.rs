@@ -26,7 +26,7 @@ use crate::platform::{
     fixmap_kind,
     kernel_rw,
     massage_pgprot,
-    refused,
+    report_refusal,
     set_user_vsyscall,
     update_va_mapping,
     CallContext,
@@ -53,7 +53,7 @@ pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Ca
     let page = fix_to_virt(index);
 
     if let Err(error) = update_va_mapping(page, entry, VaFlush::PageLocal) {
-        refused(
+        report_refusal(
             c"fixed mapping",
             page.raw(),
             entry.raw(),

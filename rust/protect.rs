@@ -19,7 +19,7 @@ use crate::platform::{
     die_refused,
     lookup_address,
     massage_pgprot,
-    refused,
+    report_refusal,
     update_va_mapping,
     virt_to_phys,
     CallContext,
@@ -45,7 +45,7 @@ fn change(page: Vaddr, caller: CallContext<'_>, flags: impl FnOnce(MachineEntry)
     let new = flags(old);
     if let Err(error) = update_va_mapping(page, new, VaFlush::None) {
         let by = caller.site();
-        refused(CALL, page.raw(), new.raw(), error.errno(), by);
+        report_refusal(CALL, page.raw(), new.raw(), error.errno(), by);
         die_refused(
             c"Xen refused to change the protection of a page",
             CALL,

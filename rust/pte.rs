@@ -58,7 +58,7 @@ use crate::platform::{
     check_page_table_set,
     is_lazy_mmu_mode_active,
     mmu_update_one,
-    refused,
+    report_refusal,
     stats,
     trace,
     update_va_mapping,
@@ -271,7 +271,7 @@ fn issue(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Call
     let update = MmuUpdate::new(command, at, entry);
     if let Err(error) = mmu_update_one(update) {
         let (target, value) = update.raw();
-        refused(c"mmu_update", target, value, error.errno(), caller.site());
+        report_refusal(c"mmu_update", target, value, error.errno(), caller.site());
     }
 }
 

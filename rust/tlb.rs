@@ -13,7 +13,7 @@ use crate::multicall::{
 use crate::platform::{
     is_lazy_mmu_mode_active,
     mmuext_op,
-    refused,
+    report_refusal,
     CallContext,
     ExtOp,
     FlushRange, //
@@ -27,7 +27,7 @@ fn flush(op: ExtOp, caller: CallContext<'_>) {
     }
     if let Err(error) = mmuext_op(op) {
         let (command, argument) = op.raw();
-        refused(
+        report_refusal(
             c"mmuext_op",
             command as usize,
             argument,

@@ -20,7 +20,7 @@ use crate::p2m;
 use crate::platform::{
     arbitrary_machine_address,
     is_moving_table,
-    refused,
+    report_refusal,
     trace,
     user_end,
     CallContext,
@@ -52,7 +52,7 @@ fn refuse_huge(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: CallCon
         Level::L2 => c"large page in level 2",
         _ => c"large page above level 2",
     };
-    refused(what, ptr.vaddr().raw(), entry.raw(), EINVAL, caller.site());
+    report_refusal(what, ptr.vaddr().raw(), entry.raw(), EINVAL, caller.site());
 }
 
 /// Sets an entry of level 2 or 3.

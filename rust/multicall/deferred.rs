@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Work that waits until Xen has seen what is queued, in the order it was asked for.
+//! Work that runs once Xen has carried out what is queued before it, in order.
 
 #![forbid(unsafe_code)]
 
@@ -33,27 +33,27 @@ impl Deferred {
     }
 }
 
-/// The work of a queue.
+/// The deferred work of a queue.
 ///
 /// # Invariants
 ///
 /// - `next <= due <= len <= MAX_DEFERRED`.
 /// - The elements from `next` up to `len`, exclusive, are there.
-pub(super) struct Works {
+pub(super) struct DeferredQueue {
     /// What is in front of it has run.
     next: u32,
     /// What is in front of it need not wait any longer.
     due: u32,
     len: u32,
-    works: [Option<Deferred>; MAX_DEFERRED],
+    elements: [Option<Deferred>; MAX_DEFERRED],
 }
 
-impl Works {
+impl DeferredQueue {
     pub(super) const EMPTY: Self = Self {
         next: 0,
         due: 0,
         len: 0,
-        works: [const { None }; MAX_DEFERRED],
+        elements: [const { None }; MAX_DEFERRED],
     };
 
     #[inline(always)]
@@ -70,7 +70,7 @@ impl Works {
     /// Adds `work`, or gives it back if there is no place.
     #[inline(always)]
     pub(super) fn push(&mut self, work: Deferred) -> Result<(), Deferred> {
-        let Some(place) = self.works.get_mut(self.len as usize) else {
+        let Some(place) = self.elements.get_mut(self.len as usize) else {
             return Err(work);
         };
         // INVARIANT: The element is there before it is counted.
@@ -95,7 +95,7 @@ impl Works {
             return None;
         }
         // INVARIANT: `due` is larger. The element is taken.
-        let work = self.works[self.next as usize].take();
+        let work = self.elements[self.next as usize].take();
         self.next += 1;
         work
     }
@@ -106,55 +106,55 @@ impl Works {
 mod tests {
     use super::*;
 
-    fn taken(works: &mut Works) -> Option<usize> {
-        match works.take_due()? {
+    fn taken(queue: &mut DeferredQueue) -> Option<usize> {
+        match queue.take_due()? {
             Deferred::RootLoaded(root) => Some(root),
             _ => None,
         }
     }
 
-    fn push(works: &mut Works, root: usize) {
-        assert!(works.push(Deferred::RootLoaded(root)).is_ok());
+    fn push(queue: &mut DeferredQueue, root: usize) {
+        assert!(queue.push(Deferred::RootLoaded(root)).is_ok());
     }
 
     #[test]
     fn work_is_taken_in_order_once_it_is_due() {
-        let mut works = Works::EMPTY;
-        push(&mut works, 1);
-        push(&mut works, 2);
-        assert_eq!(taken(&mut works), None);
-        works.all_are_due();
-        assert_eq!(taken(&mut works), Some(1));
-        assert_eq!(works.waiting(), 1);
-        assert_eq!(taken(&mut works), Some(2));
-        assert_eq!(taken(&mut works), None);
-        assert!(works.are_none());
+        let mut queue = DeferredQueue::EMPTY;
+        push(&mut queue, 1);
+        push(&mut queue, 2);
+        assert_eq!(taken(&mut queue), None);
+        queue.all_are_due();
+        assert_eq!(taken(&mut queue), Some(1));
+        assert_eq!(queue.waiting(), 1);
+        assert_eq!(taken(&mut queue), Some(2));
+        assert_eq!(taken(&mut queue), None);
+        assert!(queue.are_none());
     }
 
     #[test]
     fn work_that_comes_from_work_waits_for_its_own_flush() {
-        let mut works = Works::EMPTY;
-        push(&mut works, 1);
-        works.all_are_due();
-        assert_eq!(taken(&mut works), Some(1));
-        push(&mut works, 2);
-        assert_eq!(taken(&mut works), None);
-        assert_eq!(works.waiting(), 1);
-        assert!(!works.are_none());
-        works.all_are_due();
-        assert_eq!(taken(&mut works), Some(2));
-        assert_eq!(taken(&mut works), None);
-        assert!(works.are_none());
+        let mut queue = DeferredQueue::EMPTY;
+        push(&mut queue, 1);
+        queue.all_are_due();
+        assert_eq!(taken(&mut queue), Some(1));
+        push(&mut queue, 2);
+        assert_eq!(taken(&mut queue), None);
+        assert_eq!(queue.waiting(), 1);
+        assert!(!queue.are_none());
+        queue.all_are_due();
+        assert_eq!(taken(&mut queue), Some(2));
+        assert_eq!(taken(&mut queue), None);
+        assert!(queue.are_none());
     }
 
     #[test]
     fn what_does_not_fit_comes_back() {
-        let mut works = Works::EMPTY;
+        let mut queue = DeferredQueue::EMPTY;
         for root in 0..MAX_DEFERRED {
-            push(&mut works, root);
+            push(&mut queue, root);
         }
-        let back = works.push(Deferred::RootLoaded(MAX_DEFERRED));
+        let back = queue.push(Deferred::RootLoaded(MAX_DEFERRED));
         assert!(matches!(back, Err(Deferred::RootLoaded(MAX_DEFERRED))));
-        assert_eq!(works.waiting() as usize, MAX_DEFERRED);
+        assert_eq!(queue.waiting() as usize, MAX_DEFERRED);
     }
 }

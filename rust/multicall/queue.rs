@@ -14,7 +14,7 @@ use crate::multicall::arguments::{
 };
 use crate::multicall::deferred::{
     Deferred,
-    Works, //
+    DeferredQueue, //
 };
 use crate::multicall::recover::{
     self,
@@ -74,7 +74,7 @@ pub(super) struct Queue {
     pub(super) calls: [Call; MAX_CALLS],
     pub(super) records: [Record; MAX_CALLS],
     pub(super) args: Arguments,
-    deferred: Works,
+    deferred: DeferredQueue,
 }
 
 define_per_cpu! {
@@ -347,11 +347,11 @@ impl LocalQueue {
             match record.op {
                 number::MMU_UPDATE => {
                     let element = |at| queue.args.read::<MmuUpdate>(record.target, at);
-                    recover::go_on(record, error, &mut reports, element, is_overtaken);
+                    recover::resume_array(record, error, &mut reports, element, is_overtaken);
                 }
                 number::MMUEXT_OP => {
                     let element = |at| queue.args.read::<ExtOp>(record.target, at);
-                    recover::go_on(record, error, &mut reports, element, is_overtaken);
+                    recover::resume_array(record, error, &mut reports, element, is_overtaken);
                 }
                 _ => recover::single(record, call, &mut reports, is_overtaken),
             }
@@ -398,7 +398,7 @@ impl Queue {
             done: 0,
         }; MAX_CALLS],
         args: Arguments::EMPTY,
-        deferred: Works::EMPTY,
+        deferred: DeferredQueue::EMPTY,
     };
 
     /// Empties the queue, unless calls were added since the last were issued.

@@ -26,7 +26,7 @@ use crate::platform::{
     mmu_update_one,
     mmuext_op,
     number,
-    refused,
+    report_refusal,
     update_va_mapping,
     Call,
     CallSite,
@@ -78,7 +78,7 @@ impl Reports {
     #[cold]
     pub(super) fn print(&self) {
         for report in self.reports.iter().flatten() {
-            refused(
+            report_refusal(
                 report.what,
                 report.target,
                 report.value,
@@ -147,7 +147,7 @@ impl Refusable for ExtOp {
 /// `element` returns the elements of the array; `is_overtaken` tells whether a call behind it
 /// changes the entry at an address once more.
 #[cold]
-pub(super) fn go_on<T: Refusable>(
+pub(super) fn resume_array<T: Refusable>(
     record: &Record,
     error: isize,
     reports: &mut Reports,
@@ -189,7 +189,7 @@ pub(super) fn entry_maddr_of(page: usize) -> Option<Maddr> {
 
 /// Notes a refused call that has no array, or carries it out if it was only too early.
 ///
-/// `is_overtaken` is that of [`go_on`].
+/// `is_overtaken` is that of [`resume_array`].
 #[cold]
 pub(super) fn single(
     record: &Record,

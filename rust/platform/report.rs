@@ -79,7 +79,7 @@ pub(crate) fn may_report() -> bool {
 ///
 /// Such reports are rate-limited together. They do not allocate and take no locks but printk's.
 #[cold]
-pub(crate) fn refused(
+pub(crate) fn report_refusal(
     what: &'static CStr,
     target: usize,
     value: usize,

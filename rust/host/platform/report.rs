@@ -44,7 +44,7 @@ pub(crate) fn may_report() -> bool {
 
 /// Reports that Xen refused `what`: its target and new value, the error and who asked for it.
 #[cold]
-pub(crate) fn refused(
+pub(crate) fn report_refusal(
     what: &'static CStr,
     target: usize,
     value: usize,
