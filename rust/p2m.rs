@@ -70,13 +70,13 @@ use shared::Shared;
 pub(crate) fn word(pfn: Pfn) -> P2mWord {
     match p2m_load(pfn) {
         Some(word) if !word.is_missing() => word,
-        _ => special_word(pfn),
+        _ => word_slow(pfn),
     }
 }
 
 /// The part of [`word`] for frames without a local machine frame (`get_phys_to_machine()`).
 #[cold]
-pub(crate) fn special_word(pfn: Pfn) -> P2mWord {
+pub(crate) fn word_slow(pfn: Pfn) -> P2mWord {
     if p2m_load(pfn).is_none() {
         return if pfn.raw() < xen_max_p2m_pfn.get() {
             check_extra_memory(pfn)

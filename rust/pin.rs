@@ -60,8 +60,8 @@ use crate::platform::{
 };
 use crate::walk::{
     walk,
-    Geometry,
     Tables, //
+    WalkRange,
 };
 use core::ops::Range;
 use kernel::macros::init_text;
@@ -193,8 +193,8 @@ impl<'context> Group<'context> {
     }
 }
 
-fn user_geometry() -> Geometry {
-    Geometry::below(depth(), user_end())
+fn user_geometry() -> WalkRange {
+    WalkRange::below(depth(), user_end())
 }
 
 /// Calls `visit` for each table of `mm`, or of the kernel if it is that of the kernel, with its
@@ -205,12 +205,12 @@ fn user_geometry() -> Geometry {
 /// Context: no table above level 1 is freed meanwhile.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
 pub(crate) fn for_each_table(mm: Mm, mut visit: impl FnMut(Level, bool)) {
-    let geometry = if mm == Mm::kernel() {
-        Geometry::below(depth(), FIXED_END)
+    let walk_range = if mm == Mm::kernel() {
+        WalkRange::below(depth(), FIXED_END)
     } else {
         user_geometry()
     };
-    walk(&LiveTables, mm.root().table(), &geometry, |visited| {
+    walk(&LiveTables, mm.root().table(), &walk_range, |visited| {
         visit(visited.level, is_table_pinned(visited.table))
     });
     if let Some(user_root) = mm.root().user_root() {
@@ -335,7 +335,7 @@ pub(crate) fn mark_kernel_tables(now: RunTime) {
     if let Some(table) = user_vsyscall_table() {
         TablePage::at(now, table).test_set_pinned();
     }
-    let everything = Geometry::below(depth(), FIXED_END);
+    let everything = WalkRange::below(depth(), FIXED_END);
     walk(&LiveTables, kernel_root(), &everything, |visited| {
         TablePage::at(now, visited.table).test_set_pinned();
     });

@@ -45,7 +45,7 @@ pub(crate) trait Tables {
 
 /// Which part of an address space is walked.
 #[derive(Clone, Debug)]
-pub(crate) struct Geometry {
+pub(crate) struct WalkRange {
     /// Number of levels.
     pub(crate) depth: Depth,
     /// Bytes of virtual address from the start of the root table to the end of the walk: entries
@@ -55,7 +55,7 @@ pub(crate) struct Geometry {
     pub(crate) hole: Range<usize>,
 }
 
-impl Geometry {
+impl WalkRange {
     /// Root entries of a tree of four levels that Xen owns: `0xffff800000000000` up to
     /// `0xffff880000000000` (Xen `public/arch-x86/xen-x86_64.h`, `HYPERVISOR_VIRT_START`).
     pub(crate) const XEN_HOLE: Range<usize> = 256..272;
@@ -132,8 +132,8 @@ struct Step<T> {
 }
 
 impl<T> Step<T> {
-    fn new(table: T, level: Level, base: usize, geometry: &Geometry) -> Self {
-        let length = geometry.length.saturating_sub(base);
+    fn new(table: T, level: Level, base: usize, walk_range: &WalkRange) -> Self {
+        let length = walk_range.length.saturating_sub(base);
         Self {
             table,
             level,
@@ -151,10 +151,10 @@ impl<T> Step<T> {
 pub(crate) fn walk<T: Tables>(
     tables: &T,
     root: T::Table,
-    geometry: &Geometry,
+    walk_range: &WalkRange,
     mut visit: impl FnMut(Visited<T::Table>),
 ) {
-    let mut path = [Step::new(root, geometry.depth.root(), 0, geometry); Depth::MAX];
+    let mut path = [Step::new(root, walk_range.depth.root(), 0, walk_range); Depth::MAX];
     let mut at = 0;
 
     loop {
@@ -173,8 +173,8 @@ pub(crate) fn walk<T: Tables>(
             at -= 1;
             continue;
         };
-        if is_root && geometry.hole.contains(&index.raw()) {
-            step.next = geometry.hole.end;
+        if is_root && walk_range.hole.contains(&index.raw()) {
+            step.next = walk_range.hole.end;
             continue;
         }
         step.next = index.raw() + 1;
@@ -199,7 +199,7 @@ pub(crate) fn walk<T: Tables>(
         }
         let base = step.base + (index.raw() << level.shift());
         at += 1;
-        path[at] = Step::new(table, below, base, geometry);
+        path[at] = Step::new(table, below, base, walk_range);
     }
 }
 
@@ -266,11 +266,11 @@ mod tests {
             )
         }
 
-        /// Finds all tables without the walker: those that some entry below `geometry` points to.
-        fn expected(&self, geometry: &Geometry) -> usize {
+        /// Finds all tables without the walker: those that some entry below `walk_range` points to.
+        fn expected(&self, walk_range: &WalkRange) -> usize {
             let mut found = 1;
             for table in 1..self.tables {
-                if self.start_of(Pfn::new(table), geometry).is_some() {
+                if self.start_of(Pfn::new(table), walk_range).is_some() {
                     found += 1;
                 }
             }
@@ -285,18 +285,18 @@ mod tests {
         }
 
         /// Returns where the part that a table maps begins, if the walk has to visit it.
-        fn start_of(&self, table: Pfn, geometry: &Geometry) -> Option<(usize, Level)> {
+        fn start_of(&self, table: Pfn, walk_range: &WalkRange) -> Option<(usize, Level)> {
             if table == Pfn::new(0) {
-                return Some((0, geometry.depth.root()));
+                return Some((0, walk_range.depth.root()));
             }
             let (parent, index, _) = self
                 .entries
                 .iter()
                 .find(|(_, _, entry)| !entry.is_huge() && *entry == pointer(table))?;
-            let (base, level) = self.start_of(*parent, geometry)?;
+            let (base, level) = self.start_of(*parent, walk_range)?;
             let start = base + (index.raw() << level.shift());
             let is_root = *parent == Pfn::new(0);
-            if start >= geometry.length || is_root && geometry.hole.contains(&index.raw()) {
+            if start >= walk_range.length || is_root && walk_range.hole.contains(&index.raw()) {
                 return None;
             }
             Some((start, level.below()?))
@@ -326,10 +326,10 @@ mod tests {
     }
 
     /// Walks, and checks the number of tables and that each comes after those below it.
-    fn visits_as_expected(tables: &Synthetic, geometry: &Geometry) -> Result<bool> {
+    fn visits_as_expected(tables: &Synthetic, walk_range: &WalkRange) -> Result<bool> {
         let mut visited = KVec::new();
         let mut result = Ok(());
-        walk(tables, Pfn::new(0), geometry, |table| {
+        walk(tables, Pfn::new(0), walk_range, |table| {
             if let Err(error) = visited.push(table, GFP_KERNEL) {
                 result = Err(error);
             }
@@ -348,7 +348,7 @@ mod tests {
         });
         let right_levels = visited.iter().all(|table| {
             tables
-                .start_of(table.table, geometry)
+                .start_of(table.table, walk_range)
                 .is_some_and(|(_, level)| level == table.level)
         });
         Ok(root_is_last
@@ -356,17 +356,17 @@ mod tests {
             && children_first
             && no_twice
             && right_levels
-            && visited.len() == tables.expected(geometry))
+            && visited.len() == tables.expected(walk_range))
     }
 
     const DEPTHS: [Depth; 2] = [Depth::Four, Depth::Five];
 
-    fn user_half(depth: Depth) -> Geometry {
-        Geometry::below(depth, Vaddr::new(1 << (depth.address_bits() - 1)))
+    fn user_half(depth: Depth) -> WalkRange {
+        WalkRange::below(depth, Vaddr::new(1 << (depth.address_bits() - 1)))
     }
 
-    fn everything(depth: Depth) -> Geometry {
-        Geometry::below(depth, Vaddr::new(0xffff_ffff_ff80_0000))
+    fn everything(depth: Depth) -> WalkRange {
+        WalkRange::below(depth, Vaddr::new(0xffff_ffff_ff80_0000))
     }
 
     #[test]
@@ -439,9 +439,9 @@ mod tests {
             tables.map(depth, Vaddr::new(start), Level::L1)?;
             let inside = tables.tables;
             tables.map(depth, Vaddr::new(start + Level::L2.span()), Level::L1)?;
-            let geometry = Geometry::below(depth, Vaddr::new(start + 1));
-            assert_eq!(tables.expected(&geometry), inside);
-            assert!(visits_as_expected(&tables, &geometry)?);
+            let walk_range = WalkRange::below(depth, Vaddr::new(start + 1));
+            assert_eq!(tables.expected(&walk_range), inside);
+            assert!(visits_as_expected(&tables, &walk_range)?);
         }
         Ok(())
     }

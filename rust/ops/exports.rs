@@ -184,7 +184,7 @@ exports! {
 exports! {
     /// Returns the p2m word of a frame without a local machine frame.
     fn get_phys_to_machine(pfn: usize) -> usize {
-        p2m::special_word(Pfn::new(pfn)).raw()
+        p2m::word_slow(Pfn::new(pfn)).raw()
     }
 
     /// Makes sure that the p2m word of a frame can be written; 0 or a negative errno.

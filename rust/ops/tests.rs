@@ -397,7 +397,7 @@ mod live_tables {
     use crate::walk::{
         find,
         walk,
-        Geometry, //
+        WalkRange, //
     };
     use kernel::prelude::*;
 
@@ -437,7 +437,7 @@ mod live_tables {
         }
         let mut tables = 0;
         let mut unpinned = 0;
-        let everything = Geometry::below(depth(), Vaddr::new(0xffff_ffff_ff80_0000));
+        let everything = WalkRange::below(depth(), Vaddr::new(0xffff_ffff_ff80_0000));
         walk(&LiveTables, kernel_root(), &everything, |visited| {
             tables += 1;
             if !is_table_pinned(visited.table) {

@@ -22,8 +22,8 @@ use crate::level::{
 use crate::walk::{
     find,
     walk,
-    Geometry,
     Tables, //
+    WalkRange,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -81,10 +81,10 @@ impl Tree {
     }
 
     /// Whether a walk has to visit a table.
-    fn is_within(&self, table: usize, geometry: &Geometry) -> bool {
+    fn is_within(&self, table: usize, walk_range: &WalkRange) -> bool {
         let (_, start) = self.parts[table];
         let slot = start / self.depth.root().span();
-        table == 0 || start < geometry.length && !geometry.hole.contains(&slot)
+        table == 0 || start < walk_range.length && !walk_range.hole.contains(&slot)
     }
 }
 
@@ -137,9 +137,9 @@ proptest! {
         for (address, leaf) in mappings {
             tree.map(address, leaf);
         }
-        let geometry = Geometry::below(depth, Vaddr::new(end));
+        let walk_range = WalkRange::below(depth, Vaddr::new(end));
         let mut order = Vec::new();
-        walk(&tree, 0, &geometry, |visited| {
+        walk(&tree, 0, &walk_range, |visited| {
             order.push((visited.table, visited.level, visited.is_root));
         });
 
@@ -157,7 +157,7 @@ proptest! {
             }
         }
         visited.sort_unstable();
-        let expected = (0..tree.tables.len()).filter(|table| tree.is_within(*table, &geometry));
+        let expected = (0..tree.tables.len()).filter(|table| tree.is_within(*table, &walk_range));
         prop_assert_eq!(visited, expected.collect::<Vec<_>>());
     }
 
