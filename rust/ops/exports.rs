@@ -93,7 +93,7 @@ exports! {
         // SAFETY: The first page tables are made.
         let early = unsafe { Early::new() };
         // SAFETY: The table is loaded, and mapped together with the kernel.
-        boot::graft::graft(early, unsafe { Table::from_raw(pgd) }, caller!());
+        boot::kernel_tables::setup(early, unsafe { Table::from_raw(pgd) }, caller!());
     }
 
     /// Keeps the pages that the domain shares with others from being handed out.
@@ -105,7 +105,7 @@ exports! {
     /// Stops the boot if Xen's page tables lie where the machine has no RAM.
     #[link_section = ".init.text"]
     fn xen_pt_check_e820() {
-        boot::graft::check_e820();
+        boot::kernel_tables::check_e820();
     }
 
     /// Moves the p2m list out of the way of the E820 map.

@@ -71,7 +71,7 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
         init_dummy_page();
         boot::find_m2p();
         p2m::build::use_initial_list();
-        boot::graft::graft(
+        boot::kernel_tables::setup(
             early(),
             Table::at(Vaddr::new(StartInfo::pt_base())),
             CallContext::here(),
@@ -79,7 +79,7 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
         boot::reserve_special_pages();
     }
     enable_emulation(host);
-    boot::graft::check_e820();
+    boot::kernel_tables::check_e820();
     setup();
     map_all_memory(host);
 

@@ -103,7 +103,7 @@ fn xen_table(ptr: EntryPtr) -> Table {
 ///
 /// Context: start of day, with interrupts off.
 #[init_text]
-pub(crate) fn graft(early: Early, xen_root: Table, caller: CallContext<'_>) {
+pub(crate) fn setup(early: Early, xen_root: Table, caller: CallContext<'_>) {
     let first_table = virt_to_phys(Vaddr::new(StartInfo::pt_base())).pfn();
     let mfn_list = StartInfo::mfn_list();
 
