@@ -10,7 +10,6 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::Pfn;
-use crate::alloc::mfn_of_table;
 use crate::multicall::{
     is_queue_empty,
     Batch,
@@ -30,6 +29,7 @@ use crate::platform::{
     Table,
     LOADED_CR3, //
 };
+use crate::ptpage::mfn_of_table;
 use kernel::macros::init_text;
 
 /// Returns the root that was asked for last on this CPU.

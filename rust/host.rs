@@ -16,11 +16,11 @@
 #![cfg_attr(fuzzing, allow(unused_imports, unused_macros))]
 
 mod addr;
-mod alloc;
 mod boot;
 mod contiguous;
 mod convert;
 mod cr3;
+mod direct_map;
 mod entry;
 mod fixmap;
 mod grant;
@@ -36,8 +36,8 @@ mod pin;
 mod platform;
 #[path = "host/properties/mod.rs"]
 mod properties;
-mod protect;
 mod pte;
+mod ptpage;
 mod remap;
 mod tlb;
 mod upper;

@@ -4,11 +4,11 @@
 // that look for modules want them in `host.rs` itself.
 
 mod addr;
-mod alloc;
 mod boot;
 mod contiguous;
 mod convert;
 mod cr3;
+mod direct_map;
 mod entry;
 mod fixmap;
 mod grant;
@@ -22,8 +22,8 @@ mod p2m_word;
 mod pin;
 #[path = "host/platform/mod.rs"]
 mod platform;
-mod protect;
 mod pte;
+mod ptpage;
 mod remap;
 mod tlb;
 mod upper;

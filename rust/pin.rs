@@ -20,10 +20,7 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::Mfn;
-use crate::alloc::{
-    mfn_of_table,
-    protect_page, //
-};
+use crate::direct_map;
 use crate::entry::MachineEntry;
 use crate::level::{
     Index,
@@ -58,6 +55,7 @@ use crate::platform::{
     FIXED_END,
     LOADED_CR3, //
 };
+use crate::ptpage::mfn_of_table;
 use crate::walk::{
     walk,
     Tables, //
@@ -174,7 +172,7 @@ impl<'context> Group<'context> {
 
     fn protect(batch: &mut Batch<'_>, tables: &[Option<(TablePage, Level)>], writable: bool) {
         for (page, _) in tables.iter().flatten() {
-            protect_page(batch, page.pfn(), writable, VaFlush::None);
+            direct_map::protect(batch, page.pfn(), writable, VaFlush::None);
         }
     }
 

@@ -18,8 +18,8 @@
 //!   ops                                          entry points: what C calls
 //!   boot  contiguous  remap  grant  nonram       features
 //!   p2m::build  p2m::grow                        mapping of the p2m list
-//!   pin  cr3  alloc  upper  fixmap               page-table operations
-//!   pte  tlb  protect                            single entries, translations
+//!   pin  cr3  ptpage  upper  fixmap              page-table operations
+//!   pte  tlb  direct_map                         single entries, translations
 //!   multicall                                    batching
 //!   convert  walk  p2m                           structures
 //!   platform                                     interface to hardware, kernel and Xen
@@ -49,16 +49,16 @@
 //!
 //! `unsafe` is confined to [`platform`], to the edge in [`ops`] and to how [`multicall`] gets at
 //! the queue of its CPU; the other modules forbid it. Damage that Rust's rules know nothing of, and
-//! who rules it out: a writable alias of a table ([`alloc`], [`pin`], with Xen refusing it), a
+//! who rules it out: a writable alias of a table ([`ptpage`], [`pin`], with Xen refusing it), a
 //! stale translation (callers of [`tlb`]; [`p2m`] for its own list), a leaked frame ([`p2m`],
 //! [`contiguous`]).
 
 mod addr;
-mod alloc;
 mod boot;
 mod contiguous;
 mod convert;
 mod cr3;
+mod direct_map;
 mod entry;
 mod fixmap;
 mod grant;
@@ -72,8 +72,8 @@ mod pin;
 mod platform;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 mod probes;
-mod protect;
 mod pte;
+mod ptpage;
 mod remap;
 mod tlb;
 mod upper;

@@ -8,7 +8,6 @@ use crate::addr::{
     Pfn,
     Vaddr, //
 };
-use crate::alloc::unpin_early;
 use crate::entry::MachineEntry;
 use crate::level::{
     pages_for,
@@ -17,8 +16,6 @@ use crate::level::{
     PAGE_SHIFT,
     PAGE_SIZE, //
 };
-use crate::multicall;
-use crate::p2m;
 use crate::platform::{
     image_bounds,
     kernel_root,
@@ -36,8 +33,11 @@ use crate::platform::{
     KERNEL_MAP,
     RELOCATED_LIST, //
 };
+use crate::ptpage::unpin_early;
 use crate::{
-    protect,
+    direct_map,
+    multicall,
+    p2m,
     upper, //
 };
 use kernel::macros::init_text;
@@ -70,7 +70,7 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: CallContext<'_>) {
 #[init_text]
 fn free_read_only(start: Pfn, pages: usize, caller: CallContext<'_>) {
     for page in 0..pages {
-        protect::writable(pfn_to_virt(start.add(page)), caller);
+        direct_map::make_readwrite(pfn_to_virt(start.add(page)), caller);
     }
     memblock_free(start.paddr(), pages << PAGE_SHIFT);
 }

@@ -22,12 +22,9 @@ use crate::addr::{
     Pfn,
     Vaddr, //
 };
-use crate::alloc::{
-    pin_early,
-    unpin_early, //
-};
 use crate::convert;
 use crate::cr3;
+use crate::direct_map::set_early;
 use crate::entry::{
     bits,
     MachineEntry,
@@ -61,7 +58,10 @@ use crate::platform::{
     VaFlush,
     KERNEL_MAP, //
 };
-use crate::protect::set_early;
+use crate::ptpage::{
+    pin_early,
+    unpin_early, //
+};
 use kernel::macros::init_text;
 
 /// Level 3 and 2 of the direct map until all memory is mapped.

@@ -13,8 +13,6 @@ use crate::addr::{
     Pfn,
     Vaddr, //
 };
-use crate::alloc::pin_early;
-use crate::convert;
 use crate::entry::{
     bits,
     MachineEntry,
@@ -29,7 +27,6 @@ use crate::level::{
     PAGE_SHIFT,
     PAGE_SIZE, //
 };
-use crate::p2m;
 use crate::platform::{
     die,
     kernel_root,
@@ -47,12 +44,15 @@ use crate::platform::{
     KERNEL_MAP,
     RELOCATED_LIST, //
 };
+use crate::ptpage::pin_early;
 use crate::walk::{
     find,
     Tables, //
 };
 use crate::{
-    protect,
+    convert,
+    direct_map,
+    p2m,
     upper, //
 };
 use kernel::macros::init_text;
@@ -133,7 +133,7 @@ fn make_table(
     let table = first.add(page);
     // The direct map may or may not cover the area yet: where it does not, it will be made with
     // these frames read-only, as `start_info` says that they belong to the list.
-    protect::read_only(pfn_to_virt(table), caller);
+    direct_map::make_readonly(pfn_to_virt(table), caller);
     pin_early(level, table);
 }
 
@@ -232,7 +232,7 @@ fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize, caller: CallCont
     memblock_free(Pfn::new(start).paddr(), (end - start) << PAGE_SHIFT);
     // The pages of the list are writable as they are; what else there is were tables.
     for pfn in (start..end).filter(|pfn| !list.contains(pfn)) {
-        protect::writable(pfn_to_virt(Pfn::new(pfn)), caller);
+        direct_map::make_readwrite(pfn_to_virt(Pfn::new(pfn)), caller);
     }
 }
 

@@ -39,11 +39,11 @@ use crate::remap::{
 use crate::{
     boot,
     contiguous,
+    direct_map,
     grant,
     nonram,
     p2m,
     pin,
-    protect,
     pte,
     remap, //
 };
@@ -149,7 +149,7 @@ exports! {
     /// Maps machine frame `mfn` at `vaddr`.
     #[link_section = ".init.text"]
     fn set_pte_mfn(vaddr: usize, mfn: usize, flags: bindings::pgprot_t) {
-        protect::map_machine_early(
+        direct_map::map_machine_early(
             Vaddr::new(vaddr),
             Mfn::new(mfn),
             Protection::from_raw(flags.pgprot),
@@ -268,12 +268,12 @@ exports! {
 exports! {
     /// Makes a page of the direct map read-only.
     fn make_lowmem_page_readonly(vaddr: *mut c_void) {
-        protect::read_only(Vaddr::new(vaddr as usize), caller!());
+        direct_map::make_readonly(Vaddr::new(vaddr as usize), caller!());
     }
 
     /// Makes a page of the direct map writable.
     fn make_lowmem_page_readwrite(vaddr: *mut c_void) {
-        protect::writable(Vaddr::new(vaddr as usize), caller!());
+        direct_map::make_readwrite(Vaddr::new(vaddr as usize), caller!());
     }
 
     /// Makes a region contiguous in machine memory; 0 or a negative errno.

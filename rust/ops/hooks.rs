@@ -30,13 +30,13 @@ use crate::platform::{
     Vma, //
 };
 use crate::{
-    alloc,
     convert,
     cr3,
     fixmap,
     multicall,
     pin,
     pte,
+    ptpage,
     tlb,
     upper, //
 };
@@ -138,46 +138,46 @@ hooks! {
 
     /// Makes a page a table of level 1 (`alloc_pte`).
     fn xen_alloc_pte(mm: *mut bindings::mm_struct, pfn: usize) {
-        alloc::table(mm!(mm), Pfn::new(pfn), Level::L1, caller!());
+        ptpage::alloc(mm!(mm), Pfn::new(pfn), Level::L1, caller!());
     }
 
     /// Makes a page a table of level 2 (`alloc_pmd`).
     fn xen_alloc_pmd(mm: *mut bindings::mm_struct, pfn: usize) {
-        alloc::table(mm!(mm), Pfn::new(pfn), Level::L2, caller!());
+        ptpage::alloc(mm!(mm), Pfn::new(pfn), Level::L2, caller!());
     }
 
     /// Makes a page a table of level 3 (`alloc_pud`).
     fn xen_alloc_pud(mm: *mut bindings::mm_struct, pfn: usize) {
-        alloc::table(mm!(mm), Pfn::new(pfn), Level::L3, caller!());
+        ptpage::alloc(mm!(mm), Pfn::new(pfn), Level::L3, caller!());
     }
 
     /// Makes a table of level 1 an ordinary page (`release_pte`).
     fn xen_release_pte(pfn: usize) {
-        alloc::release_table(Pfn::new(pfn), Level::L1, caller!());
+        ptpage::release(Pfn::new(pfn), Level::L1, caller!());
     }
 
     /// Makes a table of level 2 an ordinary page (`release_pmd`).
     fn xen_release_pmd(pfn: usize) {
-        alloc::release_table(Pfn::new(pfn), Level::L2, caller!());
+        ptpage::release(Pfn::new(pfn), Level::L2, caller!());
     }
 
     /// Makes a table of level 3 an ordinary page (`release_pud`).
     fn xen_release_pud(pfn: usize) {
-        alloc::release_table(Pfn::new(pfn), Level::L3, caller!());
+        ptpage::release(Pfn::new(pfn), Level::L3, caller!());
     }
 
     /// Gives a new address space its user root (`pgd_alloc`).
     fn xen_pgd_alloc(mm: *mut bindings::mm_struct) -> i32 {
-        match alloc::create_user_root(mm!(mm), &mut may_sleep!()) {
+        match ptpage::create_user_root(mm!(mm), &mut may_sleep!()) {
             Ok(()) => 0,
-            Err(alloc::NoMemory) => ENOMEM.to_errno(),
+            Err(ptpage::NoMemory) => ENOMEM.to_errno(),
         }
     }
 
     /// Frees the user root of an address space (`pgd_free`).
     fn xen_pgd_free(_mm: *mut bindings::mm_struct, pgd: *mut bindings::pgd_t) {
         // SAFETY: The root of an address space, about to be freed.
-        alloc::free_user_root(unsafe { Root::from_table(Table::from_raw(pgd)) });
+        ptpage::free_user_root(unsafe { Root::from_table(Table::from_raw(pgd)) });
     }
 
     /// Pins the tree of an address space (`enter_mmap`).
@@ -301,22 +301,22 @@ early_hooks! {
 
     /// Makes a page a table of level 1 (`alloc_pte`).
     fn xen_alloc_pte_init(_mm: *mut bindings::mm_struct, pfn: usize) {
-        alloc::table_early(Pfn::new(pfn), Level::L1, caller!());
+        ptpage::alloc_early(Pfn::new(pfn), Level::L1, caller!());
     }
 
     /// Makes a page a table of level 2 or 3 (`alloc_pmd`, `alloc_pud`).
     fn xen_alloc_pmd_init(_mm: *mut bindings::mm_struct, pfn: usize) {
-        alloc::table_early(Pfn::new(pfn), Level::L2, caller!());
+        ptpage::alloc_early(Pfn::new(pfn), Level::L2, caller!());
     }
 
     /// Makes a table of level 1 an ordinary page (`release_pte`).
     fn xen_release_pte_init(pfn: usize) {
-        alloc::release_table_early(Pfn::new(pfn), Level::L1, caller!());
+        ptpage::release_early(Pfn::new(pfn), Level::L1, caller!());
     }
 
     /// Makes a table of level 2 or 3 an ordinary page (`release_pmd`, `release_pud`).
     fn xen_release_pmd_init(pfn: usize) {
-        alloc::release_table_early(Pfn::new(pfn), Level::L2, caller!());
+        ptpage::release_early(Pfn::new(pfn), Level::L2, caller!());
     }
 
     /// Loads a root while there is no user mode (`write_cr3`).

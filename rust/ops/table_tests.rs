@@ -10,13 +10,11 @@ mod tables {
         Pfn,
         Vaddr, //
     };
-    use crate::alloc;
     use crate::entry::{
         bits,
         MachineEntry, //
     };
     use crate::level::Level;
-    use crate::p2m;
     use crate::platform::{
         for_each_root,
         keep_reports,
@@ -35,7 +33,11 @@ mod tables {
         Report,
         Table, //
     };
-    use crate::pte;
+    use crate::{
+        p2m,
+        pte,
+        ptpage, //
+    };
     use core::ptr::NonNull;
     use kernel::bindings;
     use kernel::prelude::*;
@@ -96,11 +98,11 @@ mod tables {
     /// and the last of them.
     fn make_table(page: &OwnedPage) -> (usize, Option<Report>) {
         keep_reports();
-        alloc::table(Mm::kernel(), page.pfn(), Level::L1, CALLER);
+        ptpage::alloc(Mm::kernel(), page.pfn(), Level::L1, CALLER);
         let reports = print_reports();
         // What Xen did not pin it does not unpin: that is not counted.
         keep_reports();
-        alloc::release_table(page.pfn(), Level::L1, CALLER);
+        ptpage::release(page.pfn(), Level::L1, CALLER);
         print_reports();
         reports
     }

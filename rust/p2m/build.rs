@@ -53,10 +53,10 @@ use crate::platform::{
     HOTPLUG_LIMIT_GIB, //
 };
 use crate::{
-    alloc,
     convert,
     platform,
     pte,
+    ptpage,
     upper, //
 };
 use kernel::macros::init_text;
@@ -71,7 +71,7 @@ fn create_shared(shared: Shared, sleep: &mut MaySleep) -> Pages {
 
     let table = early_page(sleep).leak();
     let caller = sleep.caller();
-    alloc::table(Mm::kernel(), table.pfn(), Level::L1, caller);
+    ptpage::alloc(Mm::kernel(), table.pfn(), Level::L1, caller);
     for index in Index::all() {
         pte::set_now(table.entry(index), convert::to_machine(entry), caller);
     }

@@ -13,8 +13,6 @@ use crate::addr::{
     Pfn,
     Vaddr, //
 };
-use crate::alloc;
-use crate::convert;
 use crate::entry::{
     bits,
     PseudoEntry, //
@@ -51,6 +49,10 @@ use crate::platform::{
     Mm,
     OwnedPage,
     SharedP2m,
+};
+use crate::{
+    convert,
+    ptpage, //
 };
 
 /// Memory is short, or the frame is beyond the list.
@@ -158,7 +160,7 @@ fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
 
     let caller = sleep.caller();
     // Xen has to know the table before it is hooked up.
-    alloc::table(Mm::kernel(), table.pfn(), Level::L1, caller);
+    ptpage::alloc(Mm::kernel(), table.pfn(), Level::L1, caller);
     let taken = with_list(caller, |list| {
         let current = leaf_ptr(pfn).map(EntryPtr::table);
         current == Some(shared) && Update::begin(list).set(above, entry, page, caller)
@@ -166,7 +168,7 @@ fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     if taken {
         table.leak();
     } else {
-        alloc::release_table(table.pfn(), Level::L1, caller);
+        ptpage::release(table.pfn(), Level::L1, caller);
     }
     // Not taken because another CPU was faster, or because Xen has refused it: what is in a shared
     // table must not change.

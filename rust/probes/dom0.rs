@@ -15,7 +15,6 @@ use super::run::{
     MAX_ELEMENTS, //
 };
 use crate::addr::Mfn;
-use crate::alloc::mfn_of_table;
 use crate::p2m;
 use crate::p2m_word::P2mWord;
 use crate::platform::{
@@ -34,6 +33,7 @@ use crate::platform::{
     OwnedPage,
     DOMID_SELF, //
 };
+use crate::ptpage::mfn_of_table;
 use kernel::bindings;
 use kernel::prelude::*;
 

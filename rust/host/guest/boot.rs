@@ -6,7 +6,6 @@ use crate::addr::{
     Pfn,
     Vaddr, //
 };
-use crate::alloc::mfn_of_table;
 use crate::entry::{
     bits,
     MachineEntry,
@@ -46,6 +45,7 @@ use crate::platform::{
     FIXED_END,
     KERNEL_MAP, //
 };
+use crate::ptpage::mfn_of_table;
 use crate::{
     boot,
     contiguous,

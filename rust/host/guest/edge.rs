@@ -16,7 +16,6 @@ use crate::level::{
     Level,
     PAGE_SIZE, //
 };
-use crate::multicall;
 use crate::platform::{
     early,
     host,
@@ -32,10 +31,11 @@ use crate::platform::{
 };
 use crate::pte::PteRange;
 use crate::{
-    alloc,
     convert,
     cr3,
+    multicall,
     pte,
+    ptpage,
     upper, //
 };
 use xen_model::Store;
@@ -108,9 +108,9 @@ pub(crate) fn set_upper(ptr: EntryPtr, level: Level, entry: MachineEntry) {
 #[track_caller]
 pub(crate) fn alloc_table(mm: Mm, pfn: Pfn, level: Level) {
     if is_run_time() {
-        alloc::table(mm, pfn, level, CallContext::here());
+        ptpage::alloc(mm, pfn, level, CallContext::here());
     } else {
-        alloc::table_early(pfn, level, CallContext::here());
+        ptpage::alloc_early(pfn, level, CallContext::here());
     }
 }
 
@@ -118,9 +118,9 @@ pub(crate) fn alloc_table(mm: Mm, pfn: Pfn, level: Level) {
 #[track_caller]
 pub(crate) fn release_table(pfn: Pfn, level: Level) {
     if is_run_time() {
-        alloc::release_table(pfn, level, CallContext::here());
+        ptpage::release(pfn, level, CallContext::here());
     } else {
-        alloc::release_table_early(pfn, level, CallContext::here());
+        ptpage::release_early(pfn, level, CallContext::here());
     }
 }
 

@@ -28,7 +28,6 @@ use crate::level::{
     ENTRIES,
     PAGE_SIZE, //
 };
-use crate::multicall;
 use crate::platform::{
     free_page,
     host,
@@ -43,8 +42,9 @@ use crate::platform::{
     Table, //
 };
 use crate::{
-    alloc,
+    multicall,
     pin,
+    ptpage,
     tlb, //
 };
 use std::collections::BTreeMap;
@@ -146,7 +146,7 @@ impl Process {
             areas: BTreeMap::new(),
             pages,
         };
-        if alloc::create_user_root(mm, &mut MaySleep::here()).is_err() {
+        if ptpage::create_user_root(mm, &mut MaySleep::here()).is_err() {
             process.free_root();
             return None;
         }
@@ -274,7 +274,7 @@ impl Process {
     }
 
     fn free_root(&self) {
-        alloc::free_user_root(self.mm.root());
+        ptpage::free_user_root(self.mm.root());
         let root = self.mm.destroy();
         free_page(root.pfn());
     }

@@ -19,7 +19,6 @@ use crate::addr::{
     Maddr,
     Pfn, //
 };
-use crate::alloc::pin_early;
 use crate::entry::MachineEntry;
 use crate::guest::suspend::assert_savable;
 use crate::guest::{
@@ -54,6 +53,7 @@ use crate::platform::{
     SharedP2m,
     StartInfo, //
 };
+use crate::ptpage::pin_early;
 use std::panic::{
     catch_unwind,
     AssertUnwindSafe, //

@@ -29,7 +29,7 @@ fn grow(sleep: &mut MaySleep) {
 
 fn give_user_root(mm: Mm, sleep: &mut MaySleep) {
     let batch = Batch::open(Issue::Now, sleep.caller());
-    let _ = alloc::create_user_root(mm, sleep);
+    let _ = ptpage::create_user_root(mm, sleep);
 }
 
 fn wait_for_others(mm: Mm, sleep: &mut MaySleep) {

@@ -22,7 +22,7 @@ fn work(mm: Mm, sleep: &mut MaySleep) {
         let _preempt = PreemptOff::new(sleep.caller());
         mm.with_page_table_lock(sleep.caller(), || tlb::flush_local(sleep.caller()));
     }
-    let _ = alloc::create_user_root(mm, sleep);
+    let _ = ptpage::create_user_root(mm, sleep);
 }
 
 fn edge(mm: Mm) {

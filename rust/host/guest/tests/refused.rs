@@ -8,7 +8,6 @@ use crate::addr::{
     Pfn,
     Vaddr, //
 };
-use crate::alloc;
 use crate::contiguous::{
     self,
     NotExchanged, //
@@ -17,7 +16,6 @@ use crate::entry::{
     bits,
     MachineEntry, //
 };
-use crate::fixmap;
 use crate::guest::{
     boot,
     Guest,
@@ -31,7 +29,6 @@ use crate::multicall::{
     Batch,
     Issue, //
 };
-use crate::p2m;
 use crate::p2m_word::P2mWord;
 use crate::platform::{
     fix_to_virt,
@@ -57,8 +54,11 @@ use crate::platform::{
 };
 use crate::{
     cr3,
-    protect,
+    direct_map,
+    fixmap,
+    p2m,
     pte,
+    ptpage,
     tlb,
     upper, //
 };
@@ -170,9 +170,9 @@ fn a_machine_frame_that_cannot_be_mapped_stops_the_boot() {
     let page = fix_to_virt(1400);
     let (ptr, _) = lookup_address(page).unwrap();
     let mfn = p2m::mfn_of(Pfn::new(7)).unwrap();
-    protect::map_machine_early(page, mfn, kernel_rw());
+    direct_map::map_machine_early(page, mfn, kernel_rw());
     assert_eq!(ptr.read().mfn(), mfn);
-    let death = death_in(|| protect::map_machine_early(page, NOWHERE, kernel_rw()));
+    let death = death_in(|| direct_map::map_machine_early(page, NOWHERE, kernel_rw()));
     assert_eq!(death.as_deref(), Some("Xen refused to map a machine frame"));
     assert_eq!(ptr.read().mfn(), mfn);
     drop(guest);
@@ -184,21 +184,21 @@ fn only_pages_that_are_mapped_are_protected_and_then_for_sure() {
     let unmapped = fix_to_virt(1400);
     assert!(lookup_address(unmapped).is_none_or(|(ptr, _)| !ptr.read().is_present()));
     let left = refuse(&guest, Call::UpdateVaMapping, 0, 2);
-    protect::read_only(unmapped, BY);
-    protect::writable(unmapped, BY);
+    direct_map::make_readonly(unmapped, BY);
+    direct_map::make_readwrite(unmapped, BY);
     assert_eq!(left.get(), 2);
 
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let mapped = pfn_to_virt(page.pfn());
-    for change in [protect::read_only, protect::writable] {
+    for change in [direct_map::make_readonly, direct_map::make_readwrite] {
         let death = death_in(|| change(mapped, BY));
         let why = "Xen refused to change the protection of a page";
         assert_eq!(death.as_deref(), Some(why));
     }
     assert_eq!(left.get(), 0);
-    protect::read_only(mapped, BY);
+    direct_map::make_readonly(mapped, BY);
     assert_eq!(slot_of(&page).read().raw() & bits::RW, 0);
-    protect::writable(mapped, BY);
+    direct_map::make_readwrite(mapped, BY);
     assert_ne!(slot_of(&page).read().raw() & bits::RW, 0);
 }
 
@@ -213,11 +213,11 @@ fn tables_are_made_and_released_early() {
             let machine = guest.host().machine.borrow();
             machine.frame(mfn).is_pinned()
         };
-        alloc::table_early(page.pfn(), level, BY);
+        ptpage::alloc_early(page.pfn(), level, BY);
         assert_eq!(ptr.read().raw() & bits::RW, 0);
         // Those above level 1 are known through the tree.
         assert_eq!(is_pinned(), level == Level::L1);
-        alloc::release_table_early(page.pfn(), level, BY);
+        ptpage::release_early(page.pfn(), level, BY);
         assert_ne!(ptr.read().raw() & bits::RW, 0);
         assert!(!is_pinned());
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Changes whether single pages of the direct map can be written to.
+//! Changes how single pages of the direct map and of the kernel image are mapped.
 
 #![forbid(unsafe_code)]
 
 use crate::addr::{
     Mfn,
+    Pfn,
     Vaddr, //
 };
 use crate::convert;
@@ -15,10 +16,14 @@ use crate::entry::{
     Protection,
     PseudoEntry, //
 };
+use crate::multicall::Batch;
 use crate::platform::{
     die_refused,
+    kernel_ro,
+    kernel_rw,
     lookup_address,
     massage_pgprot,
+    pfn_to_virt,
     report_refusal,
     update_va_mapping,
     virt_to_phys,
@@ -58,7 +63,7 @@ fn change(page: Vaddr, caller: CallContext<'_>, flags: impl FnOnce(MachineEntry)
 /// Makes the page at `page` read-only (`make_lowmem_page_readonly()`).
 ///
 /// Context: any but interrupts; the page is not remapped meanwhile.
-pub(crate) fn read_only(page: Vaddr, caller: CallContext<'_>) {
+pub(crate) fn make_readonly(page: Vaddr, caller: CallContext<'_>) {
     // A read-only dirty entry would mark a shadow stack: PV guests have none, but native code
     // that looks at entries might think so.
     change(page, caller, |entry| entry.without(bits::RW | bits::DIRTY));
@@ -67,8 +72,15 @@ pub(crate) fn read_only(page: Vaddr, caller: CallContext<'_>) {
 /// Makes the page at `page` writable (`make_lowmem_page_readwrite()`).
 ///
 /// Context: any but interrupts; the page is not remapped meanwhile.
-pub(crate) fn writable(page: Vaddr, caller: CallContext<'_>) {
+pub(crate) fn make_readwrite(page: Vaddr, caller: CallContext<'_>) {
     change(page, caller, |entry| entry.with(bits::RW));
+}
+
+/// Queues to make a page of the direct map read-only or writable.
+pub(crate) fn protect(batch: &mut Batch<'_>, pfn: Pfn, writable: bool, flush: VaFlush) {
+    let protection = if writable { kernel_rw() } else { kernel_ro() };
+    let entry = convert::to_machine(PseudoEntry::new(pfn, protection));
+    batch.update_va(pfn_to_virt(pfn), entry, flush);
 }
 
 /// Maps the page of the kernel at `page` with `protection`, or stops the boot.

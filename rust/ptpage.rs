@@ -2,9 +2,9 @@
 
 //! Pages that become page tables and cease to be.
 //!
-//! A table that is hooked into a tree Xen knows has to be read-only everywhere before. Tables of
-//! level 1 are pinned as well where they have locks of their own, so that their entries can be set
-//! before they are hooked up.
+//! Before a table is linked into a tree that Xen knows, it has to be read-only everywhere. Tables
+//! of level 1 are pinned as well where they have locks of their own, so that their entries can be
+//! set before they are linked.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,6 @@ use crate::addr::{
     Mfn,
     Pfn, //
 };
-use crate::convert;
 use crate::entry::{
     bits,
     PseudoEntry, //
@@ -22,12 +21,9 @@ use crate::multicall::{
     Batch,
     Issue, //
 };
-use crate::p2m;
 use crate::platform::{
     die_refused,
     is_table_pinned,
-    kernel_ro,
-    kernel_rw,
     mmuext_op,
     pfn_to_virt,
     trace,
@@ -44,7 +40,11 @@ use crate::platform::{
     SPLIT_PTE_LOCKS,
     VSYSCALL, //
 };
-use crate::protect;
+use crate::{
+    convert,
+    direct_map,
+    p2m, //
+};
 use kernel::macros::init_text;
 
 /// Returns the machine frame of a page that holds a table.
@@ -53,25 +53,18 @@ pub(crate) fn mfn_of_table(pfn: Pfn) -> Mfn {
     p2m::mfn_of(pfn).unwrap_or(Mfn::new(usize::MAX))
 }
 
-/// Queues to make a page of the direct map read-only or writable.
-pub(crate) fn protect_page(batch: &mut Batch<'_>, pfn: Pfn, writable: bool, flush: VaFlush) {
-    let protection = if writable { kernel_rw() } else { kernel_ro() };
-    let entry = convert::to_machine(PseudoEntry::new(pfn, protection));
-    batch.update_va(pfn_to_virt(pfn), entry, flush);
-}
-
 /// Whether tables of `level` are pinned by themselves.
 fn is_pinned_alone(level: Level) -> bool {
     SPLIT_PTE_LOCKS && level == Level::L1
 }
 
-/// Makes `pfn` a table of `level` that is about to be hooked into the tree of `mm`.
+/// Makes `pfn` a table of `level` that is about to be linked into the tree of `mm`.
 ///
 /// Does nothing if Xen knows the table already: generic code moves whole tables from one place to
 /// another. Effective on return.
 ///
 /// Context: any.
-pub(crate) fn table(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
+pub(crate) fn alloc(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
     let pinned = is_table_pinned(mm.root().table());
     trace::alloc_ptpage(mm, pfn, level, pinned);
     if !pinned {
@@ -81,18 +74,18 @@ pub(crate) fn table(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
         return;
     }
     let mut batch = Batch::open(Issue::Now, caller);
-    protect_page(&mut batch, pfn, false, VaFlush::None);
+    direct_map::protect(&mut batch, pfn, false, VaFlush::None);
     if is_pinned_alone(level) {
         batch.ext(ExtOp::pin(Level::L1, mfn_of_table(pfn)));
     }
 }
 
-/// Makes `pfn`, a table of `level` that is hooked nowhere any more, an ordinary page.
+/// Makes `pfn`, a table of `level` that is linked nowhere any more, an ordinary page.
 ///
 /// Effective on return: the page may be written to at once.
 ///
 /// Context: any.
-pub(crate) fn release_table(pfn: Pfn, level: Level, caller: CallContext<'_>) {
+pub(crate) fn release(pfn: Pfn, level: Level, caller: CallContext<'_>) {
     let pinned = RunTime::now().is_none_or(|now| TablePage::of(now, pfn).test_clear_pinned());
     trace::release_ptpage(pfn, level, pinned);
     if !pinned {
@@ -102,7 +95,7 @@ pub(crate) fn release_table(pfn: Pfn, level: Level, caller: CallContext<'_>) {
     if is_pinned_alone(level) {
         batch.ext(ExtOp::unpin(mfn_of_table(pfn)));
     }
-    protect_page(&mut batch, pfn, true, VaFlush::None);
+    direct_map::protect(&mut batch, pfn, true, VaFlush::None);
 }
 
 /// Pins `pfn` as a table of `level`, or stops the boot.
@@ -141,8 +134,8 @@ pub(crate) fn unpin_early(pfn: Pfn) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn table_early(pfn: Pfn, level: Level, caller: CallContext<'_>) {
-    protect::read_only(pfn_to_virt(pfn), caller);
+pub(crate) fn alloc_early(pfn: Pfn, level: Level, caller: CallContext<'_>) {
+    direct_map::make_readonly(pfn_to_virt(pfn), caller);
     if level == Level::L1 {
         pin_early(level, pfn);
     }
@@ -152,11 +145,11 @@ pub(crate) fn table_early(pfn: Pfn, level: Level, caller: CallContext<'_>) {
 ///
 /// Context: start of day.
 #[init_text]
-pub(crate) fn release_table_early(pfn: Pfn, level: Level, caller: CallContext<'_>) {
+pub(crate) fn release_early(pfn: Pfn, level: Level, caller: CallContext<'_>) {
     if level == Level::L1 {
         unpin_early(pfn);
     }
-    protect::writable(pfn_to_virt(pfn), caller);
+    direct_map::make_readwrite(pfn_to_virt(pfn), caller);
 }
 
 /// There is no memory for a user root.
