@@ -391,7 +391,7 @@ def write() -> str:
     return f"the tables of {PAGE}"
 
 
-def check(_paths: list[Path]) -> str:
+def check(_listed: list[Path]) -> str:
     table = load(places.repo() / TABLE)
     found = scan(places.tree())
     if problems := wrong(found, table, version(places.tree())):

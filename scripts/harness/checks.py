@@ -80,20 +80,6 @@ class Check:
     """Takes the repository's files; returns a summary or raises Stop."""
 
 
-def files() -> list[Path]:
-    """The repository's files, new ones included, ignored ones not, relative to its top."""
-    done = subprocess.run(
-        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=places.repo(),
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        raise Stop("git cannot list the files: " + done.stderr.decode().strip(), "run this in a git checkout")
-    paths = {Path(name.decode()) for name in done.stdout.split(b"\0") if name}
-    return sorted(path for path in paths if (places.repo() / path).is_file())
-
-
 def _text(path: Path) -> str:
     return (places.repo() / path).read_text(errors="replace")
 
@@ -103,53 +89,53 @@ def _is_script(path: Path, *interpreters: str) -> bool:
     return first.startswith("#!") and any(first.rstrip().endswith(name) for name in interpreters)
 
 
-def _tool(command: list[str], paths: list[Path], advice: str) -> str:
+def _tool(command: list[str], files: list[Path], advice: str) -> str:
     """Runs a linter that prints what it dislikes and exits non-zero."""
-    if not paths:
+    if not files:
         raise Stop(f"{command[0]}: there is nothing to check", "run this in a complete checkout")
     done = subprocess.run(
-        [*command, *map(str, paths)], cwd=places.repo(), capture_output=True, text=True, check=False
+        [*command, *map(str, files)], cwd=places.repo(), capture_output=True, text=True, check=False
     )
     if done.returncode:
         found = dict.fromkeys((done.stdout + done.stderr).strip().splitlines())
         raise Stop("\n".join([f"{command[0]} dislikes something:", *found]), advice)
-    return f"{len(paths)} files"
+    return f"{len(files)} files"
 
 
-def _rust(paths: list[Path]) -> list[Path]:
-    return [path for path in paths if path.suffix == ".rs"]
+def _rust(files: list[Path]) -> list[Path]:
+    return [path for path in files if path.suffix == ".rs"]
 
 
-def _shell(paths: list[Path]) -> list[Path]:
-    return [path for path in paths if path.suffix == ".sh" or _is_script(path, "sh", "bash")]
+def _shell(files: list[Path]) -> list[Path]:
+    return [path for path in files if path.suffix == ".sh" or _is_script(path, "sh", "bash")]
 
 
-def _python(paths: list[Path]) -> list[Path]:
-    return [path for path in paths if path.suffix == ".py" or _is_script(path, "python3")]
+def _python(files: list[Path]) -> list[Path]:
+    return [path for path in files if path.suffix == ".py" or _is_script(path, "python3")]
 
 
-def spdx(paths: list[Path]) -> str:
+def spdx(files: list[Path]) -> str:
     bare = []
-    for path in paths:
+    for path in files:
         lines = _text(path).split("\n", 2)
         first = lines[1] if lines[0].startswith("#!") and len(lines) > 1 else lines[0]
         if "SPDX-License-Identifier: " not in first and not _BARE.search(str(path)):
             bare.append(str(path))
     if bare:
         raise Stop("no SPDX line at the top of: " + " ".join(bare), "start each with SPDX-License-Identifier: GPL-2.0")
-    return f"{len(paths)} files"
+    return f"{len(files)} files"
 
 
 def _rustfmt(*options: str) -> list[str]:
     return ["rustfmt", "--edition", "2021", "--config-path", str(places.tree() / ".rustfmt.toml"), *options]
 
 
-def rustfmt(paths: list[Path]) -> str:
-    return _tool(_rustfmt("--check", "--files-with-diff"), _rust(paths), "run: make fmt")
+def rustfmt(files: list[Path]) -> str:
+    return _tool(_rustfmt("--check", "--files-with-diff"), _rust(files), "run: make fmt")
 
 
-def checkpatch(paths: list[Path]) -> str:
-    ours = [path for path in paths if path.suffix in (".c", ".h", ".rs") or path.name.startswith("Kconfig")]
+def checkpatch(files: list[Path]) -> str:
+    ours = [path for path in files if path.suffix in (".c", ".h", ".rs") or path.name.startswith("Kconfig")]
     programs = [path for path in ours if path.parts[0] == "scripts"]
     output = ""
     for group, ignored in ((programs, _IGNORED_IN_PROGRAMS), (sorted({*ours} - {*programs}), _IGNORED_IN_KERNEL)):
@@ -172,21 +158,21 @@ def checkpatch(paths: list[Path]) -> str:
     return f"{len(ours)} files"
 
 
-def shellcheck(paths: list[Path]) -> str:
-    return _tool(["shellcheck", "--format=gcc", "--external-sources", "--source-path=."], _shell(paths), "mend each")
+def shellcheck(files: list[Path]) -> str:
+    return _tool(["shellcheck", "--format=gcc", "--external-sources", "--source-path=."], _shell(files), "mend each")
 
 
-def pyflakes(paths: list[Path]) -> str:
-    return _tool(["pyflakes3"], _python(paths), "mend each line")
+def pyflakes(files: list[Path]) -> str:
+    return _tool(["pyflakes3"], _python(files), "mend each line")
 
 
-def codespell(paths: list[Path]) -> str:
-    return _tool(["codespell", "--ignore-words-list", ",".join(_WORDS)], paths, "correct each, or accept the word in checks.py")
+def codespell(files: list[Path]) -> str:
+    return _tool(["codespell", "--ignore-words-list", ",".join(_WORDS)], files, "correct each, or accept the word in checks.py")
 
 
-def unsafe_blocks(paths: list[Path]) -> str:
+def unsafe_blocks(files: list[Path]) -> str:
     """The numbers, so that a growing one is seen, and that modules of logic have none."""
-    counts = {path: len(re.findall(r"^(?!\s*//).*\bunsafe \{", _text(path), re.MULTILINE)) for path in _rust(paths)}
+    counts = {path: len(re.findall(r"^(?!\s*//).*\bunsafe \{", _text(path), re.MULTILINE)) for path in _rust(files)}
     for path, count in counts.items():
         if count:
             print(f"  {count:4} {path}")
@@ -200,7 +186,7 @@ def unsafe_blocks(paths: list[Path]) -> str:
 CHECKS = (
     Check("spdx", "a licence line opens every file", spdx),
     Check("rustfmt", "Rust is formatted as the kernel's is", rustfmt),
-    Check("clippy", "clippy over the crates of the host tests", lambda paths: host.clippy()),
+    Check("clippy", "clippy over the crates of the host tests", lambda files: host.clippy()),
     Check("checkpatch", "kernel style of Rust, C and Kconfig", checkpatch),
     Check("shellcheck", "shell scripts", shellcheck),
     Check("pyflakes", "Python", pyflakes),
@@ -219,15 +205,15 @@ def main(arguments: list[str]) -> int:
     if arguments not in ([], ["--fix"]):
         raise Stop(f"cannot do {' '.join(arguments)}", "give nothing, or --fix")
     kernel.prepare_tree()
-    paths = files()
+    files = places.files()
     if arguments:
-        print(_tool(_rustfmt(), _rust(paths), "mend the syntax error above") + f" formatted, {callers.write()} made")
+        print(_tool(_rustfmt(), _rust(files), "mend the syntax error above") + f" formatted, {callers.write()} made")
         return 0
     failed = []
     for check in CHECKS:
         progress = Progress(f"check {check.name}")
         try:
-            progress.done("ok, " + check.run(paths))
+            progress.done("ok, " + check.run(files))
         except Stop as stop:
             failed.append(check.name)
             progress.done("FAILED")

@@ -48,7 +48,7 @@ def wrong(text: str, known: dict[str, set[str]]) -> list[str]:
     return found
 
 
-def check(_paths: list[Path]) -> str:
+def check(_files: list[Path]) -> str:
     text = (places.repo() / PAGE).read_text()
     found = wrong(text, tests(places.repo()))
     if found:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import cargo, checks, kernel, places
+from . import cargo, kernel, places
 from .host import COMPILE_FAIL
 from .say import Progress, Stop
 
@@ -42,8 +42,8 @@ def make() -> str:
 
 def manuals(top: Path) -> int:
     """Turns each page into HTML, beside the pictures it shows."""
-    pages = [path for path in checks.files() if path.suffix == ".md"]
-    pictures = [path for path in checks.files() if path.parts[0] == "Documentation" and path.suffix in (".svg", ".png")]
+    pages = [path for path in places.files() if path.suffix == ".md"]
+    pictures = [path for path in places.files() if path.parts[0] == "Documentation" and path.suffix in (".svg", ".png")]
     for page in [*pages, *pictures]:
         (top / page).parent.mkdir(parents=True, exist_ok=True)
     for picture in pictures:

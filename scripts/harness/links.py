@@ -46,8 +46,8 @@ def dead(page: Path, top: Path) -> list[str]:
     return found
 
 
-def check(paths: list[Path]) -> str:
-    pages = [path for path in paths if path.suffix == ".md"]
+def check(files: list[Path]) -> str:
+    pages = [path for path in files if path.suffix == ".md"]
     found = [problem for page in pages for problem in dead(page, places.repo())]
     if found:
         raise Stop("\n".join(["links that lead nowhere:", *found]), "mend each")

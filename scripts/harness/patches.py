@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import checks, places, series
+from . import places, series
 from .say import Progress, Stop
 
 # What checkpatch says of a patch that does not apply, and why.
@@ -212,7 +212,7 @@ def checkpatch(patches: list[Path]) -> None:
 def make() -> str:
     """Writes the series for this kernel and checks it."""
     progress = Progress("series")
-    made = series.load(checks.files())
+    made = series.load(places.files())
     version = series.pristine().name.removeprefix("linux-")
     folder = places.build() / f"patches-{version}"
     letter, *patches = write(made, folder)

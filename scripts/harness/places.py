@@ -2,6 +2,7 @@
 """Where things are. scripts/enter decides; this reads what it decided."""
 
 import os
+import subprocess
 from pathlib import Path
 
 from .say import Stop
@@ -16,6 +17,20 @@ def _place(name: str) -> Path:
 
 def repo() -> Path:
     return _place("REPO")
+
+
+def files() -> list[Path]:
+    """The repository's files, new ones included, ignored ones not, relative to its top."""
+    done = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=repo(),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Stop("git cannot list the files: " + done.stderr.decode().strip(), "run this in a git checkout")
+    names = {Path(name.decode()) for name in done.stdout.split(b"\0") if name}
+    return sorted(path for path in names if (repo() / path).is_file())
 
 
 def build() -> Path:

@@ -68,7 +68,7 @@ def _build(name: str) -> Callable[[], str]:
 
 
 def _check(check: checks.Check) -> Callable[[], str]:
-    return lambda: check.run(checks.files())
+    return lambda: check.run(places.files())
 
 
 def _boot(machine: machines.Machine) -> Callable[[], str]:

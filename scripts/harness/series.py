@@ -78,7 +78,7 @@ class Declared:
         """The edits that stay here."""
         return [name for table in self.declared["outside"] for name in table.get("edits", [])]
 
-    def owners(self, paths: Iterable[Path]) -> dict[str, str]:
+    def owners(self, files: Iterable[Path]) -> dict[str, str]:
         """For each file, the patch it comes with, or "" if it stays here.
 
         Where patterns of several patches match, the last one decides.
@@ -87,7 +87,7 @@ class Declared:
         unused = {pattern for table in tables if not table.get("optional") for pattern in table.get("files", [])}
         owners = {}
         problems = []
-        for path in map(str, paths):
+        for path in map(str, files):
             for table in tables:
                 matching = {pattern for pattern in table.get("files", []) if fnmatchcase(path, pattern)}
                 unused -= matching
@@ -114,11 +114,11 @@ def declared() -> Declared:
     return Declared(*(tomllib.loads((places.repo() / table).read_text()) for table in tables))
 
 
-def mapping(paths: list[Path]) -> str:
+def mapping(files: list[Path]) -> str:
     """Every file and every edit has its place in the series, or stays here by decision."""
     plan = declared()
     plan.check_edits()
-    owners = plan.owners(paths)
+    owners = plan.owners(files)
     upstream = sum(map(bool, owners.values()))
     return f"{upstream} of {len(owners)} files and {len(plan.edits)} edits in {len(plan.patches)} patches"
 
@@ -130,11 +130,11 @@ def pristine() -> Path:
     return tree
 
 
-def load(paths: list[Path]) -> Series:
+def load(files: list[Path]) -> Series:
     """Works out each patch from the files of the repository."""
     plan = declared()
     plan.check_edits()
-    owners = plan.owners(paths)
+    owners = plan.owners(files)
     tree = pristine()
     before = {edit.file: (tree / edit.file).read_text() for edit in plan.edits.values()}
     state = dict(before)
@@ -173,8 +173,8 @@ def load(paths: list[Path]) -> Series:
             patches.append(patch)
         elif not table.get("optional"):
             raise Stop(f"the patch {patch.name} changes nothing", f"give it files or edits in {FOLDER}/patches.toml")
-    files = {plan.place(path): Path(path) for path, owner in owners.items() if owner}
-    return Series(plan.declared["cover"], patches, before, plan.edits, files, plan.outside())
+    upstream = {plan.place(path): Path(path) for path, owner in owners.items() if owner}
+    return Series(plan.declared["cover"], patches, before, plan.edits, upstream, plan.outside())
 
 
 def _page(page: str, pages: Iterable[str]) -> str:

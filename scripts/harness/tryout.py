@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from . import boot, checks, kernel, machines, patches, places, series
+from . import boot, kernel, machines, patches, places, series
 from .say import Stop
 
 
@@ -52,7 +52,7 @@ def times_kept(tree: Path, names: Iterable[str]) -> Iterator[None]:
 
 def build_each() -> str:
     """Builds after each patch, with what of the backend there is so far; at last with the backend in C."""
-    made = series.load(checks.files())
+    made = series.load(places.files())
     tree = _tree("series")
     written = _start(made, tree)
     for number, path in enumerate(written, 1):
@@ -74,7 +74,7 @@ def boot_whole(variant: str, machine: str) -> str:
     table = {entry.name: entry for entry in dom0s if entry.guests in ("", variant)}
     if variant not in ("rust", "debug", "c") or machine not in table:
         raise Stop(f"cannot boot {machine!r} with {variant!r}", f"name rust, debug or c, and one of: {', '.join(table)}")
-    made = series.load(checks.files())
+    made = series.load(places.files())
     tree = _tree("fixes" if variant == "c" else "series")
     with times_kept(tree, {name for patch in made.patches for name in patch.changes}):
         for patch, path in zip(made.patches, _start(made, tree), strict=True):
