@@ -12,11 +12,11 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from harness.script import load
+from harness.load_script import load_script
 
 HERE = Path(__file__).resolve().parent
 
-integrate = load("integrate")
+integrate = load_script("integrate")
 
 MAKEFILE = """\
 # SPDX-License-Identifier: GPL-2.0

@@ -10,11 +10,11 @@ import textwrap
 import unittest
 from pathlib import Path
 
-from harness.script import load
+from harness.load_script import load_script
 
 HERE = Path(__file__).resolve().parent
 
-symbols = load("symbols")
+symbols = load_script("symbols")
 
 NM = """\
 

@@ -8,9 +8,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness.script import load
+from harness.load_script import load_script
 
-viewer = load("viewer")
+viewer = load_script("viewer")
 
 P2M = """\
 0x0 0x9f local

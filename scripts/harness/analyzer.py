@@ -4,8 +4,8 @@
 import json
 from pathlib import Path
 
-from . import kernel, places
-from .say import Stop
+from . import kernel, paths
+from .cli import Stop
 
 _ROOT = Path("rust/xen_pv_mmu.rs")
 # The kernel's script makes crates of drivers like this one, which is below arch.
@@ -51,7 +51,7 @@ def _path(value: str, root: Path) -> str:
     return str(root / value[1:]) if Path(value).is_relative_to("/usr") else value
 
 
-def paths(made: dict) -> list[Path]:
+def paths_in(made: dict) -> list[Path]:
     """All the paths in a project."""
     found = [Path(made["sysroot"])]
     for crate in made["crates"]:
@@ -67,13 +67,13 @@ def make() -> str:
     variant = kernel.named("rust")
     kernel.build(variant, "rust-analyzer")
     made = json.loads((kernel.out(variant) / "rust-project.json").read_text())
-    made = project(made, places.tree(), places.repo(), places.root())
-    missing = [str(path) for path in paths(made) if not path.exists()]
+    made = project(made, paths.tree(), paths.repo(), paths.root())
+    missing = [str(path) for path in paths_in(made) if not path.exists()]
     if missing:
         raise Stop("rust-project.json names what is not there:\n" + "\n".join(missing), "run: make build")
-    target = places.repo() / "rust-project.json"
+    target = paths.repo() / "rust-project.json"
     target.write_text(json.dumps(made, indent=4, sort_keys=True) + "\n")
-    return f"{len(made['crates'])} crates in {places.shown(target)}, all of their paths exist"
+    return f"{len(made['crates'])} crates in {paths.shown(target)}, all of their paths exist"
 
 
 def main(arguments: list[str]) -> int:

@@ -8,10 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import boot, kernel, measure, places
+from . import boot, kernel, measure, paths
+from .cli import Stop, elapsed
 from .measure import Boot, Side
 from .report import Table
-from .say import Stop, elapsed
 
 # The name of a side, the variant of kernel.py, what the guest says its PV MMU is.
 _SIDES = {
@@ -60,8 +60,8 @@ def build(wanted: list[Side]) -> None:
 
 def operations() -> dict[str, str]:
     """The operations that mmbench knows, and what they are."""
-    program = places.build() / "mmbench"
-    sources = sorted((places.repo() / "scripts/guest/mmbench").glob("*.c"))
+    program = paths.build() / "mmbench"
+    sources = sorted((paths.repo() / "scripts/guest/mmbench").glob("*.c"))
     command = ["gcc", "-std=gnu11", "-O2", "-pthread", "-o", str(program), *map(str, sources)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -88,9 +88,9 @@ def make_initrd(compiler: bool) -> Path:
     """The guest's user space, with or without a C compiler and a program for it."""
     if not compiler:
         return boot.make_initrd()
-    folder = places.build() / "compiler"
-    source = places.tree() / "scripts/unifdef.c"
-    command = [places.repo() / "scripts/guest/mkcompiler", folder, source]
+    folder = paths.build() / "compiler"
+    source = paths.tree() / "scripts/unifdef.c"
+    command = [paths.repo() / "scripts/guest/mkcompiler", folder, source]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Stop(f"scripts/guest/mkcompiler failed:\n{done.stderr.strip()}", "mend it")
@@ -108,7 +108,7 @@ def run(wanted: list[Side], names: list[str], boots: int, samples: int, initrd: 
 
 
 def recorded() -> Path:
-    return places.repo() / "Documentation/performance/results.json"
+    return paths.repo() / "Documentation/performance/results.json"
 
 
 def worse(now: dict[str, float], then: dict[str, float]) -> list[str]:
@@ -148,7 +148,7 @@ def record(table: Table) -> None:
     recorded().write_text(table.json())
     picture = recorded().with_name("chart.svg")
     picture.write_text(chart.svg(table))
-    print(f"Recorded: {places.shown(recorded())} and {places.shown(picture)}")
+    print(f"Recorded: {paths.shown(recorded())} and {paths.shown(picture)}")
 
 
 def _arguments(arguments: list[str]) -> argparse.Namespace:
@@ -184,9 +184,9 @@ def main(arguments: list[str]) -> int:
     initrd = make_initrd(asked.record or measure.COMPILE in names)
     table = Table(run(wanted, names, 1 if asked.check else asked.boots, asked.samples, initrd))
     print(f"\n{table.text()}")
-    path = places.build() / "bench.json"
+    path = paths.build() / "bench.json"
     path.write_text(table.json())
-    print(f"\nMeasured in {elapsed(time.monotonic() - start)}. All figures: {places.shown(path)}")
+    print(f"\nMeasured in {elapsed(time.monotonic() - start)}. All figures: {paths.shown(path)}")
     if asked.check:
         print(compare(table))
     if asked.record:

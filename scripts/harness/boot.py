@@ -11,12 +11,12 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import guests, kernel, ktap, machines, memmap, places, ram, rules
-from .alarm import Alarm
+from . import guests, kernel, ktap, machines, memmap, paths, ram, rules
+from .acpi_wake import Waker
+from .cli import Progress, Stop
 from .console import Line, lines_of
 from .machines import Machine
 from .rules import Problem
-from .say import Progress, Stop
 from .stream import follow
 
 _CRASHED = "it crashed"
@@ -76,12 +76,12 @@ def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
 
 def make_initrd(*folders: Path, name: str = "initramfs") -> Path:
     """The guest's user space; what is in the folders is copied into it."""
-    path = places.build() / f"{name}.cpio.gz"
-    log = places.logs() / "initramfs.log"
+    path = paths.build() / f"{name}.cpio.gz"
+    log = paths.logs() / "initramfs.log"
     progress = Progress("initramfs")
     with log.open("wb") as file:
         child = subprocess.Popen(
-            [places.repo() / "scripts/guest/mkinitrd", path, *folders], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [paths.repo() / "scripts/guest/mkinitrd", path, *folders], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         for _ in follow(child, file):
             progress.update("being made")
@@ -89,7 +89,7 @@ def make_initrd(*folders: Path, name: str = "initramfs") -> Path:
     if code:
         tail = log.read_text(errors="replace").splitlines()[-5:]
         raise Stop(
-            "\n".join(["scripts/guest/mkinitrd failed:", *tail]), f"mend that; everything is in {places.shown(log)}"
+            "\n".join(["scripts/guest/mkinitrd failed:", *tail]), f"mend that; everything is in {paths.shown(log)}"
         )
     progress.done("made")
     return path
@@ -118,7 +118,7 @@ def with_modules(initrd: Path, modules: list[Path], out: Path) -> Path:
 
 def _initrd_of(machine: Machine, initrd: Path) -> Path:
     variant = kernel.named(machine.kernel)
-    return with_modules(initrd, kernel.modules(variant), places.build() / f"initramfs-{variant.name}.cpio.gz")
+    return with_modules(initrd, kernel.modules(variant), paths.build() / f"initramfs-{variant.name}.cpio.gz")
 
 
 def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Results, str]:
@@ -196,10 +196,10 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
     initrd = guests.initrd(machine, plain)
     memmap.make(machine)
     ram.make(machine)
-    log = places.logs() / f"boot-{machine.name}.log"
+    log = paths.logs() / f"boot-{machine.name}.log"
     progress = Progress(f"boot {machine.name}")
-    alarm = Alarm() if machine.sleeps else None
-    monitor = alarm.options if alarm else ["-monitor", "none"]
+    waker = Waker() if machine.sleeps else None
+    monitor = waker.options if waker else ["-monitor", "none"]
     shown = "starting"
     deadline = time.monotonic() + machine.seconds
     why = f"no end within {machine.seconds} s"
@@ -216,8 +216,8 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
                 if raw is not None:
                     text = raw.decode("utf-8", "replace").strip()
                     shown = text[:50] or shown
-                    if alarm:
-                        alarm.hear(text)
+                    if waker:
+                        waker.read(text)
                     if echo:
                         print(text, flush=True)
                     if rules.FATAL.search(text):
@@ -226,8 +226,8 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
                     elif "PVMMU: DONE" in text:
                         deadline = min(deadline, time.monotonic() + _GRACE_SECONDS)
                         why = f"it did not power off within {_GRACE_SECONDS} s"
-                if alarm:
-                    alarm.ring()
+                if waker:
+                    waker.wake_if_due()
                 if time.monotonic() >= deadline:
                     cut_short = why
                     break
@@ -238,8 +238,8 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
                 child.kill()
             code = child.wait()
             ram.drop(machine)
-            if alarm:
-                alarm.close()
+            if waker:
+                waker.close()
     lines = lines_of(log.read_bytes())
     problems, tests, guest = judge(machine, lines)
     if machine.dies and cut_short == _CRASHED:
@@ -259,7 +259,7 @@ def explain(machine: Machine, verdict: Verdict) -> None:
         print(f"  {problem}")
     if len(verdict.problems) > 8:
         print(f"  and {len(verdict.problems) - 8} more")
-    print(f"  -> read {places.shown(verdict.log)}; again: make boot BOOT={machine.name}")
+    print(f"  -> read {paths.shown(verdict.log)}; again: make boot BOOT={machine.name}")
 
 
 def main(arguments: list[str]) -> int:

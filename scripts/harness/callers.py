@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import places
-from .say import Stop
+from . import paths
+from .cli import Stop
 
 TABLE = Path("scripts/lazy-mmu-callers.toml")
 PAGE = Path("Documentation/lazy-mmu-callers.md")
@@ -386,17 +386,17 @@ def page(text: str, table: dict) -> str:
 
 def write() -> str:
     """Makes the tables of the page anew."""
-    path = places.repo() / PAGE
-    path.write_text(page(path.read_text(), load(places.repo() / TABLE)))
+    path = paths.repo() / PAGE
+    path.write_text(page(path.read_text(), load(paths.repo() / TABLE)))
     return f"the tables of {PAGE}"
 
 
 def check(_listed: list[Path]) -> str:
-    table = load(places.repo() / TABLE)
-    found = scan(places.tree())
-    if problems := wrong(found, table, version(places.tree())):
+    table = load(paths.repo() / TABLE)
+    found = scan(paths.tree())
+    if problems := wrong(found, table, version(paths.tree())):
         raise Stop("\n".join([f"{TABLE} does not fit the kernel:", *problems]), f"change {TABLE}, then run: make fmt")
-    text = (places.repo() / PAGE).read_text()
+    text = (paths.repo() / PAGE).read_text()
     if page(text, table) != text:
         raise Stop(f"{PAGE} is not what {TABLE} makes of it", "run: make fmt")
     return f"{len(found.callers)} calls, {len(found.inside)} functions in {len(found.sections)} sections"

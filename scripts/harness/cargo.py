@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import given, kernel, places
-from .say import Progress, Stop
+from . import kernel, paths, settings
+from .cli import Progress, Stop
 from .stream import follow
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -33,12 +33,12 @@ class Run:
 
     @property
     def log_shown(self) -> str:
-        return places.shown(self.log)
+        return paths.shown(self.log)
 
 
 def seed() -> int:
     """The seed of everything random: SEED=N, or a new one."""
-    return given.number("SEED", random.SystemRandom().getrandbits(32), 0)
+    return settings.number("SEED", random.SystemRandom().getrandbits(32), 0)
 
 
 def tool(name: str) -> None:
@@ -59,7 +59,7 @@ def run(
     `show` turns a line of output into what the progress line says, if anything.
     A variable of the environment that is None is taken away.
     """
-    log = places.logs() / f"{name}.log"
+    log = paths.logs() / f"{name}.log"
     variables = os.environ | {"CARGO_TERM_COLOR": "never"} | environment
     progress = Progress(name)
     deadline = time.monotonic() + limit
@@ -69,7 +69,7 @@ def run(
     with log.open("wb") as file:
         child = subprocess.Popen(
             ["cargo", *arguments],
-            cwd=places.repo() / "rust",
+            cwd=paths.repo() / "rust",
             env={variable: value for variable, value in variables.items() if value is not None},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

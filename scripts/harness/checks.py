@@ -81,7 +81,7 @@ class Check:
 
 
 def _text(path: Path) -> str:
-    return (places.repo() / path).read_text(errors="replace")
+    return (paths.repo() / path).read_text(errors="replace")
 
 
 def _is_script(path: Path, *interpreters: str) -> bool:
@@ -94,7 +94,7 @@ def _tool(command: list[str], files: list[Path], advice: str) -> str:
     if not files:
         raise Stop(f"{command[0]}: there is nothing to check", "run this in a complete checkout")
     done = subprocess.run(
-        [*command, *map(str, files)], cwd=places.repo(), capture_output=True, text=True, check=False
+        [*command, *map(str, files)], cwd=paths.repo(), capture_output=True, text=True, check=False
     )
     if done.returncode:
         found = dict.fromkeys((done.stdout + done.stderr).strip().splitlines())
@@ -127,7 +127,7 @@ def spdx(files: list[Path]) -> str:
 
 
 def _rustfmt(*options: str) -> list[str]:
-    return ["rustfmt", "--edition", "2021", "--config-path", str(places.tree() / ".rustfmt.toml"), *options]
+    return ["rustfmt", "--edition", "2021", "--config-path", str(paths.tree() / ".rustfmt.toml"), *options]
 
 
 def rustfmt(files: list[Path]) -> str:
@@ -139,19 +139,19 @@ def checkpatch(files: list[Path]) -> str:
     programs = [path for path in ours if path.parts[0] == "scripts"]
     output = ""
     for group, ignored in ((programs, _IGNORED_IN_PROGRAMS), (sorted({*ours} - {*programs}), _IGNORED_IN_KERNEL)):
-        command = ["perl", str(places.tree() / "scripts/checkpatch.pl"), f"--root={places.tree()}", "--no-tree"]
+        command = ["perl", str(paths.tree() / "scripts/checkpatch.pl"), f"--root={paths.tree()}", "--no-tree"]
         command += ["--strict", "--terse", "--show-types", "--no-summary", "--quiet", "--ignore", ",".join(ignored), "-f", "--"]
         # It leaves a cache where it runs, so it runs elsewhere.
         with tempfile.TemporaryDirectory() as elsewhere:
             done = subprocess.run(
-                [*command, *(str(places.repo() / path) for path in group)],
+                [*command, *(str(paths.repo() / path) for path in group)],
                 cwd=elsewhere,
                 stdout=subprocess.PIPE,
                 text=True,
                 check=False,
             )
         if done.returncode:
-            output += done.stdout.replace(f"{places.repo()}/", "")
+            output += done.stdout.replace(f"{paths.repo()}/", "")
     if output:
         found = output.splitlines()
         raise Stop("\n".join([f"checkpatch dislikes {len(found)} lines:", *found]), "mend each; its kind is in capitals")
@@ -205,7 +205,7 @@ def main(arguments: list[str]) -> int:
     if arguments not in ([], ["--fix"]):
         raise Stop(f"cannot do {' '.join(arguments)}", "give nothing, or --fix")
     kernel.prepare_tree()
-    files = places.files()
+    files = paths.files()
     if arguments:
         print(_tool(_rustfmt(), _rust(files), "mend the syntax error above") + f" formatted, {callers.write()} made")
         return 0

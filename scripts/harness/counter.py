@@ -6,8 +6,8 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import places
-from .say import Stop
+from . import paths
+from .cli import Stop
 
 USER, KERNEL, XEN, OTHER = "user", "kernel", "Xen", "other"
 
@@ -124,8 +124,8 @@ def read(text: str, table: list[Function]) -> list[Section]:
 
 def make_plugin() -> Path:
     """Compiles it; clippy must have nothing to say."""
-    path = places.build() / "libcount.so"
-    source = places.repo() / "scripts/plugin/count.rs"
+    path = paths.build() / "libcount.so"
+    source = paths.repo() / "scripts/plugin/count.rs"
     command = ["clippy-driver", "--edition", "2021", "-O", "-D", "warnings", "-C", "panic=abort"]
     command += ["--crate-type", "cdylib", "-o", str(path), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

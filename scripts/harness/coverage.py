@@ -5,8 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
-from . import cargo, places
-from .say import Stop
+from . import cargo, paths
+from .cli import Stop
 
 WANTED_PERCENT = 90
 # Left out of the count: the doors to C and Xen, which the host has others for,
@@ -68,7 +68,7 @@ def run() -> str:
     if not all(tools.values()):
         raise Stop("llvm-cov or llvm-profdata is missing", "run: make setup")
     seed = cargo.seed()
-    report = places.build() / "coverage.lcov"
+    report = paths.build() / "coverage.lcov"
     report.unlink(missing_ok=True)
     done = cargo.run(
         "coverage",
@@ -81,7 +81,7 @@ def run() -> str:
     )
     if done.code or not report.exists():
         cargo.stop_of_build(done)
-    rows = table(report.read_text(), places.repo() / "rust")
+    rows = table(report.read_text(), paths.repo() / "rust")
     for name, reached, lines in rows:
         print(f"  {percent(reached, lines):5.1f} %  {reached:5} of {lines:5}  {name}")
     reached, lines = (sum(row[column] for row in rows) for column in (1, 2))

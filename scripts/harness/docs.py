@@ -8,9 +8,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import cargo, kernel, places
+from . import cargo, kernel, paths
+from .cli import Progress, Stop
 from .host import COMPILE_FAIL
-from .say import Progress, Stop
 
 _CRATE = "arch/x86/xen/pvmmu/rust/xen_pv_mmu.o"
 # What says where objects go; and rustdoc looks for the standard library itself.
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
 
 def make() -> str:
     """Everything, for a kernel that is built."""
-    top = places.build() / "doc"
+    top = paths.build() / "doc"
     shutil.rmtree(top, ignore_errors=True)
     progress = Progress("manuals")
     pages = manuals(top)
@@ -37,21 +37,21 @@ def make() -> str:
     crate(top / "rustdoc")
     progress.done("no warning")
     host(top / "host")
-    return f"{pages} pages, the crate and the host crates in {places.shown(top)}"
+    return f"{pages} pages, the crate and the host crates in {paths.shown(top)}"
 
 
 def manuals(top: Path) -> int:
     """Turns each page into HTML, beside the pictures it shows."""
-    pages = [path for path in places.files() if path.suffix == ".md"]
-    pictures = [path for path in places.files() if path.parts[0] == "Documentation" and path.suffix in (".svg", ".png")]
+    pages = [path for path in paths.files() if path.suffix == ".md"]
+    pictures = [path for path in paths.files() if path.parts[0] == "Documentation" and path.suffix in (".svg", ".png")]
     for page in [*pages, *pictures]:
         (top / page).parent.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
-        shutil.copyfile(places.repo() / picture, top / picture)
+        shutil.copyfile(paths.repo() / picture, top / picture)
     for page in pages:
         command = ["pandoc", "--from=gfm", "--to=html5", "--standalone", "--fail-if-warnings"]
-        command += [f"--lua-filter={places.repo() / 'scripts/harness/html.lua'}"]
-        command += [f"--output={(top / page).with_suffix('.html')}", str(places.repo() / page)]
+        command += [f"--lua-filter={paths.repo() / 'scripts/harness/html.lua'}"]
+        command += [f"--output={(top / page).with_suffix('.html')}", str(paths.repo() / page)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Stop(f"{page} cannot be rendered: {done.stderr.strip()}", "mend the page")
@@ -86,11 +86,11 @@ def crate(folder: Path) -> None:
         text=True,
         check=False,
     )
-    log = places.logs() / "rustdoc.log"
+    log = paths.logs() / "rustdoc.log"
     log.write_text(done.stdout + done.stderr)
     if done.returncode:
         errors = kernel.first_errors(done.stderr.splitlines())
-        raise Stop("\n".join(["rustdoc dislikes the crate:", *errors]), f"mend each; all of it is in {places.shown(log)}")
+        raise Stop("\n".join(["rustdoc dislikes the crate:", *errors]), f"mend each; all of it is in {paths.shown(log)}")
 
 
 def host(folder: Path) -> None:

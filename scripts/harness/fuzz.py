@@ -6,8 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cargo, given, places
-from .say import Stop
+from . import cargo, paths, settings
+from .cli import Stop
 
 SECONDS = 30
 
@@ -61,14 +61,14 @@ def _environment() -> dict[str, str]:
 
 
 def targets() -> list[str]:
-    folder = places.repo() / "rust/fuzz/fuzz_targets"
+    folder = paths.repo() / "rust/fuzz/fuzz_targets"
     return sorted(path.stem for path in folder.glob("*.rs"))
 
 
 def run() -> str:
     cargo.tool("cargo-fuzz")
     environment = _environment()
-    seconds = given.number("SECONDS_EACH", SECONDS, 1)
+    seconds = settings.number("SECONDS_EACH", SECONDS, 1)
     seed = cargo.seed()
     names = targets()
     if not names:
@@ -83,9 +83,9 @@ def run() -> str:
 
 def _one(name: str, seconds: int, seed: int, environment: dict[str, str]) -> Result:
     """Finds go to the build directory; the committed corpus is only read."""
-    finds = places.build() / f"fuzz/{name}"
+    finds = paths.build() / f"fuzz/{name}"
     finds.mkdir(parents=True, exist_ok=True)
-    corpus = places.repo() / f"rust/fuzz/corpus/{name}"
+    corpus = paths.repo() / f"rust/fuzz/corpus/{name}"
     folders = [str(finds), *([str(corpus)] if corpus.is_dir() else [])]
     options = [f"-max_total_time={seconds}", f"-seed={seed}", f"-artifact_prefix={finds.parent}/crash-{name}-"]
     done = cargo.run(

@@ -4,9 +4,9 @@
 import subprocess
 from pathlib import Path
 
-from . import kernel, places
+from . import kernel, paths
+from .cli import Stop
 from .machines import Machine
-from .say import Stop
 
 
 def initrd(machine: Machine, plain: Path) -> Path:
@@ -15,9 +15,9 @@ def initrd(machine: Machine, plain: Path) -> Path:
         return plain
     image = kernel.bzimage(kernel.named(machine.guests))
     name = f"guests-{machine.name if machine.programs else machine.guests}"
-    overlay = places.build() / name
-    result = places.build() / f"initramfs-{name}.cpio.gz"
-    folder = places.repo() / "scripts/guest"
+    overlay = paths.build() / name
+    result = paths.build() / f"initramfs-{name}.cpio.gz"
+    folder = paths.repo() / "scripts/guest"
     run(folder / "mkguests", overlay, image, plain, *machine.programs)
     run(folder / "mkinitrd", result, overlay)
     return result

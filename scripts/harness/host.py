@@ -4,8 +4,8 @@
 import re
 from dataclasses import dataclass
 
-from . import cargo, coverage, fuzz, given, mutants
-from .say import Stop, elapsed
+from . import cargo, coverage, fuzz, mutants, settings
+from .cli import Stop, elapsed
 
 # What the tests themselves may take, once they are built.
 LIMIT_SECONDS = 180
@@ -140,7 +140,7 @@ class _SoakWatch:
 def soak() -> str:
     """The tests named soak, for a long time."""
     seed = cargo.seed()
-    wanted = given.number("SOAK", SOAK, 1)
+    wanted = settings.number("SOAK", SOAK, 1)
     print(f"at least {wanted:,} operations, seed {seed}", flush=True)
     command = ["test", "--workspace", "--exclude", COMPILE_FAIL, "--release", "--locked"]
     cargo.build("soak-build", [*command, "--no-run"])

@@ -9,8 +9,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import given, places
-from .say import Progress, Stop
+from . import paths, settings
+from .cli import Progress, Stop
 from .stream import follow
 
 
@@ -61,7 +61,7 @@ def named(name: str) -> Variant:
 
 def out(variant: Variant) -> Path:
     """Where kbuild puts this variant's objects."""
-    return places.build() / f"{places.tree().name}-{variant.name}"
+    return paths.build() / f"{paths.tree().name}-{variant.name}"
 
 
 def bzimage(variant: Variant) -> Path:
@@ -101,13 +101,13 @@ def external(variant: Variant) -> Path:
 
 
 def _external_goals(variant: Variant) -> tuple[str, ...]:
-    return (f"M={places.repo() / 'scripts/guest/modules'}", f"MO={external(variant)}", "modules")
+    return (f"M={paths.repo() / 'scripts/guest/modules'}", f"MO={external(variant)}", "modules")
 
 
 def prepare_tree() -> None:
     """Makes the source tree hold our edits: a private copy, or the user's own."""
-    tree = places.tree()
-    pristine = places.pristine()
+    tree = paths.tree()
+    pristine = paths.pristine()
     if pristine and not tree.exists():
         copy(pristine, tree)
     if not (tree / "Kbuild").exists():
@@ -131,7 +131,7 @@ def prepare_tree() -> None:
 
 def _integrate(tree: Path) -> str:
     """Applies our edits; returns what the script says if it cannot."""
-    command = [places.repo() / "scripts/integrate", "apply", tree]
+    command = [paths.repo() / "scripts/integrate", "apply", tree]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return (done.stdout + done.stderr).strip() if done.returncode else ""
 
@@ -169,7 +169,7 @@ def asked_for(variant: Variant) -> dict[str, str]:
     """The symbols that the fragments set, the last one winning."""
     wanted: dict[str, str] = {}
     for name in variant.fragments:
-        path = places.repo() / f"scripts/config/{name}.config"
+        path = paths.repo() / f"scripts/config/{name}.config"
         wanted |= assignments(path.read_text())
     return wanted
 
@@ -194,8 +194,8 @@ def not_taken(wanted: dict[str, str], config: str) -> list[str]:
 def declared(tree: Path) -> set[str]:
     """The symbols that the tree's Kconfig files have an entry for."""
     entry = re.compile(r"^\s*(?:menu)?config (\w+)", re.MULTILINE)
-    paths = (path for path in tree.rglob("Kconfig*") if path.is_file())
-    return {f"CONFIG_{name}" for path in paths for name in entry.findall(path.read_text())}
+    files = (path for path in tree.rglob("Kconfig*") if path.is_file())
+    return {f"CONFIG_{name}" for path in files for name in entry.findall(path.read_text())}
 
 
 def configure(variant: Variant, *, partly: bool = False) -> None:
@@ -204,11 +204,11 @@ def configure(variant: Variant, *, partly: bool = False) -> None:
     target.mkdir(parents=True, exist_ok=True)
     wanted = asked_for(variant)
     if partly:
-        there = declared(places.tree())
+        there = declared(paths.tree())
         wanted = {symbol: value for symbol, value in wanted.items() if symbol in there}
     fragment = target / "fragment.config"
     fragment.write_text("".join(f"{symbol}={value}\n" for symbol, value in wanted.items()))
-    log = places.logs() / f"config-{variant.name}.log"
+    log = paths.logs() / f"config-{variant.name}.log"
     with log.open("wb") as file:
         done = subprocess.run(
             _make(variant, "allnoconfig"),
@@ -219,7 +219,7 @@ def configure(variant: Variant, *, partly: bool = False) -> None:
         )
     if done.returncode:
         tail = log.read_text(errors="replace").splitlines()[-3:]
-        raise Stop("the kernel cannot be configured:\n" + "\n".join(tail), f"read {places.shown(log)}")
+        raise Stop("the kernel cannot be configured:\n" + "\n".join(tail), f"read {paths.shown(log)}")
     missing = not_taken(wanted, (target / ".config").read_text())
     if missing:
         raise Stop(
@@ -243,9 +243,9 @@ def build_as_it_is(variant: Variant, *targets: str, partly: bool = False) -> str
     configure(variant, partly=partly)
     if seed:
         _keep_objtool(seed, variant)
-    memory = places.state() / f"steps-{places.tree().name}-{variant.name}"
+    memory = paths.state() / f"steps-{paths.tree().name}-{variant.name}"
     expected = remembered(memory, variant.steps)
-    log = places.logs() / f"build-{variant.name}.log"
+    log = paths.logs() / f"build-{variant.name}.log"
     progress = Progress(f"build {variant.name}")
     steps = 0
     # What is out of the tree comes last, against what the kernel exports now.
@@ -298,11 +298,11 @@ def _keep_objtool(seed: Variant, variant: Variant) -> None:
 
     Its commands hold absolute paths, so it is remade; it is the same program.
     """
-    log = places.logs() / f"objtool-{variant.name}.log"
+    log = paths.logs() / f"objtool-{variant.name}.log"
     with log.open("wb") as file:
         done = subprocess.run(_make(variant, "tools/objtool"), stdout=file, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
-        raise Stop("objtool does not build", f"read {places.shown(log)}")
+        raise Stop("objtool does not build", f"read {paths.shown(log)}")
     when = (out(seed) / "tools/objtool/objtool").stat().st_mtime_ns
     for path in (out(variant) / "tools/objtool").rglob("*"):
         if path.is_file():
@@ -315,7 +315,7 @@ def _judge(variant: Variant, code: int, log: Path, progress: Progress) -> None:
         progress.done("failed")
         raise Stop(
             "\n".join([f"the {variant.name} kernel does not build:", *first_errors(lines)]),
-            f"mend the first error above and run the same command; everything is in {places.shown(log)}",
+            f"mend the first error above and run the same command; everything is in {paths.shown(log)}",
         )
     warned = warnings(lines)
     if warned:
@@ -323,7 +323,7 @@ def _judge(variant: Variant, code: int, log: Path, progress: Progress) -> None:
         _forget_ours(variant)
         raise Stop(
             "\n".join([f"the {variant.name} kernel builds with warnings:", *warned[:8]]),
-            f"our code builds without any: mend them; everything is in {places.shown(log)}",
+            f"our code builds without any: mend them; everything is in {paths.shown(log)}",
         )
 
 
@@ -363,7 +363,7 @@ def _forget_ours(variant: Variant) -> None:
 
 
 def _make(variant: Variant, *targets: str) -> list[str]:
-    common = ["make", "-C", str(places.tree()), f"O={out(variant)}", "CLIPPY=1", f"-j{given.jobs()}"]
+    common = ["make", "-C", str(paths.tree()), f"O={out(variant)}", "CLIPPY=1", f"-j{settings.jobs()}"]
     return [*common, *variant.compiler, *targets]
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from . import places
+from . import paths
 
 _HEAD = re.compile(r"(?:^|\] ) {4,}KTAP version 1$")
 
@@ -39,7 +39,7 @@ def adjoined(lines: Iterable[str]) -> Iterator[str]:
 
 def read(lines: Iterable[str]) -> Results:
     """Parses the KTAP in a cleaned console log. No KTAP at all: no suites."""
-    folder = str(places.kunit())
+    folder = str(paths.kunit())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     parser = importlib.import_module("kunit_parser")

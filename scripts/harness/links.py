@@ -4,8 +4,8 @@
 import re
 from pathlib import Path
 
-from . import places
-from .say import Stop
+from . import paths
+from .cli import Stop
 
 _FENCE = re.compile(r"^(```|~~~).*?^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`[^`\n]*`")
@@ -48,7 +48,7 @@ def dead(page: Path, top: Path) -> list[str]:
 
 def check(files: list[Path]) -> str:
     pages = [path for path in files if path.suffix == ".md"]
-    found = [problem for page in pages for problem in dead(page, places.repo())]
+    found = [problem for page in pages for problem in dead(page, paths.repo())]
     if found:
         raise Stop("\n".join(["links that lead nowhere:", *found]), "mend each")
-    return f"{sum(len(links((places.repo() / page).read_text())) for page in pages)} links in {len(pages)} pages"
+    return f"{sum(len(links((paths.repo() / page).read_text())) for page in pages)} links in {len(pages)} pages"

@@ -12,9 +12,9 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import counter, places, rules
+from . import counter, paths, rules
+from .cli import Progress, Stop
 from .console import lines_of
-from .say import Progress, Stop
 from .stream import follow
 
 MEMORY = 1024
@@ -88,7 +88,7 @@ def command(side: Side, initrd: Path, plugin: str, cmdline: str, number: int) ->
     if side.xen:
         xen = f"console=com1 com1=115200,8n1 noreboot dom0_mem={memory}M"
         modules = f"{image} console=hvc0 earlyprintk=xen {cmdline},{initrd}"
-        return [*common, "-kernel", str(places.xen()), "-append", xen, "-initrd", modules]
+        return [*common, "-kernel", str(paths.xen()), "-append", xen, "-initrd", modules]
     linux = f"console=ttyS0 mem={memory}M {cmdline}"
     return [*common, "-kernel", str(image), "-append", linux, "-initrd", str(initrd)]
 
@@ -99,15 +99,15 @@ def boot(
     """Measures in one boot; every operation that was asked for has all its samples."""
     library = counter.make_plugin()
     table = _functions(side)
-    symbols = places.build() / f"count-{side.name}.symbols"
+    symbols = paths.build() / f"count-{side.name}.symbols"
     symbols.write_text(counter.lines_for_plugin(table))
-    counts = places.build() / f"count-{side.name}.out"
+    counts = paths.build() / f"count-{side.name}.out"
     counts.unlink(missing_ok=True)
     # Where mappings lie by chance decides how many tables a process has.
     cmdline = f"quiet norandmaps pvmmu.run=bench pvmmu.samples={samples}"
     if operations:
         cmdline += f" pvmmu.operations={':'.join([CALIBRATION, *operations])}"
-    log = places.logs() / f"bench-{side.name}.log"
+    log = paths.logs() / f"bench-{side.name}.log"
     progress = Progress(title or f"measure {side.name}")
     plugin = f"{library},symbols={symbols},out={counts}"
     _run(command(side, initrd, plugin, cmdline, number), log, progress)
@@ -126,8 +126,8 @@ def _version(what: str, text: str) -> str:
 def _functions(side: Side) -> list[counter.Function]:
     system_map = side.folder / "System.map"
     if not system_map.exists():
-        raise Stop(f"{places.shown(side.folder)} has no System.map", "build that kernel first")
-    return counter.functions(system_map.read_text(), places.xen_symbols().read_text() if side.xen else "")
+        raise Stop(f"{paths.shown(side.folder)} has no System.map", "build that kernel first")
+    return counter.functions(system_map.read_text(), paths.xen_symbols().read_text() if side.xen else "")
 
 
 def _run(words: list[str], log: Path, progress: Progress) -> None:
@@ -157,12 +157,12 @@ def _run(words: list[str], log: Path, progress: Progress) -> None:
             code = child.wait()
     if ended or code:
         progress.done("failed")
-        raise Stop(f"the machine ended badly after {shown}: {ended or f'QEMU says {code}'}", f"read {places.shown(log)}")
+        raise Stop(f"the machine ended badly after {shown}: {ended or f'QEMU says {code}'}", f"read {paths.shown(log)}")
 
 
 def read(side: Side, text: str, sections: list[counter.Section], log: Path) -> list[Sample]:
     """Puts together what the guest printed and what the plugin counted."""
-    advice = f"read {places.shown(log)}"
+    advice = f"read {paths.shown(log)}"
     if not re.search(rf"PV MMU: {side.backend}\b", text):
         raise Stop(f"the kernel of {side.name} does not say 'PV MMU: {side.backend}'", advice)
     done = _DONE.search(text)

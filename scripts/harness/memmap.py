@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from . import guests, places
+from . import guests, paths
 from .machines import Machine
 
 
@@ -11,11 +11,11 @@ def image(machine: Machine) -> Path:
     """What a machine boots as Xen."""
     if not machine.memory_map:
         return _true(machine)
-    return places.build() / f"xen-{machine.name}.elf"
+    return paths.build() / f"xen-{machine.name}.elf"
 
 
 def _true(machine: Machine) -> Path:
-    return places.shadow_xen() if machine.shadow else places.xen()
+    return paths.shadow_xen() if machine.shadow else paths.xen()
 
 
 def parameters(machine: Machine) -> str:
@@ -26,4 +26,4 @@ def parameters(machine: Machine) -> str:
 def make(machine: Machine) -> None:
     if not machine.memory_map:
         return
-    guests.run(places.repo() / "scripts/guest/mkxen", image(machine), _true(machine), *machine.memory_map)
+    guests.run(paths.repo() / "scripts/guest/mkxen", image(machine), _true(machine), *machine.memory_map)

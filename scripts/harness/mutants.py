@@ -11,10 +11,10 @@ from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from . import cargo, given, places, schemata
-from .say import Progress, Stop
+from . import cargo, paths, schemata, settings
+from .cli import Progress, Stop
+from .mutant_run import Runner
 from .schemata import Mutant, Program, Workshop
-from .trial import Bench
 
 WANTED_PERCENT = 90
 LISTED = "Documentation/mutants.md"
@@ -40,9 +40,9 @@ def listed(text: str) -> set[str]:
 def _list(*options: str) -> str:
     """What cargo-mutants would do, of FILES, named from rust/ on, or of all."""
     files = [argument for name in os.environ.get("FILES", "").split() for argument in ("--file", f"host/../{name}")]
-    config = ["--config", str(places.repo() / CONFIG), "--package", schemata.PACKAGE]
+    config = ["--config", str(paths.repo() / CONFIG), "--package", schemata.PACKAGE]
     command = ["cargo", "mutants", "--list", "--colors=never", *config, *files, *options]
-    done = subprocess.run(command, cwd=places.repo() / "rust", capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=paths.repo() / "rust", capture_output=True, text=True, check=False)
     if done.returncode:
         raise Stop(f"cargo-mutants cannot list mutants: {done.stderr.strip()}", f"see {CONFIG}")
     return done.stdout
@@ -51,13 +51,13 @@ def _list(*options: str) -> str:
 class _Apart:
     """Mutants that are compiled one by one: by one worker at a time, in the one copy of the sources."""
 
-    def __init__(self, workshop: Workshop, bench: Bench, jobs: int) -> None:
+    def __init__(self, workshop: Workshop, runner: Runner, jobs: int) -> None:
         self._workshop = workshop
-        self._bench = bench
+        self._runner = runner
         self._lock = threading.Lock()
         workshop.restore()
         self._plain = self._program("plain")
-        self._tests = bench.tests(self._plain, jobs)
+        self._tests = runner.tests(self._plain, jobs)
 
     def _program(self, name: str) -> Path | None:
         # To compile takes longer than the tests that notice a mutant.
@@ -74,22 +74,22 @@ class _Apart:
         try:
             # The compiler itself may see that a mutant makes no difference.
             same = filecmp.cmp(program, self._plain, shallow=False)
-            return "missed" if same else self._bench.outcome(program, self._tests)
+            return "missed" if same else self._runner.outcome(program, self._tests)
         finally:
             program.unlink()
 
 
-def _outcomes(program: Program, workshop: Workshop, bench: Bench, jobs: int) -> dict[str, list[str]]:
+def _outcomes(program: Program, workshop: Workshop, runner: Runner, jobs: int) -> dict[str, list[str]]:
     """The names of the mutants of each outcome."""
     switch = Path(shutil.copy(program.path, workshop.folder / "switched"))
-    tests = bench.tests(switch, jobs)
-    apart = _Apart(workshop, bench, jobs) if program.apart else None
+    tests = runner.tests(switch, jobs)
+    apart = _Apart(workshop, runner, jobs) if program.apart else None
 
     def outcome(mutant: Mutant) -> str:
         if mutant in program.apart:
             return apart.outcome(mutant)
         reaching = [test for test in tests if mutant.owner in test.functions]
-        return bench.outcome(switch, reaching, MUTANT=str(mutant.number))
+        return runner.outcome(switch, reaching, MUTANT=str(mutant.number))
 
     progress = Progress("mutants")
     found: dict[str, list[str]] = {name: [] for name in _OUTCOMES}
@@ -113,17 +113,17 @@ def run() -> str:
     mutants = schemata.read(_list("--json"), _list().splitlines())
     if not mutants:
         raise Stop("there is no mutant to test", f"name files from rust/ on, as in FILES='pte.rs p2m/grow.rs'; see {CONFIG}")
-    jobs = given.jobs()
-    seed = given.number("SEED", _SEED, 0)
+    jobs = settings.jobs()
+    seed = settings.number("SEED", _SEED, 0)
     progress = Progress("mutants")
-    workshop = Workshop(places.build() / "mutants")
+    workshop = Workshop(paths.build() / "mutants")
     program = schemata.program(workshop, mutants, progress.update)
     progress.done(
         f"{len(program.chosen)} are in one program, {len(program.unviable)} do not compile, "
         f"{len(program.apart)} go one by one"
     )
-    bench = Bench(workshop.rust / "host", str(seed))
-    return verdict(_outcomes(program, workshop, bench, jobs), places.repo() / LISTED)
+    runner = Runner(workshop.rust / "host", str(seed))
+    return verdict(_outcomes(program, workshop, runner, jobs), paths.repo() / LISTED)
 
 
 def table(found: dict[str, list[str]]) -> list[tuple[str, int, int]]:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import places, series
-from .say import Progress, Stop
+from . import paths, series
+from .cli import Progress, Stop
 
 # What checkpatch says of a patch that does not apply, and why.
 _IGNORED = {
@@ -73,7 +73,7 @@ class Repository:
 
 def _ours(*arguments: str) -> str:
     command = ["git", "-c", "safe.directory=*", *arguments]
-    return subprocess.run(command, cwd=places.repo(), capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(command, cwd=paths.repo(), capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _configured(key: str) -> str:
@@ -164,7 +164,7 @@ def _formatted(tree: Path, patch: series.Patch, added: list[str]) -> None:
     command = ["rustfmt", "--edition", "2021", "--config-path", config, "--check", "--files-with-diff"]
     done = subprocess.run([*command, *roots], cwd=tree, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Stop(f"{patch.name} is not formatted:\n{done.stdout}{done.stderr}", "see scripts/harness/hunks.py")
+        raise Stop(f"{patch.name} is not formatted:\n{done.stdout}{done.stderr}", "see scripts/harness/strip_tests.py")
 
 
 def sourced(tree: Path, patch: series.Patch) -> None:
@@ -187,8 +187,8 @@ def _same_as_integrated(made: series.Series, result: dict[str, str]) -> None:
         edit = made.edits[name]
         here[edit.file] = edit.apply(here[edit.file])
     added = {path for patch in made.patches for path in patch.changes} - set(made.pristine) - set(made.files)
-    wrong = [path for path in sorted(set(here) - added) if (places.tree() / path).read_text() != here[path]]
-    wrong += [path for path in sorted(added) if (places.tree() / path).exists()]
+    wrong = [path for path in sorted(set(here) - added) if (paths.tree() / path).read_text() != here[path]]
+    wrong += [path for path in sorted(added) if (paths.tree() / path).exists()]
     if wrong:
         raise Stop(
             "the series and scripts/integrate differ in:\n" + "\n".join(wrong),
@@ -212,9 +212,9 @@ def checkpatch(patches: list[Path]) -> None:
 def make() -> str:
     """Writes the series for this kernel and checks it."""
     progress = Progress("series")
-    made = series.load(places.files())
+    made = series.load(paths.files())
     version = series.pristine().name.removeprefix("linux-")
-    folder = places.build() / f"patches-{version}"
+    folder = paths.build() / f"patches-{version}"
     letter, *patches = write(made, folder)
     repeatable(made, [letter, *patches])
     progress.update("applying")
@@ -222,4 +222,4 @@ def make() -> str:
     progress.update("checkpatch")
     checkpatch(patches)
     progress.done(f"{len(patches)} patches")
-    return f"{len(patches)} patches and {letter.name} in {places.shown(folder)}"
+    return f"{len(patches)} patches and {letter.name} in {paths.shown(folder)}"

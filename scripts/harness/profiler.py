@@ -6,9 +6,9 @@ import subprocess
 from dataclasses import dataclass
 
 from . import bench, counter, kernel, measure
+from .cli import Stop
 from .measure import BOOT, Sample
 from .report import short
-from .say import Stop
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from . import places
+from . import paths
 from .machines import Machine
 
 MIB = 1 << 20
@@ -39,4 +39,4 @@ def drop(machine: Machine) -> None:
 
 
 def _left_over(machine: Machine) -> Path:
-    return places.build() / f"ram-{machine.name}"
+    return paths.build() / f"ram-{machine.name}"

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import cargo, places
-from .say import Stop
+from . import cargo, paths
+from .cli import Stop
 
 PACKAGE = "xen-pv-mmu-host"
 _ROOT = "host.rs"
@@ -216,7 +216,7 @@ class Workshop:
         self.folder = folder
         self.rust = folder / "rust"
         shutil.rmtree(self.rust, ignore_errors=True)
-        shutil.copytree(places.repo() / "rust", self.rust, symlinks=True, ignore=shutil.ignore_patterns("target"))
+        shutil.copytree(paths.repo() / "rust", self.rust, symlinks=True, ignore=shutil.ignore_patterns("target"))
         self._original: dict[Path, str] = {}
 
     def write(self, file: str, text: str) -> None:

@@ -11,8 +11,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 
-from . import hunks, places, script
-from .say import Stop
+from . import paths, strip_tests
+from .cli import Stop
+from .load_script import load_script
 
 FOLDER = Path("scripts/series")
 
@@ -20,7 +21,7 @@ FOLDER = Path("scripts/series")
 @functools.cache
 def integrate() -> ModuleType:
     """scripts/integrate, which knows what an edit is."""
-    return script.load("integrate")
+    return load_script("integrate")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def _stop(problems: list[str]) -> None:
 
 def declared() -> Declared:
     tables = [FOLDER / "patches.toml", Path("scripts/anchors.toml"), FOLDER / "edits.toml"]
-    return Declared(*(tomllib.loads((places.repo() / table).read_text()) for table in tables))
+    return Declared(*(tomllib.loads((paths.repo() / table).read_text()) for table in tables))
 
 
 def mapping(files: list[Path]) -> str:
@@ -124,7 +125,7 @@ def mapping(files: list[Path]) -> str:
 
 
 def pristine() -> Path:
-    tree = places.pristine()
+    tree = paths.pristine()
     if not tree:
         raise Stop("a series is made against an untouched kernel", "run it without KDIR")
     return tree
@@ -158,11 +159,11 @@ def load(files: list[Path]) -> Series:
             after |= whole
             whole = None
         for path in (path for path, owner in owners.items() if owner == patch.name):
-            text = (places.repo() / path).read_text()
+            text = (paths.repo() / path).read_text()
             place = plan.place(path)
             after[place] = text
             if whole is not None:
-                after[place] = hunks.without(place, text, option)
+                after[place] = strip_tests.strip(place, text, option)
                 whole[place] = text
         for place, page in table.get("documents", {}).items():
             after[place] = _page(page, table["documents"].values())
@@ -181,7 +182,7 @@ def _page(page: str, pages: Iterable[str]) -> str:
     """One of our pages, in the format of the kernel's documentation."""
     names = " ".join(Path(name).stem for name in pages)
     command = ["pandoc", "--from=gfm", "--to=rst", "--columns=100", f"--metadata=pages:{names}"]
-    command += [f"--lua-filter={places.repo() / FOLDER / 'rst.lua'}", str(places.repo() / page)]
+    command += [f"--lua-filter={paths.repo() / FOLDER / 'rst.lua'}", str(paths.repo() / page)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Stop(f"{page} cannot be converted: {done.stderr.strip()}", "mend the page or its filter rst.lua")

@@ -8,7 +8,7 @@ from pathlib import Path
 from unittest import mock
 
 from . import bench, counter, measure, profiler, report
-from .say import Stop
+from .cli import Stop
 
 KERNEL_MAP = """\
 0000000000000000 A fixed_percpu_data

@@ -7,7 +7,7 @@ from pathlib import Path
 from unittest import mock
 
 from . import callers
-from .say import Stop
+from .cli import Stop
 
 MAKEFILE = "VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\n"
 
@@ -242,8 +242,8 @@ class Page(Trees):
         (repo / callers.TABLE).write_text("")
         (repo / callers.PAGE).write_text(self.text)
         with (
-            mock.patch.object(callers.places, "repo", return_value=repo),
-            mock.patch.object(callers.places, "tree", return_value=self.tree),
+            mock.patch.object(callers.paths, "repo", return_value=repo),
+            mock.patch.object(callers.paths, "tree", return_value=self.tree),
             mock.patch.object(callers, "load", return_value=table()),
         ):
             with self.assertRaisesRegex(Stop, "is not what"):

@@ -9,8 +9,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import guests, machines, plan
-from .say import Stop
+from . import guests, machines, test_plan
+from .cli import Stop
 from .test_boot import MACHINE
 
 WITH_GUESTS = dataclasses.replace(MACHINE, guests="c")
@@ -121,15 +121,15 @@ play_makes_after() { rm -f $state/complains; start_guest 64 64; }
 
 class Plans(unittest.TestCase):
     def test_every_machine_is_in_one_plan(self):
-        with mock.patch.object(plan, "_host", return_value=[]):
-            for steps, table in ((plan.steps(), machines.MACHINES), (plan.soak_steps(), machines.SOAK)):
+        with mock.patch.object(test_plan, "_host", return_value=[]):
+            for steps, table in ((test_plan.steps(), machines.MACHINES), (test_plan.soak_steps(), machines.SOAK)):
                 names = [step.name for step in steps]
                 boots = [name.removeprefix("boot ") for name in names if name.startswith("boot ")]
                 self.assertEqual(sorted(boots), sorted(machine.name for machine in table))
 
     def test_kernels_of_guests_are_built_before_they_boot(self):
-        with mock.patch.object(plan, "_host", return_value=[]):
-            for steps, table in ((plan.steps(), machines.MACHINES), (plan.soak_steps(), machines.SOAK)):
+        with mock.patch.object(test_plan, "_host", return_value=[]):
+            for steps, table in ((test_plan.steps(), machines.MACHINES), (test_plan.soak_steps(), machines.SOAK)):
                 names = [step.name for step in steps]
                 for machine in table:
                     for variant in filter(None, (machine.kernel, machine.guests)):

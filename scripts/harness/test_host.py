@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from . import cargo, host
-from .say import Stop
+from .cli import Stop
 
 GOOD = """\
      Running unittests ../host.rs (build/cargo/debug/deps/xen_pv_mmu-0123)

@@ -13,8 +13,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import checks, given, mutants, plan, say, tryout
-from .say import Stop
+from . import checks, cli, mutants, series_boot, settings, test_plan
+from .cli import Stop
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 
@@ -22,7 +22,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent
 class Numbers(unittest.TestCase):
     def number(self, text: str) -> int:
         with mock.patch.dict(os.environ, {"N": text}):
-            return given.number("N", 5, 1, 9)
+            return settings.number("N", 5, 1, 9)
 
     def test_a_number(self):
         self.assertEqual((self.number("9"), self.number("1"), self.number("")), (9, 1, 5))
@@ -34,14 +34,14 @@ class Numbers(unittest.TestCase):
 
     def test_no_jobs_at_all(self):
         with mock.patch.dict(os.environ, {"JOBS": "0"}), self.assertRaisesRegex(Stop, "JOBS=0"):
-            given.jobs()
+            settings.jobs()
 
 
 class Steps(unittest.TestCase):
     def chosen(self, pattern: str) -> str:
-        with mock.patch.object(plan, "steps", return_value=[plan.Step("one", "first", lambda: "fine")]):
+        with mock.patch.object(test_plan, "steps", return_value=[test_plan.Step("one", "first", lambda: "fine")]):
             with self.assertRaises(Stop) as caught:
-                plan.main([pattern])
+                test_plan.main([pattern])
         return f"{caught.exception} -> {caught.exception.advice}"
 
     def test_a_name_that_no_step_has(self):
@@ -54,14 +54,14 @@ class Steps(unittest.TestCase):
         def full() -> str:
             raise OSError(errno.ENOSPC, "No space left on device", "/b/log")
 
-        steps = [plan.Step("one", "first", full), plan.Step("two", "second", lambda: "fine")]
+        steps = [test_plan.Step("one", "first", full), test_plan.Step("two", "second", lambda: "fine")]
         output = io.StringIO()
         with (
-            mock.patch.object(plan, "steps", return_value=steps),
-            mock.patch.object(plan.places, "logs", return_value=Path("/log")),
+            mock.patch.object(test_plan, "steps", return_value=steps),
+            mock.patch.object(test_plan.paths, "logs", return_value=Path("/log")),
             contextlib.redirect_stdout(output),
         ):
-            self.assertEqual(plan.main([]), 1)
+            self.assertEqual(test_plan.main([]), 1)
         self.assertIn("No space left on device: '/b/log'\n  -> make room there", output.getvalue())
         self.assertTrue(output.getvalue().endswith("1 passed, 1 failed\n"))
 
@@ -74,7 +74,7 @@ class Commands(unittest.TestCase):
             contextlib.redirect_stderr(errors),
             self.assertRaises(SystemExit) as caught,
         ):
-            say.run(mock.Mock(side_effect=error))
+            cli.run(mock.Mock(side_effect=error))
         return caught.exception.code, errors.getvalue()
 
     def test_no_traceback_for_what_the_system_refuses(self):
@@ -86,7 +86,7 @@ class Commands(unittest.TestCase):
 
     def test_a_defect_of_ours_keeps_its_traceback(self):
         with mock.patch("sys.argv", ["x"]), self.assertRaises(ZeroDivisionError):
-            say.run(lambda arguments: 1 // len(arguments))
+            cli.run(lambda arguments: 1 // len(arguments))
 
     def test_an_option_that_check_does_not_have(self):
         with self.assertRaisesRegex(Stop, "cannot do --nope"):
@@ -95,7 +95,7 @@ class Commands(unittest.TestCase):
     def test_what_a_series_cannot_boot(self):
         for variant, machine in (("x", "dom0-2cpu"), ("rust", "x"), ("c", "guest")):
             with self.assertRaisesRegex(Stop, f"cannot boot '{machine}' with '{variant}'"):
-                tryout.main(["boot", variant, machine])
+                series_boot.main(["boot", variant, machine])
 
     def test_files_without_a_mutant(self):
         with (

@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from . import kernel
-from .say import Stop
+from .cli import Stop
 
 
 class Config(unittest.TestCase):

@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 from . import coverage, fuzz, mutants
-from .say import Stop
+from .cli import Stop
 
 FUZZED = """\
 INFO: Running with entropic power schedule (0xFF, 100).

@@ -10,8 +10,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import boot, machines, memmap, places
-from .say import Stop
+from . import boot, machines, memmap, paths
+from .cli import Stop
 from .test_boot import MACHINE
 
 CHANGED = dataclasses.replace(MACHINE, memory_map=("0x1000-0x2000:0",))
@@ -86,7 +86,7 @@ class Make(unittest.TestCase):
 
     def test_the_machine_boots_what_was_made(self):
         words = boot.command(CHANGED, Path("/i"), "stdio")
-        self.assertEqual(words[words.index("-kernel") + 1], str(places.build() / "xen-test.elf"))
+        self.assertEqual(words[words.index("-kernel") + 1], str(paths.build() / "xen-test.elf"))
         self.assertIn("no-real-mode", words[words.index("-append") + 1].split())
         self.assertNotIn("no-real-mode", " ".join(boot.command(MACHINE, Path("/i"), "stdio")))
 

@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import boot, machines, places, ram
+from . import boot, machines, paths, ram
 from .test_boot import MACHINE
 
 STALE = dataclasses.replace(MACHINE, memory=2, stale=True)
@@ -26,7 +26,7 @@ class Ram(unittest.TestCase):
 
     def test_stale_memory_looks_like_entries_to_its_last_byte(self):
         ram.make(STALE)
-        content = (places.build() / "ram-test").read_bytes()
+        content = (paths.build() / "ram-test").read_bytes()
         self.assertEqual(len(content), 2 * ram.MIB)
         self.assertEqual(set(content), set(ram.STALE))
         self.assertEqual(content[0] & 0b111, 0b111)
@@ -34,24 +34,24 @@ class Ram(unittest.TestCase):
     def test_stale_memory_of_another_size_is_made_anew(self):
         ram.make(STALE)
         ram.make(dataclasses.replace(STALE, memory=3))
-        self.assertEqual((places.build() / "ram-test").stat().st_size, 3 * ram.MIB)
+        self.assertEqual((paths.build() / "ram-test").stat().st_size, 3 * ram.MIB)
 
     def test_stale_memory_goes_with_the_machine(self):
         ram.make(STALE)
         ram.drop(STALE)
-        self.assertEqual(list(places.build().iterdir()), [])
+        self.assertEqual(list(paths.build().iterdir()), [])
 
     def test_other_machines_leave_no_file(self):
         ram.make(MACHINE)
         ram.drop(MACHINE)
         self.assertEqual(ram.options(MACHINE), [])
-        self.assertEqual(list(places.build().iterdir()), [])
+        self.assertEqual(list(paths.build().iterdir()), [])
 
     def test_a_machine_writes_to_a_copy(self):
         words = boot.command(STALE, Path("/i"), "stdio")
         backend = next(word for word in words if word.startswith("memory-backend-file,"))
         self.assertIn("share=off", backend.split(","))
-        self.assertIn(f"mem-path={places.build() / 'ram-test'}", backend.split(","))
+        self.assertIn(f"mem-path={paths.build() / 'ram-test'}", backend.split(","))
         self.assertIn("memory-backend=ram", words)
 
     def test_nodes_share_the_memory(self):

@@ -9,8 +9,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import boot, plan
-from .say import Stop, elapsed
+from . import boot, test_plan
+from .cli import Stop, elapsed
 from .test_boot import GOOD, MACHINE
 
 
@@ -71,14 +71,14 @@ class Run(unittest.TestCase):
 
 
 class Plan(unittest.TestCase):
-    def run_plan(self, steps: list[plan.Step]) -> tuple[int, list[str]]:
+    def run_plan(self, steps: list[test_plan.Step]) -> tuple[int, list[str]]:
         output = io.StringIO()
         with (
-            mock.patch.object(plan, "steps", return_value=steps),
-            mock.patch.object(plan.places, "logs", return_value=Path("/log")),
+            mock.patch.object(test_plan, "steps", return_value=steps),
+            mock.patch.object(test_plan.paths, "logs", return_value=Path("/log")),
             contextlib.redirect_stdout(output),
         ):
-            code = plan.main([])
+            code = test_plan.main([])
         return code, output.getvalue().splitlines()
 
     @staticmethod
@@ -86,15 +86,15 @@ class Plan(unittest.TestCase):
         raise Stop("it broke\nin a way", "mend it")
 
     def test_all_pass(self):
-        code, lines = self.run_plan([plan.Step("one", "first", lambda: "fine")])
+        code, lines = self.run_plan([test_plan.Step("one", "first", lambda: "fine")])
         self.assertEqual((code, lines[-1]), (0, "1 passed, 0 failed"))
         self.assertIn("[1/1] one: first", lines)
 
     def test_a_failure_and_what_depends_on_it_are_counted(self):
         steps = [
-            plan.Step("one", "first", self.fail),
-            plan.Step("two", "second", lambda: "fine", needs="one"),
-            plan.Step("three", "third", lambda: "fine"),
+            test_plan.Step("one", "first", self.fail),
+            test_plan.Step("two", "second", lambda: "fine", needs="one"),
+            test_plan.Step("three", "third", lambda: "fine"),
         ]
         code, lines = self.run_plan(steps)
         self.assertEqual((code, lines[-1]), (1, "1 passed, 2 failed"))
@@ -104,7 +104,7 @@ class Plan(unittest.TestCase):
     def test_each_need_is_an_earlier_step(self):
         with mock.patch.dict(os.environ, {"XEN_PVMMU_BUILD": "/b"}):
             names: list[str] = []
-            for step in plan.steps():
+            for step in test_plan.steps():
                 self.assertTrue(not step.needs or step.needs in names, step)
                 names.append(step.name)
         self.assertEqual(len(names), len(set(names)))

@@ -8,10 +8,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from . import schemata, trial
-from .say import Stop
+from . import mutant_run, schemata
+from .cli import Stop
+from .mutant_run import Test
 from .schemata import Blame, Mutant, Span
-from .trial import Test
 
 SOURCE = """\
 const A: usize = 1 << 2;
@@ -170,33 +170,33 @@ class Trial(unittest.TestCase):
         self.program = Path(folder.name) / "program"
         self.program.write_text(PROGRAM)
         self.program.chmod(0o755)
-        self.bench = trial.Bench(Path(folder.name), "1")
+        self.runner = mutant_run.Runner(Path(folder.name), "1")
 
     def outcome(self, mutant: int) -> str:
         tests = [Test("slow", 9.0, frozenset()), Test("quick", 0.1, frozenset())]
-        return self.bench.outcome(self.program, tests, MUTANT=str(mutant))
+        return self.runner.outcome(self.program, tests, MUTANT=str(mutant))
 
     def test_tests_are_measured(self):
         with contextlib.redirect_stdout(io.StringIO()):
-            found = self.bench.tests(self.program, 2)
+            found = self.runner.tests(self.program, 2)
         self.assertEqual([(test.name, test.functions) for test in found], [("quick", {12}), ("slow", {12})])
 
     def test_tests_have_to_pass_without_a_mutant(self):
         self.program.write_text(PROGRAM.replace('"$MUTANT-', '"1-'))
         with self.assertRaisesRegex(Stop, "^quick fails without a mutant$"):
-            self.bench.tests(self.program, 1)
+            self.runner.tests(self.program, 1)
 
     def test_outcomes(self):
         for number, expected in ((0, "missed"), (1, "caught"), (2, "caught"), (4, "caught")):
             self.assertEqual(self.outcome(number), expected, number)
 
     def test_a_mutant_that_does_not_end(self):
-        seconds = trial._LONGER, trial._MORE_SECONDS
-        trial._LONGER, trial._MORE_SECONDS = 0, 0
+        seconds = mutant_run._LONGER, mutant_run._MORE_SECONDS
+        mutant_run._LONGER, mutant_run._MORE_SECONDS = 0, 0
         try:
             self.assertEqual(self.outcome(3), "timeout")
         finally:
-            trial._LONGER, trial._MORE_SECONDS = seconds
+            mutant_run._LONGER, mutant_run._MORE_SECONDS = seconds
 
     def test_a_test_that_did_not_run_is_noticed(self):
         with self.assertRaisesRegex(Stop, "^0 of 1 tests ran$"):
@@ -204,6 +204,6 @@ class Trial(unittest.TestCase):
 
     def test_the_quick_ones_come_first(self):
         tests = [Test(str(seconds), seconds, frozenset()) for seconds in (5.0, 0.2, 0.4, 1.5, 0.3, 1.8)]
-        names = [[test.name for test in part] for part in trial.rounds(tests)]
+        names = [[test.name for test in part] for part in mutant_run.rounds(tests)]
         self.assertEqual(names, [["0.2", "0.3", "0.4"], ["1.5"], ["1.8"], ["5.0"]])
-        self.assertEqual(trial.rounds([]), [])
+        self.assertEqual(mutant_run.rounds([]), [])

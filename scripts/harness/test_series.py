@@ -9,8 +9,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import analyzer, hunks, links, patches, places, series, tryout
-from .say import Stop
+from . import analyzer, links, patches, paths, series, series_boot, strip_tests
+from .cli import Stop
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -34,7 +34,7 @@ class Hunks(unittest.TestCase):
 
     def rust(self, text: str) -> str:
         text = textwrap.dedent(text)
-        return hunks.without("rust/x.rs", text.replace("MARK", "#[cfg(CONFIG_TESTS)]"), "TESTS")
+        return strip_tests.strip("rust/x.rs", text.replace("MARK", "#[cfg(CONFIG_TESTS)]"), "TESTS")
 
     def test_items_of_one_line(self):
         self.assertEqual(self.rust("mod a;\nMARK\nmod b;\nMARK\npub use c::*;\nmod d;\n"), "mod a;\nmod d;\n")
@@ -86,21 +86,21 @@ class Hunks(unittest.TestCase):
 
     def test_entry_of_kconfig(self):
         text = "config A\n\tbool\n\nconfig TESTS\n\tbool\n\thelp\n\t  Tests.\n\nconfig B\n\tbool\n"
-        self.assertEqual(hunks.without("Kconfig", text, "TESTS"), "config A\n\tbool\n\nconfig B\n\tbool\n")
+        self.assertEqual(strip_tests.strip("Kconfig", text, "TESTS"), "config A\n\tbool\n\nconfig B\n\tbool\n")
         last = "config A\n\tbool\n\nconfig TESTS\n\tbool\n"
-        self.assertEqual(hunks.without("Kconfig", last, "TESTS"), "config A\n\tbool\n")
+        self.assertEqual(strip_tests.strip("Kconfig", last, "TESTS"), "config A\n\tbool\n")
 
     def test_marks_of_another_kind_are_refused(self):
         for path, text in (("x.c", "#ifdef CONFIG_TESTS\n"), ("x.rs", "if cfg!(CONFIG_TESTS) {}\n")):
             with self.subTest(path), self.assertRaisesRegex(Stop, f"^{path}: TESTS marks something"):
-                hunks.without(path, text, "TESTS")
+                strip_tests.strip(path, text, "TESTS")
 
 
 class Mapping(unittest.TestCase):
     """No file and no edit is forgotten."""
 
     def setUp(self):
-        patcher = mock.patch.object(places, "repo", return_value=REPO)
+        patcher = mock.patch.object(paths, "repo", return_value=REPO)
         patcher.start()
         self.addCleanup(patcher.stop)
 
@@ -114,12 +114,12 @@ class Mapping(unittest.TestCase):
         return str(caught.exception)
 
     def test_files_go_to_the_last_patch_that_matches(self):
-        paths = [Path("rust/a.rs"), Path("rust/tests.rs"), Path("scripts/b")]
-        self.assertEqual(self.plan().owners(paths), {"rust/a.rs": "code", "rust/tests.rs": "tests", "scripts/b": ""})
+        files = [Path("rust/a.rs"), Path("rust/tests.rs"), Path("scripts/b")]
+        self.assertEqual(self.plan().owners(files), {"rust/a.rs": "code", "rust/tests.rs": "tests", "scripts/b": ""})
 
     def test_file_without_a_patch(self):
-        paths = [Path("rust/a.rs"), Path("rust/tests.rs"), Path("scripts/b"), Path("new.rs")]
-        self.assertEqual(self.stop(self.plan().owners, paths), "no patch has the file new.rs")
+        files = [Path("rust/a.rs"), Path("rust/tests.rs"), Path("scripts/b"), Path("new.rs")]
+        self.assertEqual(self.stop(self.plan().owners, files), "no patch has the file new.rs")
 
     def test_pattern_without_a_file(self):
         self.assertEqual(self.stop(self.plan().owners, [Path("rust/a.rs"), Path("scripts/x")]), "no file matches rust/tests.rs")
@@ -204,14 +204,14 @@ class Change(unittest.TestCase):
         (self.tree / "x/f").write_text("one\n")
 
     def test_a_tree_within_a_repository_is_changed(self):
-        tryout.change(self.tree, self.patch)
+        series_boot.change(self.tree, self.patch)
         self.assertEqual((self.tree / "x/f").read_text(), "two\n")
 
     def test_what_ends_as_it_was_does_not_look_changed(self):
         for last, kept in (("one\n", True), ("three\n", False)):
             (self.tree / "x/f").write_text("one\n")
             os.utime(self.tree / "x/f", (1, 1))
-            with tryout.times_kept(self.tree, ["x/f", "x/gone"]):
+            with series_boot.times_kept(self.tree, ["x/f", "x/gone"]):
                 (self.tree / "x/f").write_text("two\n")
                 (self.tree / "x/f").write_text(last)
             self.assertEqual((self.tree / "x/f").stat().st_mtime == 1, kept)
@@ -219,7 +219,7 @@ class Change(unittest.TestCase):
     def test_what_does_not_apply_is_named(self):
         (self.tree / "x/f").write_text("three\n")
         with self.assertRaisesRegex(Stop, "^patch does not apply"):
-            tryout.change(self.tree, self.patch)
+            series_boot.change(self.tree, self.patch)
 
 
 class Editor(unittest.TestCase):
@@ -234,7 +234,7 @@ class Editor(unittest.TestCase):
         self.assertEqual(ours["root_module"], "/repo/rust/xen_pv_mmu.rs")
         self.assertEqual(ours["cfg"], ["kernel"])
         self.assertIn({"crate": 2, "name": "kernel"}, ours["deps"])
-        self.assertEqual(analyzer.paths(made)[:2], [Path("/root/usr"), Path("/root/usr/lib/core.rs")])
+        self.assertEqual(analyzer.paths_in(made)[:2], [Path("/root/usr"), Path("/root/usr/lib/core.rs")])
 
     def test_a_kernel_that_has_other_crates_is_named(self):
         with self.assertRaisesRegex(Stop, "lacks kernel pin_init"):

@@ -5,10 +5,10 @@ import os
 import subprocess
 from pathlib import Path
 
-from .say import Stop
+from .cli import Stop
 
 
-def _place(name: str) -> Path:
+def _path(name: str) -> Path:
     value = os.environ.get(f"XEN_PVMMU_{name}")
     if not value:
         raise Stop(f"XEN_PVMMU_{name} is not set", "start this with scripts/enter, or use make")
@@ -16,7 +16,7 @@ def _place(name: str) -> Path:
 
 
 def repo() -> Path:
-    return _place("REPO")
+    return _path("REPO")
 
 
 def files() -> list[Path]:
@@ -35,7 +35,7 @@ def files() -> list[Path]:
 
 def build() -> Path:
     """Where results go."""
-    return _place("BUILD")
+    return _path("BUILD")
 
 
 def logs() -> Path:
@@ -46,14 +46,14 @@ def logs() -> Path:
 
 def state() -> Path:
     """What is worth remembering between clean builds."""
-    path = _place("STATE")
+    path = _path("STATE")
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def tree() -> Path:
     """The kernel source that is built: a patched copy, or the user's KDIR."""
-    return _place("TREE")
+    return _path("TREE")
 
 
 def pristine() -> Path | None:
@@ -73,12 +73,12 @@ def kunit() -> Path:
 
 
 def xen() -> Path:
-    return _place("XEN")
+    return _path("XEN")
 
 
 def shadow_xen() -> Path:
     """The same Xen, with shadow paging."""
-    path = _place("SHADOW_XEN")
+    path = _path("SHADOW_XEN")
     if not path.exists():
         raise Stop("there is no Xen with shadow paging", "run: scripts/setup shadow-xen")
     return path

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import analyzer, boot, checks, docs, fuzz, host, kernel, machines, patches, places
-from .say import REFUSALS, Stop, elapsed, stop_of
+from . import analyzer, boot, checks, docs, fuzz, host, kernel, machines, patches, paths
+from .cli import REFUSALS, Stop, elapsed, stop_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def self_tests() -> str:
 
 def integration() -> str:
     kernel.prepare_tree()
-    return _script("scripts/integrate", "check", str(places.tree()))
+    return _script("scripts/integrate", "check", str(paths.tree()))
 
 
 def symbols() -> str:
@@ -53,7 +53,7 @@ def symbols() -> str:
 
 
 def _script(name: str, *arguments: str) -> str:
-    path = places.repo() / name
+    path = paths.repo() / name
     if not path.exists():
         raise Stop(f"{name} is missing", "run this in a complete checkout")
     done = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
@@ -68,12 +68,12 @@ def _build(name: str) -> Callable[[], str]:
 
 
 def _check(check: checks.Check) -> Callable[[], str]:
-    return lambda: check.run(places.files())
+    return lambda: check.run(paths.files())
 
 
 def _boot(machine: machines.Machine) -> Callable[[], str]:
     def run() -> str:
-        verdict = boot.run(machine, places.build() / "initramfs.cpio.gz")
+        verdict = boot.run(machine, paths.build() / "initramfs.cpio.gz")
         if verdict.problems:
             boot.explain(machine, verdict)
             raise Stop(verdict.summary, f"make boot BOOT={machine.name}")
@@ -92,13 +92,13 @@ def _boots(variant: str, table: tuple[machines.Machine, ...] = machines.MACHINES
             needs=f"build {variant}",
         )
         for machine in table
-        if machine.kernel == variant and (places.pristine() or not machine.guests)
+        if machine.kernel == variant and (paths.pristine() or not machine.guests)
     ]
 
 
 def _host() -> list[Step]:
     """Left out with the user's own tools: what they are to say depends on their versions."""
-    if not places.pristine():
+    if not paths.pristine():
         return []
     return [
         Step("host tests", "the backend's logic against a model of Xen", host.tests),
@@ -109,7 +109,7 @@ def _host() -> list[Step]:
 
 def _exports() -> list[Step]:
     """Left out with the user's own tools and tree as well."""
-    if not places.pristine():
+    if not paths.pristine():
         return []
     return [
         Step("series", "patches for upstream, which apply and result in this", patches.make, needs="integration"),
@@ -182,7 +182,7 @@ def main(arguments: list[str]) -> int:
         print(f"\n[{number}/{len(plan)}] {step.name}: {step.what}", flush=True)
         outcomes.append(_do(step, outcomes))
     failed = sum(not outcome.passed for outcome in outcomes)
-    print(f"\nSummary after {elapsed(time.monotonic() - start)}; logs are in {places.shown(places.logs())}\n")
+    print(f"\nSummary after {elapsed(time.monotonic() - start)}; logs are in {paths.shown(paths.logs())}\n")
     for outcome in outcomes:
         mark = "ok    " if outcome.passed else "FAILED"
         print(f"{mark}  {outcome.step.name:20} {elapsed(outcome.seconds):>13}  {outcome.summary}")

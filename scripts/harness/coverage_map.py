@@ -4,8 +4,8 @@
 import re
 from pathlib import Path
 
-from . import bench, machines, places
-from .say import Stop
+from . import bench, machines, paths
+from .cli import Stop
 
 PAGE = Path("Documentation/coverage-map.md")
 INVARIANTS = 44
@@ -49,8 +49,8 @@ def wrong(text: str, known: dict[str, set[str]]) -> list[str]:
 
 
 def check(_files: list[Path]) -> str:
-    text = (places.repo() / PAGE).read_text()
-    found = wrong(text, tests(places.repo()))
+    text = (paths.repo() / PAGE).read_text()
+    found = wrong(text, tests(paths.repo()))
     if found:
         raise Stop("\n".join(["the coverage map is wrong:", *found]), "name tests that exist, or say what is open")
     return f"{len(_NAME.findall(text))} names"

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from .say import Progress, Stop
+from .cli import Progress, Stop
 
 # Random tests are cut short: what they need many cases for is not what a mutant changes. A
 # case that fails is enough: it is not made shorter, nor kept.
@@ -58,7 +58,7 @@ def rounds(tests: Iterable[Test]) -> list[list[Test]]:
     return [part for part in parts if part]
 
 
-class Bench:
+class Runner:
     """Runs tests of programs, each in a process of its own with limits."""
 
     def __init__(self, folder: Path, seed: str) -> None:

@@ -10,7 +10,7 @@ from types import ModuleType
 _SCRIPTS = Path(__file__).resolve().parent.parent
 
 
-def load(name: str) -> ModuleType:
+def load_script(name: str) -> ModuleType:
     """Import scripts/NAME."""
     loader = importlib.machinery.SourceFileLoader(name, str(_SCRIPTS / name))
     spec = importlib.util.spec_from_loader(name, loader)

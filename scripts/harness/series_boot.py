@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from . import boot, kernel, machines, patches, places, series
-from .say import Stop
+from . import boot, kernel, machines, patches, paths, series
+from .cli import Stop
 
 
 def change(tree: Path, patch: Path) -> None:
@@ -24,14 +24,14 @@ def change(tree: Path, patch: Path) -> None:
 
 def _tree(purpose: str) -> Path:
     """From now on the one that is built."""
-    tree = places.build() / f"{series.pristine().name}-{purpose}"
+    tree = paths.build() / f"{series.pristine().name}-{purpose}"
     os.environ["XEN_PVMMU_TREE"] = str(tree)
     return tree
 
 
 def _start(made: series.Series, tree: Path) -> list[Path]:
     """Makes the tree what the kernel's is; returns the patches for it."""
-    _, *written = patches.write(made, places.build() / f"patches-{tree.name}")
+    _, *written = patches.write(made, paths.build() / f"patches-{tree.name}")
     if tree.exists():
         kernel.restore(series.pristine(), tree)
     else:
@@ -42,8 +42,8 @@ def _start(made: series.Series, tree: Path) -> list[Path]:
 @contextmanager
 def times_kept(tree: Path, names: Iterable[str]) -> Iterator[None]:
     """Files that are in the end what they were at first do not look changed to make."""
-    paths = [tree / name for name in names]
-    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths if path.exists()}
+    files = [tree / name for name in names]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files if path.exists()}
     yield
     for path, (content, time) in before.items():
         if path.exists() and path.read_bytes() == content:
@@ -52,7 +52,7 @@ def times_kept(tree: Path, names: Iterable[str]) -> Iterator[None]:
 
 def build_each() -> str:
     """Builds after each patch, with what of the backend there is so far; at last with the backend in C."""
-    made = series.load(places.files())
+    made = series.load(paths.files())
     tree = _tree("series")
     written = _start(made, tree)
     for number, path in enumerate(written, 1):
@@ -74,7 +74,7 @@ def boot_whole(variant: str, machine: str) -> str:
     table = {entry.name: entry for entry in dom0s if entry.guests in ("", variant)}
     if variant not in ("rust", "debug", "c") or machine not in table:
         raise Stop(f"cannot boot {machine!r} with {variant!r}", f"name rust, debug or c, and one of: {', '.join(table)}")
-    made = series.load(places.files())
+    made = series.load(paths.files())
     tree = _tree("fixes" if variant == "c" else "series")
     with times_kept(tree, {name for patch in made.patches for name in patch.changes}):
         for patch, path in zip(made.patches, _start(made, tree), strict=True):
@@ -87,7 +87,7 @@ def boot_whole(variant: str, machine: str) -> str:
         chosen = replace(chosen, kind="dom0-c", must_print=())
     verdict = boot.run(chosen, boot.make_initrd())
     if verdict.problems:
-        raise Stop("\n".join(map(str, verdict.problems[:8])), f"read {places.shown(verdict.log)}")
+        raise Stop("\n".join(map(str, verdict.problems[:8])), f"read {paths.shown(verdict.log)}")
     return verdict.summary
 
 

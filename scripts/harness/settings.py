@@ -3,7 +3,7 @@
 
 import os
 
-from .say import Stop
+from .cli import Stop
 
 
 def number(name: str, default: int, least: int, most: int = 2**32 - 1) -> int:

@@ -7,16 +7,16 @@ import time
 import unittest
 from unittest import mock
 
-from . import alarm
+from . import acpi_wake
 
 
 class Wakes(unittest.TestCase):
     def setUp(self):
-        self.alarm = alarm.Alarm()
-        self.addCleanup(self.alarm.close)
+        self.waker = acpi_wake.Waker()
+        self.addCleanup(self.waker.close)
         self.heard = []
         monitor = socket.socket(socket.AF_UNIX)
-        monitor.bind(self.alarm.options[1].removeprefix("unix:").partition(",")[0])
+        monitor.bind(self.waker.options[1].removeprefix("unix:").partition(",")[0])
         monitor.listen()
         thread = threading.Thread(target=self.answer, args=(monitor,), daemon=True)
         thread.start()
@@ -36,18 +36,18 @@ class Wakes(unittest.TestCase):
             pass
 
     def at(self, seconds: float) -> int:
-        """Lets the alarm ring if it is time so much later; returns how often it has."""
-        with mock.patch.object(alarm.time, "monotonic", return_value=time.monotonic() + seconds):
-            self.alarm.ring()
+        """Lets the waker look at the time so much later; returns how often it has woken the machine."""
+        with mock.patch.object(acpi_wake.time, "monotonic", return_value=time.monotonic() + seconds):
+            self.waker.wake_if_due()
         return len(self.heard)
 
-    def test_it_rings_once_when_it_is_time(self):
-        self.alarm.hear("(XEN) Entering ACPI S3 state.")
+    def test_it_wakes_once_when_it_is_time(self):
+        self.waker.read("(XEN) Entering ACPI S3 state.")
         self.assertEqual(self.at(1), 0)
         self.assertEqual(self.at(3), 1)
         self.assertEqual(self.at(9), 1)
         self.assertEqual(self.heard, [b"system_wakeup\n"])
 
     def test_a_machine_that_is_awake_is_left_alone(self):
-        self.alarm.hear("(XEN) Entering ACPI S5 state.")
+        self.waker.read("(XEN) Entering ACPI S5 state.")
         self.assertEqual(self.at(9), 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What wakes a machine that sleeps (ACPI S3): QEMU's monitor, as somebody's finger would."""
+"""Wake a machine from ACPI S3, by QEMU's monitor."""
 
 import re
 import socket
@@ -12,8 +12,8 @@ ASLEEP = re.compile(r"Entering ACPI S3 state")
 _SECONDS = 2.0
 
 
-class Alarm:
-    """Rings some seconds after the machine has said that it goes to sleep."""
+class Waker:
+    """Wakes the machine some seconds after it has said that it goes to sleep."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="pvmmu-")
@@ -25,19 +25,19 @@ class Alarm:
         """For QEMU."""
         return ["-monitor", f"unix:{self._path},server=on,wait=off"]
 
-    def hear(self, text: str) -> None:
+    def read(self, text: str) -> None:
         if ASLEEP.search(text):
             self._due = time.monotonic() + _SECONDS
 
-    def ring(self) -> None:
-        """To be called now and then."""
+    def wake_if_due(self) -> None:
+        """Has to be called now and then."""
         if self._due is None or time.monotonic() < self._due:
             return
         self._due = None
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.settimeout(_SECONDS)
             monitor.connect(str(self._path))
-            # It greets, and repeats what it is told.
+            # It greets, and repeats the command.
             monitor.recv(4096)
             monitor.sendall(b"system_wakeup\n")
             monitor.recv(4096)

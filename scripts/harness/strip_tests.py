@@ -3,10 +3,10 @@
 
 import re
 
-from .say import Stop
+from .cli import Stop
 
 
-def without(path: str, text: str, option: str) -> str:
+def strip(path: str, text: str, option: str) -> str:
     """The text as it is before the patch that brings what `option` marks."""
     name = path.rsplit("/", 1)[-1]
     if path.endswith(".rs"):
@@ -20,7 +20,7 @@ def without(path: str, text: str, option: str) -> str:
     if re.search(rf"\b(CONFIG_)?{option}\b", text):
         raise Stop(
             f"{path}: {option} marks something that is neither a Rust item nor an entry",
-            "give it a cfg attribute of its own, or teach scripts/harness/hunks.py",
+            "give it a cfg attribute of its own, or teach scripts/harness/strip_tests.py",
         )
     return text
 
