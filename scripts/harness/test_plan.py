@@ -32,11 +32,14 @@ class Outcome:
     summary: str
 
 
+def own_tests() -> unittest.TestSuite:
+    scripts = Path(__file__).resolve().parent.parent
+    return unittest.defaultTestLoader.discover(str(scripts / "tests"), top_level_dir=str(scripts))
+
+
 def self_tests() -> str:
-    # Those of this package are found with those beside it.
-    suite = unittest.defaultTestLoader.discover(str(Path(__file__).parent.parent))
     output = io.StringIO()
-    result = unittest.TextTestRunner(output).run(suite)
+    result = unittest.TextTestRunner(output).run(own_tests())
     if not result.wasSuccessful():
         raise Stop(f"the scripts' own tests fail:\n{output.getvalue()}", "mend them, or what they test")
     return f"{result.testsRun} tests"

@@ -9,10 +9,9 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import analyzer, links, patches, paths, series, series_boot, strip_tests
-from .cli import Stop
-
-REPO = Path(__file__).resolve().parents[2]
+from harness import analyzer, links, patches, paths, series, series_boot, strip_tests
+from harness.cli import Stop
+from tests import REPO
 
 DECLARED = {
     "folder": "arch/ours",

@@ -13,8 +13,8 @@ from pathlib import Path
 from unittest import mock
 
 from harness.load_script import load_script
+from tests import REPO, SCRIPTS
 
-HERE = Path(__file__).resolve().parent
 
 integrate = load_script("integrate")
 
@@ -403,14 +403,14 @@ class DeclaredEditsTest(unittest.TestCase):
     """anchors.toml itself."""
 
     def setUp(self):
-        self.plan = integrate.Plan(HERE / "anchors.toml", Path("/nowhere"), HERE.parent)
+        self.plan = integrate.Plan(SCRIPTS / "anchors.toml", Path("/nowhere"), REPO)
 
     def test_link_targets_exist(self):
         for link in self.plan.links:
-            self.assertTrue((HERE.parent / link.target).exists(), link)
+            self.assertTrue((REPO / link.target).exists(), link)
 
     def test_everything_says_why(self):
-        declared = integrate.tomllib.loads((HERE / "anchors.toml").read_text())
+        declared = integrate.tomllib.loads((SCRIPTS / "anchors.toml").read_text())
         for table in declared["link"] + declared["edit"]:
             self.assertTrue(table["why"].strip(), table)
 

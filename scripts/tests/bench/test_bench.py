@@ -7,8 +7,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import bench, counter, measure, profiler, report
-from .cli import Stop
+from harness import bench, counter, measure, profiler, report
+from harness.cli import Stop
 
 KERNEL_MAP = """\
 0000000000000000 A fixed_percpu_data

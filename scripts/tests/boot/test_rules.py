@@ -4,8 +4,8 @@
 import unittest
 from pathlib import Path
 
-from . import rules
-from .console import lines_of
+from harness import rules
+from harness.console import lines_of
 
 
 def caught(text: str) -> list[str]:

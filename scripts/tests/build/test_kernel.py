@@ -9,8 +9,9 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import kernel
-from .cli import Stop
+from harness import kernel
+from harness.cli import Stop
+from tests import REPO
 
 
 class Config(unittest.TestCase):
@@ -44,7 +45,7 @@ class Config(unittest.TestCase):
 
 class Modules(unittest.TestCase):
     def test_made_only_where_something_asks(self):
-        repo = str(Path(__file__).parents[2])
+        repo = str(REPO)
         with mock.patch.dict(os.environ, {"XEN_PVMMU_REPO": repo}):
             self.assertEqual(kernel.goals(kernel.named("rust")), ("bzImage", "modules"))
             # None of its own, but those that are out of the tree.
@@ -53,7 +54,7 @@ class Modules(unittest.TestCase):
 
     def test_found_in_the_list_that_the_build_leaves(self):
         with tempfile.TemporaryDirectory() as build:
-            repo = str(Path(__file__).parents[2])
+            repo = str(REPO)
             places = {"XEN_PVMMU_BUILD": build, "XEN_PVMMU_TREE": "/t/linux", "XEN_PVMMU_REPO": repo}
             with mock.patch.dict(os.environ, places):
                 out = kernel.out(kernel.named("rust"))

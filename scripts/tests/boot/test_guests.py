@@ -9,9 +9,10 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import guests, machines, test_plan
-from .cli import Stop
-from .test_boot import MACHINE
+from harness import guests, machines, test_plan
+from harness.cli import Stop
+from tests import SCRIPTS
+from tests.boot.test_boot import MACHINE
 
 WITH_GUESTS = dataclasses.replace(MACHINE, guests="c")
 
@@ -86,7 +87,7 @@ play_makes_after() { rm -f $state/complains; start_guest 64 64; }
 
     def play(self, *names: str) -> tuple[list[str], list[str]]:
         """What is printed, and what the toolstack and the guest were asked for."""
-        toolstack = Path(__file__).resolve().parents[1] / "guest/toolstack"
+        toolstack = SCRIPTS / "guest/toolstack"
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             for file in ("run", "xen.sh", "guest.sh"):
@@ -114,7 +115,7 @@ play_makes_after() { rm -f $state/complains; start_guest 64 64; }
         self.assertEqual(asked[-1], "xl destroy")
 
     def test_no_scenario_destroys_a_guest_by_itself(self):
-        scenarios = (Path(__file__).resolve().parents[1] / "guest/toolstack/scenarios.sh").read_text()
+        scenarios = (SCRIPTS / "guest/toolstack/scenarios.sh").read_text()
         self.assertIn("drop_guest", scenarios)
         self.assertNotRegex(scenarios, r"xl destroy|throw_guest")
 

@@ -9,9 +9,10 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import boot, test_plan
-from .cli import Stop, elapsed
-from .test_boot import GOOD, MACHINE
+from harness import boot, test_plan
+from harness.cli import Stop, elapsed
+from tests import SCRIPTS
+from tests.boot.test_boot import GOOD, MACHINE
 
 
 class Run(unittest.TestCase):
@@ -82,7 +83,7 @@ class Plan(unittest.TestCase):
         return code, output.getvalue().splitlines()
 
     @staticmethod
-    def fail() -> str:
+    def failing() -> str:
         raise Stop("it broke\nin a way", "mend it")
 
     def test_all_pass(self):
@@ -92,7 +93,7 @@ class Plan(unittest.TestCase):
 
     def test_a_failure_and_what_depends_on_it_are_counted(self):
         steps = [
-            test_plan.Step("one", "first", self.fail),
+            test_plan.Step("one", "first", self.failing),
             test_plan.Step("two", "second", lambda: "fine", needs="one"),
             test_plan.Step("three", "third", lambda: "fine"),
         ]
@@ -108,6 +109,19 @@ class Plan(unittest.TestCase):
                 self.assertTrue(not step.needs or step.needs in names, step)
                 names.append(step.name)
         self.assertEqual(len(names), len(set(names)))
+
+    def test_every_file_of_tests_is_found(self):
+        """A folder without __init__.py, or one that is not below tests/, is not looked into."""
+
+        def files(suite: unittest.TestSuite) -> set[str]:
+            found = set()
+            for part in suite:
+                found |= files(part) if isinstance(part, unittest.TestSuite) else {type(part).__module__}
+            return found
+
+        written = {path for path in SCRIPTS.rglob("test_*.py") if path != Path(test_plan.__file__)}
+        names = {".".join(path.relative_to(SCRIPTS).with_suffix("").parts) for path in written}
+        self.assertEqual(files(test_plan.own_tests()), names)
 
     def test_elapsed(self):
         self.assertEqual((elapsed(5.04), elapsed(125)), ("5.0 s", "2 min 05 s"))

@@ -7,8 +7,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from . import coverage, fuzz, mutants
-from .cli import Stop
+from harness import coverage, fuzz, mutants
+from harness.cli import Stop
 
 FUZZED = """\
 INFO: Running with entropic power schedule (0xFF, 100).

@@ -8,8 +8,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import boot, machines, paths, ram
-from .test_boot import MACHINE
+from harness import boot, machines, paths, ram
+from tests.boot.test_boot import MACHINE
 
 STALE = dataclasses.replace(MACHINE, memory=2, stale=True)
 NODES = dataclasses.replace(MACHINE, nodes=2)

@@ -4,12 +4,11 @@
 import re
 import subprocess
 import unittest
-from pathlib import Path
 
-from . import checks, machines, rules
-from .console import lines_of
+from harness import checks, machines, rules
+from harness.console import lines_of
+from tests import REPO
 
-REPO = Path(__file__).resolve().parents[2]
 # The rest of rust/ is for the host.
 _CRATE = r"rust/(?!(?:host|model|fuzz|compile-fail|macros|kernel)/).*"
 CRATE = re.compile(_CRATE + r"\.(?:rs|c)$")

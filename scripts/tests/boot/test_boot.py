@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-from . import boot, kernel, ktap, machines
-from .console import lines_of
+from harness import boot, kernel, ktap, machines
+from harness.console import lines_of
+from tests import REPO, SCRIPTS
 
 KUNIT = """\
 [    1.0] KTAP version 1
@@ -140,7 +141,7 @@ class Skips(unittest.TestCase):
                 self.assertEqual(test in machine.all_skips, expected)
 
     def test_every_test_that_may_skip_exists(self):
-        table = (Path(__file__).resolve().parents[1] / "guest/mmstress/test.c").read_text()
+        table = (SCRIPTS / "guest/mmstress/test.c").read_text()
         for machine in (*machines.MACHINES, *machines.SOAK):
             for name in machine.all_skips:
                 self.assertIn(f'{{ "{name}", ', table)
@@ -168,7 +169,7 @@ class Skips(unittest.TestCase):
                 self.assertEqual(found, expected)
 
     def test_every_pattern_names_a_test(self):
-        sources = Path(__file__).resolve().parents[2] / "rust"
+        sources = REPO / "rust"
         names = set()
         for path in sources.rglob("*.rs"):
             if path.relative_to(sources).parts[0] in ("host", "model", "fuzz", "compile-fail"):

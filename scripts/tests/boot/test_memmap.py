@@ -10,9 +10,9 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import boot, machines, memmap, paths
-from .cli import Stop
-from .test_boot import MACHINE
+from harness import boot, machines, memmap, paths
+from harness.cli import Stop
+from tests.boot.test_boot import MACHINE
 
 CHANGED = dataclasses.replace(MACHINE, memory_map=("0x1000-0x2000:0",))
 CODE = bytes(range(32))

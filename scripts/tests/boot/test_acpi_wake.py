@@ -7,7 +7,7 @@ import time
 import unittest
 from unittest import mock
 
-from . import acpi_wake
+from harness import acpi_wake
 
 
 class Wakes(unittest.TestCase):

@@ -11,8 +11,8 @@ import unittest
 from pathlib import Path
 
 from harness.load_script import load_script
+from tests import SCRIPTS
 
-HERE = Path(__file__).resolve().parent
 
 symbols = load_script("symbols")
 
@@ -335,7 +335,7 @@ class ListTest(unittest.TestCase):
     """symbols.toml itself."""
 
     def test_every_entry_says_why(self):
-        listed = symbols.tomllib.loads((HERE / "symbols.toml").read_text())
+        listed = symbols.tomllib.loads((SCRIPTS / "symbols.toml").read_text())
         self.assertLessEqual(listed.keys(), {"extra", "missing"})
         for entry in listed.get("extra", []) + listed.get("missing", []):
             self.assertEqual(entry.keys() - {"export"}, {"names", "why"}, entry)

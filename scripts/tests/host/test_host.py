@@ -10,8 +10,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import cargo, host
-from .cli import Stop
+from harness import cargo, host
+from harness.cli import Stop
 
 GOOD = """\
      Running unittests ../host.rs (build/cargo/debug/deps/xen_pv_mmu-0123)

@@ -7,9 +7,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from . import rules
+from harness import rules
+from tests import SCRIPTS
 
-GUEST = Path(__file__).resolve().parents[1] / "guest"
+GUEST = SCRIPTS / "guest"
 # What the runner and the judge need of mmstress.
 PARTS = ("complaint", "env", "pattern", "probe", "report", "run", "wrap")
 

@@ -13,10 +13,9 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from . import checks, cli, mutants, series_boot, settings, test_plan
-from .cli import Stop
-
-SCRIPTS = Path(__file__).resolve().parent.parent
+from harness import checks, cli, mutants, series_boot, settings, test_plan
+from harness.cli import Stop
+from tests import SCRIPTS
 
 
 class Numbers(unittest.TestCase):

@@ -8,10 +8,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from . import mutant_run, schemata
-from .cli import Stop
-from .mutant_run import Test
-from .schemata import Blame, Mutant, Span
+from harness import mutant_run, schemata
+from harness.cli import Stop
+from harness.mutant_run import Test
+from harness.schemata import Blame, Mutant, Span
 
 SOURCE = """\
 const A: usize = 1 << 2;

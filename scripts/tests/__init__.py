@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of the scripts, those of a folder of harness/ in a folder of the same name."""
+
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+REPO = SCRIPTS.parent
