@@ -10,8 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import analyzer, boot, checks, docs, fuzz, host, kernel, machines, patches, paths
+from . import paths
+from .boot import boot, machines
+from .build import analyzer, docs, kernel
+from .check import checks
 from .cli import REFUSALS, Stop, elapsed, stop_of
+from .host import fuzz, host
+from .series import patches
 
 
 @dataclass(frozen=True)

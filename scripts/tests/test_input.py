@@ -13,8 +13,11 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from harness import checks, cli, mutants, series_boot, settings, test_plan
+from harness import cli, settings, test_plan
+from harness.check import checks
 from harness.cli import Stop
+from harness.mutants import mutants
+from harness.series import series_boot
 from tests import SCRIPTS
 
 

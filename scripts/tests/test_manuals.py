@@ -5,8 +5,9 @@ import re
 import subprocess
 import unittest
 
-from harness import checks, machines, rules
-from harness.console import lines_of
+from harness.boot import machines, rules
+from harness.boot.console import lines_of
+from harness.check import checks
 from tests import REPO
 
 # The rest of rust/ is for the host.

@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import rules
+from harness.boot import rules
 from tests import SCRIPTS
 
 GUEST = SCRIPTS / "guest"

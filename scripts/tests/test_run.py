@@ -9,7 +9,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from harness import boot, test_plan
+from harness import test_plan
+from harness.boot import boot
 from harness.cli import Stop, elapsed
 from tests import SCRIPTS
 from tests.boot.test_boot import GOOD, MACHINE

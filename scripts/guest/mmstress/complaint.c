@@ -10,7 +10,7 @@
 static const struct rule {
 	const char *name, *pattern, *unless;
 } rules[] = {
-/* Made by mkinitrd from scripts/harness/rules.py. */
+/* Made by mkinitrd from scripts/harness/boot/rules.py. */
 #include "rules.h"
 };
 

@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from harness import bench, counter, measure, profiler, report
+from harness.bench import bench, counter, measure, profiler, report
 from harness.cli import Stop
 
 KERNEL_MAP = """\

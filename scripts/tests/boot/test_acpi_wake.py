@@ -7,7 +7,7 @@ import time
 import unittest
 from unittest import mock
 
-from harness import acpi_wake
+from harness.boot import acpi_wake
 
 
 class Wakes(unittest.TestCase):

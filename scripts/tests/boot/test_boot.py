@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-from harness import boot, kernel, ktap, machines
-from harness.console import lines_of
+from harness.boot import boot, ktap, machines
+from harness.boot.console import lines_of
+from harness.build import kernel
 from tests import REPO, SCRIPTS
 
 KUNIT = """\

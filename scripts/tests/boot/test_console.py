@@ -3,7 +3,7 @@
 
 import unittest
 
-from harness.console import Line, lines_of
+from harness.boot.console import Line, lines_of
 
 
 def texts(raw: bytes, xen: bool = False) -> list[str]:

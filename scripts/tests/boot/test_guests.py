@@ -9,7 +9,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from harness import guests, machines, test_plan
+from harness import test_plan
+from harness.boot import guests, machines
 from harness.cli import Stop
 from tests import SCRIPTS
 from tests.boot.test_boot import MACHINE

@@ -10,7 +10,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from harness import boot, machines, memmap, paths
+from harness import paths
+from harness.boot import boot, machines, memmap
 from harness.cli import Stop
 from tests.boot.test_boot import MACHINE
 

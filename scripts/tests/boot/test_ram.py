@@ -8,7 +8,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from harness import boot, machines, paths, ram
+from harness import paths
+from harness.boot import boot, machines, ram
 from tests.boot.test_boot import MACHINE
 
 STALE = dataclasses.replace(MACHINE, memory=2, stale=True)

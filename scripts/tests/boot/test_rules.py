@@ -4,8 +4,8 @@
 import unittest
 from pathlib import Path
 
-from harness import rules
-from harness.console import lines_of
+from harness.boot import rules
+from harness.boot.console import lines_of
 
 
 def caught(text: str) -> list[str]:

@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from harness import kernel
+from harness.build import kernel
 from harness.cli import Stop
 from tests import REPO
 

@@ -3,7 +3,7 @@
 
 import unittest
 
-from harness import coverage_map
+from harness.check import coverage_map
 
 KNOWN = {"guest": {"fork"}}
 ROWS = [f"| I{n} | fact | `guest:fork` |" for n in range(1, coverage_map.INVARIANTS + 1)]

@@ -10,8 +10,9 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from harness import cargo, host
+from harness.build import cargo
 from harness.cli import Stop
+from harness.host import host
 
 GOOD = """\
      Running unittests ../host.rs (build/cargo/debug/deps/xen_pv_mmu-0123)

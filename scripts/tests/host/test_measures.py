@@ -7,8 +7,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import coverage, fuzz, mutants
 from harness.cli import Stop
+from harness.host import coverage, fuzz
+from harness.mutants import mutants
 
 FUZZED = """\
 INFO: Running with entropic power schedule (0xFF, 100).

@@ -8,10 +8,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import mutant_run, schemata
 from harness.cli import Stop
-from harness.mutant_run import Test
-from harness.schemata import Blame, Mutant, Span
+from harness.mutants import mutant_run, schemata
+from harness.mutants.mutant_run import Test
+from harness.mutants.schemata import Blame, Mutant, Span
 
 SOURCE = """\
 const A: usize = 1 << 2;

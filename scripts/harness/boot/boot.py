@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Run one machine in QEMU and judge what it printed."""
+
+import gzip
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import paths
+from ..build import kernel
+from ..cli import Progress, Stop
+from ..stream import follow
+from . import guests, ktap, machines, memmap, ram, rules
+from .acpi_wake import Waker
+from .console import Line, lines_of
+from .machines import Machine
+from .rules import Problem
+
+_CRASHED = "it crashed"
+
+# A machine that is finished, or dead, is given this long to say so and go.
+_GRACE_SECONDS = 30
+_LAST_WORDS_SECONDS = 5
+
+
+@dataclass
+class Verdict:
+    problems: list[Problem]
+    seconds: float
+    log: Path
+    tests: ktap.Results = field(default_factory=ktap.Results)
+    guest: str = ""
+    """The guest's own count, e.g. "guest pass=12 fail=0 skip=1", or that it dies as it should."""
+
+    @property
+    def summary(self) -> str:
+        if self.problems:
+            return str(self.problems[0])
+        kunit = f"KUnit pass={len(self.tests.passed)} skip={len(self.tests.skipped)}"
+        return f"{self.guest}, {kunit}" if self.tests.suites else self.guest
+
+
+def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
+    """The QEMU command line. Emulation only, so that it means the same anywhere.
+
+    A Xen that is told another memory map has been made by `memmap.make()`, memory that is not empty by `ram.make()`.
+    """
+    variant = kernel.named(machine.kernel)
+    common = [
+        "qemu-system-x86_64", "-accel", "tcg", "-m", str(machine.memory), "-smp", str(machine.vcpus),
+        "-display", "none", "-no-reboot", "-nic", "none", "-serial", serial, *ram.options(machine),
+    ]  # fmt: skip
+    if machine.kind.startswith("dom0"):
+        # Left to itself, Xen switches FPU registers lazily between domains, and under QEMU's
+        # emulation a process then finds another domain's in its vector registers.
+        xen = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all noreboot spec-ctrl=eager-fpu"
+        if machine.dom0_mem:
+            xen += f" dom0_mem={machine.dom0_mem}"
+        for more in (machine.xen, memmap.parameters(machine)):
+            xen += f" {more}" if more else ""
+        linux = f"{kernel.bzimage(variant)} console=hvc0 earlyprintk=xen {machine.cmdline}"
+        if machine.guests:
+            # The log is judged at the end, and by then there is much in it.
+            linux += " log_buf_len=4M"
+        # QEMU separates modules by commas and takes a doubled one as itself.
+        modules = ",".join(part.replace(",", ",,") for part in (linux, str(initrd)))
+        return [*common, "-cpu", machine.cpu, "-kernel", str(memmap.image(machine)), "-append", xen, "-initrd", modules]
+    image = kernel.vmlinux(variant) if machine.kind == "pvh" else kernel.bzimage(variant)
+    cpu = f"{machine.cpu},la57={'on' if machine.kind == 'bare5' else 'off'}"
+    linux = f"console=ttyS0 {machine.cmdline}"
+    return [*common, "-cpu", cpu, "-kernel", str(image), "-append", linux, "-initrd", str(initrd)]
+
+
+def make_initrd(*folders: Path, name: str = "initramfs") -> Path:
+    """The guest's user space; what is in the folders is copied into it."""
+    path = paths.build() / f"{name}.cpio.gz"
+    log = paths.logs() / "initramfs.log"
+    progress = Progress("initramfs")
+    with log.open("wb") as file:
+        child = subprocess.Popen(
+            [paths.repo() / "scripts/guest/mkinitrd", path, *folders], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for _ in follow(child, file):
+            progress.update("being made")
+        code = child.wait()
+    if code:
+        tail = log.read_text(errors="replace").splitlines()[-5:]
+        raise Stop(
+            "\n".join(["scripts/guest/mkinitrd failed:", *tail]), f"mend that; everything is in {paths.shown(log)}"
+        )
+    progress.done("made")
+    return path
+
+
+def with_modules(initrd: Path, modules: list[Path], out: Path) -> Path:
+    """Adds modules of the kernel that is booted, in an archive of their own behind the first one."""
+    if not modules:
+        return initrd
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root) / "lib/modules"
+        folder.mkdir(parents=True)
+        for module in modules:
+            shutil.copy(module, folder)
+        names = ["lib", "lib/modules", *(f"lib/modules/{module.name}" for module in modules)]
+        archive = subprocess.run(
+            ["cpio", "--quiet", "--owner=0:0", "-H", "newc", "-o"],
+            input="\n".join(names).encode(),
+            cwd=root,
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+    out.write_bytes(initrd.read_bytes() + gzip.compress(archive, 1))
+    return out
+
+
+def _initrd_of(machine: Machine, initrd: Path) -> Path:
+    variant = kernel.named(machine.kernel)
+    return with_modules(initrd, kernel.modules(variant), paths.build() / f"initramfs-{variant.name}.cpio.gz")
+
+
+def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Results, str]:
+    """What is wrong with a console log, its KUnit results, the guest's own count."""
+    if machine.dies:
+        wanted = (machine.dies, *machine.must_print)
+        missing = [text for text in wanted if not any(re.search(text, line.text) for line in lines)]
+        problems = [Problem(f"never printed: {text}") for text in missing]
+        return problems, ktap.Results(), "dies as it should"
+    provoked = [line for line in lines if not line.xen and _is_report(machine, line.text)]
+    problems = rules.problems(sorted(set(lines) - set(provoked), key=lambda line: line.number))
+    # What dom0 shows of its guests' consoles is judged by the rules only.
+    texts = [line.text for line in lines if not line.xen and not line.guest]
+    for marker in machine.markers:
+        if not any(re.search(marker, text) for text in texts):
+            problems.append(Problem(f"never printed: {marker}"))
+    guest = ""
+    for text in texts:
+        if found := re.search(r"PVMMU: DONE (pass=(\d+) fail=\d+ skip=(\d+))", text):
+            guest = f"guest {found[1]}"
+            for word, what, count in (("PASS", "passes", found[2]), ("SKIP", "skips", found[3])):
+                shown = sum(f"PVMMU: {word} " in text for text in texts)
+                if shown != int(count):
+                    problems.append(Problem(f"the guest counts {count} {what}, the log shows {shown}"))
+    problems += _wrong_skips(machine, texts)
+    problems += _wrong_reports(machine, texts, [line.text for line in provoked])
+    tests = ktap.read(texts)
+    problems += [Problem(f"KUnit: {name} failed") for name in tests.failures]
+    problems += _wrong_kunit_skips(machine, tests)
+    if machine.kind != "dom0-c" and not any(machines.SUITE in suite for suite in tests.suites):
+        problems.append(Problem(f"no KUnit suite named *{machines.SUITE}* ran"))
+    return problems, tests, guest
+
+
+def _wrong_skips(machine: Machine, texts: list[str]) -> list[Problem]:
+    """Tests of the guest that are to find something to do on this machine."""
+    found = [re.search(r"PVMMU: SKIP (\S+) ?(.*)", text) for text in texts]
+    return [
+        Problem(f"{skip[1]} was skipped: {skip[2]}") for skip in found if skip and skip[1] not in machine.all_skips
+    ]
+
+
+def _wrong_kunit_skips(machine: Machine, tests: ktap.Results) -> list[Problem]:
+    """Tests of KUnit that are to run on this machine, and those that cannot mean anything there."""
+
+    def among(name: str, patterns: tuple[str, ...]) -> bool:
+        return any(re.fullmatch(pattern, name) for pattern in patterns)
+
+    may, must = machine.kunit_may_skip, machine.kunit_must_skip
+    skipped = [Problem(f"KUnit: {name} was skipped") for name in tests.skipped if not among(name, (*may, *must))]
+    passed = [Problem(f"KUnit: {name} passed, and cannot have run") for name in tests.passed if among(name, must)]
+    return skipped + passed
+
+
+def _is_report(machine: Machine, text: str) -> bool:
+    return any(re.fullmatch(pattern, text) for pattern in machine.reports)
+
+
+def _wrong_reports(machine: Machine, texts: list[str], provoked: list[str]) -> list[Problem]:
+    """Provoked reports that are missing, or that no test has counted."""
+    problems = [
+        Problem(f"never reported: {pattern}")
+        for pattern in machine.reports
+        if not any(re.fullmatch(pattern, text) for text in provoked)
+    ]
+    counts = [re.fullmatch(r"PVMMU: COUNT injected=\d+ reports=(\d+)", text) for text in texts]
+    counted = sum(int(count[1]) for count in counts if count)
+    if counted != len(provoked):
+        problems.append(Problem(f"the guest counts {counted} reports, the log shows {len(provoked)}"))
+    return problems
+
+
+def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
+    """Boots a machine, with an initramfs made from `plain`, to its end or time-out."""
+    initrd = guests.initrd(machine, plain)
+    memmap.make(machine)
+    ram.make(machine)
+    log = paths.logs() / f"boot-{machine.name}.log"
+    progress = Progress(f"boot {machine.name}")
+    waker = Waker() if machine.sleeps else None
+    monitor = waker.options if waker else ["-monitor", "none"]
+    shown = "starting"
+    deadline = time.monotonic() + machine.seconds
+    why = f"no end within {machine.seconds} s"
+    cut_short = ""
+    with log.open("wb") as file:
+        child = subprocess.Popen(
+            command(machine, _initrd_of(machine, initrd), "stdio") + monitor,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            for raw in follow(child, file):
+                if raw is not None:
+                    text = raw.decode("utf-8", "replace").strip()
+                    shown = text[:50] or shown
+                    if waker:
+                        waker.read(text)
+                    if echo:
+                        print(text, flush=True)
+                    if rules.FATAL.search(text):
+                        deadline = min(deadline, time.monotonic() + _LAST_WORDS_SECONDS)
+                        why = _CRASHED
+                    elif "PVMMU: DONE" in text:
+                        deadline = min(deadline, time.monotonic() + _GRACE_SECONDS)
+                        why = f"it did not power off within {_GRACE_SECONDS} s"
+                if waker:
+                    waker.wake_if_due()
+                if time.monotonic() >= deadline:
+                    cut_short = why
+                    break
+                if not echo:
+                    progress.update(shown)
+        finally:
+            if child.poll() is None and (cut_short or sys.exc_info()[0]):
+                child.kill()
+            code = child.wait()
+            ram.drop(machine)
+            if waker:
+                waker.close()
+    lines = lines_of(log.read_bytes())
+    problems, tests, guest = judge(machine, lines)
+    if machine.dies and cut_short == _CRASHED:
+        pass
+    elif cut_short:
+        problems.insert(0, Problem(f"switched off: {cut_short}; it said last: {shown}"))
+    elif code:
+        problems.insert(0, Problem(f"QEMU ended with {code}: {shown}"))
+    verdict = Verdict(problems, progress.seconds, log, tests, guest)
+    progress.done(("FAILED: " if problems else "ok, ") + verdict.summary)
+    return verdict
+
+
+def explain(machine: Machine, verdict: Verdict) -> None:
+    """Says what went wrong with a boot and how to go on."""
+    for problem in verdict.problems[:8]:
+        print(f"  {problem}")
+    if len(verdict.problems) > 8:
+        print(f"  and {len(verdict.problems) - 8} more")
+    print(f"  -> read {paths.shown(verdict.log)}; again: make boot BOOT={machine.name}")
+
+
+def main(arguments: list[str]) -> int:
+    """boot [NAME]: a shell on a terminal, else the demonstration; or a boot of the table."""
+    table = {machine.name: machine for machine in (*machines.MACHINES, *machines.SOAK)}
+    interactive = not arguments and sys.stdin.isatty() and sys.stdout.isatty()
+    name = arguments[0] if arguments else machines.DEMO.name
+    if name not in table:
+        raise Stop(f"there is no boot {name!r}", f"use one of: {', '.join(table)}")
+    machine = machines.SHELL if interactive else table[name]
+    for variant in dict.fromkeys(filter(None, (machine.kernel, machine.guests))):
+        kernel.build(kernel.named(variant))
+    initrd = make_initrd()
+    if interactive:
+        print("Booting Xen and dom0. Ctrl-A X leaves.", flush=True)
+        return subprocess.run(command(machine, _initrd_of(machine, initrd), "mon:stdio"), check=False).returncode
+    verdict = run(machine, initrd, echo=True)
+    if verdict.problems:
+        explain(machine, verdict)
+    return 1 if verdict.problems else 0

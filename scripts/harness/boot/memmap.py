@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A Xen that is told another memory map than the machine's."""
+
+from pathlib import Path
+
+from .. import paths
+from . import guests
+from .machines import Machine
+
+
+def image(machine: Machine) -> Path:
+    """What a machine boots as Xen."""
+    if not machine.memory_map:
+        return _true(machine)
+    return paths.build() / f"xen-{machine.name}.elf"
+
+
+def _true(machine: Machine) -> Path:
+    return paths.shadow_xen() if machine.shadow else paths.xen()
+
+
+def parameters(machine: Machine) -> str:
+    """What makes Xen believe what the boot loader says, rather than the BIOS."""
+    return "no-real-mode" if machine.memory_map else ""
+
+
+def make(machine: Machine) -> None:
+    if not machine.memory_map:
+        return
+    guests.run(paths.repo() / "scripts/guest/mkxen", image(machine), _true(machine), *machine.memory_map)

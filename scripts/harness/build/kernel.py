@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kernel's variants, and how one is configured and built."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import paths, settings
+from ..cli import Progress, Stop
+from ..stream import follow
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    fragments: tuple[str, ...]
+    """From scripts/config; a later one overrides."""
+    steps: int
+    """How many lines a clean build prints, until one has been counted here."""
+    seed: str = ""
+    """A variant that differs little: its objects, if there, save most of the work."""
+    external: bool = False
+    """Modules of ours that are out of the tree are built against it."""
+    compiler: tuple[str, ...] = ("LLVM=1",)
+    """What make is to be told of the compiler of C."""
+
+
+VARIANTS = {
+    variant.name: variant
+    for variant in (
+        Variant("rust", ("dom0", "rust", "samples"), 1700, external=True),
+        Variant("debug", ("dom0", "rust", "samples", "debug"), 1700, external=True),
+        Variant("distro", ("dom0", "rust", "samples", "distro"), 2400, external=True),
+        Variant("small", ("dom0", "rust", "small"), 1500),
+        Variant("domu", ("dom0", "rust", "small", "domu"), 1200),
+        Variant("lto", ("dom0", "rust", "samples", "lto"), 1700, external=True),
+        Variant("gcc", ("dom0", "rust", "samples", "gcc"), 1600, external=True, compiler=("LLVM=", "CC=gcc")),
+        Variant("c", ("dom0", "c"), 70, seed="rust", external=True),
+        Variant("bench-rust", ("dom0", "rust", "bench"), 700, seed="rust"),
+        Variant("bench-c", ("dom0", "c", "bench"), 70, seed="bench-rust"),
+        Variant("bench-c-lazy", ("dom0", "c", "bench", "lazy-fix"), 70, seed="bench-c"),
+    )
+}
+
+# kbuild's short form of a command, e.g. "  CC      mm/memory.o".
+_STEP = re.compile(rb"^  [A-Z][A-Z0-9_+]* +(\[M\] +)?\S")
+_ERROR = re.compile(r"(?:^|\s)(?:fatal )?error(?:\[E\d+\])?:|\bundefined (?:symbol|reference)|\bFAILED\b")
+_MAKE_ERROR = re.compile(r"\*\*\* ")
+_OURS = re.compile(r"pv_?mmu|\brust/kernel/", re.IGNORECASE)
+
+
+def named(name: str) -> Variant:
+    if name not in VARIANTS:
+        raise Stop(f"there is no kernel variant {name!r}", f"use one of: {', '.join(VARIANTS)}")
+    return VARIANTS[name]
+
+
+def out(variant: Variant) -> Path:
+    """Where kbuild puts this variant's objects."""
+    return paths.build() / f"{paths.tree().name}-{variant.name}"
+
+
+def bzimage(variant: Variant) -> Path:
+    return out(variant) / "arch/x86/boot/bzImage"
+
+
+def vmlinux(variant: Variant) -> Path:
+    return out(variant) / "vmlinux"
+
+
+def goals(variant: Variant) -> tuple[str, ...]:
+    """What make is to build: modules cost little, but only if there are any.
+
+    Those out of the tree take the list of exports, which is made together with modules.
+    """
+    wanted = variant.external or "m" in asked_for(variant).values()
+    return ("bzImage", "modules") if wanted else ("bzImage",)
+
+
+def modules(variant: Variant) -> list[Path]:
+    """The modules that were built; what a seed left behind is of another kernel."""
+    if "modules" not in goals(variant):
+        return []
+    folders = (out(variant), external(variant)) if variant.external else (out(variant),)
+    return [module for folder in folders for module in _listed(folder)]
+
+
+def _listed(folder: Path) -> list[Path]:
+    order = folder / "modules.order"
+    names = order.read_text().split() if order.exists() else []
+    return [(folder / name).with_suffix(".ko") for name in names]
+
+
+def external(variant: Variant) -> Path:
+    """Where its modules go that are not of its tree."""
+    return out(variant) / "external"
+
+
+def _external_goals(variant: Variant) -> tuple[str, ...]:
+    return (f"M={paths.repo() / 'scripts/guest/modules'}", f"MO={external(variant)}", "modules")
+
+
+def prepare_tree() -> None:
+    """Makes the source tree hold our edits: a private copy, or the user's own."""
+    tree = paths.tree()
+    pristine = paths.pristine()
+    if pristine and not tree.exists():
+        copy(pristine, tree)
+    if not (tree / "Kbuild").exists():
+        raise Stop(f"{tree} is not a Linux source tree", "set KDIR to one")
+    if (tree / ".config").exists() or (tree / "include/config").exists():
+        raise Stop(f"{tree} was built in place", f"run there, after saving its .config: make -C {tree} mrproper")
+    trouble = _integrate(tree)
+    if trouble and pristine:
+        # The copy may carry the edits of an older anchors.toml: start from a clean one.
+        restore(pristine, tree)
+        trouble = _integrate(tree)
+    if trouble:
+        raise Stop(
+            f"the kernel tree cannot be integrated with:\n{trouble}",
+            "mend scripts/anchors.toml for this kernel"
+            if pristine
+            else "use a tree of a version that is supported, without other changes to these files; "
+            "what another checkout has applied, revert with that",
+        )
+
+
+def _integrate(tree: Path) -> str:
+    """Applies our edits; returns what the script says if it cannot."""
+    command = [paths.repo() / "scripts/integrate", "apply", tree]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).strip() if done.returncode else ""
+
+
+def restore(pristine: Path, tree: Path) -> None:
+    """Makes a copy what it was; files that have not changed keep their objects."""
+    command = ["rsync", "-a", "--delete", "--out-format=%n", f"{pristine}/", f"{tree}/"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    # Their times are those of the original, and make would take the objects for newer.
+    for path in (tree / name for name in done.stdout.splitlines()):
+        if path.is_file() and not path.is_symlink():
+            os.utime(path)
+
+
+def copy(source: Path, target: Path) -> None:
+    progress = Progress(f"copy of {source.name}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".copy-", dir=target.parent))
+    try:
+        child = subprocess.Popen(["cp", "-a", "--reflink=auto", f"{source}/.", scratch], stderr=subprocess.PIPE, text=True)
+        # It would say the same of each file that is left.
+        complaint = child.stderr.readline().strip()
+        if complaint:
+            child.kill()
+        if child.wait():
+            raise Stop(complaint, f"make room in {target.parent}, or set XEN_PVMMU_BUILD to another directory")
+        scratch.rename(target)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    progress.done("done")
+
+
+def asked_for(variant: Variant) -> dict[str, str]:
+    """The symbols that the fragments set, the last one winning."""
+    wanted: dict[str, str] = {}
+    for name in variant.fragments:
+        path = paths.repo() / f"scripts/config/{name}.config"
+        wanted |= assignments(path.read_text())
+    return wanted
+
+
+def assignments(config: str) -> dict[str, str]:
+    """What a configuration sets; "is not set" is n."""
+    found = {}
+    for line in config.splitlines():
+        if match := re.match(r"# (CONFIG_\w+) is not set$", line):
+            found[match[1]] = "n"
+        elif match := re.match(r"(CONFIG_\w+)=(.+)$", line):
+            found[match[1]] = match[2]
+    return found
+
+
+def not_taken(wanted: dict[str, str], config: str) -> list[str]:
+    """The assignments that did not survive into a .config."""
+    got = assignments(config)
+    return [f"{symbol}={value}" for symbol, value in wanted.items() if got.get(symbol, "n") != value]
+
+
+def declared(tree: Path) -> set[str]:
+    """The symbols that the tree's Kconfig files have an entry for."""
+    entry = re.compile(r"^\s*(?:menu)?config (\w+)", re.MULTILINE)
+    files = (path for path in tree.rglob("Kconfig*") if path.is_file())
+    return {f"CONFIG_{name}" for path in files for name in entry.findall(path.read_text())}
+
+
+def configure(variant: Variant, *, partly: bool = False) -> None:
+    """allnoconfig plus the fragments; every symbol asked for must take effect, or partly those that there are."""
+    target = out(variant)
+    target.mkdir(parents=True, exist_ok=True)
+    wanted = asked_for(variant)
+    if partly:
+        there = declared(paths.tree())
+        wanted = {symbol: value for symbol, value in wanted.items() if symbol in there}
+    fragment = target / "fragment.config"
+    fragment.write_text("".join(f"{symbol}={value}\n" for symbol, value in wanted.items()))
+    log = paths.logs() / f"config-{variant.name}.log"
+    with log.open("wb") as file:
+        done = subprocess.run(
+            _make(variant, "allnoconfig"),
+            env=os.environ | {"KCONFIG_ALLCONFIG": str(fragment)},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        tail = log.read_text(errors="replace").splitlines()[-3:]
+        raise Stop("the kernel cannot be configured:\n" + "\n".join(tail), f"read {paths.shown(log)}")
+    missing = not_taken(wanted, (target / ".config").read_text())
+    if missing:
+        raise Stop(
+            f"these settings did not take effect in the {variant.name} kernel: {' '.join(missing)}",
+            "add what they depend on to the fragment in scripts/config (make LLVM=1 menuconfig tells)",
+        )
+
+
+def build(variant: Variant, *targets: str) -> str:
+    """Puts our edits into the tree and builds a variant; returns one line on what was done."""
+    prepare_tree()
+    return build_as_it_is(variant, *targets)
+
+
+def build_as_it_is(variant: Variant, *targets: str, partly: bool = False) -> str:
+    """The same without touching the tree, which may have only a part of our edits."""
+    # Only a first build's length is worth predicting: later ones do what changed.
+    first = not targets and not out(variant).exists()
+    resumed = not targets and not first and not bzimage(variant).exists()
+    seed = _seed(variant)
+    configure(variant, partly=partly)
+    if seed:
+        _keep_objtool(seed, variant)
+    memory = paths.state() / f"steps-{paths.tree().name}-{variant.name}"
+    expected = remembered(memory, variant.steps)
+    log = paths.logs() / f"build-{variant.name}.log"
+    progress = Progress(f"build {variant.name}")
+    steps = 0
+    # What is out of the tree comes last, against what the kernel exports now.
+    goals_of_each = [targets or goals(variant), *([_external_goals(variant)] if variant.external and not targets else [])]
+    with log.open("wb") as file:
+        for wanted in goals_of_each:
+            child = subprocess.Popen(
+                _make(variant, *wanted),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            for line in follow(child, file):
+                if line is not None and _STEP.match(line):
+                    steps += 1
+                limit = f" of about {expected}" if first else f" of at most {expected}" if resumed else ""
+                progress.update(f"{steps}{limit} steps")
+            if code := child.wait():
+                break
+    _judge(variant, code, log, progress)
+    if first:
+        memory.write_text(str(steps))
+    text = f"{steps} steps"
+    progress.done(text)
+    return text
+
+
+def remembered(memory: Path, otherwise: int) -> int:
+    """A number of an earlier run, unless that had no room to write it down."""
+    text = memory.read_text() if memory.exists() else ""
+    return int(text) if text.isdecimal() else otherwise
+
+
+def _seed(variant: Variant) -> Variant | None:
+    """Starts a first build from the objects of a variant that differs little.
+
+    kbuild remakes whatever depends on a setting that changed.
+    """
+    if not variant.seed or out(variant).exists():
+        return None
+    seed = named(variant.seed)
+    if not vmlinux(seed).exists():
+        return None
+    copy(out(seed), out(variant))
+    return seed
+
+
+def _keep_objtool(seed: Variant, variant: Variant) -> None:
+    """Makes objtool here without making every object anew because of it.
+
+    Its commands hold absolute paths, so it is remade; it is the same program.
+    """
+    log = paths.logs() / f"objtool-{variant.name}.log"
+    with log.open("wb") as file:
+        done = subprocess.run(_make(variant, "tools/objtool"), stdout=file, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        raise Stop("objtool does not build", f"read {paths.shown(log)}")
+    when = (out(seed) / "tools/objtool/objtool").stat().st_mtime_ns
+    for path in (out(variant) / "tools/objtool").rglob("*"):
+        if path.is_file():
+            os.utime(path, ns=(when, when))
+
+
+def _judge(variant: Variant, code: int, log: Path, progress: Progress) -> None:
+    lines = log.read_text(errors="replace").splitlines()
+    if code:
+        progress.done("failed")
+        raise Stop(
+            "\n".join([f"the {variant.name} kernel does not build:", *first_errors(lines)]),
+            f"mend the first error above and run the same command; everything is in {paths.shown(log)}",
+        )
+    warned = warnings(lines)
+    if warned:
+        progress.done(f"built, with {len(warned)} warnings")
+        _forget_ours(variant)
+        raise Stop(
+            "\n".join([f"the {variant.name} kernel builds with warnings:", *warned[:8]]),
+            f"our code builds without any: mend them; everything is in {paths.shown(log)}",
+        )
+
+
+def first_errors(lines: list[str], count: int = 12) -> list[str]:
+    """The first error of a failed build, with what follows it."""
+    for pattern in (_ERROR, _MAKE_ERROR):
+        for number, line in enumerate(lines):
+            if pattern.search(line):
+                return lines[number : number + count]
+    return lines[-3:]
+
+
+def warnings(lines: list[str]) -> list[str]:
+    """Warnings about our code, and any about the linked image.
+
+    rustc and clippy name the place on a line of its own, up to a few lines below.
+    """
+    found = []
+    for number, line in enumerate(lines):
+        if re.search(r"warning: objtool:|WARNING: modpost:|ld\.lld: warning:", line):
+            found.append(line)
+        elif line.startswith("warning"):
+            place = next((near for near in lines[number + 1 : number + 7] if near.lstrip().startswith("--> ")), "")
+            if _OURS.search(place):
+                found.append(f"{line} {place.strip()}")
+        elif re.search(r":\d+: warning:", line) and _OURS.search(line):
+            found.append(line)
+    return found
+
+
+def _forget_ours(variant: Variant) -> None:
+    """Drops our objects, so that the next build repeats their warnings."""
+    for folder in ("arch/x86/xen/pvmmu", "rust"):
+        for path in (out(variant) / folder).rglob("*.o"):
+            if _OURS.search(f"{folder}/{path.name}") or path.name == "kernel.o":
+                path.unlink()
+
+
+def _make(variant: Variant, *targets: str) -> list[str]:
+    common = ["make", "-C", str(paths.tree()), f"O={out(variant)}", "CLIPPY=1", f"-j{settings.jobs()}"]
+    return [*common, *variant.compiler, *targets]
+
+
+def main(arguments: list[str]) -> int:
+    """build VARIANT [MAKE-TARGET...]"""
+    if not arguments:
+        raise Stop("which kernel?", f"name one of: {', '.join(VARIANTS)}")
+    build(named(arguments[0]), *arguments[1:])
+    return 0

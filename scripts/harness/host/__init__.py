@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Test the backend's logic on the host.
+
+host      tests, types, soak
+coverage  what they reach             fuzz      the fuzz targets
+"""
