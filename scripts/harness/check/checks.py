@@ -197,6 +197,7 @@ CHECKS = (
     Check("callers", "who calls what may wait in lazy MMU mode is known", callers.check),
     Check("mapping", "every file and edit has its patch in the series", series.mapping),
     Check("unsafe", "unsafe blocks per file, none in modules of logic", unsafe_blocks),
+    Check("commits", "new commits have a subject in the imperative and a body", commits.check),
 )
 
 
