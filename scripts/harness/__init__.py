@@ -5,7 +5,7 @@ build     kernels, crates, manuals    boot      machines and their consoles
 check     the repository's files      series    patches for the kernel
 host      tests on the host           mutants   bugs that they must notice
 bench     what operations cost        test_plan everything, in order
-paths     where things are            settings  numbers that a person sets
-cli       what a person sees          stream    follow a child's output
+paths     where things are            settings  numbers in variables
+cli       output and errors           stream    follow a child's output
 load_script  a script as a module
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a person sees: progress, results, and how a failure ends."""
+"""The output of commands: progress, results, and how a failure ends."""
 
 import errno
 import subprocess
@@ -26,13 +26,13 @@ class Stop(Exception):
 
 
 REFUSALS = (OSError, subprocess.CalledProcessError)
-"""What the system refuses: a person is told, as of a Stop."""
+"""Refusals of the system, which are reported as a Stop is."""
 
 
 def stop_of(error: OSError | subprocess.CalledProcessError) -> Stop:
     """The same as a Stop."""
     if isinstance(error, subprocess.CalledProcessError):
-        return Stop(f"{error.cmd[0]} ended with {error.returncode}", "mend what it names above")
+        return Stop(f"{error.cmd[0]} ended with {error.returncode}", "fix what it names above")
     return Stop(str(error), _ADVICE.get(error.errno, "see that it is there and that it can be used"))
 
 

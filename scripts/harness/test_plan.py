@@ -46,7 +46,7 @@ def self_tests() -> str:
     output = io.StringIO()
     result = unittest.TextTestRunner(output).run(own_tests())
     if not result.wasSuccessful():
-        raise Stop(f"the scripts' own tests fail:\n{output.getvalue()}", "mend them, or what they test")
+        raise Stop(f"the scripts' own tests fail:\n{output.getvalue()}", "fix them, or what they test")
     return f"{result.testsRun} tests"
 
 
@@ -67,7 +67,7 @@ def _script(name: str, *arguments: str) -> str:
     done = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
     output = (done.stdout + done.stderr).strip()
     if done.returncode:
-        raise Stop(f"{name} says:\n{output}", "mend what it names")
+        raise Stop(f"{name} says:\n{output}", "fix what it names")
     return output.splitlines()[-1] if output else "done"
 
 

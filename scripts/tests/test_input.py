@@ -84,7 +84,7 @@ class Commands(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertTrue(text.startswith("error: [Errno 30] Read-only file system: '/b'\n  -> set XEN_PVMMU_BUILD"))
         code, text = self.run_main(subprocess.CalledProcessError(23, ["rsync", "-a"]))
-        self.assertEqual((code, text), (1, "error: rsync ended with 23\n  -> mend what it names above\n"))
+        self.assertEqual((code, text), (1, "error: rsync ended with 23\n  -> fix what it names above\n"))
 
     def test_a_defect_of_ours_keeps_its_traceback(self):
         with mock.patch("sys.argv", ["x"]), self.assertRaises(ZeroDivisionError):

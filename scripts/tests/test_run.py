@@ -85,7 +85,7 @@ class Plan(unittest.TestCase):
 
     @staticmethod
     def failing() -> str:
-        raise Stop("it broke\nin a way", "mend it")
+        raise Stop("it broke\nin a way", "fix it")
 
     def test_all_pass(self):
         code, lines = self.run_plan([test_plan.Step("one", "first", lambda: "fine")])
@@ -101,7 +101,7 @@ class Plan(unittest.TestCase):
         code, lines = self.run_plan(steps)
         self.assertEqual((code, lines[-1]), (1, "1 passed, 2 failed"))
         self.assertTrue(any("not run" in line for line in lines))
-        self.assertIn("  -> mend it", lines)
+        self.assertIn("  -> fix it", lines)
 
     def test_each_need_is_an_earlier_step(self):
         with mock.patch.dict(os.environ, {"XEN_PVMMU_BUILD": "/b"}):

@@ -68,7 +68,7 @@ def operations() -> dict[str, str]:
     command = ["gcc", "-std=gnu11", "-O2", "-pthread", "-o", str(program), *map(str, sources)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Stop(f"mmbench does not compile:\n{done.stderr.strip()}", "mend scripts/guest/mmbench")
+        raise Stop(f"mmbench does not compile:\n{done.stderr.strip()}", "fix scripts/guest/mmbench")
     listed = subprocess.run([program, "list"], capture_output=True, text=True, check=True).stdout
     pairs = (line.split(None, 1) for line in listed.splitlines())
     return {name: what for name, what in pairs if name != measure.CALIBRATION}
@@ -96,7 +96,7 @@ def make_initrd(compiler: bool) -> Path:
     command = [paths.repo() / "scripts/guest/mkcompiler", folder, source]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Stop(f"scripts/guest/mkcompiler failed:\n{done.stderr.strip()}", "mend it")
+        raise Stop(f"scripts/guest/mkcompiler failed:\n{done.stderr.strip()}", "fix it")
     return boot.make_initrd(folder, name="initramfs-compiler")
 
 

@@ -8,7 +8,7 @@ import tempfile
 from .report import NATIVE, RUST, Table
 
 _COLOURS = {NATIVE: "#9a9a9a", "c-lazy": "#e0a458", RUST: "#2a6f97"}
-_NAMES = {NATIVE: "without Xen", "c-lazy": "C, lazy MMU mode mended", RUST: "Rust"}
+_NAMES = {NATIVE: "without Xen", "c-lazy": "C, lazy MMU mode fixed", RUST: "Rust"}
 
 
 def svg(table: Table) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The plugin that counts instructions: what it is told, and what it says."""
+"""The plugin that counts instructions: its input and its output."""
 
 import re
 import subprocess
@@ -71,7 +71,7 @@ def functions(kernel_map: str, xen_map: str) -> list[Function]:
         missing = _NEEDED[where] - {function.name for function in here.values()} if text else set()
         if missing:
             raise Stop(
-                f"{where} has no function {', '.join(sorted(missing))}", "mend scripts/harness/bench/counter.py for this version"
+                f"{where} has no function {', '.join(sorted(missing))}", "fix scripts/harness/bench/counter.py for this version"
             )
         found |= here
         if here:
@@ -130,5 +130,5 @@ def make_plugin() -> Path:
     command += ["--crate-type", "cdylib", "-o", str(path), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Stop(f"the plugin does not compile:\n{done.stderr.strip()}", "mend scripts/plugin")
+        raise Stop(f"the plugin does not compile:\n{done.stderr.strip()}", "fix scripts/plugin")
     return path

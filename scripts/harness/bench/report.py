@@ -8,7 +8,7 @@ from statistics import median
 
 from .measure import BOOT, COMPILE, COMPILE_SYSTEM, Boot, Sample
 
-# Natively nothing of ours runs; the ratios are between these.
+# On bare metal none of our code runs; the ratios are between C and Rust, or against that.
 NATIVE, C, RUST = "native", "c", "rust"
 # Whole loads: what the mean of the operations leaves out.
 _LOADS = (BOOT, COMPILE, COMPILE_SYSTEM)

@@ -48,7 +48,7 @@ class Verdict:
 def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
     """The QEMU command line. Emulation only, so that it means the same anywhere.
 
-    A Xen that is told another memory map has been made by `memmap.make()`, memory that is not empty by `ram.make()`.
+    A Xen with another memory map must have been made by `memmap.make()`, memory that is not empty by `ram.make()`.
     """
     variant = kernel.named(machine.kernel)
     common = [
@@ -91,7 +91,7 @@ def make_initrd(*folders: Path, name: str = "initramfs") -> Path:
     if code:
         tail = log.read_text(errors="replace").splitlines()[-5:]
         raise Stop(
-            "\n".join(["scripts/guest/mkinitrd failed:", *tail]), f"mend that; everything is in {paths.shown(log)}"
+            "\n".join(["scripts/guest/mkinitrd failed:", *tail]), f"fix that; everything is in {paths.shown(log)}"
         )
     progress.done("made")
     return path

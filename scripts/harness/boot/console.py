@@ -2,7 +2,7 @@
 """A guest's console, cleaned.
 
 Xen and dom0 share one serial line. dom0 writes 16 bytes at a time, so a line of
-Xen's can land in the middle of one of Linux'; the two are told apart again here.
+Xen's can land in the middle of one of Linux'; they are separated again here.
 """
 
 import re

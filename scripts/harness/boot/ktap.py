@@ -22,7 +22,7 @@ class Results:
 
 
 def adjoined(lines: Iterable[str]) -> Iterator[str]:
-    """The two lines at the head of a suite are next to each other, whatever another CPU has said in between.
+    """The two lines at the head of a suite are next to each other, even if another CPU has printed something in between.
 
     The kernel's parser loses the suite's name otherwise.
     """

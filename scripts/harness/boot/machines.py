@@ -43,7 +43,7 @@ _ON_XEN = (
     r"xen_pv_mmu_tables\.(?!reports_are_limited).*",
 )
 _OFF_XEN = (r"xen_pv_mmu_ops\.without_xen_no_slot_is_ours",)
-# Those that what a kernel is configured with leaves out.
+# Tests that the configuration of a kernel leaves out.
 _FAULTS_ONLY = r"xen_pv_mmu_contiguous\.failed_exchange_changes_nothing"
 _IBT_ONLY = r"xen_pv_mmu_ops\.all_slots_are_landing_pads"
 # Tables have no locks of their own.
@@ -97,9 +97,9 @@ class Machine:
     xen: str = ""
     """More parameters for Xen."""
     shadow: bool = False
-    """Is it a Xen with shadow paging, which Debian's is not?"""
+    """Its Xen has shadow paging, which Debian's has not."""
     memory_map: tuple[str, ...] = ()
-    """What Xen is told of the machine's memory map beside the truth: changes as scripts/guest/mkxen takes them."""
+    """Changes of the memory map that Xen sees, as scripts/guest/mkxen takes them."""
     stale: bool = False
     """Its memory is full of something when it starts."""
     sleeps: bool = False
@@ -142,7 +142,7 @@ GUEST = "pvmmu.run=toolstack pvmmu.rounds=2 pvmmu.tests=create:viewer:cpus:memor
 GRANTS = "pvmmu.run=smoke pvmmu.tests=grant-map:grant-beyond:grant-bad:grant-use:grant-private:grant-exit:wx:dmesg"
 # One that is not GPL turns lock debugging off, so that no other machine has it.
 MODULES = "pvmmu.run=smoke pvmmu.tests=module-inlines:module-closed:wx:dmesg"
-# gntdev takes its own lock inside of mmap_lock and the other way round, whatever the backend: no lockdep where it works.
+# gntdev takes its own lock inside of mmap_lock and the other way round, with any backend: no lockdep where it works.
 NO_LOCKDEP = "lockdep.prove_locking=0"
 GRANT_FAULTS = f"pvmmu.run=smoke pvmmu.tests=fault-grant {NO_LOCKDEP}"
 # Its memory is a pmem device's in part; all that is freed is written to at once.
@@ -178,7 +178,7 @@ MOVES = (
     r"xen_pv_mmu: Remapped 643 non-RAM page\(s\)", r"initrd moved from", r"xen_pv_mmu: p2m list moved from",
     r"PVMMU: PASS nonram\b",
 )  # fmt: skip
-# For a Xen that is to answer some of the probes in another way; for one of them, it may stop dom0.
+# For a Xen that answers some of the probes in another way, and may stop dom0 for one of them.
 NO_PROBES = "kunit.filter_glob=xen_pv_mmu_[!p]*"
 # To Xen, a CPU that L1TF concerns: only then is there an address that an absent entry may hold.
 VULNERABLE = "max,vendor=GenuineIntel,family=6,model=85,stepping=4"
@@ -188,7 +188,7 @@ HOLE = "Xen hypervisor allocated kernel memory conflicts with E820 map"
 # The p2m list reaches as far as memory hotplug, also without that of the balloon.
 BEYOND = (r"PVMMU: PASS grant-beyond\b", r"p2m virtual area at \S+, size is 40000000\b")
 STRESSED = "pvmmu.run=stress pvmmu.seconds=60 debug_pagealloc=on memtest=1"
-# What of Xen's settings costs it work for each change of a table, without a difference for dom0.
+# Settings that cost Xen work for each change of a table, without a difference for dom0.
 SETTINGS = "xpti=on pcid=0 pv-linear-pt=false"
 
 # fmt: off
@@ -286,5 +286,5 @@ SOAK = (
 SHELL = Machine("shell", "rust", "dom0", 2, 2048, "1024M", "pvmmu.run=shell", 0)
 DEMO = MACHINES[0]
 
-# The suites of ours that every kernel with our tests in it must report.
+# Every kernel with our tests in it must report suites with this in their names.
 SUITE = "xen_pv_mmu"

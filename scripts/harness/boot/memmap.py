@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A Xen that is told another memory map than the machine's."""
+"""A Xen that sees another memory map than the machine's."""
 
 from pathlib import Path
 

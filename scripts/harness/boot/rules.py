@@ -282,7 +282,7 @@ FATAL = re.compile(r"Kernel panic|\(XEN\).*(crashed|Dom0 halted|Panic on CPU)", 
 
 # Lines that a rule above would catch, and why they are let pass.
 ACCEPTED = (
-    # Xen's table of mitigations, and what it was told about them.
+    # Xen's table of mitigations, and the options that concern them.
     r"^\(XEN\) +((PV )?L1TF shadowing|L1TF: believed )",
     r"^\(XEN\) Command line: ",
 )

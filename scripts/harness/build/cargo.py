@@ -119,5 +119,5 @@ def stop_of_build(done: Run) -> None:
         raise Stop("\n".join(["cargo lacks a crate:", *errors]), "run: make setup")
     raise Stop(
         "\n".join(["the host crates do not build:", *errors]),
-        f"mend the first error above; everything is in {done.log_shown}",
+        f"fix the first error above; everything is in {done.log_shown}",
     )

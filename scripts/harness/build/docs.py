@@ -14,7 +14,7 @@ from ..host.host import COMPILE_FAIL
 from . import cargo, kernel
 
 _CRATE = "arch/x86/xen/pvmmu/rust/xen_pv_mmu.o"
-# What says where objects go; and rustdoc looks for the standard library itself.
+# These options say where objects go; and rustdoc looks for the standard library itself.
 _OUTPUT = ("--emit", "--out-dir", "-o")
 
 
@@ -55,7 +55,7 @@ def manuals(top: Path) -> int:
         command += [f"--output={(top / page).with_suffix('.html')}", str(paths.repo() / page)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Stop(f"{page} cannot be rendered: {done.stderr.strip()}", "mend the page")
+            raise Stop(f"{page} cannot be rendered: {done.stderr.strip()}", "fix the page")
     return len(pages)
 
 
@@ -66,7 +66,7 @@ def crate(folder: Path) -> None:
     if not saved.exists():
         raise Stop("the crate is not built", "run: make build")
     command = saved.read_text().split("\n", 1)[0].split(":= ", 1)[1]
-    # What follows the compiler is commands on its output.
+    # Commands on the compiler's output follow it.
     words = shlex.split(command.split(";", 1)[0].split("&&", 1)[0])
     environment = os.environ | {"RUSTC_BOOTSTRAP": "1"}
     environment |= dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
@@ -91,11 +91,11 @@ def crate(folder: Path) -> None:
     log.write_text(done.stdout + done.stderr)
     if done.returncode:
         errors = kernel.first_errors(done.stderr.splitlines())
-        raise Stop("\n".join(["rustdoc dislikes the crate:", *errors]), f"mend each; all of it is in {paths.shown(log)}")
+        raise Stop("\n".join(["rustdoc dislikes the crate:", *errors]), f"fix each; all of it is in {paths.shown(log)}")
 
 
 def host(folder: Path) -> None:
-    """Documents the crates that run on the host, but for a part of ours that only fails to compile."""
+    """Documents the crates that run on the host, without the one that only fails to compile."""
     command = ["doc", "--workspace", "--exclude", COMPILE_FAIL, "--no-deps", "--document-private-items", "--locked"]
     cargo.build("host-doc", command, RUSTDOCFLAGS="--deny=warnings")
     shutil.copytree(Path(os.environ["CARGO_TARGET_DIR"]) / "doc", folder)

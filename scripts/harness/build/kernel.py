@@ -24,9 +24,9 @@ class Variant:
     seed: str = ""
     """A variant that differs little: its objects, if there, save most of the work."""
     external: bool = False
-    """Modules of ours that are out of the tree are built against it."""
+    """Our modules that are out of the tree are built against it."""
     compiler: tuple[str, ...] = ("LLVM=1",)
-    """What make is to be told of the compiler of C."""
+    """Variables for make that choose the compiler of C."""
 
 
 VARIANTS = {
@@ -96,7 +96,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def external(variant: Variant) -> Path:
-    """Where its modules go that are not of its tree."""
+    """The folder of its modules that are out of the tree."""
     return out(variant) / "external"
 
 
@@ -122,7 +122,7 @@ def prepare_tree() -> None:
     if trouble:
         raise Stop(
             f"the kernel tree cannot be integrated with:\n{trouble}",
-            "mend scripts/anchors.toml for this kernel"
+            "fix scripts/anchors.toml for this kernel"
             if pristine
             else "use a tree of a version that is supported, without other changes to these files; "
             "what another checkout has applied, revert with that",
@@ -224,7 +224,7 @@ def configure(variant: Variant, *, partly: bool = False) -> None:
     if missing:
         raise Stop(
             f"these settings did not take effect in the {variant.name} kernel: {' '.join(missing)}",
-            "add what they depend on to the fragment in scripts/config (make LLVM=1 menuconfig tells)",
+            "add what they depend on to the fragment in scripts/config (make LLVM=1 menuconfig shows it)",
         )
 
 
@@ -248,7 +248,7 @@ def build_as_it_is(variant: Variant, *targets: str, partly: bool = False) -> str
     log = paths.logs() / f"build-{variant.name}.log"
     progress = Progress(f"build {variant.name}")
     steps = 0
-    # What is out of the tree comes last, against what the kernel exports now.
+    # Modules out of the tree come last: they are linked with what the kernel exports now.
     goals_of_each = [targets or goals(variant), *([_external_goals(variant)] if variant.external and not targets else [])]
     with log.open("wb") as file:
         for wanted in goals_of_each:
@@ -282,7 +282,7 @@ def remembered(memory: Path, otherwise: int) -> int:
 def _seed(variant: Variant) -> Variant | None:
     """Starts a first build from the objects of a variant that differs little.
 
-    kbuild remakes whatever depends on a setting that changed.
+    kbuild remakes all that depends on a setting that changed.
     """
     if not variant.seed or out(variant).exists():
         return None
@@ -315,7 +315,7 @@ def _judge(variant: Variant, code: int, log: Path, progress: Progress) -> None:
         progress.done("failed")
         raise Stop(
             "\n".join([f"the {variant.name} kernel does not build:", *first_errors(lines)]),
-            f"mend the first error above and run the same command; everything is in {paths.shown(log)}",
+            f"fix the first error above and run the same command; everything is in {paths.shown(log)}",
         )
     warned = warnings(lines)
     if warned:
@@ -323,7 +323,7 @@ def _judge(variant: Variant, code: int, log: Path, progress: Progress) -> None:
         _forget_ours(variant)
         raise Stop(
             "\n".join([f"the {variant.name} kernel builds with warnings:", *warned[:8]]),
-            f"our code builds without any: mend them; everything is in {paths.shown(log)}",
+            f"our code builds without any: fix them; everything is in {paths.shown(log)}",
         )
 
 

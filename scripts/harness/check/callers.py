@@ -3,7 +3,7 @@
 
 scripts/lazy-mmu-callers.toml has them; the tables of the page are made from it.
 
-What runs in a section is what the section calls, in the same file or by the name of
+A function runs in a section if the section calls it, in the same file or by the name of
 a function elsewhere that calls something that waits itself. Calls through longer ways,
 such as those of allocators, are not followed.
 """
@@ -75,7 +75,7 @@ _MACRO = re.compile(r"[ \t]*#[ \t]*define[ \t]+(\w+)(?:\([^)]*\))?(.*)", re.DOTA
 _BRACES = re.compile(r"^}|[{};]", re.MULTILINE)
 _NAME_BEFORE_PARENTHESIS = re.compile(r"\b([A-Za-z_]\w*)\s*\(")
 _CALL = re.compile(r"(?<!->)(?<![.\w])([A-Za-z_]\w*)\s*\(")
-# What stands in the head of a function, has parentheses, and is not its name.
+# Words in the head of a function that have parentheses and are not its name.
 _ATTRIBUTE = re.compile(
     r"__(acquires\w*|releases\w*|must_hold\w*|printf|scanf|attribute__|section|aligned|alloc_size|no_sanitize\w*"
     r"|cond_acquires\w*|cond_releases\w*|counted_by|diagnose_as|asm\w*)$|asmlinkage|typeof"
@@ -92,7 +92,7 @@ class Function:
 
 @dataclass
 class Found:
-    """What a tree has of each."""
+    """All of these in a tree."""
 
     callers: set[tuple[str, str, str]] = field(default_factory=set)
     """File, function, hook."""
@@ -138,7 +138,7 @@ def functions(text: str, *, header: bool = False) -> list[Function]:
                 head, body = text[start:at], at
             depth += 1
         elif brace[0] == "}" and depth:
-            # What is at the margin ends a function, whatever branches of #ifdef have opened.
+            # A brace at the margin ends a function, even if branches of #ifdef have opened more.
             depth = 0 if at == 0 or text[at - 1] == "\n" else depth - 1
             if not depth:
                 if name := _name(head):
@@ -164,7 +164,7 @@ def _calls(text: str) -> set[str]:
 
 
 def _within(function: Function) -> str:
-    """What of a function is in its section: from where it is entered to where it is left last."""
+    """The part of a function that is in its section: from where it is entered to where it is left last."""
     starts = [at for name in ENTER if (at := function.body.find(name)) >= 0]
     end = max(map(function.body.rfind, LEAVE))
     return function.body[min(starts) : end if end >= 0 else None]
@@ -280,7 +280,7 @@ def _outside(table: dict, kernel: str) -> set[tuple[str, str, str]]:
 
 
 def wrong(found: Found, table: dict, kernel: str) -> list[str]:
-    """What the tree has and the table lacks, and the other way round, with what to do."""
+    """Differences between the tree and the table, with what to do."""
     if kernel not in table["linux"]:
         return [f"{TABLE} does not know Linux {kernel}: go through its callers, then add it to `linux`"]
     problems = []

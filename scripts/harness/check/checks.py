@@ -11,7 +11,7 @@ from pathlib import Path
 from . import callers, covered, host, kernel, layers, links, places, series
 from .say import Progress, Stop
 
-# What checkpatch says that does not apply, and why. In code for the kernel:
+# Messages of checkpatch that do not apply, and why. In code for the kernel:
 _IGNORED_IN_KERNEL = (
     # Helpers for Rust carry the kernel's own names, e.g. PagePinned.
     "CAMELCASE",
@@ -19,7 +19,7 @@ _IGNORED_IN_KERNEL = (
     "FILE_PATH_CHANGES",
     # codespell knows more words and a list of exceptions.
     "TYPO_SPELLING",
-    # What is exported is defined in Rust.
+    # Exported functions are defined in Rust.
     "EXPORT_SYMBOL",
 )
 # In programs for user space, which have C11 and libc, not the kernel's headers:
@@ -43,8 +43,8 @@ _IGNORED_IN_PROGRAMS = (
 _WORDS = ("crate", "useable", "statics", "nd")
 # Files that hold no licence line: licences, what cargo, rustc and proptest write, inputs of fuzzers.
 _BARE = re.compile(r"^(COPYING|LICENSE|LICENSES/)|(^|/)Cargo\.lock$|\.stderr$|^rust/fuzz/corpus/|/proptest-regressions/")
-# Where unsafe Rust has its place, under rust/; any other module forbids it.
-_DOORS = tuple(
+# Modules under rust/ that may have unsafe code; any other forbids it.
+_MAY_BE_UNSAFE = tuple(
     Path("rust", name)
     for name in (
         "xen_pv_mmu.rs",
@@ -154,16 +154,16 @@ def checkpatch(files: list[Path]) -> str:
             output += done.stdout.replace(f"{paths.repo()}/", "")
     if output:
         found = output.splitlines()
-        raise Stop("\n".join([f"checkpatch dislikes {len(found)} lines:", *found]), "mend each; its kind is in capitals")
+        raise Stop("\n".join([f"checkpatch dislikes {len(found)} lines:", *found]), "fix each; its kind is in capitals")
     return f"{len(ours)} files"
 
 
 def shellcheck(files: list[Path]) -> str:
-    return _tool(["shellcheck", "--format=gcc", "--external-sources", "--source-path=."], _shell(files), "mend each")
+    return _tool(["shellcheck", "--format=gcc", "--external-sources", "--source-path=."], _shell(files), "fix each")
 
 
 def pyflakes(files: list[Path]) -> str:
-    return _tool(["pyflakes3"], _python(files), "mend each line")
+    return _tool(["pyflakes3"], _python(files), "fix each line")
 
 
 def codespell(files: list[Path]) -> str:
@@ -176,7 +176,7 @@ def unsafe_blocks(files: list[Path]) -> str:
     for path, count in counts.items():
         if count:
             print(f"  {count:4} {path}")
-    safe = [path for path in counts if path.parts[0] == "rust" and not any(path.is_relative_to(door) for door in _DOORS)]
+    safe = [path for path in counts if path.parts[0] == "rust" and not any(path.is_relative_to(place) for place in _MAY_BE_UNSAFE)]
     lax = [str(path) for path in safe if counts[path] or _FORBID not in _text(path).splitlines()]
     if lax:
         raise Stop("modules of logic that allow unsafe code: " + " ".join(lax), f"have {_FORBID} in each and leave it to the platform")
@@ -202,13 +202,13 @@ CHECKS = (
 
 
 def main(arguments: list[str]) -> int:
-    """check [--fix]: all of them, then those that failed; or mend what a tool can."""
+    """check [--fix]: all of them, then those that failed; or fix what a tool can."""
     if arguments not in ([], ["--fix"]):
         raise Stop(f"cannot do {' '.join(arguments)}", "give nothing, or --fix")
     kernel.prepare_tree()
     files = paths.files()
     if arguments:
-        print(_tool(_rustfmt(), _rust(files), "mend the syntax error above") + f" formatted, {callers.write()} made")
+        print(_tool(_rustfmt(), _rust(files), "fix the syntax error above") + f" formatted, {callers.write()} made")
         return 0
     failed = []
     for check in CHECKS:
@@ -220,6 +220,6 @@ def main(arguments: list[str]) -> int:
             progress.done("FAILED")
             print(f"{stop}\n  -> {stop.advice}")
     if failed:
-        raise Stop(f"{len(failed)} of {len(CHECKS)} checks failed: {', '.join(failed)}", "mend what is listed above")
+        raise Stop(f"{len(failed)} of {len(CHECKS)} checks failed: {', '.join(failed)}", "fix what is listed above")
     print(f"all {len(CHECKS)} checks passed")
     return 0

@@ -50,5 +50,5 @@ def check(files: list[Path]) -> str:
     pages = [path for path in files if path.suffix == ".md"]
     found = [problem for page in pages for problem in dead(page, paths.repo())]
     if found:
-        raise Stop("\n".join(["links that lead nowhere:", *found]), "mend each")
+        raise Stop("\n".join(["links that lead nowhere:", *found]), "fix each")
     return f"{sum(len(links((paths.repo() / page).read_text())) for page in pages)} links in {len(pages)} pages"

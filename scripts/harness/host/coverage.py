@@ -10,7 +10,7 @@ from ..build import cargo
 from ..cli import Stop
 
 WANTED_PERCENT = 90
-# Left out of the count: the doors to C and Xen, which the host has others for,
+# Left out of the count: the interfaces to C and Xen, which the host has others for,
 # what is no part of the backend, and tests.
 _NOT_LOGIC = re.compile(
     r"^(host|host\.rs|platform|platform\.rs|ops|ops\.rs|probes|probes\.rs|kernel|model|fuzz|compile-fail)$"

@@ -17,8 +17,8 @@ _DONE = re.compile(r"^Done (\d+) runs in (\d+) second")
 _SUMMARY = re.compile(r"^SUMMARY: (.*)")
 _WRITTEN = re.compile(r"Test unit written to (\S+)")
 
-# Debian's Rust comes without the sanitizers and takes unstable options only when
-# told to; the runtime of the fuzzer itself is clang's.
+# Debian's Rust comes without the sanitizers and takes unstable options only on
+# request; the runtime of the fuzzer itself is clang's.
 _WITHOUT_SANITIZER = ["--sanitizer", "none"]
 
 

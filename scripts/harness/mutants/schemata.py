@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Many mutants in one program, which is told at its start which one to be.
+"""Many mutants in one program; a variable of its environment chooses one.
 
 A function with mutants becomes a `match` with an arm for each of them and one for the
 function as it was. Two kinds are left apart, to be compiled one by one: of functions
@@ -184,7 +184,7 @@ def _at(lines: list[tuple[range, int]], number: int) -> set[int]:
 
 
 def blamed(errors: list[dict], files: dict[str, Switched]) -> Blame:
-    """Whom the compiler's errors concern. `files` has names as the compiler says them."""
+    """The mutants and functions that the compiler's errors concern. `files` has names as the compiler prints them."""
     blame = Blame()
     for error in errors:
         evaluated = any(Path(span["file_name"]).name == _SWITCH.name for span in _spans(error))
@@ -286,8 +286,8 @@ def program(workshop: Workshop, mutants: list[Mutant], show: Callable[[str], Non
         chosen = [one for one in others if one.number not in blame.mutants]
         files = {}
         for file in {one.file for one in mutants}:
-            ours = [one for one in chosen if one.file == file]
-            files[file] = switched(workshop.original(file), ours)
+            here = [one for one in chosen if one.file == file]
+            files[file] = switched(workshop.original(file), here)
             # Functions with many arms, each with copies of other such functions, would never be compiled.
             workshop.write(file, files[file].text.replace("#[inline(always)]", "#[inline(never)]"))
         done = workshop.compile(1, show)

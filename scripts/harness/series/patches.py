@@ -15,9 +15,9 @@ from .. import paths
 from ..cli import Progress, Stop
 from . import series
 
-# What checkpatch says of a patch that does not apply, and why.
+# Messages of checkpatch that do not apply to a patch, and why.
 _IGNORED = {
-    "MISSING_SIGN_OFF": "whoever sends the series signs it: git am --signoff",
+    "MISSING_SIGN_OFF": "the sender signs the series: git am --signoff",
     "FILE_PATH_CHANGES": "all new files lie in folders that have an entry in MAINTAINERS",
     "AVOID_BUG": "the fixes keep the BUG_ON() that C has",
     "CAMELCASE": "helpers for Rust carry the kernel's own names, such as PagePinned",
@@ -78,7 +78,7 @@ def _ours(*arguments: str) -> str:
 
 
 def _configured(key: str) -> str:
-    """Who the author is: as git is configured here, or as in the last commit."""
+    """The author's name or address: as git is configured here, or as in the last commit."""
     return _ours("config", f"user.{key}") or _ours("log", "-1", f"--format=%a{key[0]}")
 
 
@@ -207,7 +207,7 @@ def checkpatch(patches: list[Path]) -> None:
             [*command, *map(str, patches)], cwd=elsewhere, stdout=subprocess.PIPE, text=True, check=False
         )
     if done.returncode:
-        raise Stop(f"checkpatch dislikes the series:\n{done.stdout.strip()}", "mend each; its kind is in capitals")
+        raise Stop(f"checkpatch dislikes the series:\n{done.stdout.strip()}", "fix each; its kind is in capitals")
 
 
 def make() -> str:

@@ -186,6 +186,6 @@ def _page(page: str, pages: Iterable[str]) -> str:
     command += [f"--lua-filter={paths.repo() / FOLDER / 'rst.lua'}", str(paths.repo() / page)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Stop(f"{page} cannot be converted: {done.stderr.strip()}", "mend the page or its filter rst.lua")
+        raise Stop(f"{page} cannot be converted: {done.stderr.strip()}", "fix the page or its filter rst.lua")
     text = re.sub(r"[ \t]+$", "", done.stdout, flags=re.MULTILINE)
     return f".. SPDX-License-Identifier: GPL-2.0\n\n{text}"

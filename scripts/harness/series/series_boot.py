@@ -17,7 +17,7 @@ from . import patches, series
 
 def change(tree: Path, patch: Path) -> None:
     """Applies a patch to a tree that is no repository, though it may lie in one."""
-    # In a folder of a repository, git would leave out whatever is not below that folder.
+    # In a folder of a repository, git would leave out files that are not below that folder.
     environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(tree.parent)}
     command = ["git", "apply", str(patch)]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)

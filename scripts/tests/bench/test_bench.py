@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Measurements: what the plugin is told and says, what is believed, what is compared."""
+"""Measurements: the plugin's input and output, what is believed, what is compared."""
 
 import json
 import os

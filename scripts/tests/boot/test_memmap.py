@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A Xen that is told another memory map."""
+"""A Xen that sees another memory map."""
 
 import dataclasses
 import os

@@ -140,7 +140,7 @@ class Read(unittest.TestCase):
             schemata.read(json.dumps([self.entry]), [])
 
 
-# Stands for a test program: says what it is asked to, for the mutant that it is told to be.
+# Stands for a test program: prints what it is asked to, for the mutant that the environment names.
 PROGRAM = """\
 #!/bin/sh
 case "$*" in

@@ -19,7 +19,7 @@ class Change(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.patch = Path(folder.name, "patch")
         self.patch.write_text(self.PATCH)
-        # As the results of a checkout lie in it, unless they are told to lie elsewhere.
+        # As the results of a checkout lie in it by default.
         subprocess.run(["git", "init", "--quiet", folder.name], check=True)
         self.tree = Path(folder.name, "build/tree")
         (self.tree / "x").mkdir(parents=True)
