@@ -8,8 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import callers, covered, host, kernel, layers, links, places, series
-from .say import Progress, Stop
+from .. import paths
+from ..build import kernel
+from ..cli import Progress, Stop
+from ..host import host
+from ..series import series
+from . import callers, commits, coverage_map, layers, links
 
 # Messages of checkpatch that do not apply, and why. In code for the kernel:
 _IGNORED_IN_KERNEL = (
@@ -192,9 +196,9 @@ CHECKS = (
     Check("pyflakes", "Python", pyflakes),
     Check("codespell", "spelling", codespell),
     Check("links", "links of the manuals lead somewhere", links.check),
-    Check("covered", "the coverage map names tests that exist", covered.check),
+    Check("covered", "the coverage map names tests that exist", coverage_map.check),
     Check("layers", "imports of the crate go down its layer map", layers.check),
-    Check("callers", "who calls what may wait in lazy MMU mode is known", callers.check),
+    Check("callers", "callers of what may wait in lazy MMU mode are known", callers.check),
     Check("mapping", "every file and edit has its patch in the series", series.mapping),
     Check("unsafe", "unsafe blocks per file, none in modules of logic", unsafe_blocks),
     Check("commits", "new commits have a subject in the imperative and a body", commits.check),

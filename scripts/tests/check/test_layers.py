@@ -3,8 +3,8 @@
 
 import unittest
 
-from . import layers
-from .say import Stop
+from harness.check import layers
+from harness.cli import Stop
 
 MAP = """\
 //! ```text

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .say import Stop
+from ..cli import Stop
 
 ROOT = Path("rust/xen_pv_mmu.rs")
 
@@ -133,9 +133,9 @@ def verdict(files: dict[str, str], text: str) -> str:
 _BESIDE = ("bindings", "compile-fail", "fuzz", "helpers", "host", "host_modules", "kernel", "macros", "model", "probes", "testing")
 
 
-def check(paths: list[Path]) -> str:
+def check(listed: list[Path]) -> str:
     files = {}
-    for path in paths:
+    for path in listed:
         if path.suffix == ".rs" and path.parts[0] == "rust" and path != ROOT:
             inside = path.relative_to("rust")
             if inside.with_suffix("").parts[0] not in _BESIDE:
