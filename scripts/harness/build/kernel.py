@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,8 +118,10 @@ def prepare_tree() -> None:
     trouble = _integrate(tree)
     if trouble and pristine:
         # The copy may carry the edits of an older anchors.toml: start from a clean one.
+        edited = contents(tree, edited_files())
         restore(pristine, tree)
         trouble = _integrate(tree)
+        keep_times(edited)
     if trouble:
         raise Stop(
             f"the kernel tree cannot be integrated with:\n{trouble}",
@@ -144,6 +147,22 @@ def restore(pristine: Path, tree: Path) -> None:
     for path in (tree / name for name in done.stdout.splitlines()):
         if path.is_file() and not path.is_symlink():
             os.utime(path)
+
+
+def edited_files() -> set[str]:
+    with open(paths.repo() / "scripts/anchors.toml", "rb") as stream:
+        return {edit["file"] for edit in tomllib.load(stream)["edit"]}
+
+
+def contents(tree: Path, names: set[str]) -> dict[Path, tuple[bytes, os.stat_result]]:
+    return {place: (place.read_bytes(), place.stat()) for name in names if (place := tree / name).is_file()}
+
+
+def keep_times(before: dict[Path, tuple[bytes, os.stat_result]]) -> None:
+    """Lets files that are what they were keep their objects: some are headers that all the kernel includes."""
+    for place, (content, status) in before.items():
+        if place.is_file() and place.read_bytes() == content:
+            os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def copy(source: Path, target: Path) -> None:

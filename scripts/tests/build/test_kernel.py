@@ -134,6 +134,22 @@ class Restore(unittest.TestCase):
             self.assertGreater((tree / "edited.c").stat().st_mtime, built)
             self.assertLess((tree / "same.c").stat().st_mtime, built)
 
+    def test_files_that_are_edited_in_the_same_way_keep_their_objects(self):
+        with tempfile.TemporaryDirectory() as folder:
+            tree = Path(folder)
+            for name in ("same.h", "other.c"):
+                (tree / name).write_text("int a;\n")
+                os.utime(tree / name, (1000, 1000))
+            before = kernel.contents(tree, {"same.h", "other.c", "missing.c"})
+            (tree / "same.h").write_text("int a;\n")
+            (tree / "other.c").write_text("int b;\n")
+            kernel.keep_times(before)
+            self.assertEqual((tree / "same.h").stat().st_mtime, 1000)
+            self.assertGreater((tree / "other.c").stat().st_mtime, 1000)
+
+    def test_the_files_that_are_edited_are_those_of_the_anchors(self):
+        self.assertIn("arch/x86/include/asm/pgtable.h", kernel.edited_files())
+
 
 class Log(unittest.TestCase):
     def test_first_error(self):
