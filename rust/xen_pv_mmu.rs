@@ -71,6 +71,7 @@ mod p2m_word;
 mod pin;
 mod platform;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+#[path = "testing/probes/mod.rs"]
 mod probes;
 mod pte;
 mod ptpage;

@@ -15,8 +15,8 @@ _NAME = re.compile(r"`(\w+):([^`]+)`")
 _ROW = re.compile(r"^\| (\S+) \| .+ \| (.+) \|$")
 # A kind of test: the files that define it, and how they do.
 _KINDS = {
-    "model": ("rust/model/src/**/*.rs", r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
-    "host": ("rust/host/**/*.rs", r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
+    "model": ("rust/testing/model/src/**/*.rs", r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
+    "host": ("rust/testing/host/**/*.rs", r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
     "kunit": ("rust/**/*.rs", r"kunit_tests\((\w+)\)"),
     "guest": ("scripts/guest/mmstress/test.c", r'^\t\{ "([^"]+)"'),
 }
@@ -29,7 +29,7 @@ def tests(top: Path) -> dict[str, set[str]]:
     }
     found["boot"] = {machine.name for machine in (*machines.MACHINES, *machines.SOAK)}
     found["bench"] = set(bench.CHECKED_OPERATIONS)
-    found["types"] = {case.parent.name for case in top.glob("rust/compile-fail/cases/*/ok.rs")}
+    found["types"] = {case.parent.name for case in top.glob("rust/testing/compile-fail/cases/*/ok.rs")}
     return found
 
 

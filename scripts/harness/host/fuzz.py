@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The fuzz targets of rust/fuzz, each for a short time."""
+"""The fuzz targets of rust/testing/fuzz, each for a short time."""
 
 import re
 import subprocess
@@ -73,9 +73,9 @@ def run() -> str:
     seed = cargo.seed()
     names = targets()
     if not names:
-        raise Stop("there is no fuzz target in rust/fuzz/fuzz_targets", "run this in a complete checkout")
+        raise Stop("there is no fuzz target in rust/testing/fuzz/fuzz_targets", "run this in a complete checkout")
     print(f"  {len(names)} targets, {seconds} s each, seed {seed}", flush=True)
-    cargo.build("fuzz-build", ["fuzz", "build", *_WITHOUT_SANITIZER], **environment)
+    cargo.build("fuzz-build", ["fuzz", "build", *_OPTIONS], **environment)
     total = 0
     for name in names:
         total += _one(name, seconds, seed, environment).runs
@@ -91,7 +91,7 @@ def _one(name: str, seconds: int, seed: int, environment: dict[str, str]) -> Res
     options = [f"-max_total_time={seconds}", f"-seed={seed}", f"-artifact_prefix={finds.parent}/crash-{name}-"]
     done = cargo.run(
         f"fuzz-{name}",
-        ["fuzz", "run", *_WITHOUT_SANITIZER, name, *folders, "--", *options],
+        ["fuzz", "run", *_OPTIONS, name, *folders, "--", *options],
         _watch,
         seconds + 120,
         **environment,

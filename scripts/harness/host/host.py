@@ -98,7 +98,7 @@ def types() -> str:
         wrong = [f"{case}: {said}" for case, said in cases.items() if said != "ok"]
         raise Stop(
             "\n".join(["the compiler does not say what it should:", *wrong[:12]]),
-            f"read {done.log_shown}; a message that is right goes from rust/compile-fail/wip to its case",
+            f"read {done.log_shown}; a message that is right goes from rust/testing/compile-fail/wip to its case",
         )
     if not cases:
         raise Stop("no case ran", f"see why in {done.log_shown}")

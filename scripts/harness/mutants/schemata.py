@@ -23,7 +23,7 @@ from ..build import cargo
 from ..cli import Stop
 
 PACKAGE = "xen-pv-mmu-host"
-_ROOT = "host.rs"
+_ROOT = "testing/host/lib.rs"
 _SWITCH = Path(__file__).with_name("mutation.rs")
 _FEATURES = "#![feature(core_intrinsics, const_eval_select)]\n#![allow(internal_features)]\n"
 _HEADER = re.compile(r"^\s*(?!//|#)[^\n]*\bfn\b", re.MULTILINE)
@@ -278,7 +278,7 @@ def program(workshop: Workshop, mutants: list[Mutant], show: Callable[[str], Non
     blame = Blame()
     root = workshop.original(_ROOT)
     workshop.write(_ROOT, root.replace("\n#![", f"\n{_FEATURES}#![", 1).replace("\nmod ", "\nmod mutation;\nmod ", 1))
-    shutil.copy(_SWITCH, workshop.rust)
+    shutil.copy(_SWITCH, (workshop.rust / _ROOT).parent)
     for _ in range(_ROUNDS):
         apart = [one for one in mutants if not one.can_be_chosen or one.owner in blame.functions]
         others = [one for one in mutants if one not in apart]

@@ -15,7 +15,7 @@ from harness.cli import Stop
 from harness.host import host
 
 GOOD = """\
-     Running unittests ../host.rs (build/cargo/debug/deps/xen_pv_mmu-0123)
+     Running unittests lib.rs (build/cargo/debug/deps/xen_pv_mmu-0123)
 test entry::tests::frames ... ok
 test p2m::tests::panics - should panic ... ok
 test soak::trace ... ignored, a long run
@@ -25,7 +25,7 @@ test model/src/lib.rs - (line 3) ... ok
 test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.10s
 """.splitlines()
 BAD = """\
-     Running unittests ../host.rs (build/cargo/debug/deps/xen_pv_mmu-0123)
+     Running unittests lib.rs (build/cargo/debug/deps/xen_pv_mmu-0123)
 test entry::tests::frames ... FAILED
 test level::tests::spans ... ok
 test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s
@@ -87,7 +87,7 @@ class Progress(unittest.TestCase):
     def test_tests(self):
         watch = host._Watch()
         said = [watch(line) for line in GOOD]
-        self.assertEqual(said[2], "2 tests done, in ../host.rs")
+        self.assertEqual(said[2], "2 tests done, in lib.rs")
         self.assertEqual(said[-2], "3 tests done, in xen_model")
 
     def test_soaks_add_up(self):

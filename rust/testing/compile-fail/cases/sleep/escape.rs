@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Neither a batch nor a caller outlives the leave to sleep of which it is made.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../host.rs");
+
+use crate::multicall::*;
+use crate::platform::*;
+
+fn open() -> Batch<'static> {
+    let sleep = MaySleep::here();
+    Batch::open(Issue::Now, sleep.caller())
+}
+
+fn keep(sleep: &mut MaySleep) -> CallContext<'static> {
+    sleep.caller()
+}
+
+fn take(sleep: &mut MaySleep) -> MaySleep {
+    *sleep
+}
+
+fn main() {}

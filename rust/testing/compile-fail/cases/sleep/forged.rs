@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Modules that forbid unsafe code are given both and cannot claim either.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../host.rs");
+
+use crate::platform::*;
+
+fn hook() {
+    let _ = CallContext::new(CallSite(1));
+    let _ = MaySleep::new(CallSite(1));
+}
+
+fn main() {}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Whoever may sleep does so before a batch, a lock or a section without preemption, and after it.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../host.rs");
+
+use crate::multicall::*;
+use crate::platform::*;
+
+fn work(mm: Mm, sleep: &mut MaySleep) {
+    let page = OwnedPage::zeroed(sleep);
+    {
+        let mut batch = Batch::open(Issue::Now, sleep.caller());
+        batch.ext(ExtOp::flush_local());
+        tlb::flush_local(sleep.caller());
+    }
+    cond_resched(sleep);
+    p2m::list::with_list(sleep.caller(), |list| list.last_frame);
+    {
+        let _preempt = PreemptOff::new(sleep.caller());
+        mm.with_page_table_lock(sleep.caller(), || tlb::flush_local(sleep.caller()));
+    }
+    let _ = ptpage::create_user_root(mm, sleep);
+}
+
+fn edge(mm: Mm) {
+    // SAFETY: The caller may sleep.
+    work(mm, &mut unsafe { MaySleep::new(CallSite(1)) });
+}
+
+fn main() {}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// With preemption off nothing sleeps, and who turned it off is not forgotten.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../host.rs");
+
+use crate::platform::*;
+
+fn allocate(sleep: &mut MaySleep) {
+    let _preempt = PreemptOff::new(sleep.caller());
+    let page = OwnedPage::new(sleep);
+}
+
+fn schedule(sleep: &mut MaySleep) {
+    let _preempt = PreemptOff::new(sleep.caller());
+    cond_resched(sleep);
+}
+
+fn keep(sleep: &mut MaySleep) -> PreemptOff<'static> {
+    PreemptOff::new(sleep.caller())
+}
+
+fn nobody() {
+    let _preempt = PreemptOff::new();
+}
+
+fn main() {}

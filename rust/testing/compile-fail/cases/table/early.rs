@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Early code does not name a `struct page`.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../host.rs");
+
+use crate::addr::Pfn;
+use crate::platform::*;
+
+fn table(early: Early, table: Table, pfn: Pfn) {
+    let _ = TablePage::of(early, pfn);
+    let _ = TablePage::at(early, table);
+    let _ = TablePage::of(RunTime::now(), pfn);
+    let _ = TablePage(pfn);
+}
+
+fn main() {}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// A page that has become a table, or was handed over as one, is not written to as memory of ours.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../host.rs");
+
+use crate::entry::MachineEntry;
+use crate::level::Index;
+use crate::platform::*;
+
+fn leak(mut page: OwnedPage) {
+    let table = page.leak();
+    page.set_entry(Index::FIRST, MachineEntry::EMPTY);
+}
+
+fn hand_over(root: Root, mut page: OwnedPage) {
+    let _ = root.set_user_root(page);
+    page.fill(|_| 0);
+}
+
+fn main() {}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// A page is written to while it is ours; its `struct page` is asked for at run time.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../host.rs");
+
+use crate::addr::Pfn;
+use crate::entry::MachineEntry;
+use crate::level::Index;
+use crate::platform::*;
+
+fn make(now: RunTime, sleep: &mut MaySleep) -> Option<TablePage> {
+    let mut page = OwnedPage::zeroed(sleep)?;
+    page.set_entry(Index::FIRST, MachineEntry::EMPTY);
+    let table = page.leak();
+    Some(TablePage::at(now, table))
+}
+
+fn is_pinned(now: RunTime, pfn: Pfn) -> bool {
+    TablePage::of(now, pfn).is_pinned()
+}
+
+fn main() {}

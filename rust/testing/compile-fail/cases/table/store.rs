@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Nobody stores to a table without saying what Xen knows of it.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../host.rs");
+
+use crate::entry::MachineEntry;
+use crate::level::Index;
+use crate::platform::*;
+
+fn overwrite(table: Table, ptr: EntryPtr, root: RootEntryPtr) {
+    table.set_entry(Index::FIRST, MachineEntry::EMPTY);
+    table.entry(Index::FIRST).store(MachineEntry::EMPTY);
+    ptr.assume_pinned().store(MachineEntry::EMPTY);
+    root.store(MachineEntry::EMPTY);
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// The backend on the host, at the root of a crate as in the host tests. Cases include this file
+// where the types alone do not do.
+
+#[path = "../host/backend/mod.rs"]
+mod backend;
+#[path = "../host/guest/mod.rs"]
+mod guest;
+#[path = "../host/platform/mod.rs"]
+mod platform;
+
+use crate::backend::*;

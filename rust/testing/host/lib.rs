@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The backend's modules above `platform`, on the host: the same files, on a model of Xen.
+//!
+//! `platform` has a second face here, with the same names and signatures as in the kernel: memory
+//! is that of a simulated machine, reached through the page tables that the backend makes, and
+//! hypercalls go to `xen_model`. The modules above are compiled as they are. `ops`, the edge to
+//! C, is not: `guest` calls the modules in its place, in the way the kernel's generic code would.
+//!
+//! There is nothing to link against: the crate is its tests. Fuzz targets get `fuzz`.
+
+#![cfg(any(test, fuzzing))]
+// In the kernel, `ops` uses all there is, and the build says what nobody uses.
+#![allow(dead_code)]
+// Some is there for tests only.
+#![cfg_attr(fuzzing, allow(unused_imports, unused_macros))]
+
+mod addr;
+mod boot;
+mod contiguous;
+mod convert;
+mod cr3;
+mod direct_map;
+mod entry;
+mod fixmap;
+mod grant;
+#[path = "host/guest/mod.rs"]
+mod guest;
+mod level;
+mod multicall;
+mod nonram;
+mod p2m;
+mod p2m_word;
+mod pin;
+#[path = "host/platform/mod.rs"]
+mod platform;
+mod properties;
+mod pte;
+mod ptpage;
+mod remap;
+mod tlb;
+mod upper;
+mod walk;
+
+pub(crate) use backend::*;
+#[cfg(fuzzing)]
+pub use properties::fuzz;
