@@ -7,6 +7,10 @@
 //! hypercalls go to `xen_model`. The modules above are compiled as they are. `ops`, the edge to
 //! C, is not: `guest` calls the modules in its place, in the way the kernel's generic code would.
 //!
+//! This folder is the simulator: `platform` is the machine, `guest` what the kernel does with the
+//! backend, `kernel` and `macros` what the modules use of the `kernel` crate. What is run on it
+//! lies beside it: tests with fixed steps in `tests`, with random ones in `properties`.
+//!
 //! There is nothing to link against: the crate is its tests. Fuzz targets get `fuzz`.
 
 #![cfg(any(test, fuzzing))]
@@ -34,6 +38,7 @@ mod p2m_word;
 mod pin;
 #[path = "host/platform/mod.rs"]
 mod platform;
+#[path = "../properties/mod.rs"]
 mod properties;
 mod pte;
 mod ptpage;

@@ -15,17 +15,22 @@ _NAME = re.compile(r"`(\w+):([^`]+)`")
 _ROW = re.compile(r"^\| (\S+) \| .+ \| (.+) \|$")
 # A kind of test: the files that define it, and how they do.
 _KINDS = {
-    "model": ("rust/testing/model/src/**/*.rs", r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
-    "host": ("rust/testing/host/**/*.rs", r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
-    "kunit": ("rust/**/*.rs", r"kunit_tests\((\w+)\)"),
-    "guest": ("scripts/guest/mmstress/test.c", r'^\t\{ "([^"]+)"'),
+    "model": (["rust/testing/model/src/**/*.rs"], r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
+    "host": ([f"rust/testing/{folder}/**/*.rs" for folder in ("host", "tests", "properties")], r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
+    "kunit": (["rust/**/*.rs"], r"kunit_tests\((\w+)\)"),
+    "guest": (["scripts/guest/mmstress/test.c"], r'^\t\{ "([^"]+)"'),
 }
 
 
 def tests(top: Path) -> dict[str, set[str]]:
     found = {
-        kind: {name for file in top.glob(files) for name in re.findall(pattern, file.read_text(), re.MULTILINE)}
-        for kind, (files, pattern) in _KINDS.items()
+        kind: {
+            name
+            for files in all_files
+            for file in top.glob(files)
+            for name in re.findall(pattern, file.read_text(), re.MULTILINE)
+        }
+        for kind, (all_files, pattern) in _KINDS.items()
     }
     found["boot"] = {machine.name for machine in (*machines.MACHINES, *machines.SOAK)}
     found["bench"] = set(bench.CHECKED_OPERATIONS)

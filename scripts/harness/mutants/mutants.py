@@ -21,6 +21,8 @@ from .schemata import Mutant, Program, Workshop
 WANTED_PERCENT = 90
 LISTED = "Documentation/mutants.md"
 CONFIG = "scripts/config/mutants.toml"
+# How cargo-mutants names the folder of the crate: on the way of the module that declares its files.
+_CRATE = "testing/host/backend/../../.."
 # The same for all runs, so that they have the same survivors.
 _SEED = 1
 

@@ -76,7 +76,7 @@ class Coverage(unittest.TestCase):
 def mutated(**counts: int) -> dict[str, list[str]]:
     """So many mutants of each outcome."""
     return {
-        name: [f"testing/host/../../p2m.rs:{number}:5: replace f{number} -> bool with true" for number in range(counts.get(name, 0))]
+        name: [f"host/../p2m.rs:{number}:5: replace f{number} -> bool with true" for number in range(counts.get(name, 0))]
         for name in ("caught", "missed", "timeout", "unviable")
     }
 

@@ -23,30 +23,15 @@
 //! All of a guest happens on one thread. CPUs take turns when a test says so
 //! ([`Guest::switch_to`]).
 
-mod boot;
-#[cfg(test)]
-mod depths;
+pub(crate) mod boot;
 pub(crate) mod edge;
 pub(crate) mod generic;
 pub(crate) mod memory_setup;
-mod pages;
-mod process;
-#[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod races;
-#[cfg(test)]
-mod reference;
-#[cfg(test)]
-mod short_ways;
+pub(crate) mod pages;
+pub(crate) mod process;
 #[cfg(test)]
 pub(crate) mod suites;
-#[cfg(test)]
-mod suspend;
-#[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod trace;
+pub(crate) mod suspend;
 
 pub(crate) use boot::boot_with;
 pub(crate) use pages::SharedPages;
@@ -130,7 +115,8 @@ pub(crate) struct FrameUse {
     count: u32,
     kind: Option<PageType>,
     type_count: u32,
-    is_pinned: bool,
+    /// Whether Xen has the page pinned as a table.
+    pub(crate) is_pinned: bool,
 }
 
 /// What is in use in a guest.
@@ -169,7 +155,8 @@ impl Snapshot {
 /// A booted guest. Only one at a time exists on a thread.
 pub(crate) struct Guest {
     host: Rc<Host>,
-    pages: SharedPages,
+    /// The pages that its processes map.
+    pub(crate) pages: SharedPages,
 }
 
 impl Guest {

@@ -135,7 +135,7 @@ fn is_dirty(entry: MachineEntry) -> bool {
 
 impl Process {
     /// Makes an address space without mappings (`mm_init()`), with one thread.
-    pub(super) fn new(pages: SharedPages) -> Option<Self> {
+    pub(crate) fn new(pages: SharedPages) -> Option<Self> {
         let mut root = OwnedPage::zeroed(&mut MaySleep::here())?;
         for index in Index::wrapping(ENTRIES / 2).and_behind() {
             root.set_entry(index, kernel_root().entry(index).read());

@@ -16,6 +16,7 @@ use crate::platform::{
     user_end,
     Table, //
 };
+use crate::properties::reference::Contents;
 use std::collections::{
     BTreeMap,
     BTreeSet, //

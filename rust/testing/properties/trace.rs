@@ -16,11 +16,6 @@ pub(crate) use ops::{
 
 use crate::guest::pages::FOLIO;
 use crate::guest::process::USER_PAGES;
-use crate::guest::reference::{
-    Contents,
-    File,
-    Space, //
-};
 use crate::guest::suspend::suspend;
 use crate::guest::{
     Access,
@@ -28,6 +23,11 @@ use crate::guest::{
     Process,
     Snapshot,
     PAGE, //
+};
+use crate::properties::reference::{
+    Contents,
+    File,
+    Space, //
 };
 use racer::Racer;
 use std::cell::RefCell;

@@ -3,7 +3,6 @@
 //! Threads on other CPUs that write to the file while an operation is under way.
 
 use super::Trace;
-use crate::guest::reference::Contents;
 use crate::guest::{
     Access,
     PAGE, //
@@ -13,6 +12,7 @@ use crate::platform::{
     host,
     Mm, //
 };
+use crate::properties::reference::Contents;
 use std::collections::BTreeMap;
 use xen_model::{
     Machine,

@@ -19,6 +19,8 @@ use crate::level::{
     ENTRIES,
     PAGE_SIZE, //
 };
+use crate::properties::processes::config;
+use crate::properties::regressions;
 use crate::walk::{
     find,
     walk,
@@ -128,7 +130,7 @@ fn trees() -> impl Strategy<Value = (Depth, Vec<(usize, Level)>, usize)> {
 proptest! {
     #![proptest_config(config(
         256,
-        concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/walk.txt"),
+        regressions!("walk"),
     ))]
 
     #[test]

@@ -8,6 +8,8 @@
 mod batch;
 #[cfg(test)]
 mod convert;
+#[cfg(test)]
+mod depths;
 #[cfg(fuzzing)]
 pub mod fuzz;
 #[cfg(test)]
@@ -17,7 +19,13 @@ mod memory_map;
 #[cfg(test)]
 mod p2m;
 #[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod soak;
+#[cfg(test)]
+mod trace;
 mod view;
 #[cfg(test)]
 mod waiting;
@@ -41,7 +49,7 @@ macro_rules! regressions {
     ($name:literal) => {
         concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/proptest-regressions/",
+            "/../properties/proptest-regressions/",
             $name,
             ".txt"
         )

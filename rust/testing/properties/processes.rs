@@ -6,7 +6,8 @@
 //! `XEN_PVMMU_SOAK` operations. Both begin with `PROPTEST_RNG_SEED`, and a trace that fails is
 //! made as short as possible, printed, and kept in `proptest-regressions`.
 
-use crate::guest::trace::{
+use crate::properties::regressions;
+use crate::properties::trace::{
     setups,
     steps,
     Setup,
@@ -36,7 +37,7 @@ const SOAK_STEPS: usize = 1000;
 const SHRINK_TIME: u32 = 30_000;
 
 /// Seeds of traces that once failed; they are tried first.
-const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/mmu.txt");
+const REGRESSIONS: &str = regressions!("mmu");
 
 /// Returns how a property is run if the environment does not say otherwise, with seeds of failures
 /// kept in `file`.

@@ -9,9 +9,12 @@ mod late;
 mod left;
 mod moved;
 mod queue;
+mod races;
 mod refused;
 mod remap;
 mod returned;
+mod short_ways;
+mod suspend;
 mod waiting;
 mod watched;
 
@@ -104,7 +107,7 @@ fn guests_boot_while_hardware_sets_bits() {
         let guest = Guest::build(GuestConfig::dom0(1024).with_seed(seed));
         let host = guest.host();
         host.machine.borrow_mut().set_hardware_noise(Noise::ALL);
-        super::boot::boot(host);
+        crate::guest::boot::boot(host);
         check_booted(&guest);
     }
 }
