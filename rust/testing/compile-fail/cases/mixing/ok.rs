@@ -14,11 +14,9 @@ const _: Maddr = MADDR;
 const _: Pfn = PFN;
 const _: Mfn = MFN;
 const _: P2mWord = P2M_WORD;
-const _: P2mEntry = P2M_ENTRY;
 const _: MachineEntry = MACHINE_ENTRY;
 const _: PseudoEntry = PSEUDO_ENTRY;
 const _: Protection = PROTECTION;
 const _: Level = LEVEL;
-const _: Depth = DEPTH;
 
 fn main() {}
