@@ -4,7 +4,7 @@
 
 use crate::addr::Maddr;
 use crate::guest::{
-    edge,
+    ops,
     Guest,
     GuestConfig, //
 };
@@ -107,7 +107,7 @@ impl Entries {
     fn leave_lazy(&mut self) {
         if self.lazy > 0 {
             self.lazy -= 1;
-            edge::leave_lazy_mmu();
+            ops::leave_lazy_mmu();
         }
     }
 }
@@ -125,7 +125,7 @@ pub(crate) fn check(seed: u64, steps: &[Step]) {
             Step::Close => drop(open.pop()),
             Step::EnterLazy => {
                 entries.lazy += 1;
-                edge::enter_lazy_mmu();
+                ops::enter_lazy_mmu();
             }
             Step::LeaveLazy => entries.leave_lazy(),
             Step::Flush => {

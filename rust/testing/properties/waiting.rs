@@ -9,8 +9,8 @@ use crate::entry::{
     MachineEntry, //
 };
 use crate::guest::{
-    edge,
     generic,
+    ops,
     Access,
     Guest,
     GuestConfig,
@@ -219,14 +219,14 @@ impl Entries {
                     panic!("the process has no table");
                 };
                 let table = above.read();
-                edge::set_upper(above, Level::L2, MachineEntry::EMPTY);
+                ops::set_upper(above, Level::L2, MachineEntry::EMPTY);
                 assert!(above.read().is_none());
-                edge::set_upper(above, Level::L2, table);
+                ops::set_upper(above, Level::L2, table);
                 assert_eq!(above.read(), table);
             }
             Step::Section => {
-                edge::leave_lazy_mmu();
-                edge::enter_lazy_mmu();
+                ops::leave_lazy_mmu();
+                ops::enter_lazy_mmu();
             }
         }
         true
@@ -275,7 +275,7 @@ fn check(steps: &[Step]) -> usize {
     let guest = Guest::boot(GuestConfig::dom0(1000));
     let mut entries = Entries::new(&guest);
     let mut done = 0;
-    edge::enter_lazy_mmu();
+    ops::enter_lazy_mmu();
     for step in steps {
         if entries.apply(*step) {
             assert!(is_queue_empty() || !step.is_at_once(), "{step:?} waits");
@@ -283,7 +283,7 @@ fn check(steps: &[Step]) -> usize {
             done += 1;
         }
     }
-    edge::leave_lazy_mmu();
+    ops::leave_lazy_mmu();
     entries.look();
     assert_eq!(entries.waits, [false; PAGES]);
 

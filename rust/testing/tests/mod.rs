@@ -25,7 +25,7 @@ use crate::addr::{
 use crate::entry::MachineEntry;
 use crate::guest::suspend::assert_savable;
 use crate::guest::{
-    edge,
+    ops,
     Access,
     Guest,
     GuestConfig,
@@ -132,7 +132,7 @@ const PLACES: [usize; 3] = [0x1000, 0x3f_e000, 0x7fff_ffff_0000];
 fn fork_touch_and_exit(config: GuestConfig, is_optimised: bool) {
     let guest = Guest::boot(config);
     if !is_optimised {
-        edge::Switch::ALL.into_iter().for_each(edge::Switch::off);
+        ops::Switch::ALL.into_iter().for_each(ops::Switch::off);
     }
     let before = guest.snapshot();
 

@@ -9,8 +9,8 @@ use crate::addr::{
 use crate::entry::MachineEntry;
 use crate::guest::pages::FOLIO;
 use crate::guest::{
-    edge,
     generic,
+    ops,
     Access,
     Guest,
     GuestConfig,
@@ -113,7 +113,7 @@ fn writes_are_noticed_while_entries_are_write_protected() {
         let Some(first) = generic::find(process.mm(), Level::L1, Vaddr::new(START)) else {
             panic!("the file is not mapped");
         };
-        edge::in_lazy_mmu(|| edge::write_protect(first, FOLIO));
+        ops::in_lazy_mmu(|| ops::write_protect(first, FOLIO));
         process.protect(START, FOLIO, Access::Read);
         process.unmap(START, FOLIO);
     }));

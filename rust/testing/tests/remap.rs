@@ -12,8 +12,8 @@ use crate::entry::{
     Protection, //
 };
 use crate::guest::{
-    edge,
     generic,
+    ops,
     Access,
     Guest,
     GuestConfig,

@@ -5,8 +5,8 @@
 use crate::addr::Vaddr;
 use crate::entry::bits;
 use crate::guest::{
-    edge,
     generic,
+    ops,
     Access,
     Guest,
     GuestConfig,
@@ -159,7 +159,7 @@ fn roots_are_loaded_behind_what_is_queued() {
 
     // With nothing in the queue there is nothing to wait for, not even the end of the switch.
     host().with_state(|state| state.lazy_cpu = true);
-    edge::write_cr3(roots[0]);
+    ops::write_cr3(roots[0]);
     host().with_state(|state| state.lazy_cpu = false);
     assert!(multicall::is_queue_empty());
     assert_eq!(loaded_root(), Some(mfn_of(roots[0])));

@@ -8,8 +8,8 @@ use crate::entry::{
     MachineEntry, //
 };
 use crate::guest::{
-    edge,
     generic,
+    ops,
     Access,
     Guest,
     GuestConfig,
@@ -161,7 +161,7 @@ fn a_range_is_filled_later_if_all_of_it_is_empty() {
             };
             pte::set_now(mapped.ptr(page), entry, BY);
         }
-        edge::in_lazy_mmu(|| {
+        ops::in_lazy_mmu(|| {
             pte::set(mapped.mm(), at(), mapped.range(PAGES), first, BY);
             assert_eq!(is_queue_empty(), last == SWAPPED);
         });
@@ -201,7 +201,7 @@ fn changes_of_flags_wait_in_lazy_mode_and_only_there() {
             assert_eq!(mapped.ptr(0).read(), old);
         },
     );
-    edge::leave_lazy_mmu();
+    ops::leave_lazy_mmu();
     mapped.end(&guest);
 }
 
@@ -257,7 +257,7 @@ fn a_clean_entry_is_cleared_but_for_what_the_cpu_notes() {
             for page in 0..PAGES {
                 pte::set_now(mapped.ptr(page), entry(page), BY);
             }
-            edge::in_lazy_mmu(|| {
+            ops::in_lazy_mmu(|| {
                 let range = mapped.range(count);
                 let (first, others) = pte::get_and_clear_range(mapped.mm(), at(), range, BY);
                 assert_eq!(first, entry(0));
@@ -321,7 +321,7 @@ fn exec_moves_its_stack_over_itself() {
         &guest,
         |state| state.in_exec = true,
         || {
-            edge::in_lazy_mmu(|| {
+            ops::in_lazy_mmu(|| {
                 for page in 1..PAGES {
                     assert!(mapped.ptr(page - 1).read().is_none(), "page {page}");
                     let from = PteRange::new(mapped.ptr(page), 1);
@@ -403,7 +403,7 @@ fn accessed_bits_are_cleared_and_no_dirty_bit_is_lost() {
     };
     let interloper = Some(Box::new(write) as _);
     guest.host().machine.borrow_mut().set_interloper(interloper);
-    edge::in_lazy_mmu(|| clear(bits::ACCESSED));
+    ops::in_lazy_mmu(|| clear(bits::ACCESSED));
     guest.host().machine.borrow_mut().set_interloper(None);
     assert_ne!(mapped.ptr(0).read().raw() & bits::DIRTY, 0);
     for page in 1..PAGES {
@@ -419,17 +419,17 @@ fn a_table_that_is_unhooked_is_gone_before_its_lock_is_dropped() {
     let above = generic::find(mapped.mm(), Level::L2, at()).unwrap();
     let root = mapped.mm().root().table().entry(Index::FIRST);
     let (old, old_root) = (above.read(), root.read());
-    edge::in_lazy_mmu(|| {
+    ops::in_lazy_mmu(|| {
         pte::clear(mapped.mm(), at(), mapped.range(PAGES), BY);
         assert!(!is_queue_empty());
         // zap_empty_pte_table() drops the lock of this entry before the section ends.
-        edge::set_upper(above, Level::L2, MachineEntry::EMPTY);
+        ops::set_upper(above, Level::L2, MachineEntry::EMPTY);
         assert!(above.read().is_none());
-        edge::set_upper(above, Level::L2, old);
+        ops::set_upper(above, Level::L2, old);
         assert_eq!(above.read(), old);
-        edge::set_upper(root, Level::L4, MachineEntry::EMPTY);
+        ops::set_upper(root, Level::L4, MachineEntry::EMPTY);
         assert!(root.read().is_none());
-        edge::set_upper(root, Level::L4, old_root);
+        ops::set_upper(root, Level::L4, old_root);
         assert_eq!(root.read(), old_root);
     });
     mapped.end(&guest);
@@ -444,7 +444,7 @@ fn a_new_table_is_read_only_on_return() {
     edge::in_lazy_mmu(|| {
         edge::alloc_table(process.mm(), page.pfn(), Level::L1);
         assert_eq!(entry.read().raw() & bits::RW, 0);
-        edge::release_table(page.pfn(), Level::L1);
+        ops::release_table(page.pfn(), Level::L1);
         assert_ne!(entry.read().raw() & bits::RW, 0);
     });
     drop(page);
@@ -463,10 +463,10 @@ fn a_table_is_moved_in_one_go() {
     let target = generic::level2_entry(process.mm(), Vaddr::new(8 << 20)).unwrap();
     let entry = above.read();
     let count = traps(&guest, || {
-        edge::in_table_move(|| {
+        ops::in_table_move(|| {
             let count = traps(&guest, || {
-                edge::set_upper(above, Level::L2, MachineEntry::EMPTY);
-                edge::set_upper(target, Level::L2, entry);
+                ops::set_upper(above, Level::L2, MachineEntry::EMPTY);
+                ops::set_upper(target, Level::L2, entry);
             });
             assert_eq!(count, 0);
             assert_eq!((above.read(), target.read().is_none()), (entry, true));
@@ -475,9 +475,9 @@ fn a_table_is_moved_in_one_go() {
     assert!(count > 0);
     assert_eq!((above.read().is_none(), target.read()), (true, entry));
     // Another section is not this one.
-    edge::in_lazy_mmu(|| {
-        edge::set_upper(target, Level::L2, MachineEntry::EMPTY);
-        edge::set_upper(above, Level::L2, entry);
+    ops::in_lazy_mmu(|| {
+        ops::set_upper(target, Level::L2, MachineEntry::EMPTY);
+        ops::set_upper(above, Level::L2, entry);
         assert_eq!((above.read(), target.read().is_none()), (entry, true));
     });
     tlb::flush_all(BY);

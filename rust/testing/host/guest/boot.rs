@@ -13,8 +13,8 @@ use crate::entry::{
     PseudoEntry, //
 };
 use crate::guest::{
-    edge,
     generic, //
+    ops,
 };
 use crate::level::{
     Index,
@@ -85,7 +85,7 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
 
     p2m::list::init();
     contiguous::init();
-    edge::install_run_time();
+    ops::install_run_time();
     boot::finish(&mut MaySleep::here());
     map_fixed();
 
@@ -106,7 +106,7 @@ pub(crate) fn start_cpu(host: &Host, cpu: u32) {
         .vcpu_up(host.domain.vcpu(cpu), mfn);
     assert_eq!(result, Ok(()), "CPU {cpu} does not start");
     let before = host.switch_to(cpu);
-    edge::write_cr3(Mm::kernel().root());
+    ops::write_cr3(Mm::kernel().root());
     host.switch_to(before);
 }
 

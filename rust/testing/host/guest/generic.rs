@@ -78,7 +78,7 @@ pub(crate) fn hook(mm: Mm, ptr: EntryPtr, level: Level, table: Table) {
         bits::USER_TABLE
     };
     if let Some(below) = level.below() {
-        edge::alloc_table(mm, table.pfn(), below);
+        ops::alloc_table(mm, table.pfn(), below);
     }
     let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | flags);
     edge::set_upper(ptr, level, edge::make_pte(entry));
@@ -91,7 +91,7 @@ pub(crate) fn free_table(ptr: EntryPtr, level: Level) {
     };
     edge::set_upper(ptr, level, MachineEntry::EMPTY);
     if let Some(below) = level.below() {
-        edge::release_table(table.pfn(), below);
+        ops::release_table(table.pfn(), below);
     }
     free_page(table.pfn());
 }

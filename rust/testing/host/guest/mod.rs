@@ -2,7 +2,7 @@
 
 //! A guest for tests: the backend, booted on the model, and processes on top of it.
 //!
-//! [`Guest`] calls the backend's modules where the kernel's generic code would, through [`edge`].
+//! [`Guest`] calls the backend's modules where the kernel's generic code would, through [`ops`].
 //! A [`Process`] has pages with contents, so that a test sees whether an address leads where it
 //! should, and offers what system calls and faults do to page tables.
 //!
@@ -24,9 +24,9 @@
 //! ([`Guest::switch_to`]).
 
 pub(crate) mod boot;
-pub(crate) mod edge;
 pub(crate) mod generic;
 pub(crate) mod memory_setup;
+pub(crate) mod ops;
 pub(crate) mod pages;
 pub(crate) mod process;
 #[cfg(test)]

@@ -18,8 +18,8 @@ use crate::entry::{
     PseudoEntry, //
 };
 use crate::guest::{
-    edge,
     generic,
+    ops,
     SharedPages, //
 };
 use crate::level::{
@@ -115,7 +115,7 @@ fn entry_for(page: Pfn, access: Access) -> MachineEntry {
         let word = !page.paddr().raw() & bits::FRAME;
         return MachineEntry::from_raw(word | Access::None.protection().raw());
     }
-    edge::make_pte(PseudoEntry::new(page, access.protection()))
+    ops::make_pte(PseudoEntry::new(page, access.protection()))
 }
 
 /// Returns the page that an entry is about, be it accessible or not.
@@ -238,7 +238,7 @@ impl Process {
             let end = range.end.min((page / ENTRIES + 1) * ENTRIES);
             let first = generic::find(self.mm, Level::L1, Vaddr::new(page * PAGE));
             if let Some(first) = first {
-                edge::in_lazy_mmu(|| visit(page..end, first.table()));
+                ops::in_lazy_mmu(|| visit(page..end, first.table()));
             }
             page = end;
         }
@@ -294,7 +294,7 @@ fn switch(mm: Mm, is_borrowed: bool) {
     );
     host.with_state(|state| state.lazy_cpu = true);
     mm.note_loaded(is_borrowed);
-    edge::write_cr3(mm.root());
+    ops::write_cr3(mm.root());
     multicall::flush();
     host.with_state(|state| state.lazy_cpu = false);
 }

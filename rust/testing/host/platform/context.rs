@@ -2,7 +2,7 @@
 
 //! The context code runs in: interrupts, preemption, lazy MMU mode.
 
-use crate::guest::edge;
+use crate::guest::ops;
 use crate::platform::{
     current,
     define_per_cpu,
@@ -120,7 +120,7 @@ pub(crate) fn is_lazy_cpu_mode_active() -> bool {
 
 /// Whether roots are loaded past the queue.
 pub(crate) fn loads_past_queue() -> bool {
-    edge::Switch::Loads.is_on()
+    ops::Switch::Loads.is_on()
 }
 
 impl CallSite {

@@ -251,7 +251,7 @@ pub(crate) fn leave_if_loaded(mm: Mm) {
             host().this_cpu()
         );
         Mm::kernel().note_loaded(false);
-        crate::guest::edge::write_cr3(Mm::kernel().root());
+        crate::guest::ops::write_cr3(Mm::kernel().root());
     }
 }
 

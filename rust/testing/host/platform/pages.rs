@@ -12,8 +12,8 @@ use crate::entry::{
     PseudoEntry, //
 };
 use crate::guest::{
-    edge,
     generic, //
+    ops,
 };
 use crate::level::{
     Index,

@@ -2,7 +2,7 @@
 
 //! What a trace is made of, at random.
 
-use crate::guest::edge::Switch;
+use crate::guest::ops::Switch;
 use crate::guest::process::USER_PAGES;
 use crate::guest::{
     Access,

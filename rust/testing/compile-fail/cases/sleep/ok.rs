@@ -25,7 +25,7 @@ fn work(mm: Mm, sleep: &mut MaySleep) {
     let _ = ptpage::create_user_root(mm, sleep);
 }
 
-fn edge(mm: Mm) {
+fn entry_point(mm: Mm) {
     // SAFETY: The caller may sleep.
     work(mm, &mut unsafe { MaySleep::new(CallSite(1)) });
 }

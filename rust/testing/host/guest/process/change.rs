@@ -21,8 +21,8 @@ use crate::entry::{
     MachineEntry, //
 };
 use crate::guest::{
-    edge,
     generic, //
+    ops,
 };
 use crate::level::{
     Index,
@@ -132,8 +132,8 @@ impl Process {
         let Some(table) = table else {
             panic!("an entry points to no table of ours");
         };
-        edge::in_table_move(|| {
-            edge::set_upper(from, Level::L2, MachineEntry::EMPTY);
+        ops::in_table_move(|| {
+            ops::set_upper(from, Level::L2, MachineEntry::EMPTY);
             generic::hook(self.mm, to, Level::L2, table);
             self.flush(FlushRange::All);
         });
@@ -147,14 +147,14 @@ impl Process {
             return Ok(());
         };
         let to = generic::level1_entry(self.mm, Vaddr::new(there * PAGE)).ok_or(OutOfMemory)?;
-        edge::in_lazy_mmu(|| {
+        ops::in_lazy_mmu(|| {
             let mut offset = 0;
             while offset < count {
                 let source = |offset| from.table().entry(Index::wrapping(page + offset));
                 let nr_entries = run_length(source, offset, count);
                 if nr_entries > 0 {
                     let at = Vaddr::new((page + offset) * PAGE);
-                    let entry = edge::get_and_clear_range(self.mm, at, source(offset), nr_entries);
+                    let entry = ops::get_and_clear_range(self.mm, at, source(offset), nr_entries);
                     let there = there + offset;
                     let ptr = to.table().entry(Index::wrapping(there));
                     self.set_run(Vaddr::new(there * PAGE), ptr, nr_entries, entry);

@@ -14,8 +14,8 @@ use crate::entry::{
     MachineEntry, //
 };
 use crate::guest::{
-    edge,
     generic, //
+    ops,
 };
 use crate::level::{
     Index,
@@ -105,7 +105,7 @@ impl Process {
             if let Some(from) = from {
                 let to = generic::level1_entry(child.mm, Vaddr::new(page * PAGE));
                 let to = to.ok_or(OutOfMemory)?;
-                edge::in_lazy_mmu(|| {
+                ops::in_lazy_mmu(|| {
                     let shared = (page..end).map(|index| {
                         let (from, to) = (from.table(), to.table());
                         let from = from.entry(Index::wrapping(index));
@@ -130,14 +130,14 @@ impl Process {
     /// Shares neighbours that are all writable, or none of them (`__copy_present_ptes()`).
     fn share_run(&self, run: &[Shared]) {
         if run[0].is_writable() {
-            edge::write_protect(run[0].from, run.len());
+            ops::write_protect(run[0].from, run.len());
         }
         for shared in run {
             if let Some(page) = page_in(shared.entry) {
                 self.pages.borrow_mut().share(page);
             }
             let rights = if shared.is_writable() { bits::RW } else { 0 };
-            edge::set_pte(shared.to, shared.entry.without(rights | bits::DIRTY));
+            ops::set_pte(shared.to, shared.entry.without(rights | bits::DIRTY));
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::addr::{
 };
 use crate::entry::bits;
 use crate::guest::{
-    edge,
     generic, //
+    ops,
 };
 use crate::platform::{
     host,

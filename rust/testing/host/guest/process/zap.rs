@@ -14,8 +14,8 @@ use crate::addr::{
 };
 use crate::guest::pages::FOLIO;
 use crate::guest::{
-    edge,
     generic, //
+    ops,
 };
 use crate::level::{
     Index,
