@@ -28,12 +28,12 @@ use crate::platform::{
     xen_max_p2m_pfn, //
     MaySleep,
 };
-use crate::properties::list::{
+use crate::properties::p2m::place;
+use crate::properties::p2m_list::{
     Kind,
     List,
     Operation, //
 };
-use crate::properties::p2m::place;
 use crate::properties::{
     config,
     regressions, //

@@ -8,16 +8,16 @@ use crate::properties::batch::{
     self,
     Step, //
 };
-use crate::properties::list::{
+use crate::properties::memory_map::{
+    self,
+    Hole, //
+};
+use crate::properties::p2m_list::{
     Border,
     Kind,
     List,
     Operation,
     Place, //
-};
-use crate::properties::memory_map::{
-    self,
-    Hole, //
 };
 
 /// The most operations that are carried out of one input.

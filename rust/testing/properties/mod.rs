@@ -8,27 +8,27 @@
 mod batch;
 #[cfg(test)]
 mod convert;
-#[cfg(test)]
-mod depths;
 #[cfg(fuzzing)]
 pub mod fuzz;
-#[cfg(test)]
-mod growers;
-mod list;
 mod memory_map;
 #[cfg(test)]
 mod p2m;
+mod p2m_list;
+#[cfg(test)]
+mod p2m_races;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod soak;
+mod toolstack_view;
 #[cfg(test)]
 mod trace;
-mod view;
 #[cfg(test)]
 mod waiting;
+#[cfg(test)]
+mod walk;
 
 /// Returns how a property is tried, in `cases` cases; one that fails is kept in `file`.
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! The p2m list agrees with a plain map after any sequence of changes.
 
 use crate::guest::GuestConfig;
-use crate::properties::list::{
+use crate::properties::p2m_list::{
     Border,
     Kind,
     List,

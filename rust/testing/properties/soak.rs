@@ -3,17 +3,17 @@
 //! The properties for a long time.
 
 use crate::properties::batch;
-use crate::properties::growers::{
+use crate::properties::p2m::{
+    guest,
+    operation, //
+};
+use crate::properties::p2m_list::List;
+use crate::properties::p2m_races::{
     explore,
     IN_PAGE,
     IN_TABLE,
     SET_IN_PAGE,
     SET_IN_TABLE, //
-};
-use crate::properties::list::List;
-use crate::properties::p2m::{
-    guest,
-    operation, //
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -101,7 +101,7 @@ fn soak_batches() {
 
 #[test]
 #[ignore = "takes minutes"]
-fn soak_growers() {
+fn soak_p2m_races() {
     let orders = explore(&SET_IN_PAGE, &IN_PAGE, 2) + explore(&SET_IN_TABLE, &IN_TABLE, 2);
-    println!("soak growers: {orders} of {orders} operations");
+    println!("soak p2m_races: {orders} of {orders} operations");
 }

@@ -2,18 +2,18 @@
 
 //! The backend as a whole on the model: start of day, processes, the p2m list, refusals.
 
+mod boot_leftovers;
+mod e820_relocation;
 mod entries;
-mod extent;
+mod exchange;
+mod fast_paths;
 mod grants;
-mod late;
-mod left;
-mod moved;
+mod p2m_size;
 mod queue;
 mod races;
+mod recovery_order;
 mod refused;
 mod remap;
-mod returned;
-mod short_ways;
 mod suspend;
 mod waiting;
 mod watched;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What takes a shorter way, and when it may not.
+//! Fast paths: what they do, and when they may not be taken.
 
 use crate::addr::Vaddr;
 use crate::entry::bits;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is behind a refused operation in a batch: it is late, and told if it is refused as well.
+//! The operations behind a refused one in a batch: they are carried out in order, and reported if
+//! they are refused as well.
 
 use crate::addr::Maddr;
 use crate::entry::{

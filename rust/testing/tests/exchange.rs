@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frames that go back to Xen: for others that are in a row, or for good.
+//! Exchanges of memory with Xen for frames in a row, and frames that go back to Xen for good.
 
 use crate::addr::{
     Mfn,

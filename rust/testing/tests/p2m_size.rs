@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How far the p2m list reaches: over memory that may be added, if there is room for it.
+//! The size of the p2m list: it covers memory that may be added, if there is room for it.
 
 use crate::addr::Pfn;
 use crate::convert::to_pseudo;

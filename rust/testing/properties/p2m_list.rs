@@ -42,7 +42,7 @@ use crate::platform::{
     Table,
     VaFlush, //
 };
-use crate::properties::view::Watch;
+use crate::properties::toolstack_view::Watch;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;

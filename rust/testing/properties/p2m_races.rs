@@ -22,7 +22,7 @@ use crate::platform::{
     Interleaver,
     MaySleep, //
 };
-use crate::properties::list::{
+use crate::properties::p2m_list::{
     check_shared,
     List, //
 };
@@ -165,19 +165,19 @@ pub(super) const SET_IN_PAGE: [Job; 2] = [|| set(IN_PAGE[0]), || set(IN_PAGE[1])
 pub(super) const SET_IN_TABLE: [Job; 2] = [|| set(IN_TABLE[0]), || set(IN_TABLE[1])];
 
 #[test]
-fn growers_of_one_page_both_find_their_words() {
+fn cpus_growing_one_page_both_find_their_words() {
     let orders = explore(&SET_IN_PAGE, &IN_PAGE, 1);
     assert!(orders > 20, "{orders} orders");
 }
 
 #[test]
-fn growers_of_one_table_both_find_their_words() {
+fn cpus_growing_one_table_both_find_their_words() {
     let orders = explore(&SET_IN_TABLE, &IN_TABLE, 1);
     assert!(orders > 20, "{orders} orders");
 }
 
 #[test]
-fn readers_beside_a_grower_find_the_old_word_or_the_new_one() {
+fn readers_beside_a_growing_cpu_find_the_old_word_or_the_new_one() {
     const WORDS: [Word; 1] = [(LEAF, foreign(7))];
     fn read() {
         let mut is_new = false;
