@@ -32,7 +32,7 @@ use crate::properties::reference::{
 use racer::Racer;
 use std::cell::RefCell;
 use std::rc::Rc;
-use xen_model::Noise;
+use xen_model::HardwareActivity;
 
 /// The most processes at a time.
 const MAX_LIVE: usize = 4;
@@ -68,10 +68,14 @@ impl Trace {
         setup.switched_off().for_each(|switch| switch.off());
         if setup.is_noisy {
             // What is written is the racer's: tasks of the kernel do not write to processes.
-            guest.host().machine.borrow_mut().set_hardware_noise(Noise {
-                dirty: false,
-                ..Noise::ALL
-            });
+            guest
+                .host()
+                .machine
+                .borrow_mut()
+                .set_hardware_activity(HardwareActivity {
+                    dirty: false,
+                    ..HardwareActivity::ALL
+                });
         }
         Self {
             live: Vec::new(),

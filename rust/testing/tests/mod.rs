@@ -63,7 +63,7 @@ use std::panic::{
 };
 use xen_model::{
     Errno,
-    Noise, //
+    HardwareActivity, //
 };
 
 /// Numbers of pages around the borders of tables and of pages of the p2m list.
@@ -106,7 +106,9 @@ fn guests_boot_while_hardware_sets_bits() {
     for seed in 0..4 {
         let guest = Guest::build(GuestConfig::dom0(1024).with_seed(seed));
         let host = guest.host();
-        host.machine.borrow_mut().set_hardware_noise(Noise::ALL);
+        host.machine
+            .borrow_mut()
+            .set_hardware_activity(HardwareActivity::ALL);
         crate::guest::boot::boot(host);
         check_booted(&guest);
     }

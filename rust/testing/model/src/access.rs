@@ -148,7 +148,7 @@ impl Machine {
             return Ok(u64::MAX);
         }
         let index = (va % PAGE_SIZE / 8) as usize;
-        self.ledger.seen(mfn, index);
+        self.dirty_ledger.seen(mfn, index);
         Ok(self.frame_word(mfn, index))
     }
 
@@ -176,9 +176,9 @@ impl Machine {
                 let was = self.frame_word(mfn, index);
                 let now = merge(was, va, size, store);
                 if store.is_locked() {
-                    self.ledger.seen(mfn, index);
+                    self.dirty_ledger.seen(mfn, index);
                 }
-                self.ledger.overwritten(mfn, index, was, now);
+                self.dirty_ledger.overwritten(mfn, index, was, now);
                 self.frames[mfn.index()].set_word(index, now);
                 Ok(was)
             }

@@ -214,7 +214,7 @@ fn disagreements(frame: &Frame, tally: &Tally) -> Vec<&'static str> {
         found.push("the type is not that of the reasons");
     }
     if frame.type_count > 0 && !frame.validated {
-        found.push("the type is in use and was not audited");
+        found.push("the type is in use and was not validated");
     }
     let is_free = frame.owner == Owner::Nobody;
     if is_free && (frame.count > 0 || frame.m2p != INVALID_M2P) {
@@ -253,7 +253,7 @@ mod tests {
         finds("the count is not", |frame| frame.count += 1);
         finds("the type count is not", |frame| frame.type_count += 1);
         finds("the type is not", |frame| frame.kind = PageType::SegDesc);
-        finds("was not audited", |frame| frame.validated = false);
+        finds("was not validated", |frame| frame.validated = false);
         finds("different types", |frame| {
             frame.pinned = true;
             frame.kind = PageType::Table(Level::L1);

@@ -37,8 +37,8 @@ fn checked(descriptor: u64) -> Option<u64> {
 }
 
 impl Machine {
-    /// Audits all descriptors of a frame (`validate_segdesc_page()`).
-    pub(crate) fn audit_descriptors(&mut self, mfn: Mfn) -> Result<(), Errno> {
+    /// Validates all descriptors of a frame (`validate_segdesc_page()`).
+    pub(crate) fn validate_descriptors(&mut self, mfn: Mfn) -> Result<(), Errno> {
         for index in 0..ENTRIES {
             let frame = &mut self.frames[mfn.index()];
             match checked(frame.word(index)) {

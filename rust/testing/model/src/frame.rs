@@ -110,7 +110,7 @@ impl Frame {
         self.type_count
     }
 
-    /// Whether the contents were audited for the type.
+    /// Whether the contents were validated for the type.
     pub fn is_validated(&self) -> bool {
         self.validated
     }

@@ -2,7 +2,7 @@
 
 //! What happens between two atomic units of work: injected errors, other vCPUs, and hardware.
 
-use crate::noise::Noise;
+use crate::hardware::HardwareActivity;
 use crate::types::{
     DomainId,
     Errno,
@@ -72,7 +72,7 @@ pub(crate) struct Hooks {
     injector: Option<Injector>,
     interloper: Option<Interloper>,
     watcher: Option<Watcher>,
-    pub(crate) noise: Noise,
+    pub(crate) hardware: HardwareActivity,
     nr_sites: u64,
 }
 
@@ -125,7 +125,7 @@ impl Machine {
             number: self.hooks.nr_sites,
         };
         self.hooks.nr_sites += 1;
-        self.make_noise(who);
+        self.run_hardware(who);
         if let Some(mut interloper) = self.hooks.interloper.take() {
             let in_multicall = std::mem::take(&mut self.in_multicall);
             interloper(self, &site);

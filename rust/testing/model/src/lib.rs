@@ -25,19 +25,19 @@
 //! |---|---|
 //! | frames, references to them and to their types | `frame`, `typing`, `alloc` |
 //! | entries, and what leaves refer to | `entry`, `leaf`, `l1tf` |
-//! | audit and teardown of tables | `promote` |
+//! | promotion and teardown of tables | `promote` |
 //! | changes of a live entry | `update`, `mmu_update`, `va_mapping`, `ptwr`, `grant` |
 //! | pins, roots, flushes | `mmuext`, `tlb` |
-//! | memory operations, assists, descriptors | `memory`, `assist`, `descriptors` |
+//! | memory operations, assists, descriptors | `memory`, `vm_assist`, `descriptors` |
 //! | multicalls, arguments in guest memory | `multicall`, `raw` |
 //! | the guest's loads and stores | `access`, `walk` |
 //! | domains, and how they begin | `domain`, `start_of_day` |
 //! | the toolstack | `save`, `restore` |
-//! | what tests add: errors, other vCPUs, hardware, checks | `hooks`, `noise`, `ledger`, `check` |
+//! | what tests add: errors, other vCPUs, hardware, checks | `hooks`, `hardware`, `dirty_ledger`, `check` |
 //!
 //! # What it leaves out
 //!
-//! - Audits and teardowns are atomic: nobody sees a table that is half of either.
+//! - Promotions and teardowns are atomic: nobody sees a table that is half of either.
 //! - Linear tables, by which an entry refers to a table of its own level, are refused.
 //! - A vCPU has a physical CPU to itself; there is no process context identifier, and no private
 //!   copy of the root (XPTI).
@@ -56,26 +56,25 @@
 
 mod access;
 mod alloc;
-mod assist;
 mod check;
 mod config;
 mod descriptors;
+mod dirty_ledger;
 mod domain;
 pub mod entry;
 mod frame;
 mod grant;
+mod hardware;
 mod hooks;
 #[cfg(test)]
 mod invariants;
 mod l1tf;
 mod leaf;
-mod ledger;
 mod machine;
 mod memory;
 mod mmu_update;
 mod mmuext;
 mod multicall;
-mod noise;
 mod promote;
 mod ptwr;
 mod raw;
@@ -91,6 +90,7 @@ mod types;
 mod typing;
 mod update;
 mod va_mapping;
+mod vm_assist;
 mod walk;
 
 pub use access::{
@@ -104,6 +104,7 @@ pub use config::{
     MemoryKind,
     MemoryRange, //
 };
+pub use dirty_ledger::LostDirty;
 pub use domain::{
     Assists,
     DomainConfig,
@@ -131,6 +132,7 @@ pub use grant::{
     GrantUnmap,
     Granted, //
 };
+pub use hardware::HardwareActivity;
 pub use hooks::{
     Call,
     Injector,
@@ -138,7 +140,6 @@ pub use hooks::{
     Site,
     Watcher, //
 };
-pub use ledger::LostDirty;
 pub use machine::Machine;
 pub use memory::{
     ExchangeOutcome,
@@ -150,7 +151,6 @@ pub use mmuext::{
     VcpuBitmap, //
 };
 pub use multicall::MulticallEntry;
-pub use noise::Noise;
 pub use raw::number;
 pub use rng::Rng;
 pub use save::{

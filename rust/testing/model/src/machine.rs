@@ -7,6 +7,7 @@ use crate::config::{
     contains,
     Config, //
 };
+use crate::dirty_ledger::DirtyLedger;
 use crate::domain::{
     Assists,
     Domain,
@@ -18,7 +19,6 @@ use crate::frame::{
     INVALID_M2P, //
 };
 use crate::hooks::Hooks;
-use crate::ledger::Ledger;
 use crate::rng::Rng;
 use crate::start_of_day::StartOfDay;
 use crate::stats::Stats;
@@ -43,7 +43,7 @@ pub struct Machine {
     pub(crate) stats: Stats,
     pub(crate) rng: Rng,
     pub(crate) hooks: Hooks,
-    pub(crate) ledger: Ledger,
+    pub(crate) dirty_ledger: DirtyLedger,
     /// The vCPU whose hypercall or fault is being handled.
     pub(crate) current: Option<Vcpu>,
     pub(crate) in_multicall: bool,
@@ -80,7 +80,7 @@ impl Machine {
             stats: Stats::default(),
             rng,
             hooks: Hooks::default(),
-            ledger: Ledger::default(),
+            dirty_ledger: DirtyLedger::default(),
             current: None,
             in_multicall: false,
             noted: Vec::new(),
@@ -270,7 +270,7 @@ impl Machine {
         let owner = frame.owner;
         *frame = Frame::new(Owner::Nobody);
         frame.stamp = clock;
-        self.ledger.forget(mfn);
+        self.dirty_ledger.forget(mfn);
         debug_assert_eq!(self.frames[mfn.index()].m2p, INVALID_M2P);
         if let Owner::Domain(id) = owner {
             self.domain_mut(id).tot_pages -= 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Audit of a frame that becomes a page table, and what follows when it is one no more.
+//! Promotion of a frame that becomes a page table, and what follows when it is one no more.
 
 use crate::domain::Assists;
 use crate::entry::{
@@ -30,11 +30,11 @@ impl Machine {
     /// Takes the references of all entries of a table (`promote_l*_table()`).
     ///
     /// When one cannot be taken, none are; the type of the table is dropped with its count.
-    pub(crate) fn audit(&mut self, table: Mfn, level: Level) -> Result<(), Errno> {
+    pub(crate) fn promote(&mut self, table: Mfn, level: Level) -> Result<(), Errno> {
         let Some(domain) = self.owner_of(table) else {
-            return Err(self.fail_audit(table, level, 0, Errno::EINVAL));
+            return Err(self.fail_promotion(table, level, 0, Errno::EINVAL));
         };
-        self.stats.audits += 1;
+        self.stats.promotions += 1;
         for index in 0..ENTRIES {
             if !level.is_guest_slot(index) {
                 continue;
@@ -49,7 +49,7 @@ impl Machine {
                     let adjusted = entry.adjusted(level).0;
                     self.frames[table.index()].set_word(index, adjusted);
                 }
-                Err(error) => return Err(self.fail_audit(table, level, index, error)),
+                Err(error) => return Err(self.fail_promotion(table, level, index, error)),
             }
         }
         if level == Level::L4 {
@@ -58,8 +58,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Undoes an audit that came to entry `failed`.
-    fn fail_audit(&mut self, table: Mfn, level: Level, failed: usize, error: Errno) -> Errno {
+    /// Undoes a promotion that came to entry `failed`.
+    fn fail_promotion(&mut self, table: Mfn, level: Level, failed: usize, error: Errno) -> Errno {
         if level == Level::L1 {
             for index in 0..failed {
                 self.put_leaf(Entry(self.frame_word(table, index)));
@@ -166,13 +166,13 @@ mod tests {
     use crate::*;
 
     #[test]
-    fn pinning_a_root_audits_the_tree_and_unpinning_tears_it_down() {
+    fn pinning_a_root_promotes_the_tree_and_unpinning_tears_it_down() {
         let mut guest = Guest::domu();
         let frame = guest.page();
         let path = guest.path(&[(7, Entry::new(frame, USER_RW))]);
         let before = guest.stats();
         guest.pin(Level::L4, path.root()).unwrap();
-        assert_eq!((guest.stats() - before).audits, 4);
+        assert_eq!((guest.stats() - before).promotions, 4);
         for (table, level) in path.tables.into_iter().zip(Level::DOWN) {
             let state = guest.frame(table);
             assert_eq!(state.table(), Some(level));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_audit_leaves_no_reference_and_adjusted_flags() {
+    fn a_failed_promotion_leaves_no_reference_and_adjusted_flags() {
         let mut guest = Guest::domu();
         let (frame, root) = (guest.page(), guest.start_of_day(guest.domain).root);
         let path = guest.path(&[
@@ -242,7 +242,7 @@ mod tests {
         let updates = [MmuUpdate::normal(to, hook), MmuUpdate::normal(from, 0)];
         assert_eq!(guest.mmu_update(who, &updates, SELF).result, Ok(()));
         let work = guest.stats() - before;
-        assert_eq!((work.audits, work.teardowns), (0, 0));
+        assert_eq!((work.promotions, work.teardowns), (0, 0));
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Machine {
         let now = Entry(change(was.0));
         if store.is_locked() {
             // The instruction hands the old value to the guest, and is repeated if it went stale.
-            self.ledger.seen(table, index);
+            self.dirty_ledger.seen(table, index);
             if now == was {
                 return Some(was.0);
             }

@@ -134,7 +134,7 @@ impl Machine {
         }
         for &mfn in old {
             self.frames[mfn.index()] = Frame::new(Owner::Nobody);
-            self.ledger.forget(mfn);
+            self.dirty_ledger.forget(mfn);
             self.heap.give_back(mfn);
         }
     }

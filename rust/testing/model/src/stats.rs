@@ -37,8 +37,8 @@ counters! {
     atomics,
     /// Flushes of single addresses from a TLB.
     address_flushes,
-    /// Tables audited.
-    audits,
+    /// Tables promoted.
+    promotions,
     /// Tables torn down.
     teardowns,
     /// Stores to tables that trapped and were emulated.
@@ -67,10 +67,10 @@ mod tests {
         };
         let after = Stats {
             atomics: 5,
-            audits: 1,
+            promotions: 1,
             ..before
         };
         let work = after - before;
-        assert_eq!((work.atomics, work.audits, work.ipi_rounds), (2, 1, 0));
+        assert_eq!((work.atomics, work.promotions, work.ipi_rounds), (2, 1, 0));
     }
 }

@@ -249,7 +249,7 @@ mod tests {
         guest.unpin(table).unwrap();
         let again = rounds(&mut guest, |guest| guest.pin(Level::L1, table).unwrap());
         assert_eq!(again, 0);
-        assert_eq!(guest.stats().audits, 2);
+        assert_eq!(guest.stats().promotions, 2);
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Machine {
 
     /// Takes a reference to a frame as `kind` (`get_page_type()`).
     ///
-    /// A table is audited, with all tables that it refers to, unless it is known to be valid.
+    /// A table is promoted, with all tables that it refers to, unless it is known to be valid.
     pub(crate) fn get_type(&mut self, mfn: Mfn, kind: PageType) -> Result<(), Errno> {
         let frame = &mut self.frames[mfn.index()];
         self.stats.atomics += 1;
@@ -62,8 +62,8 @@ impl Machine {
             return Ok(());
         }
         match kind {
-            PageType::Table(level) => self.audit(mfn, level)?,
-            PageType::SegDesc => self.audit_descriptors(mfn)?,
+            PageType::Table(level) => self.promote(mfn, level)?,
+            PageType::SegDesc => self.validate_descriptors(mfn)?,
             PageType::Writable | PageType::None => {}
         }
         self.frames[mfn.index()].validated = true;

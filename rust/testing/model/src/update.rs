@@ -93,7 +93,7 @@ impl Machine {
             now |= was & (ACCESSED | DIRTY);
             self.stats.atomics += 1;
         }
-        self.ledger.overwritten(table, index, was, now);
+        self.dirty_ledger.overwritten(table, index, was, now);
         self.frames[table.index()].set_word(index, now);
     }
 }

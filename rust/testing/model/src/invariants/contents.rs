@@ -105,7 +105,7 @@ fn i10_large_pages_are_the_builders_only() {
 }
 
 #[test]
-fn i10_a_table_with_a_large_page_is_never_audited_again() {
+fn i10_a_table_with_a_large_page_is_never_promoted_again() {
     let (mut guest, table) = guest_with_large_list();
     let va = guest.start_of_day(guest.domain).mfn_list;
     let l3 = guest.table_for(guest.who, va, Level::L3).unwrap();
@@ -136,7 +136,7 @@ fn i11_unsafe_absent_entries_lead_to_shadow_paging() {
 }
 
 #[test]
-fn i11_absent_entries_are_looked_at_by_the_audit_and_large_ones_above_level_1() {
+fn i11_absent_entries_are_looked_at_by_promotion_and_large_ones_above_level_1() {
     let mut guest = Guest::domu();
     let table = guest.table(&[(5, Entry(PSE))]);
     guest.pin(Level::L1, table).unwrap();
@@ -254,7 +254,7 @@ fn i14_a_granted_leaf_changes_in_cheap_bits_only() {
 }
 
 #[test]
-fn i14_a_table_with_a_granted_leaf_is_not_audited_again() {
+fn i14_a_table_with_a_granted_leaf_is_not_promoted_again() {
     let mut guest = Guest::domu();
     let other = guest.add_domu();
     let mfn = guest.start_of_day(other).frames[500];

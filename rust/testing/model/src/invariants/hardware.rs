@@ -58,7 +58,7 @@ fn i20_hardware_sets_bits_between_units() {
     let (mut guest, at) = guest_with_user_page();
     let (who, other) = (guest.who, guest.other());
     guest.enter_user(other).unwrap();
-    guest.set_hardware_noise(Noise::ALL);
+    guest.set_hardware_activity(HardwareActivity::ALL);
     for _ in 0..10 {
         guest.mmuext_one(who, MmuExtOp::TlbFlushLocal).unwrap();
     }

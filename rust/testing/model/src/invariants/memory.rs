@@ -264,7 +264,7 @@ fn i44_no_sequence_of_calls_harms_the_host() {
     for seed in 0..8 {
         let mut rng = Rng::new(seed);
         let mut guest = Guest::with_two_vcpus();
-        guest.set_hardware_noise(Noise::ALL);
+        guest.set_hardware_activity(HardwareActivity::ALL);
         let frames: Vec<Mfn> = (0..12).map(|_| guest.table(&[])).collect();
         for step in 0..600 {
             seen.insert(random_call(&mut guest, &mut rng, &frames));

@@ -215,7 +215,7 @@ impl Machine {
         true
     }
 
-    /// Makes the tables of the list part of the live tree. They are not audited: Xen refuses large
+    /// Makes the tables of the list part of the live tree. They are not promoted: Xen refuses large
     /// entries from anybody but itself.
     fn activate_list(&mut self, id: DomainId, tree: &Tree, list: &List) {
         for &(level, va, first) in &list.large {

@@ -38,13 +38,13 @@ impl LostDirty {
 }
 
 #[derive(Default)]
-pub(crate) struct Ledger {
+pub(crate) struct DirtyLedger {
     /// Leaves with a dirty bit that the guest has not seen.
     unseen: BTreeSet<(Mfn, usize)>,
     lost: Vec<LostDirty>,
 }
 
-impl Ledger {
+impl DirtyLedger {
     /// The guest has read an entry.
     pub(crate) fn seen(&mut self, table: Mfn, index: usize) {
         if !self.unseen.is_empty() {
@@ -82,12 +82,12 @@ impl Ledger {
 impl Machine {
     /// Returns the dirty bits that were lost since the last call.
     pub fn take_lost_dirty(&mut self) -> Vec<LostDirty> {
-        std::mem::take(&mut self.ledger.lost)
+        std::mem::take(&mut self.dirty_ledger.lost)
     }
 
     /// Returns how many dirty bits the guest has not seen yet.
     pub fn nr_unseen_dirty(&self) -> usize {
-        self.ledger.unseen.len()
+        self.dirty_ledger.unseen.len()
     }
 
     /// Stores an entry in which the CPU has set bits.
@@ -99,7 +99,7 @@ impl Machine {
         }
         frame.set_word(index, entry.0);
         if entry.0 & !was & DIRTY != 0 {
-            self.ledger.unseen.insert((table, index));
+            self.dirty_ledger.unseen.insert((table, index));
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::Machine;
 
 /// How busy the hardware is.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Noise {
+pub struct HardwareActivity {
     /// Walks of each vCPU that is up per unit of work.
     pub walks: u32,
     /// Whether leaves become dirty, as by writes of other vCPUs.
@@ -28,7 +28,7 @@ pub struct Noise {
     pub fill_tlb: bool,
 }
 
-impl Noise {
+impl HardwareActivity {
     /// Everything that hardware may do.
     pub const ALL: Self = Self {
         walks: 1,
@@ -49,25 +49,25 @@ struct Found {
 
 impl Machine {
     /// Sets how busy the hardware is between two units of work.
-    pub fn set_hardware_noise(&mut self, noise: Noise) {
-        self.hooks.noise = noise;
+    pub fn set_hardware_activity(&mut self, activity: HardwareActivity) {
+        self.hooks.hardware = activity;
     }
 
     /// Lets the hardware do what it does between two units of work of `who`.
-    pub fn make_noise(&mut self, who: Vcpu) {
-        let noise = self.hooks.noise;
-        if noise.walks == 0 {
+    pub fn run_hardware(&mut self, who: Vcpu) {
+        let activity = self.hooks.hardware;
+        if activity.walks == 0 {
             return;
         }
         for vcpu in self.all_vcpus() {
-            for _ in 0..noise.walks {
-                self.random_walk(vcpu, noise, vcpu != who);
+            for _ in 0..activity.walks {
+                self.random_walk(vcpu, activity, vcpu != who);
             }
         }
     }
 
     /// Walks the tables of `vcpu` to some leaf; `writes` tells whether it may store there.
-    fn random_walk(&mut self, vcpu: Vcpu, noise: Noise, writes: bool) {
+    fn random_walk(&mut self, vcpu: Vcpu, activity: HardwareActivity, writes: bool) {
         let state = self.vcpu(vcpu);
         let root = match state.mode {
             Mode::Kernel => state.root,
@@ -77,11 +77,11 @@ impl Machine {
             return;
         };
         let mut leaf = found.leaf;
-        if writes && noise.dirty && found.writable {
+        if writes && activity.dirty && found.writable {
             leaf = Entry(leaf.0 | DIRTY);
             self.set_by_hardware(found.table, found.index, leaf);
         }
-        if noise.fill_tlb {
+        if activity.fill_tlb {
             let translation = Translation {
                 mfn: leaf.mfn(),
                 writable: found.writable,
