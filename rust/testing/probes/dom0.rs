@@ -9,8 +9,8 @@ use super::probe::{
     Frame, //
 };
 use super::run::{
-    Bed,
     RawCall,
+    Target,
     FRAMES,
     MAX_ELEMENTS, //
 };
@@ -150,7 +150,7 @@ impl Dom0 {
     }
 }
 
-impl Bed for Dom0 {
+impl Target for Dom0 {
     const IS_MODEL: bool = false;
 
     fn mfn(&self, frame: Frame) -> u64 {

@@ -14,8 +14,8 @@ mod extended;
 mod leaves;
 mod mappings;
 mod memory;
-mod mistaken;
 mod multicalls;
+mod negative;
 mod pins;
 mod probe;
 mod run;
@@ -145,8 +145,8 @@ mod tests {
         if skip_without_dom0() {
             return Ok(());
         }
-        let tally = tally(mistaken::PROBES, true)?;
-        assert_eq!(tally.ran, mistaken::PROBES.len());
+        let tally = tally(negative::PROBES, true)?;
+        assert_eq!(tally.ran, negative::PROBES.len());
         assert_eq!(tally.failed, tally.ran);
         assert!(!tally.is_spoiled);
         Ok(())

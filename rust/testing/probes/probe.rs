@@ -25,7 +25,7 @@ pub(crate) mod bits {
     /// The software bits above the frame that nobody uses.
     pub(crate) const SOFT_HIGH: u64 = 0x1ff << 53;
     pub(crate) const NX: u64 = 1 << 63;
-    /// What the bed's frames are mapped with.
+    /// What the target's frames are mapped with.
     pub(crate) const READ_WRITE: u64 = READ_ONLY | RW | DIRTY;
     /// What they are mapped with to become tables.
     pub(crate) const READ_ONLY: u64 = P | ACCESSED | NX;
@@ -60,7 +60,7 @@ pub(crate) mod domain {
     }
 }
 
-/// Addresses that no bed has memory at.
+/// Addresses that no target has memory at.
 pub(crate) mod address {
     /// Belongs to Xen.
     pub(crate) const OF_XEN: u64 = 0xffff_8000_0000_0000;
@@ -73,7 +73,7 @@ pub(crate) mod address {
 /// A machine frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Frame {
-    /// One of the bed's own: mapped writable at an address of its own, and filled with zeroes.
+    /// One of the target's own: mapped writable at an address of its own, and filled with zeroes.
     Own(usize),
     /// The frame of this number.
     Number(u64),
@@ -120,7 +120,7 @@ pub(crate) const fn word(word: u64) -> Entry {
 /// An address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Place {
-    /// That of one of the bed's frames.
+    /// That of one of the target's frames.
     Of(Frame),
     /// This one.
     At(u64),
@@ -163,7 +163,7 @@ pub(crate) const fn set(table: Frame, index: usize, entry: Entry) -> Update {
 pub(crate) enum Arg {
     /// The number of a frame.
     Mfn(Frame),
-    /// The address of one of the bed's frames.
+    /// The address of one of the target's frames.
     Address(Frame),
     /// This word.
     Word(u64),
@@ -286,7 +286,7 @@ pub(crate) enum Step {
     Decrease(Frame, u64, i64),
     /// `XENMEM_populate_physmap` of one extent where the frame was: how many there are.
     Populate(Frame, u64, i64),
-    /// `XENMEM_exchange` of an extent of an order for one that starts where a frame of the bed's
+    /// `XENMEM_exchange` of an extent of an order for one that starts where a frame of the target
     /// is, of another order; the result.
     Exchange(Frame, u64, Frame, u64, i64),
     /// `XENMEM_machphys_mapping`: the result, start and end.

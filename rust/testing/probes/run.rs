@@ -22,7 +22,7 @@ use super::probe::{
     Where, //
 };
 
-/// How many frames of its own a bed has for a probe.
+/// How many frames of its own a target has for a probe.
 pub(crate) const FRAMES: usize = 5;
 
 /// How many elements an array of a probe has at most.
@@ -47,14 +47,14 @@ pub(crate) enum RawCall {
 /// Where probes run: Xen or the model of it.
 ///
 /// Hypercalls return what Xen does, without interpretation.
-pub(crate) trait Bed {
+pub(crate) trait Target {
     /// Whether this is the model.
     const IS_MODEL: bool;
 
     /// Returns the number of a frame.
     fn mfn(&self, frame: Frame) -> u64;
 
-    /// Returns the address at which the bed's frame `own` is mapped, or was.
+    /// Returns the address at which the target's frame `own` is mapped, or was.
     fn address(&self, own: usize) -> u64;
 
     /// Loads a word of frame `own`; `None` if that faults.
@@ -134,44 +134,44 @@ fn one_done(wanted: i64, result: i64, done: u64) -> Result<(), Difference> {
     same("done", (wanted == errno::OK).into(), done as i64)
 }
 
-/// Returns the index of a frame of the bed's own; tables name no other where one is needed.
+/// Returns the index of one of the target's own frames; tables name no other where one is needed.
 fn own(frame: Frame) -> usize {
     match frame {
         Frame::Own(own) => own,
-        _ => panic!("a probe touches a frame that is not the bed's"),
+        _ => panic!("a probe touches a frame that is not the target's"),
     }
 }
 
-fn entry<B: Bed>(bed: &B, entry: Entry) -> u64 {
-    ((bed.mfn(entry.frame) << 12) & bits::FRAME) | entry.flags
+fn entry<B: Target>(target: &B, entry: Entry) -> u64 {
+    ((target.mfn(entry.frame) << 12) & bits::FRAME) | entry.flags
 }
 
-fn place<B: Bed>(bed: &B, place: Place) -> u64 {
+fn place<B: Target>(target: &B, place: Place) -> u64 {
     match place {
-        Place::Of(frame) => bed.address(own(frame)),
+        Place::Of(frame) => target.address(own(frame)),
         Place::At(address) => address,
     }
 }
 
-fn update<B: Bed>(bed: &B, update: Update) -> [u64; 2] {
-    let address = (bed.mfn(update.table) << 12) + 8 * update.index as u64;
-    [address | update.command, entry(bed, update.entry)]
+fn update<B: Target>(target: &B, update: Update) -> [u64; 2] {
+    let address = (target.mfn(update.table) << 12) + 8 * update.index as u64;
+    [address | update.command, entry(target, update.entry)]
 }
 
-fn extended<B: Bed>(bed: &B, op: Ext) -> [u64; 3] {
+fn extended<B: Target>(target: &B, op: Ext) -> [u64; 3] {
     let [first, second] = op.args.map(|arg| match arg {
-        Arg::Mfn(frame) => bed.mfn(frame),
-        Arg::Address(frame) => bed.address(own(frame)),
+        Arg::Mfn(frame) => target.mfn(frame),
+        Arg::Address(frame) => target.address(own(frame)),
         Arg::Word(word) => word,
     });
     [op.command, first, second]
 }
 
-fn call<B: Bed>(bed: &B, call: Call) -> RawCall {
+fn call<B: Target>(target: &B, call: Call) -> RawCall {
     match call {
-        Call::Map(at, to) => RawCall::Map(place(bed, at), entry(bed, to)),
-        Call::Update(element) => RawCall::Update(update(bed, element)),
-        Call::Ext(op) => RawCall::Ext(extended(bed, op)),
+        Call::Map(at, to) => RawCall::Map(place(target, at), entry(target, to)),
+        Call::Update(element) => RawCall::Update(update(target, element)),
+        Call::Ext(op) => RawCall::Ext(extended(target, op)),
         Call::Other(number) => RawCall::Other(number),
     }
 }
@@ -185,51 +185,51 @@ fn resolve<T: Copy, R: Copy>(elements: &[T], none: R, raw: impl Fn(T) -> R) -> [
     array
 }
 
-fn take_step<B: Bed>(bed: &mut B, step: Step) -> Result<(), Difference> {
+fn take_step<B: Target>(target: &mut B, step: Step) -> Result<(), Difference> {
     match step {
         Step::Map(at, to, flags, wanted) => {
-            let (address, word) = (place(bed, at), entry(bed, to));
+            let (address, word) = (place(target, at), entry(target, to));
             same(
                 "result",
                 wanted,
-                bed.map(address, word, flags, domain::SELF),
+                target.map(address, word, flags, domain::SELF),
             )
         }
         Step::MapOf(at, to, domain, wanted) => {
-            let (address, word) = (place(bed, at), entry(bed, to));
+            let (address, word) = (place(target, at), entry(target, to));
             same(
                 "result",
                 wanted,
-                bed.map(address, word, flush::NOTHING, domain),
+                target.map(address, word, flush::NOTHING, domain),
             )
         }
         Step::Update(element, wanted) => {
-            let array = [update(bed, element)];
-            let (result, done) = bed.mmu_update(&array, domain::SELF);
+            let array = [update(target, element)];
+            let (result, done) = target.mmu_update(&array, domain::SELF);
             one_done(wanted, result, done)
         }
         Step::Updates(updates, domains, wanted, wanted_done) => {
-            let array = resolve(updates, [0; 2], |element| update(bed, element));
-            let (result, done) = bed.mmu_update(&array[..updates.len()], domains);
+            let array = resolve(updates, [0; 2], |element| update(target, element));
+            let (result, done) = target.mmu_update(&array[..updates.len()], domains);
             same("result", wanted, result)?;
             same("done", wanted_done as i64, done as i64)
         }
         Step::Ext(op, wanted) => {
-            let array = [extended(bed, op)];
-            let (result, done) = bed.mmuext_op(&array, domain::SELF);
+            let array = [extended(target, op)];
+            let (result, done) = target.mmuext_op(&array, domain::SELF);
             one_done(wanted, result, done)
         }
         Step::Exts(ops, domain, wanted, wanted_done) => {
-            let array = resolve(ops, [0; 3], |op| extended(bed, op));
-            let (result, done) = bed.mmuext_op(&array[..ops.len()], domain);
+            let array = resolve(ops, [0; 3], |op| extended(target, op));
+            let (result, done) = target.mmuext_op(&array[..ops.len()], domain);
             same("result", wanted, result)?;
             same("done", wanted_done as i64, done as i64)
         }
         Step::Multicall(calls) => {
-            let array = resolve(calls, RawCall::Other(0), |(one, _)| call(bed, one));
+            let array = resolve(calls, RawCall::Other(0), |(one, _)| call(target, one));
             let mut results = [0; MAX_ELEMENTS];
             let count = calls.len();
-            let result = bed.multicall(&array[..count], &mut results[..count]);
+            let result = target.multicall(&array[..count], &mut results[..count]);
             same("result", errno::OK, result)?;
             for ((_, wanted), got) in calls.iter().zip(results) {
                 same("result of a call", *wanted, got)?;
@@ -237,78 +237,78 @@ fn take_step<B: Bed>(bed: &mut B, step: Step) -> Result<(), Difference> {
             Ok(())
         }
         Step::ArrayAt(array, address, wanted) => {
-            same("result", wanted, bed.with_array_at(array, address))
+            same("result", wanted, target.with_array_at(array, address))
         }
         Step::Store(frame, index, to, wanted) => {
-            let word = entry(bed, to);
-            let stored = bed.store(own(frame), index, word);
+            let word = entry(target, to);
+            let stored = target.store(own(frame), index, word);
             same("store carried out", wanted.into(), stored.into())
         }
         Step::Shows(frame, index, to) => {
-            let wanted = entry(bed, to);
-            let got = bed.load(own(frame), index).ok_or(("load", 1, 0))?;
+            let wanted = entry(target, to);
+            let got = target.load(own(frame), index).ok_or(("load", 1, 0))?;
             same("entry", wanted as i64, got as i64)
         }
         Step::Differs(frame, index, to) => {
-            let other = entry(bed, to);
-            let got = bed.load(own(frame), index).ok_or(("load", 1, 0))?;
+            let other = entry(target, to);
+            let got = target.load(own(frame), index).ok_or(("load", 1, 0))?;
             same("entry is another", 1, (got != other).into())
         }
         Step::Unmapped(frame) => {
-            let loaded = bed.load(own(frame), 0).is_some();
+            let loaded = target.load(own(frame), 0).is_some();
             same("load carried out", 0, loaded.into())
         }
         Step::Decrease(frame, order, wanted) => {
-            let mfn = bed.mfn(frame);
-            same("extents", wanted, bed.decrease(mfn, order))
+            let mfn = target.mfn(frame);
+            same("extents", wanted, target.decrease(mfn, order))
         }
         Step::Populate(frame, order, wanted) => {
-            same("extents", wanted, bed.populate(own(frame), order))
+            same("extents", wanted, target.populate(own(frame), order))
         }
         Step::Exchange(frame, order_in, place, order_out, wanted) => {
-            let mfn = bed.mfn(frame);
-            let (result, done) = bed.exchange(mfn, order_in, own(place), order_out);
+            let mfn = target.mfn(frame);
+            let (result, done) = target.exchange(mfn, order_in, own(place), order_out);
             one_done(wanted, result, done)
         }
         Step::Machphys(wanted, wanted_start, wanted_end) => {
-            let (result, start, end) = bed.machphys_mapping();
+            let (result, start, end) = target.machphys_mapping();
             same("result", wanted, result)?;
             same("start", wanted_start as i64, start as i64)?;
             same("end", wanted_end as i64, end as i64)
         }
-        Step::MemoryOp(command, wanted) => same("result", wanted, bed.memory_op(command)),
+        Step::MemoryOp(command, wanted) => same("result", wanted, target.memory_op(command)),
     }
 }
 
-/// Makes the frames of the bed what they are when a probe begins, whatever happened to them.
-fn clean_up<B: Bed>(bed: &mut B) -> Result<(), Difference> {
+/// Makes the frames of the target what they are when a probe begins, whatever happened to them.
+fn clean_up<B: Target>(target: &mut B) -> Result<(), Difference> {
     for own in 0..FRAMES {
-        if !bed.is_given(own) {
-            let op = extended(bed, unpin(Frame::Own(own)));
+        if !target.is_given(own) {
+            let op = extended(target, unpin(Frame::Own(own)));
             // Most are not pinned, which is no error here.
-            let _ = bed.mmuext_op(&[op], domain::SELF);
+            let _ = target.mmuext_op(&[op], domain::SELF);
         }
     }
     for own in 0..FRAMES {
-        let address = bed.address(own);
-        if bed.is_given(own) {
+        let address = target.address(own);
+        if target.is_given(own) {
             let flags = flush::PAGE | flush::ALL;
             same(
                 "clearing",
                 errno::OK,
-                bed.map(address, 0, flags, domain::SELF),
+                target.map(address, 0, flags, domain::SELF),
             )?;
-            same("populating", 1, bed.populate(own, 0))?;
+            same("populating", 1, target.populate(own, 0))?;
         }
-        let word = entry(bed, to(Frame::Own(own), bits::READ_WRITE));
+        let word = entry(target, to(Frame::Own(own), bits::READ_WRITE));
         let flags = flush::PAGE | flush::ALL;
         same(
             "mapping",
             errno::OK,
-            bed.map(address, word, flags, domain::SELF),
+            target.map(address, word, flags, domain::SELF),
         )?;
         for index in 0..ENTRIES {
-            same("zeroing", 1, bed.store(own, index, 0).into())?;
+            same("zeroing", 1, target.store(own, index, 0).into())?;
         }
     }
     Ok(())
@@ -321,14 +321,18 @@ pub(crate) struct Tally {
     pub(crate) ran: usize,
     /// How many of them failed.
     pub(crate) failed: usize,
-    /// Whether the frames of the bed are not what they were, and may not be used any more.
+    /// Whether the frames of the target are not what they were, and may not be used any more.
     pub(crate) is_spoiled: bool,
 }
 
 /// Runs those of `probes` that can run here, and reports each failure.
 ///
 /// It goes on after a failure, but not with frames that could not be cleaned up.
-pub(crate) fn run<B: Bed>(bed: &mut B, probes: &[Probe], mut report: impl FnMut(Failure)) -> Tally {
+pub(crate) fn run<B: Target>(
+    target: &mut B,
+    probes: &[Probe],
+    mut report: impl FnMut(Failure),
+) -> Tally {
     let mut tally = Tally::default();
 
     for probe in probes {
@@ -349,9 +353,9 @@ pub(crate) fn run<B: Bed>(bed: &mut B, probes: &[Probe], mut report: impl FnMut(
             got,
         };
         let taken = (1..).zip(probe.steps).try_for_each(|(number, step)| {
-            take_step(bed, *step).map_err(|difference| failed(number, difference))
+            take_step(target, *step).map_err(|difference| failed(number, difference))
         });
-        let cleaned = clean_up(bed).map_err(|difference| failed(0, difference));
+        let cleaned = clean_up(target).map_err(|difference| failed(0, difference));
 
         if taken.is_err() || cleaned.is_err() {
             tally.failed += 1;

@@ -16,28 +16,28 @@ use super::probe::{
     NONE, //
 };
 
-/// Maps a frame of the bed's at its address with `flags`.
+/// Maps a frame of the target at its address with `flags`.
 pub(crate) const fn map(frame: Frame, flags: u64, wanted: i64) -> Step {
     let entry = to(frame, flags);
     Step::Map(Place::Of(frame), entry, flush::PAGE | flush::ALL, wanted)
 }
 
-/// Maps a frame of the bed's read-only, as tables have to be.
+/// Maps a frame of the target read-only, as tables have to be.
 pub(crate) const fn ro(frame: Frame) -> Step {
     map(frame, bits::READ_ONLY, OK)
 }
 
-/// Maps a frame of the bed's writable.
+/// Maps a frame of the target writable.
 pub(crate) const fn rw(frame: Frame) -> Step {
     map(frame, bits::READ_WRITE, OK)
 }
 
-/// Tries to map a frame of the bed's writable.
+/// Tries to map a frame of the target writable.
 pub(crate) const fn try_rw(frame: Frame, wanted: i64) -> Step {
     map(frame, bits::READ_WRITE, wanted)
 }
 
-/// Takes the mapping of a frame of the bed's away.
+/// Takes the mapping of a frame of the target away.
 pub(crate) const fn unmap(frame: Frame) -> Step {
     let place = Place::Of(frame);
     Step::Map(place, NONE, flush::PAGE | flush::ALL, OK)

@@ -8,8 +8,8 @@ mod probes {
     pub(crate) mod leaves;
     pub(crate) mod mappings;
     pub(crate) mod memory;
-    pub(crate) mod mistaken;
     pub(crate) mod multicalls;
+    pub(crate) mod negative;
     pub(crate) mod pins;
     pub(crate) mod probe;
     pub(crate) mod run;
@@ -28,10 +28,10 @@ use probes::probe::{
 };
 use probes::run::{
     run,
-    Bed,
     Failure,
     RawCall,
     Tally,
+    Target,
     FRAMES, //
 };
 use std::collections::BTreeSet;
@@ -144,7 +144,7 @@ impl Model {
     }
 }
 
-impl Bed for Model {
+impl Target for Model {
     const IS_MODEL: bool = true;
 
     fn mfn(&self, frame: Frame) -> u64 {
@@ -339,7 +339,7 @@ tables! {
 
 #[test]
 fn mistakes_are_noticed() {
-    let probes = probes::mistaken::PROBES;
+    let probes = probes::negative::PROBES;
     let (tally, failures) = failures(probes);
     assert_eq!(tally.failed, probes.len());
     let failed: Vec<_> = failures.iter().map(|failure| failure.probe).collect();
