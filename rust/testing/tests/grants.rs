@@ -52,13 +52,13 @@ const PAGES: [Pfn; 3] = [Pfn::new(3001), Pfn::new(3002), Pfn::new(3003)];
 const SHARED: Pfn = Pfn::new(3600);
 
 /// A guest, and another domain that has granted it frames.
-struct Bed {
+struct Fixture {
     guest: Guest,
     other: DomainId,
     frames: Vec<Mfn>,
 }
 
-impl Bed {
+impl Fixture {
     fn new() -> Self {
         let guest = Guest::boot(GuestConfig::domu(3000));
         let other = {
@@ -67,15 +67,15 @@ impl Bed {
                 .create_domain(DomainConfig::domu(600).compact())
                 .unwrap()
         };
-        let mut bed = Self {
+        let mut fixture = Self {
             guest,
             other,
             frames: Vec::new(),
         };
         for reference in 0..4 {
-            bed.grant(reference);
+            fixture.grant(reference);
         }
-        bed
+        fixture
     }
 
     /// Has the other domain grant a frame with a number of its own in it.
@@ -167,12 +167,12 @@ fn unmapping(op: &MapGrant) -> UnmapGrant {
 
 #[test]
 fn granted_frames_are_mapped_and_given_back() {
-    let bed = Bed::new();
+    let fixture = Fixture::new();
     PAGES.into_iter().for_each(prepare);
-    let unused = bed.count(0);
+    let unused = fixture.count(0);
 
     let mut ops: Vec<_> = (0..3)
-        .map(|reference| bed.for_kernel(reference, PAGES[reference as usize]))
+        .map(|reference| fixture.for_kernel(reference, PAGES[reference as usize]))
         .collect();
     assert_eq!(map_grants(&mut ops), 0);
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES)), 0);
@@ -188,25 +188,25 @@ fn granted_frames_are_mapped_and_given_back() {
     assert_eq!(grant::unmap(None, &GrantPages::new(&PAGES)), 0);
     for (reference, page) in (0..).zip(PAGES) {
         assert!(p2m::word(page).is_missing());
-        assert_eq!(bed.count(reference), unused);
+        assert_eq!(fixture.count(reference), unused);
     }
-    bed.guest.assert_sound();
+    fixture.guest.assert_sound();
 }
 
 #[test]
 fn operations_beyond_the_pages_are_left_alone() {
-    let bed = Bed::new();
+    let fixture = Fixture::new();
     PAGES.into_iter().for_each(prepare);
-    let mut ops = [0, 1].map(|reference| bed.for_kernel(reference, PAGES[reference as usize]));
+    let mut ops = [0, 1].map(|reference| fixture.for_kernel(reference, PAGES[reference as usize]));
     assert_eq!(map_grants(&mut ops), 0);
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES[..1])), 0);
-    assert_eq!(p2m::word(PAGES[0]).decode(), bed.foreign(0));
+    assert_eq!(p2m::word(PAGES[0]).decode(), fixture.foreign(0));
     assert!(p2m::word(PAGES[1]).is_missing());
 }
 
 #[test]
 fn a_grant_that_xen_refuses_is_not_noted() {
-    let bed = Bed::new();
+    let fixture = Fixture::new();
     PAGES.into_iter().for_each(prepare);
     let mut ops = [0, 9, 2].map(|reference| bed.for_kernel(reference, PAGES[0]));
     ops[1].host_addr = pfn_to_virt(PAGES[1]).raw() as u64;
@@ -215,16 +215,16 @@ fn a_grant_that_xen_refuses_is_not_noted() {
     let refused = ops[1];
     assert_ne!(refused.status, GRANT_OKAY);
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES)), 0);
-    assert_eq!(p2m::word(PAGES[0]).decode(), bed.foreign(0));
+    assert_eq!(p2m::word(PAGES[0]).decode(), fixture.foreign(0));
     assert!(p2m::word(PAGES[1]).is_missing());
-    assert_eq!(p2m::word(PAGES[2]).decode(), bed.foreign(2));
+    assert_eq!(p2m::word(PAGES[2]).decode(), fixture.foreign(2));
     assert_eq!(ops[1].status, refused.status);
-    bed.guest.assert_sound();
+    fixture.guest.assert_sound();
 }
 
 #[test]
 fn a_frame_of_ones_own_that_is_covered_is_told() {
-    let bed = Bed::new();
+    let fixture = Fixture::new();
     prepare(SHARED);
     let own = P2mWord::from_raw(0x77);
     assert!(p2m::grow::set(SHARED, own, &mut MaySleep::here()));
@@ -235,8 +235,8 @@ fn a_frame_of_ones_own_that_is_covered_is_told() {
         "frame {:#x} gets a foreign frame but has one of its own",
         SHARED.raw()
     );
-    assert_eq!(bed.guest.complaints(), [told]);
-    assert_eq!(p2m::word(SHARED).decode(), bed.foreign(0));
+    assert_eq!(fixture.guest.complaints(), [told]);
+    assert_eq!(p2m::word(SHARED).decode(), fixture.foreign(0));
 }
 
 /// Maps grant 0 at [`SHARED`]: the list does not grow, since the caller may not be able to wait.
@@ -246,38 +246,38 @@ fn map_unprepared(bed: &Bed, flags: u32) -> MapGrant {
     ops[0].flags |= flags;
     assert_eq!(map_grants(&mut ops), 0);
     assert_eq!(ops[0].status, GRANT_OKAY);
-    let nr_free = bed.guest.snapshot().nr_free;
+    let nr_free = fixture.guest.snapshot().nr_free;
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);
-    assert_eq!(bed.guest.snapshot().nr_free, nr_free);
+    assert_eq!(fixture.guest.snapshot().nr_free, nr_free);
     ops[0]
 }
 
 #[test]
 fn a_frame_that_cannot_be_noted_is_unmapped_again() {
-    let bed = Bed::new();
-    let unused = bed.count(0);
+    let fixture = Fixture::new();
+    let unused = fixture.count(0);
     // With and without a mapping for devices.
     for flags in [0, gntmap::DEVICE_MAP] {
-        let op = map_unprepared(&bed, flags);
+        let op = map_unprepared(&fixture, flags);
         assert_eq!(op.status, GRANT_GENERAL_ERROR);
         assert_eq!(op.handle, INVALID_GRANT_HANDLE);
-        assert_eq!(bed.count(0), unused);
+        assert_eq!(fixture.count(0), unused);
         assert_eq!(p2m::word(SHARED).decode(), P2mEntry::Identity);
         // It was an identity frame, and nothing else is wrong.
-        assert_eq!(bed.guest.complaints().len(), 1);
+        assert_eq!(fixture.guest.complaints().len(), 1);
     }
-    bed.guest.assert_sound();
+    fixture.guest.assert_sound();
 }
 
 #[test]
 fn a_grant_that_stays_mapped_is_told() {
-    let bed = Bed::new();
-    let unused = bed.count(0);
-    bed.refuse(Call::GrantUnmap, 0);
-    let op = map_unprepared(&bed, 0);
+    let fixture = Fixture::new();
+    let unused = fixture.count(0);
+    fixture.refuse(Call::GrantUnmap, 0);
+    let op = map_unprepared(&fixture, 0);
     assert_eq!(op.status, GRANT_GENERAL_ERROR);
-    assert!(bed.count(0) > unused);
-    let complaints = bed.guest.complaints();
+    assert!(fixture.count(0) > unused);
+    let complaints = fixture.guest.complaints();
     assert_eq!(
         complaints.last().map(String::as_str),
         Some("a grant stays mapped: unmap returned 0, status Some(-1)")
@@ -296,7 +296,7 @@ fn map_for_process(bed: &Bed, at: usize) -> (Process, EntryPtr, MapGrant, MapGra
 
 #[test]
 fn a_process_and_the_kernel_map_the_same_grant() {
-    let bed = Bed::new();
+    let fixture = Fixture::new();
     prepare(PAGES[0]);
     let unused = bed.count(0);
     let (mut process, ptr, user, kernel) = map_for_process(&bed, 4 * PAGE);
@@ -319,15 +319,15 @@ fn a_process_and_the_kernel_map_the_same_grant() {
     assert_eq!(grant::unmap(Some(&mut kernel), &pages), 0);
     assert_eq!((user[0].status, kernel[0].status), (GRANT_OKAY, GRANT_OKAY));
     assert!(p2m::word(PAGES[0]).is_missing());
-    assert_eq!(bed.count(0), unused);
+    assert_eq!(fixture.count(0), unused);
     assert!(generic::find(process.mm(), Level::L1, crate::addr::Vaddr::new(4 * PAGE)).is_some());
     process.exit();
-    bed.guest.assert_sound();
+    fixture.guest.assert_sound();
 }
 
 #[test]
 fn an_entry_of_a_process_is_named_by_its_aligned_address() {
-    let bed = Bed::new();
+    let fixture = Fixture::new();
     // The first entry of a table, one in its midst, and the last.
     for page in [512, 700, 1023] {
         let (process, ptr, user, _) = map_for_process(&bed, page * PAGE);
@@ -349,17 +349,17 @@ fn an_entry_of_a_process_is_named_by_its_aligned_address() {
         );
         process.exit();
     }
-    bed.guest.assert_sound();
+    fixture.guest.assert_sound();
 }
 
 #[test]
 fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
-    let bed = Bed::new();
+    let fixture = Fixture::new();
     prepare(PAGES[0]);
     let (process, ptr, user, kernel) = map_for_process(&bed, 4 * PAGE);
     let (mut users, mut kernels) = ([user], [kernel]);
     assert_eq!(map_grants(&mut users), 0);
-    bed.refuse(Call::GrantMap, 0);
+    fixture.refuse(Call::GrantMap, 0);
     let pages = GrantPages::new(&PAGES[..1]);
     assert_eq!(grant::map(&mut users, Some(&mut kernels), &pages), 0);
     assert_ne!(kernels[0].status, GRANT_OKAY);
@@ -369,7 +369,7 @@ fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
     assert_eq!(ptr.read().mfn(), bed.frames[0]);
     assert_eq!(unmap_grants(&mut [unmapping(&users[0])]), 0);
     process.exit();
-    bed.guest.assert_sound();
+    fixture.guest.assert_sound();
 }
 
 #[test]
@@ -395,16 +395,16 @@ fn both_mappings_go_if_the_frame_cannot_be_noted() {
     assert!(ptr.read().is_none());
     assert_eq!(bed.guest.complaints().len(), 1);
     process.exit();
-    bed.guest.assert_sound();
+    fixture.guest.assert_sound();
 }
 
 #[test]
 fn pages_without_a_foreign_frame_are_not_unmapped() {
     const EINVAL: i32 = -22;
 
-    let bed = Bed::new();
+    let fixture = Fixture::new();
     PAGES.into_iter().for_each(prepare);
-    let mut ops = [bed.for_kernel(0, PAGES[1])];
+    let mut ops = [fixture.for_kernel(0, PAGES[1])];
     assert_eq!(map_grants(&mut ops), 0);
     let foreign = [PAGES[1]];
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&foreign)), 0);
@@ -420,5 +420,5 @@ fn pages_without_a_foreign_frame_are_not_unmapped() {
     assert_eq!(unmaps[0].status, GRANT_OKAY);
     assert!(p2m::word(PAGES[1]).is_missing());
     assert_eq!(p2m::word(own), word);
-    bed.guest.assert_sound();
+    fixture.guest.assert_sound();
 }

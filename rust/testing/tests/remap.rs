@@ -50,14 +50,14 @@ const COUNT: usize = 40;
 const START: usize = (512 - 10) * PAGE;
 
 /// A process of a dom0, and another domain whose frames it maps.
-struct Bed {
+struct Fixture {
     guest: Guest,
     process: Process,
     other: DomainId,
     frames: Vec<Mfn>,
 }
 
-impl Bed {
+impl Fixture {
     fn new() -> Self {
         let guest = Guest::boot(GuestConfig::dom0(3000));
         let config = DomainConfig::domu(600).compact();
@@ -211,104 +211,110 @@ fn contents(number: usize) -> u64 {
 
 #[test]
 fn only_the_lower_half_of_a_number_names_the_domain() {
-    let mut bed = Bed::new();
+    let mut fixture = Fixture::new();
     // To Xen, the upper half says whose tables are changed: domain 0 and domain 0x1234.
     for upper in [1, 0x1235] {
-        let domid = (upper << 16) | u32::from(bed.other.0);
-        let frames = Frames::Contiguous(bed.frames[0]);
-        assert!(matches!(bed.map_of(domid, COUNT, &frames), Ok(COUNT)));
-        bed.assert_mapped(0..COUNT);
+        let domid = (upper << 16) | u32::from(fixture.other.0);
+        let frames = Frames::Contiguous(fixture.frames[0]);
+        assert!(matches!(fixture.map_of(domid, COUNT, &frames), Ok(COUNT)));
+        fixture.assert_mapped(0..COUNT);
     }
-    bed.end();
+    fixture.end();
 }
 
 #[test]
 fn frames_in_a_row_are_mapped() {
     // One hypercall, exactly, and one frame more; more than two.
     for count in [1, 16, 17, COUNT] {
-        let mut bed = Bed::new();
-        let first = bed.frames[0];
-        assert_eq!(bed.map(count, &Frames::Contiguous(first)), Ok(count));
-        bed.assert_mapped(0..count);
-        bed.assert_empty(count..COUNT);
-        bed.end();
+        let mut fixture = Fixture::new();
+        let first = fixture.frames[0];
+        assert_eq!(fixture.map(count, &Frames::Contiguous(first)), Ok(count));
+        fixture.assert_mapped(0..count);
+        fixture.assert_empty(count..COUNT);
+        fixture.end();
     }
 }
 
 #[test]
 fn the_first_refusal_ends_a_row() {
     for (refused, error) in [(0, Errno::ENOMEM), (20, Errno::EINVAL)] {
-        let mut bed = Bed::new();
+        let mut fixture = Fixture::new();
         let pages: &[usize] = if refused == 0 { &[0] } else { &[20] };
-        bed.refuse(pages, error);
-        let result = bed.map(COUNT, &Frames::Contiguous(bed.frames[0]));
+        fixture.refuse(pages, error);
+        let result = fixture.map(COUNT, &Frames::Contiguous(fixture.frames[0]));
         assert_eq!(result.map_err(KernelError::errno), Err(-error.0));
-        bed.assert_mapped(0..refused);
-        bed.assert_empty(refused..COUNT);
-        bed.end();
+        fixture.assert_mapped(0..refused);
+        fixture.assert_empty(refused..COUNT);
+        fixture.end();
     }
 }
 
 #[test]
 fn frames_of_a_list_are_mapped_in_its_order() {
-    let mut bed = Bed::new();
-    let list: Vec<_> = bed.frames.iter().rev().copied().collect();
-    let (mapped, results) = bed.map_listed(&list);
+    let mut fixture = Fixture::new();
+    let list: Vec<_> = fixture.frames.iter().rev().copied().collect();
+    let (mapped, results) = fixture.map_listed(&list);
     assert_eq!((mapped, results), (Ok(COUNT), vec![0; COUNT]));
-    bed.frames = list;
+    fixture.frames = list;
     for page in 0..COUNT {
-        assert_eq!(bed.entry(page).mfn(), bed.frames[page]);
-        let word = bed.process.read(START + page * PAGE);
+        assert_eq!(fixture.entry(page).mfn(), fixture.frames[page]);
+        let word = fixture.process.read(START + page * PAGE);
         assert_eq!(word, contents(COUNT - 1 - page));
     }
-    bed.end();
+    fixture.end();
 }
 
 #[test]
 fn refused_frames_of_a_list_have_their_error() {
     const REFUSED: &[usize] = &[0, 5, 6, 15, 16, 38];
 
-    let mut bed = Bed::new();
-    bed.refuse(REFUSED, Errno::EINVAL);
-    let list = bed.frames.clone();
-    let (mapped, results) = bed.map_listed(&list);
+    let mut fixture = Fixture::new();
+    fixture.refuse(REFUSED, Errno::EINVAL);
+    let list = fixture.frames.clone();
+    let (mapped, results) = fixture.map_listed(&list);
     assert_eq!(mapped, Ok(COUNT - REFUSED.len()));
-    bed.assert_listed(&results, REFUSED, Errno::EINVAL);
-    bed.end();
+    fixture.assert_listed(&results, REFUSED, Errno::EINVAL);
+    fixture.end();
 }
 
 #[test]
 fn the_refusal_of_the_last_frame_is_returned() {
     // All there is, in a batch of its own, behind others, and alone after another refusal.
     for (count, refused) in [(1, &[0][..]), (17, &[16]), (COUNT, &[39]), (16, &[0, 15])] {
-        let mut bed = Bed::new();
-        bed.refuse(refused, Errno::ENOENT);
-        let list = bed.frames[..count].to_vec();
-        let (mapped, results) = bed.map_listed(&list);
+        let mut fixture = Fixture::new();
+        fixture.refuse(refused, Errno::ENOENT);
+        let list = fixture.frames[..count].to_vec();
+        let (mapped, results) = fixture.map_listed(&list);
         assert_eq!(mapped, Err(-Errno::ENOENT.0));
-        bed.assert_listed(&results, refused, Errno::ENOENT);
-        bed.end();
+        fixture.assert_listed(&results, refused, Errno::ENOENT);
+        fixture.end();
     }
 }
 
 #[test]
 fn what_was_mapped_before_is_flushed() {
-    let mut bed = Bed::new();
-    assert_eq!(bed.map(1, &Frames::Contiguous(bed.frames[3])), Ok(1));
-    assert_eq!(bed.process.read(START), contents(3));
-    assert_eq!(bed.map(1, &Frames::Contiguous(bed.frames[0])), Ok(1));
-    assert_eq!(bed.process.read(START), contents(0));
-    bed.end();
+    let mut fixture = Fixture::new();
+    assert_eq!(
+        fixture.map(1, &Frames::Contiguous(fixture.frames[3])),
+        Ok(1)
+    );
+    assert_eq!(fixture.process.read(START), contents(3));
+    assert_eq!(
+        fixture.map(1, &Frames::Contiguous(fixture.frames[0])),
+        Ok(1)
+    );
+    assert_eq!(fixture.process.read(START), contents(0));
+    fixture.end();
 }
 
 #[test]
 fn a_lack_of_tables_ends_a_mapping() {
-    let bed = Bed::new();
-    let pool = &bed.guest.host().pool;
+    let fixture = Fixture::new();
+    let pool = &fixture.guest.host().pool;
     pool.borrow_mut().set_shortage(Some(Box::new(|| true)));
-    let result = bed.map(COUNT, &Frames::Contiguous(bed.frames[0]));
+    let result = fixture.map(COUNT, &Frames::Contiguous(fixture.frames[0]));
     pool.borrow_mut().set_shortage(None);
     assert_eq!(result.map_err(KernelError::errno), Err(-Errno::ENOMEM.0));
-    bed.assert_empty(0..COUNT);
-    bed.end();
+    fixture.assert_empty(0..COUNT);
+    fixture.end();
 }
