@@ -5,7 +5,7 @@
 
 #[path = "../../platform/phase.rs"]
 mod phase;
-#[path = "../platform/pin_state.rs"]
+#[path = "../../platform/pin_state.rs"]
 mod pin_state;
 
 pub(crate) use phase::*;

@@ -7,9 +7,9 @@
 mod addr;
 #[path = "../../entry.rs"]
 mod entry;
-#[path = "../level.rs"]
+#[path = "../../level.rs"]
 mod level;
-#[path = "../p2m_word.rs"]
+#[path = "../../p2m_word.rs"]
 mod p2m_word;
 mod platform;
 
@@ -30,10 +30,7 @@ use crate::level::{
     Index,
     Level, //
 };
-use crate::p2m_word::{
-    P2mEntry,
-    P2mWord, //
-};
+use crate::p2m_word::P2mWord;
 
 const RAW: usize = 1;
 const VADDR: Vaddr = Vaddr::new(RAW);

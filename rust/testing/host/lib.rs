@@ -19,33 +19,14 @@
 // Some is there for tests only.
 #![cfg_attr(fuzzing, allow(unused_imports, unused_macros))]
 
-mod addr;
-mod boot;
-mod contiguous;
-mod convert;
-mod cr3;
-mod direct_map;
-mod entry;
-mod fixmap;
-mod grant;
-#[path = "host/guest/mod.rs"]
+mod backend;
 mod guest;
-mod level;
-mod multicall;
-mod nonram;
-mod p2m;
-mod p2m_word;
-mod pin;
-#[path = "host/platform/mod.rs"]
 mod platform;
 #[path = "../properties/mod.rs"]
 mod properties;
-mod pte;
-mod ptpage;
-mod remap;
-mod tlb;
-mod upper;
-mod walk;
+#[cfg(test)]
+#[path = "../tests/mod.rs"]
+mod tests;
 
 pub(crate) use backend::*;
 #[cfg(fuzzing)]

@@ -8,7 +8,7 @@ use crate::p2m_word::{
     P2mEntry,
     P2mWord, //
 };
-use crate::properties::list::Map;
+use crate::properties::p2m_list::Map;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;

@@ -11,7 +11,6 @@ use crate::entry::{
     MachineEntry,
     Protection, //
 };
-use crate::guest::properties::config;
 use crate::level::{
     Depth,
     Index,

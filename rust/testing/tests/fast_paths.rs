@@ -39,9 +39,9 @@ fn changes_its_own(mm: Mm) -> bool {
     let at = Vaddr::new(START);
     let ptr = generic::level1_entry(mm, at).unwrap();
     let new = ptr.read().with(bits::SPECIAL);
-    edge::set_pte_at(mm, at, ptr, new);
+    ops::set_pte_at(mm, at, ptr, new);
     let is_set = ptr.read() == new;
-    edge::set_pte_at(mm, at, ptr, new.without(bits::SPECIAL));
+    ops::set_pte_at(mm, at, ptr, new.without(bits::SPECIAL));
     is_set
 }
 
@@ -78,21 +78,21 @@ fn entries_are_set_behind_what_is_queued() {
     let before = ptr.read();
     let (queued, last) = (before.with(bits::UFFD_WP), before.with(bits::SPECIAL));
 
-    edge::in_lazy_mmu(|| {
-        edge::set_pte_at(process.mm(), at, ptr, queued);
-        edge::set_pte_at(process.mm(), at, ptr, last);
+    ops::in_lazy_mmu(|| {
+        ops::set_pte_at(process.mm(), at, ptr, queued);
+        ops::set_pte_at(process.mm(), at, ptr, last);
     });
     assert_eq!(ptr.read(), last);
     // As in an interrupt, which is never in lazy MMU mode.
-    edge::in_lazy_mmu(|| {
-        edge::set_pte_at(process.mm(), at, ptr, queued);
+    ops::in_lazy_mmu(|| {
+        ops::set_pte_at(process.mm(), at, ptr, queued);
         let lazy = host().with_state(|state| std::mem::take(&mut state.lazy_mmu));
-        edge::set_pte_at(process.mm(), at, ptr, last);
+        ops::set_pte_at(process.mm(), at, ptr, last);
         host().with_state(|state| state.lazy_mmu = lazy);
     });
     assert_eq!(ptr.read(), last);
 
-    edge::set_pte_at(process.mm(), at, ptr, before);
+    ops::set_pte_at(process.mm(), at, ptr, before);
     process.exit();
     guest.assert_sound();
 }
@@ -115,13 +115,13 @@ fn runs_of_entries_hold_neighbouring_frames() {
 
     // Read-only, as the frames may be anything.
     let entry = before[0].without(bits::RW);
-    edge::set_run(process.mm(), Vaddr::new(START), ptr, 4, entry);
+    ops::set_run(process.mm(), Vaddr::new(START), ptr, 4, entry);
     for (page, ptr) in ptrs.iter().enumerate() {
         let pfn = p2m::pfn_of(ptr.read().mfn());
         assert_eq!(pfn.map(|pfn| pfn.raw()), Some(first.raw() + page));
     }
     for (ptr, entry) in ptrs.iter().zip(before) {
-        edge::set_pte(*ptr, entry);
+        ops::set_pte(*ptr, entry);
     }
     tlb::flush_all(CallContext::here());
     process.exit();
@@ -151,7 +151,7 @@ fn roots_are_loaded_behind_what_is_queued() {
     // Something else that is about roots waits in the queue.
     let earlier = p2m::mfn_of(roots[0].table().pfn()).unwrap();
     Batch::open(Issue::LazyCpu, CallContext::here()).ext(ExtOp::new_kernel_root(earlier));
-    edge::write_cr3(roots[1]);
+    ops::write_cr3(roots[1]);
     multicall::flush();
     host().with_state(|state| state.lazy_cpu = false);
     assert_eq!(loaded_root(), Some(mfn_of(roots[1])));

@@ -177,9 +177,9 @@ fn granted_frames_are_mapped_and_given_back() {
     assert_eq!(map_grants(&mut ops), 0);
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES)), 0);
     for (reference, page) in (0..).zip(PAGES) {
-        assert_eq!(p2m::word(page).decode(), bed.foreign(reference));
+        assert_eq!(p2m::word(page).decode(), fixture.foreign(reference));
         assert_eq!(load(pfn_to_virt(page)), contents(reference));
-        assert!(bed.count(reference) > unused);
+        assert!(fixture.count(reference) > unused);
     }
 
     let mut unmaps: Vec<_> = ops.iter().map(unmapping).collect();
@@ -208,7 +208,7 @@ fn operations_beyond_the_pages_are_left_alone() {
 fn a_grant_that_xen_refuses_is_not_noted() {
     let fixture = Fixture::new();
     PAGES.into_iter().for_each(prepare);
-    let mut ops = [0, 9, 2].map(|reference| bed.for_kernel(reference, PAGES[0]));
+    let mut ops = [0, 9, 2].map(|reference| fixture.for_kernel(reference, PAGES[0]));
     ops[1].host_addr = pfn_to_virt(PAGES[1]).raw() as u64;
     ops[2].host_addr = pfn_to_virt(PAGES[2]).raw() as u64;
     assert_eq!(map_grants(&mut ops), 0);
@@ -228,7 +228,7 @@ fn a_frame_of_ones_own_that_is_covered_is_told() {
     prepare(SHARED);
     let own = P2mWord::from_raw(0x77);
     assert!(p2m::grow::set(SHARED, own, &mut MaySleep::here()));
-    let mut ops = [bed.for_kernel(0, SHARED)];
+    let mut ops = [fixture.for_kernel(0, SHARED)];
     assert_eq!(map_grants(&mut ops), 0);
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);
     let told = format!(
@@ -240,9 +240,9 @@ fn a_frame_of_ones_own_that_is_covered_is_told() {
 }
 
 /// Maps grant 0 at [`SHARED`]: the list does not grow, since the caller may not be able to wait.
-fn map_unprepared(bed: &Bed, flags: u32) -> MapGrant {
+fn map_unprepared(fixture: &Fixture, flags: u32) -> MapGrant {
     assert!(generic::level1_entry(Mm::kernel(), pfn_to_virt(SHARED)).is_some());
-    let mut ops = [bed.for_kernel(0, SHARED)];
+    let mut ops = [fixture.for_kernel(0, SHARED)];
     ops[0].flags |= flags;
     assert_eq!(map_grants(&mut ops), 0);
     assert_eq!(ops[0].status, GRANT_OKAY);
@@ -286,20 +286,20 @@ fn a_grant_that_stays_mapped_is_told() {
 }
 
 /// A process that has grant 0 mapped by an entry of its own, and the kernel beside it.
-fn map_for_process(bed: &Bed, at: usize) -> (Process, EntryPtr, MapGrant, MapGrant) {
-    let mut process = bed.guest.spawn();
+fn map_for_process(fixture: &Fixture, at: usize) -> (Process, EntryPtr, MapGrant, MapGrant) {
+    let mut process = fixture.guest.spawn();
     process.map(at, 1, Access::Write);
     let ptr = generic::level1_entry(process.mm(), crate::addr::Vaddr::new(at)).unwrap();
-    let user = bed.for_user(0, ptr);
-    (process, ptr, user, bed.for_kernel(0, PAGES[0]))
+    let user = fixture.for_user(0, ptr);
+    (process, ptr, user, fixture.for_kernel(0, PAGES[0]))
 }
 
 #[test]
 fn a_process_and_the_kernel_map_the_same_grant() {
     let fixture = Fixture::new();
     prepare(PAGES[0]);
-    let unused = bed.count(0);
-    let (mut process, ptr, user, kernel) = map_for_process(&bed, 4 * PAGE);
+    let unused = fixture.count(0);
+    let (mut process, ptr, user, kernel) = map_for_process(&fixture, 4 * PAGE);
 
     let (mut users, mut kernels) = ([user], [kernel]);
     assert_eq!(map_grants(&mut users), 0);
@@ -309,8 +309,8 @@ fn a_process_and_the_kernel_map_the_same_grant() {
         (users[0].status, kernels[0].status),
         (GRANT_OKAY, GRANT_OKAY)
     );
-    assert_eq!(ptr.read().mfn(), bed.frames[0]);
-    assert_eq!(p2m::word(PAGES[0]).decode(), bed.foreign(0));
+    assert_eq!(ptr.read().mfn(), fixture.frames[0]);
+    assert_eq!(p2m::word(PAGES[0]).decode(), fixture.foreign(0));
     assert_eq!(process.read(4 * PAGE), contents(0) as u64);
     assert_eq!(load(pfn_to_virt(PAGES[0])), contents(0));
 
@@ -330,7 +330,7 @@ fn an_entry_of_a_process_is_named_by_its_aligned_address() {
     let fixture = Fixture::new();
     // The first entry of a table, one in its midst, and the last.
     for page in [512, 700, 1023] {
-        let (process, ptr, user, _) = map_for_process(&bed, page * PAGE);
+        let (process, ptr, user, _) = map_for_process(&fixture, page * PAGE);
         let table = p2m::mfn_of(ptr.table().pfn()).unwrap();
         let address = table.raw() * PAGE + page % 512 * 8;
         assert_eq!(user.host_addr, address as u64);
@@ -341,7 +341,7 @@ fn an_entry_of_a_process_is_named_by_its_aligned_address() {
         assert_eq!(map_grants(&mut users), 0);
         assert_ne!(users[0].status, GRANT_OKAY);
         assert_eq!(users[1].status, GRANT_OKAY);
-        assert_eq!(ptr.read().mfn(), bed.frames[0]);
+        assert_eq!(ptr.read().mfn(), fixture.frames[0]);
         let mut unmaps = [unmapping(&users[1])];
         assert_eq!(
             (unmap_grants(&mut unmaps), unmaps[0].status),
@@ -356,7 +356,7 @@ fn an_entry_of_a_process_is_named_by_its_aligned_address() {
 fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
     let fixture = Fixture::new();
     prepare(PAGES[0]);
-    let (process, ptr, user, kernel) = map_for_process(&bed, 4 * PAGE);
+    let (process, ptr, user, kernel) = map_for_process(&fixture, 4 * PAGE);
     let (mut users, mut kernels) = ([user], [kernel]);
     assert_eq!(map_grants(&mut users), 0);
     fixture.refuse(Call::GrantMap, 0);
@@ -366,7 +366,7 @@ fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
     assert!(p2m::word(PAGES[0]).is_missing());
     // What the process has stays for the caller to undo.
     assert_eq!(users[0].status, GRANT_OKAY);
-    assert_eq!(ptr.read().mfn(), bed.frames[0]);
+    assert_eq!(ptr.read().mfn(), fixture.frames[0]);
     assert_eq!(unmap_grants(&mut [unmapping(&users[0])]), 0);
     process.exit();
     fixture.guest.assert_sound();
@@ -374,11 +374,11 @@ fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
 
 #[test]
 fn both_mappings_go_if_the_frame_cannot_be_noted() {
-    let bed = Bed::new();
-    let unused = bed.count(0);
+    let fixture = Fixture::new();
+    let unused = fixture.count(0);
     assert!(generic::level1_entry(Mm::kernel(), pfn_to_virt(SHARED)).is_some());
-    let (process, ptr, user, _) = map_for_process(&bed, 4 * PAGE);
-    let (mut users, mut kernels) = ([user], [bed.for_kernel(0, SHARED)]);
+    let (process, ptr, user, _) = map_for_process(&fixture, 4 * PAGE);
+    let (mut users, mut kernels) = ([user], [fixture.for_kernel(0, SHARED)]);
     assert_eq!(map_grants(&mut users), 0);
     let pages = [SHARED];
     assert_eq!(
@@ -391,9 +391,9 @@ fn both_mappings_go_if_the_frame_cannot_be_noted() {
             (GRANT_GENERAL_ERROR, INVALID_GRANT_HANDLE)
         );
     }
-    assert_eq!(bed.count(0), unused);
+    assert_eq!(fixture.count(0), unused);
     assert!(ptr.read().is_none());
-    assert_eq!(bed.guest.complaints().len(), 1);
+    assert_eq!(fixture.guest.complaints().len(), 1);
     process.exit();
     fixture.guest.assert_sound();
 }

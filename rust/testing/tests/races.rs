@@ -168,8 +168,8 @@ fn a_write_is_noticed_if_a_kernel_thread_adopts_the_process_meanwhile() {
     let guest = Guest::boot(GuestConfig::domu(2000).with_cpus(2));
     let (process, ptr) = clean_page(&guest);
     let (mm, mut is_dirty, mut was_written) = (process.mm(), false, false);
-    edge::in_lazy_mmu(|| {
-        let entry = edge::get_and_clear_range(mm, Vaddr::new(START), ptr, 1);
+    ops::in_lazy_mmu(|| {
+        let entry = ops::get_and_clear_range(mm, Vaddr::new(START), ptr, 1);
         is_dirty |= entry.raw() & crate::entry::bits::DIRTY != 0;
         // mmget_not_zero(), kthread_use_mm(), copy_to_user()
         process.add_thread();
@@ -219,7 +219,7 @@ fn set_kernel_entry(process: &Process, entry: MachineEntry) {
     // Where neither Xen nor the kernel has anything so far.
     let ptr = mm.root().table().entry(Index::wrapping(300));
     mm.with_page_table_lock(CallContext::here(), || {
-        edge::set_upper(ptr, Level::L4, entry);
+        ops::set_upper(ptr, Level::L4, entry);
     });
     assert_eq!(ptr.read(), entry);
 }

@@ -183,7 +183,7 @@ impl Fixture {
         for page in 0..COUNT {
             let at = Vaddr::new(START + page * PAGE);
             if let Some(ptr) = generic::find(self.process.mm(), Level::L1, at) {
-                edge::set_pte(ptr, MachineEntry::EMPTY);
+                ops::set_pte(ptr, MachineEntry::EMPTY);
             }
         }
         self.process.exit();

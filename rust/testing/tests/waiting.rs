@@ -137,7 +137,7 @@ fn only_an_empty_entry_is_filled_later() {
         (SWAPPED, MachineEntry::EMPTY, false),
     ] {
         pte::set_now(ptr, old, BY);
-        edge::in_lazy_mmu(|| {
+        ops::in_lazy_mmu(|| {
             mapped.set(0, new);
             assert_eq!(ptr.read(), if waits { old } else { new });
             assert_eq!(!is_queue_empty(), waits);
@@ -179,7 +179,7 @@ fn changes_of_flags_wait_in_lazy_mode_and_only_there() {
     let new = old.with(bits::SPECIAL);
     let change = |entry| pte::modify_protection(mapped.mm(), at(), mapped.ptr(0), entry, BY);
     let last = PteRange::new(mapped.ptr(2), 1);
-    edge::enter_lazy_mmu();
+    ops::enter_lazy_mmu();
     let count = traps(&guest, || {
         change(new);
         pte::write_protect(PteRange::new(mapped.ptr(1), 1), BY);
@@ -212,7 +212,7 @@ fn set_pte_is_in_effect_on_return() {
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
     let present = ptr.read();
-    edge::in_lazy_mmu(|| {
+    ops::in_lazy_mmu(|| {
         pte::write_protect(mapped.range(1), BY);
         // As KFENCE does, which uses the page next, within any section of its caller.
         for entry in [present.without(bits::PRESENT), present] {
@@ -230,7 +230,7 @@ fn a_single_entry_is_cleared_at_once_behind_what_waits() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
     let (ptr, old) = (mapped.ptr(0), mapped.before[0]);
-    edge::in_lazy_mmu(|| {
+    ops::in_lazy_mmu(|| {
         pte::write_protect(mapped.range(1), BY);
         let cleared = pte::get_and_clear(mapped.mm(), at(), ptr, BY);
         assert_eq!(cleared, old.without(bits::RW));
@@ -295,7 +295,7 @@ fn entries_are_cleared_later_if_nobody_looks_at_them_again() {
         for is_returned in [false, true] {
             pte::set_now(mapped.ptr(0), mapped.before[0], BY);
             pte::set_now(mapped.ptr(count - 1), last, BY);
-            edge::in_lazy_mmu(|| {
+            ops::in_lazy_mmu(|| {
                 let range = mapped.range(count);
                 if is_returned {
                     pte::get_and_clear_range(mapped.mm(), at(), range, BY);
@@ -354,9 +354,9 @@ fn an_entry_of_the_kernel_is_emptied_and_set_by_an_instruction() {
     for old in [old, old.without(bits::DIRTY | bits::ACCESSED)] {
         pte::set_now(ptr, old, BY);
         let mut tries = 0;
-        edge::in_lazy_mmu(|| {
+        ops::in_lazy_mmu(|| {
             while generic::change_entry(ptr, set).raw() != 0 {
-                edge::get_and_clear(Mm::kernel(), at, ptr);
+                ops::get_and_clear(Mm::kernel(), at, ptr);
                 tries += 1;
             }
             assert_eq!(ptr.read(), new);
@@ -388,7 +388,7 @@ fn accessed_bits_are_cleared_and_no_dirty_bit_is_lost() {
         (clean(1), bits::DIRTY | bits::ACCESSED),
     ] {
         pte::set_now(mapped.ptr(1), entry, BY);
-        assert_eq!(traps(&guest, || edge::in_lazy_mmu(|| clear(noted))), 1);
+        assert_eq!(traps(&guest, || ops::in_lazy_mmu(|| clear(noted))), 1);
         assert_eq!(mapped.ptr(1).read(), entry.without(noted));
     }
     // A thread writes to the page before Xen changes the entry.
@@ -441,8 +441,8 @@ fn a_new_table_is_read_only_on_return() {
     let process = guest.spawn();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let (entry, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
-    edge::in_lazy_mmu(|| {
-        edge::alloc_table(process.mm(), page.pfn(), Level::L1);
+    ops::in_lazy_mmu(|| {
+        ops::alloc_table(process.mm(), page.pfn(), Level::L1);
         assert_eq!(entry.read().raw() & bits::RW, 0);
         ops::release_table(page.pfn(), Level::L1);
         assert_ne!(entry.read().raw() & bits::RW, 0);
@@ -494,7 +494,7 @@ fn an_nmi_goes_past_a_queue_that_is_half_filled() {
     let address = pfn_to_virt(page.pfn());
     let (ptr, _) = lookup_address(address).unwrap();
     let old = ptr.read();
-    edge::in_lazy_mmu(|| {
+    ops::in_lazy_mmu(|| {
         pte::write_protect(mapped.range(1), BY);
         with_state(
             &guest,

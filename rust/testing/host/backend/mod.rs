@@ -8,22 +8,22 @@
 #[path = "../../.."]
 mod files {
     pub(crate) mod addr;
-    pub(crate) mod alloc;
     pub(crate) mod boot;
     pub(crate) mod contiguous;
     pub(crate) mod convert;
     pub(crate) mod cr3;
+    pub(crate) mod direct_map;
     pub(crate) mod entry;
     pub(crate) mod fixmap;
-    pub(crate) mod frame;
     pub(crate) mod grant;
     pub(crate) mod level;
     pub(crate) mod multicall;
     pub(crate) mod nonram;
     pub(crate) mod p2m;
+    pub(crate) mod p2m_word;
     pub(crate) mod pin;
-    pub(crate) mod protect;
     pub(crate) mod pte;
+    pub(crate) mod ptpage;
     pub(crate) mod remap;
     pub(crate) mod tlb;
     pub(crate) mod upper;

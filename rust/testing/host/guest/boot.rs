@@ -225,7 +225,7 @@ fn map_frames(table: Table, start: usize, end: usize) {
         let ptr = table.entry(Index::wrapping(pfn));
         if ptr.read().is_none() {
             let entry = PseudoEntry::new(Pfn::new(pfn), kernel_rw());
-            edge::set_pte(ptr, edge::make_pte(entry));
+            ops::set_pte(ptr, ops::make_pte(entry));
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::entry::{
     MachineEntry,
     PseudoEntry, //
 };
-use crate::guest::edge;
+use crate::guest::ops;
 use crate::level::Level;
 use crate::platform::{
     free_page,
@@ -39,7 +39,7 @@ pub(crate) fn level2_entry(mm: Mm, address: Vaddr) -> Option<EntryPtr> {
 /// Sets the entry for `address` below a table of level 3 of the kernel (`set_pte_vaddr_pud()`).
 pub(crate) fn set_below_level3(table: Table, address: Vaddr, entry: MachineEntry) {
     match make_down_to(Mm::kernel(), table, Level::L3, Level::L1, address) {
-        Some(ptr) => edge::set_pte(ptr, entry),
+        Some(ptr) => ops::set_pte(ptr, entry),
         None => panic!("no memory for tables"),
     }
 }
@@ -81,7 +81,7 @@ pub(crate) fn hook(mm: Mm, ptr: EntryPtr, level: Level, table: Table) {
         ops::alloc_table(mm, table.pfn(), below);
     }
     let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | flags);
-    edge::set_upper(ptr, level, edge::make_pte(entry));
+    ops::set_upper(ptr, level, ops::make_pte(entry));
 }
 
 /// Takes the table below `ptr` of `level` out and frees it (`free_pte_range()` and its like).
@@ -89,7 +89,7 @@ pub(crate) fn free_table(ptr: EntryPtr, level: Level) {
     let Some(table) = Table::in_frame(ptr.read().mfn()) else {
         panic!("an entry points to no table of ours");
     };
-    edge::set_upper(ptr, level, MachineEntry::EMPTY);
+    ops::set_upper(ptr, level, MachineEntry::EMPTY);
     if let Some(below) = level.below() {
         ops::release_table(table.pfn(), below);
     }

@@ -159,7 +159,7 @@ impl Process {
     }
 
     /// Uses the address space for the first time (`enter_mmap`).
-    pub(super) fn enter(&self) {
+    pub(crate) fn enter(&self) {
         pin::enter(self.mm, CallContext::here());
     }
 

@@ -3,12 +3,6 @@
 //! Save and restore of the domain, with the kernel's part in it.
 
 use crate::addr::Pfn;
-use crate::guest::{
-    Access,
-    Guest,
-    GuestConfig,
-    PAGE, //
-};
 use crate::platform::{
     host,
     CallContext,

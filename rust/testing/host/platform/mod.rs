@@ -10,9 +10,9 @@
 #[path = "../../../platform/abi.rs"]
 pub(crate) mod abi;
 mod address;
-#[path = "../../platform/call_context.rs"]
+#[path = "../../../platform/call_context.rs"]
 mod call_context;
-#[path = "../../platform/callback.rs"]
+#[path = "../../../platform/callback.rs"]
 mod callback;
 mod context;
 mod early_memory;
@@ -32,7 +32,7 @@ mod page_pool;
 mod pages;
 #[path = "../../../platform/phase.rs"]
 mod phase;
-#[path = "../../platform/pin_state.rs"]
+#[path = "../../../platform/pin_state.rs"]
 mod pin_state;
 mod report;
 #[path = "../../../platform/scan.rs"]

@@ -298,7 +298,7 @@ impl ScratchMemory {
             let pfn = OwnedPage::zeroed(&mut MaySleep::here())?.leak().pfn();
             let ptr = generic::level1_entry(Mm::kernel(), Self::address(page))?;
             let entry = PseudoEntry::new(pfn, kernel_rw());
-            edge::set_pte(ptr, edge::make_pte(entry));
+            ops::set_pte(ptr, ops::make_pte(entry));
             memory.push(pfn);
         }
         Some(Self(memory))
@@ -317,7 +317,7 @@ impl Drop for ScratchMemory {
         }
         for (page, pfn) in self.0.iter().enumerate() {
             if let Some(ptr) = generic::level1_entry(Mm::kernel(), Self::address(page)) {
-                edge::set_pte(ptr, MachineEntry::EMPTY);
+                ops::set_pte(ptr, MachineEntry::EMPTY);
             }
             free_page(*pfn);
         }

@@ -5,7 +5,6 @@
 use super::Trace;
 use crate::addr;
 use crate::addr::Pfn;
-use crate::guest::reference::Contents;
 use crate::guest::{
     Access,
     Process, //

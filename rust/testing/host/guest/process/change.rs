@@ -167,16 +167,16 @@ impl Process {
 
     /// Sets entries for pages in a row (`set_ptes()`).
     fn set_run(&self, at: Vaddr, ptr: EntryPtr, count: usize, first: MachineEntry) {
-        if edge::Switch::Sets.is_on() {
-            return edge::set_run(self.mm, at, ptr, count, first);
+        if ops::Switch::Sets.is_on() {
+            return ops::set_run(self.mm, at, ptr, count, first);
         }
-        edge::set_pte(ptr, first);
+        ops::set_pte(ptr, first);
         let flags = first.raw() & !bits::FRAME;
         for (number, index) in ptr.index().and_behind().take(count).enumerate().skip(1) {
             let page = generic::page_of(first).add(number);
             let entry = entry_for(page, Access::Read);
             let entry = MachineEntry::from_raw(entry.raw() & bits::FRAME | flags);
-            edge::set_pte(ptr.table().entry(index), entry);
+            ops::set_pte(ptr.table().entry(index), entry);
         }
     }
 
@@ -195,13 +195,13 @@ impl Process {
             let Some(ptr) = ptr.filter(|ptr| ptr.read().is_present()) else {
                 continue;
             };
-            let entry = edge::get_and_clear(self.mm, at, ptr);
+            let entry = ops::get_and_clear(self.mm, at, ptr);
             self.flush(FlushRange::Page(at));
             if is_dirty(entry) {
                 self.pages.borrow_mut().note_dirty(number);
             }
             let entry = entry.without(bits::RW | bits::DIRTY);
-            edge::set_pte_at(self.mm, at, ptr, entry);
+            ops::set_pte_at(self.mm, at, ptr, entry);
         }
     }
 }

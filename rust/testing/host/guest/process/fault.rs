@@ -121,7 +121,7 @@ impl Process {
         };
         let entry = entry_for(page.ok_or(OutOfMemory)?, access);
         let noted = if is_write { bits::DIRTY } else { 0 };
-        edge::set_pte_at(self.mm, at, ptr, entry.with(noted));
+        ops::set_pte_at(self.mm, at, ptr, entry.with(noted));
         Ok(())
     }
 
@@ -131,14 +131,14 @@ impl Process {
         let is_of_file = self.file_page_at(at.raw() / PAGE).is_some();
 
         if is_of_file || self.pages.borrow().is_exclusive(page) {
-            edge::set_pte_at(self.mm, at, ptr, writable(page));
+            ops::set_pte_at(self.mm, at, ptr, writable(page));
             return Ok(());
         }
         let copy = self.pages.borrow_mut().allocate(Some(page));
         let copy = copy.ok_or(OutOfMemory)?;
-        edge::get_and_clear(self.mm, at, ptr);
+        ops::get_and_clear(self.mm, at, ptr);
         self.flush(FlushRange::Page(at));
-        edge::set_pte_at(self.mm, at, ptr, writable(copy));
+        ops::set_pte_at(self.mm, at, ptr, writable(copy));
         self.pages.borrow_mut().release(page);
         Ok(())
     }

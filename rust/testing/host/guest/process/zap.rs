@@ -94,7 +94,7 @@ impl Process {
         if !self.mm.has_users() {
             // Of a process that ends, entries go one by one, by plain stores.
             for going in run {
-                let entry = edge::clear_full(going.ptr);
+                let entry = ops::clear_full(going.ptr);
                 if let Some(number) = going.file.filter(|_| is_dirty(entry)) {
                     self.pages.borrow_mut().note_dirty(number);
                 }
@@ -103,9 +103,9 @@ impl Process {
         }
         match first.file {
             // What was written to pages that nobody needs any more does not matter.
-            None => edge::clear_entries(self.mm, address, first.ptr, run.len()),
+            None => ops::clear_entries(self.mm, address, first.ptr, run.len()),
             Some(number) => {
-                let entry = edge::get_and_clear_range(self.mm, address, first.ptr, run.len());
+                let entry = ops::get_and_clear_range(self.mm, address, first.ptr, run.len());
                 if is_dirty(entry) {
                     self.pages.borrow_mut().note_dirty(number);
                 }
