@@ -25,7 +25,8 @@
 //! of those who read stack traces. All are `unsafe` because C calls them; each does no more than
 //! take over its arguments.
 //!
-//! Here alone is known whether the caller may sleep: [`CallContext`] and [`MaySleep`] come from here.
+//! Only the entry points know whether the caller may sleep: they make each [`CallContext`] and
+//! [`MaySleep`].
 //!
 //! [`CallContext`]: crate::platform::CallContext
 //! [`MaySleep`]: crate::platform::MaySleep

@@ -296,7 +296,8 @@ early_hooks! {
 
     /// Sets an entry of the kernel's root (`set_p4d`).
     fn xen_set_p4d_hyper(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
-        upper::set_root_early(entry_ptr!(p4dp).assume_pinned(), MachineEntry::from_raw(p4d.p4d), caller!());
+        let ptr = entry_ptr!(p4dp).assume_pinned();
+        upper::set_root_early(ptr, MachineEntry::from_raw(p4d.p4d), caller!());
     }
 
     /// Makes a page a table of level 1 (`alloc_pte`).

@@ -128,7 +128,8 @@ mod tables {
         let without = make_table(&page);
 
         assert_eq!(count, 1);
-        assert!(last.is_some_and(|report| report.value == mfn.raw() && report.by == CallSite::TEST));
+        let expected = Some((mfn.raw(), CallSite::TEST));
+        assert_eq!(last.map(|report| (report.value, report.by)), expected);
         assert_eq!(without.0, 0);
         assert!(is_released && is_writable());
         Ok(())

@@ -46,7 +46,7 @@ _IGNORED_IN_PROGRAMS = (
 # "useable" is a member of struct user_desc; statics are what Rust calls them; nd is a bus of Linux.
 _WORDS = ("crate", "useable", "statics", "nd")
 # Files that hold no licence line: licences, what cargo, rustc and proptest write, inputs of fuzzers.
-_BARE = re.compile(r"^(COPYING|LICENSE|LICENSES/)|(^|/)Cargo\.lock$|\.stderr$|^rust/fuzz/corpus/|/proptest-regressions/")
+_BARE = re.compile(r"^(COPYING|LICENSE|LICENSES/)|(^|/)Cargo\.lock$|\.stderr$|^rust/testing/fuzz/corpus/|/proptest-regressions/")
 # Modules under rust/ that may have unsafe code; any other forbids it.
 _MAY_BE_UNSAFE = tuple(
     Path("rust", name)

@@ -130,7 +130,7 @@ def verdict(files: dict[str, str], text: str) -> str:
 
 
 # What is beside the backend: tests, and crates of their own.
-_BESIDE = ("bindings", "compile-fail", "fuzz", "helpers", "host", "host_modules", "kernel", "macros", "model", "probes", "testing")
+_BESIDE = ("bindings", "helpers", "kernel", "macros", "testing")
 
 
 def check(listed: list[Path]) -> str:

@@ -18,8 +18,8 @@ _SUMMARY = re.compile(r"^SUMMARY: (.*)")
 _WRITTEN = re.compile(r"Test unit written to (\S+)")
 
 # Debian's Rust comes without the sanitizers and takes unstable options only on
-# request; the runtime of the fuzzer itself is clang's.
-_WITHOUT_SANITIZER = ["--sanitizer", "none"]
+# request; the runtime of the fuzzer itself is clang's. The folder is named from rust/ on.
+_OPTIONS = ["--fuzz-dir", "testing/fuzz", "--sanitizer", "none"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _environment() -> dict[str, str]:
 
 
 def targets() -> list[str]:
-    folder = paths.repo() / "rust/fuzz/fuzz_targets"
+    folder = paths.repo() / "rust/testing/fuzz/fuzz_targets"
     return sorted(path.stem for path in folder.glob("*.rs"))
 
 
@@ -86,7 +86,7 @@ def _one(name: str, seconds: int, seed: int, environment: dict[str, str]) -> Res
     """Finds go to the build directory; the committed corpus is only read."""
     finds = paths.build() / f"fuzz/{name}"
     finds.mkdir(parents=True, exist_ok=True)
-    corpus = paths.repo() / f"rust/fuzz/corpus/{name}"
+    corpus = paths.repo() / f"rust/testing/fuzz/corpus/{name}"
     folders = [str(finds), *([str(corpus)] if corpus.is_dir() else [])]
     options = [f"-max_total_time={seconds}", f"-seed={seed}", f"-artifact_prefix={finds.parent}/crash-{name}-"]
     done = cargo.run(

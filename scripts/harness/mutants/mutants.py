@@ -43,7 +43,7 @@ def listed(text: str) -> set[str]:
 
 def _list(*options: str) -> str:
     """What cargo-mutants would do, of FILES, named from rust/ on, or of all."""
-    files = [argument for name in os.environ.get("FILES", "").split() for argument in ("--file", f"host/../{name}")]
+    files = [argument for name in os.environ.get("FILES", "").split() for argument in ("--file", f"{_CRATE}/{name}")]
     config = ["--config", str(paths.repo() / CONFIG), "--package", schemata.PACKAGE]
     command = ["cargo", "mutants", "--list", "--colors=never", *config, *files, *options]
     done = subprocess.run(command, cwd=paths.repo() / "rust", capture_output=True, text=True, check=False)
@@ -126,7 +126,7 @@ def run() -> str:
         f"{len(program.chosen)} are in one program, {len(program.unviable)} do not compile, "
         f"{len(program.apart)} go one by one"
     )
-    runner = Runner(workshop.rust / "host", str(seed))
+    runner = Runner(workshop.rust / "testing/host", str(seed))
     return verdict(_outcomes(program, workshop, runner, jobs), paths.repo() / LISTED)
 
 
