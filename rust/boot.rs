@@ -2,9 +2,9 @@
 
 //! Start of day: from the page tables and the p2m list that Xen built to the kernel's own.
 //!
-//! The order is that of the boot: [`kernel_tables`] makes the kernel's tables out of Xen's and loads
-//! them; setup.c may then ask to [`relocate`] the p2m list; when all memory is mapped the list moves
-//! to the vmalloc area and what is left of Xen's tables is cleaned up ([`cleanup`]).
+//! The order is that of the boot: [`kernel_tables`] makes the kernel's tables out of Xen's and
+//! loads them. setup.c may then ask to [`relocate`] the p2m list. When all memory is mapped, the
+//! list moves to the vmalloc area, and [`cleanup`] frees what is left of Xen's tables.
 
 #![forbid(unsafe_code)]
 

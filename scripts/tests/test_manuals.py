@@ -11,7 +11,7 @@ from harness.check import checks
 from tests import REPO
 
 # The rest of rust/ is for the host.
-_CRATE = r"rust/(?!(?:host|model|fuzz|compile-fail|macros|kernel)/).*"
+_CRATE = r"rust/(?!testing/(?!probes/)|macros/|kernel/).*"
 CRATE = re.compile(_CRATE + r"\.(?:rs|c)$")
 # Files of tests say what fails in words of their own.
 NO_TESTS = re.compile(_CRATE + r"(?<!tests)\.(?:rs|c)$")

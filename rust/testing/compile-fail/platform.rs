@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The part of the backend's `platform` that is made of types only. Around it as much as it names,
-//! without a kernel and a table behind it.
+//! The part of the backend's `platform` that is made of types only, with stand-ins for what it
+//! names. There is no kernel and no table behind them.
 
 #[path = "../../platform/phase.rs"]
 mod phase;

@@ -5,8 +5,8 @@
 //! `platform` has a second face here, with the same names and signatures as in the kernel: memory
 //! is that of a simulated machine, reached through the page tables that the backend makes, and
 //! hypercalls go to `xen_model`. The modules above are compiled as they are. `ops`, the entry
-//! points for C, is not: `guest` calls the modules in its place, in the way the kernel's generic
-//! code would.
+//! points for C, is not: `guest` calls the modules in its place, in the way of the kernel's
+//! generic code.
 //!
 //! This folder is the simulator: `platform` is the machine, `guest` what the kernel does with the
 //! backend, `kernel` and `macros` what the modules use of the `kernel` crate. What is run on it

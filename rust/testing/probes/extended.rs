@@ -122,7 +122,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "operations that do not exist are told from those not supported",
+        "operations that do not exist differ from those not supported",
         &[
             one(op(14, Arg::Word(0)), ENOSYS),
             one(op(21, Arg::Word(0)), ENOSYS),

@@ -25,7 +25,7 @@ use super::steps::*;
 /// What Xen adds to a kernel leaf.
 const K: u64 = USER | KERNEL;
 
-/// A frame of the first MiB, which is I/O memory for dom0 whatever is there.
+/// A frame of the first MiB, which is I/O memory for dom0 even where there is RAM.
 const LOW: Frame = Frame::Number(0xb8);
 
 /// The local APIC, which no domain may map.

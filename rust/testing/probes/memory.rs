@@ -32,7 +32,7 @@ pub(crate) const PROBES: &[Probe] = &[
         )],
     ),
     probe(
-        "an operation that does not exist is told",
+        "an operation that does not exist is an error",
         &[Step::MemoryOp(63, ENOSYS)],
     ),
     probe(

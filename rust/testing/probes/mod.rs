@@ -58,7 +58,7 @@ mod tests {
             }
         });
         if tally.is_spoiled {
-            // Nobody else may have the pages, in whatever state they are.
+            // Their state is unknown, so that nobody else may have the pages.
             core::mem::forget(dom0);
         }
         Ok(tally)

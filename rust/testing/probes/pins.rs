@@ -292,7 +292,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a table that is hooked stays one when it is unpinned",
+        "a table that is linked stays one when it is unpinned",
         &[
             ro(A),
             ro(B),

@@ -280,7 +280,7 @@ fn take_step<B: Target>(target: &mut B, step: Step) -> Result<(), Difference> {
     }
 }
 
-/// Makes the frames of the target what they are when a probe begins, whatever happened to them.
+/// Gives the frames of the target back the state in which a probe begins.
 fn clean_up<B: Target>(target: &mut B) -> Result<(), Difference> {
     for own in 0..FRAMES {
         if !target.is_given(own) {

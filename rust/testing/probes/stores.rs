@@ -68,7 +68,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a store to a table hooked at level 1 is carried out",
+        "a store to a table linked at level 1 is carried out",
         &[
             ro(A),
             ro(B),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Probes of entries above level 1: what may be hooked where, and what that does to a frame.
+//! Probes of entries above level 1: what they may link to, and what that does to a frame.
 
 use super::probe::{
     bits::*,
@@ -115,7 +115,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a frame that is mapped writable cannot be hooked",
+        "a frame that is mapped writable cannot be linked",
         &[
             ro(A),
             pin(2, A, OK),
@@ -126,7 +126,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a hooked frame is a table, until it is unhooked",
+        "a linked frame is a table, until it is unlinked",
         &[
             ro(A),
             ro(B),
@@ -140,7 +140,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a frame stays a table until the last hook is gone",
+        "a frame stays a table until the last link is gone",
         &[
             ro(A),
             ro(B),
@@ -168,7 +168,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "flags of a hook change without another look",
+        "flags of a link change without another look",
         &[
             ro(A),
             ro(B),
@@ -203,7 +203,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a hook is refused with the error of a grandchild",
+        "a link is refused with the error of a grandchild",
         &[
             store(C, 0, to(Frame::Xen, P)),
             store(B, 0, to(C, T)),
@@ -236,7 +236,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a child keeps its pin when it is unhooked",
+        "a child keeps its pin when it is unlinked",
         &[
             ro(A),
             ro(B),
@@ -250,7 +250,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "what is no memory of the domain cannot be hooked",
+        "what is no memory of the domain cannot be linked",
         &[
             ro(A),
             ro(B),
@@ -262,7 +262,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     model_only(
-        "what belongs to somebody else cannot be hooked",
+        "what belongs to somebody else cannot be linked",
         "Xen logs the mismatch of owners, which fails a boot",
         &[
             ro(A),
@@ -281,7 +281,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     xen_only(
-        "a table may be hooked into itself, read-only",
+        "a table may be linked into itself, read-only",
         "the model refuses linear tables, which Linux does not use",
         &[
             ro(A),
@@ -294,7 +294,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "several hooks and unhooks in an array are all carried out",
+        "several links and unlinks in an array are all carried out",
         &[
             ro(A),
             ro(B),
@@ -319,7 +319,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "what is done counts over a hook that is let go of",
+        "what is done counts over a link that is let go of",
         &[
             ro(A),
             ro(B),

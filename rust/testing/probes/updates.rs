@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Probes of `mmu_update`: commands, partial arrays, targets, and who owns what.
+//! Probes of `mmu_update`: commands, partial arrays, targets, and owners.
 
 use super::probe::{
     address,

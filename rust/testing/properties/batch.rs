@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Batches take effect in the order in which they were asked for, whatever Xen refuses of them.
+//! Batches take effect in the order in which they were asked for, even if Xen
+//! refuses parts of them.
 
 use crate::addr::Maddr;
 use crate::guest::{
@@ -170,11 +171,11 @@ pub(crate) fn check(seed: u64, steps: &[Step]) {
     }
     entries.check();
 
-    let told = entries.guest.take_refusals();
-    assert!(told.iter().all(|report| report.target >= NOWHERE.raw()));
-    assert_eq!(told.is_empty(), nr_refused == 0);
-    assert!(told.len() <= nr_refused);
-    // Those that are not told one by one are counted.
+    let reports = entries.guest.take_refusals();
+    assert!(reports.iter().all(|report| report.target >= NOWHERE.raw()));
+    assert_eq!(reports.is_empty(), nr_refused == 0);
+    assert!(reports.len() <= nr_refused);
+    // Those that are not reported one by one are counted.
     let counted = entries.guest.complaints();
     let is_count = |text: &String| text.ends_with("more operations failed");
     let others: usize = counted
@@ -182,7 +183,7 @@ pub(crate) fn check(seed: u64, steps: &[Step]) {
         .inspect(|text| assert!(is_count(text), "logged: {text}"))
         .filter_map(|text| text.split(' ').next()?.parse::<usize>().ok())
         .sum();
-    assert_eq!(told.len() + others, nr_refused);
+    assert_eq!(reports.len() + others, nr_refused);
     entries.pages.clear();
     entries.guest.assert_sound();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whatever the memory map of the machine is: what Xen has put into a domain is in RAM in the end,
-//! with every byte, or the boot stops and says why.
+//! What Xen has put into a domain is in RAM in the end, with every byte, for any memory map of the
+//! machine; or the boot stops and says why.
 
 use crate::addr::{
     Mfn,

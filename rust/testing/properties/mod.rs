@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Properties: whatever is asked for, in whatever order, what has to hold does.
+//! Properties: what holds after any operations, in any order.
 //!
 //! Each has a plain description of what has to come out, which the backend is compared with on a
 //! booted guest. proptest, loom or a fuzzer decides what happens.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Properties of whatever processes do, at random.
+//! Properties of processes that do anything, at random.
 //!
 //! A bounded number of traces runs with all tests: `PROPTEST_CASES` says how many. The soak runs
 //! `XEN_PVMMU_SOAK` operations. Both begin with `PROPTEST_RNG_SEED`, and a trace that fails is
@@ -77,23 +77,23 @@ fn a_domain_can_be_saved_at_any_time() {
     check(CASES / 4, (setups(Just(false)), steps(STEPS, 12)));
 }
 
-/// Tells how far a soak is, once a second.
+/// Prints how far a soak is, once a second.
 struct Progress {
     wanted: u64,
     done: Cell<u64>,
-    told: Cell<Instant>,
+    printed: Cell<Instant>,
 }
 
 impl Progress {
     fn add(&self, operations: u64) {
         self.done.set(self.done.get() + operations);
-        if self.told.get().elapsed() > Duration::from_secs(1) {
-            self.tell();
+        if self.printed.get().elapsed() > Duration::from_secs(1) {
+            self.print();
         }
     }
 
-    fn tell(&self) {
-        self.told.set(Instant::now());
+    fn print(&self) {
+        self.printed.set(Instant::now());
         println!(
             "soak mmu: {} of {} operations",
             self.done.get(),
@@ -115,7 +115,7 @@ fn soak_processes() {
     let progress = Progress {
         wanted,
         done: Cell::new(0),
-        told: Cell::new(Instant::now()),
+        printed: Cell::new(Instant::now()),
     };
     let traces = (setups(any::<bool>()), steps(SOAK_STEPS, 5000));
     let mut runner = TestRunner::new(config(1, REGRESSIONS));
@@ -129,5 +129,5 @@ fn soak_processes() {
             panic!("{error}");
         }
     }
-    progress.tell();
+    progress.print();
 }

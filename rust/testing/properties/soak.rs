@@ -27,7 +27,7 @@ struct Progress {
     name: &'static str,
     wanted: u64,
     done: u64,
-    told: u64,
+    printed: u64,
 }
 
 impl Progress {
@@ -41,7 +41,7 @@ impl Progress {
             name,
             wanted: all.div_ceil(share),
             done: 0,
-            told: 0,
+            printed: 0,
         }
     }
 
@@ -51,8 +51,8 @@ impl Progress {
 
     fn add(&mut self, operations: usize) {
         self.done += operations as u64;
-        if self.is_done() || self.done - self.told >= 1000 {
-            self.told = self.done;
+        if self.is_done() || self.done - self.printed >= 1000 {
+            self.printed = self.done;
             println!(
                 "soak {}: {} of {} operations",
                 self.name, self.done, self.wanted
@@ -73,7 +73,7 @@ fn soak<S: Strategy>(mut progress: Progress, values: S, run: impl Fn(S::Value) -
 }
 
 #[test]
-#[ignore = "takes as long as it is told to"]
+#[ignore = "takes as long as XEN_PVMMU_SOAK says"]
 fn soak_list() {
     let operations = prop::collection::vec(operation(), 100..400);
     // Each of them has the toolstack read the list many times.
@@ -89,7 +89,7 @@ fn soak_list() {
 }
 
 #[test]
-#[ignore = "takes as long as it is told to"]
+#[ignore = "takes as long as XEN_PVMMU_SOAK says"]
 fn soak_batches() {
     let steps = prop::collection::vec(batch::tests::step(), 1000..10_000);
     let progress = Progress::new("batches", 1);

@@ -98,7 +98,7 @@ impl Step {
         }
     }
 
-    /// Whether it is in effect on return, whatever the entries are.
+    /// Whether it is in effect on return, for any entries.
     fn is_at_once(self) -> bool {
         matches!(
             self,

@@ -139,11 +139,11 @@ fn ranges_that_move_are_in_the_list() {
     boot::boot_with(guest.host(), || MOVES.into_iter().for_each(nonram::add));
     log::take();
     nonram::apply(&mut MaySleep::here());
-    let told: Vec<_> = log::take()
+    let messages: Vec<_> = log::take()
         .into_iter()
         .map(|message| message.text)
         .collect();
-    assert_eq!(told, ["Remapped 3 non-RAM page(s)"]);
+    assert_eq!(messages, ["Remapped 3 non-RAM page(s)"]);
 
     for (pfn, mfn) in [(3500, 0x90), (3501, 0x91), (3400, 0x200)] {
         assert_eq!(p2m::word(Pfn::new(pfn)), P2mWord::from_raw(mfn));
@@ -154,7 +154,7 @@ fn ranges_that_move_are_in_the_list() {
 }
 
 #[test]
-fn nothing_is_told_if_no_range_moves() {
+fn nothing_is_reported_if_no_range_moves() {
     let _guest = Guest::boot(GuestConfig::dom0(1000));
     log::take();
     nonram::apply(&mut MaySleep::here());

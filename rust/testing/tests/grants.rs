@@ -223,7 +223,7 @@ fn a_grant_that_xen_refuses_is_not_noted() {
 }
 
 #[test]
-fn a_frame_of_ones_own_that_is_covered_is_told() {
+fn a_frame_of_ones_own_that_is_covered_is_reported() {
     let fixture = Fixture::new();
     prepare(SHARED);
     let own = P2mWord::from_raw(0x77);
@@ -231,11 +231,11 @@ fn a_frame_of_ones_own_that_is_covered_is_told() {
     let mut ops = [fixture.for_kernel(0, SHARED)];
     assert_eq!(map_grants(&mut ops), 0);
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);
-    let told = format!(
+    let report = format!(
         "frame {:#x} gets a foreign frame but has one of its own",
         SHARED.raw()
     );
-    assert_eq!(fixture.guest.complaints(), [told]);
+    assert_eq!(fixture.guest.complaints(), [report]);
     assert_eq!(p2m::word(SHARED).decode(), fixture.foreign(0));
 }
 
@@ -270,7 +270,7 @@ fn a_frame_that_cannot_be_noted_is_unmapped_again() {
 }
 
 #[test]
-fn a_grant_that_stays_mapped_is_told() {
+fn a_grant_that_stays_mapped_is_reported() {
     let fixture = Fixture::new();
     let unused = fixture.count(0);
     fixture.refuse(Call::GrantUnmap, 0);

@@ -351,7 +351,7 @@ fn a_refusal_that_ends_the_boot_names_call_target_and_result() {
 }
 
 #[test]
-fn refused_updates_are_told_and_do_not_stop_the_others() {
+fn refused_updates_are_reported_and_do_not_stop_the_others() {
     let guest = Guest::boot(GuestConfig::dom0(3000));
     let pages: Vec<_> = (0..40)
         .map(|_| OwnedPage::zeroed(&mut MaySleep::here()).unwrap())
@@ -370,7 +370,7 @@ fn refused_updates_are_told_and_do_not_stop_the_others() {
         }
     }
     let refusals = guest.take_refusals();
-    // More than are told one by one.
+    // More than are reported one by one.
     assert_eq!(refusals.len(), 8);
     assert_eq!(guest.complaints(), ["2 more operations failed"]);
     for refusal in refusals {

@@ -98,14 +98,14 @@ fn the_list_takes_no_more_than_the_vmalloc_area_has() {
     // 2 MiB are for the memory of the guest, 4 MiB for all that it may be given.
     assert_eq!(boot_in(4 * MIB), (true, Vec::new()));
     for (bytes, shown) in [(4 * MIB - 8, "0x3ffff8"), (2 * MIB, "0x200000")] {
-        let told =
+        let message =
             format!("no room to add memory: p2m list of 0x400000 bytes, vmalloc area of {shown}");
-        assert_eq!(boot_in(bytes), (true, vec![told]));
+        assert_eq!(boot_in(bytes), (true, vec![message]));
     }
-    let (is_booted, told) = boot_in(2 * MIB - 8);
+    let (is_booted, messages) = boot_in(2 * MIB - 8);
     assert!(!is_booted);
     assert_eq!(
-        told,
+        messages,
         ["the p2m list takes 0x200000 bytes, the vmalloc area has 0x1ffff8"]
     );
 }

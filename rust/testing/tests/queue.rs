@@ -130,7 +130,7 @@ fn space_is_given_out_up_to_what_the_queue_holds() {
 }
 
 #[test]
-fn a_refused_call_of_c_is_told() {
+fn a_refused_call_of_c_is_reported() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     {
         let _irqs = IrqsOff::new();

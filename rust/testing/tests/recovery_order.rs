@@ -34,7 +34,7 @@ const BY: CallContext<'_> = CallContext::in_test();
 const BAD: Maddr = Maddr::new(((1 << 40) - 1) << 12);
 
 #[test]
-fn refusals_that_are_all_told_are_not_counted() {
+fn refusals_that_are_all_reported_are_not_counted() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     {
         let mut batch = Batch::open(Issue::Now, BY);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What Xen refuses: it is told, or it stops the machine where nothing works without it.
+//! What Xen refuses is reported, or stops the machine where nothing works without it.
 
 use crate::addr::{
     Maddr,
@@ -74,7 +74,7 @@ use xen_model::{
     Errno, //
 };
 
-/// Who asks, in tests.
+/// The caller, in tests.
 const BY: CallContext<'_> = CallContext::in_test();
 
 /// A frame that no machine has.
@@ -113,7 +113,7 @@ fn death_in(action: impl FnOnce()) -> Option<String> {
 
 /// Boots once for each operation of this kind, with that refused; returns why boots stop.
 ///
-/// The others have to tell what was refused.
+/// The other boots have to report what was refused.
 fn deaths_at_boot(config: &GuestConfig, call: Call) -> BTreeSet<String> {
     let mut deaths = BTreeSet::new();
     for number in 0.. {
@@ -124,8 +124,11 @@ fn deaths_at_boot(config: &GuestConfig, call: Call) -> BTreeSet<String> {
             assert_eq!(death, None);
             break;
         }
-        let told = !guest.take_refusals().is_empty();
-        assert!(death.is_some() || told, "{call:?} {number} goes unnoticed");
+        let is_reported = !guest.take_refusals().is_empty();
+        assert!(
+            death.is_some() || is_reported,
+            "{call:?} {number} goes unnoticed"
+        );
         deaths.extend(death);
     }
     deaths
@@ -244,15 +247,18 @@ fn fixed_mappings_of_all_kinds() {
 
     let death = death_in(|| fixmap::set(600, NOWHERE.raw() << 12, kernel_rw(), BY));
     assert_eq!(death.as_deref(), Some("Xen refused a fixed mapping"));
-    let [told] = guest.take_refusals()[..] else {
+    let [report] = guest.take_refusals()[..] else {
         panic!("not one report");
     };
-    assert_eq!((told.target, told.by), (fix_to_virt(600).raw(), BY.site()));
-    assert_eq!(told.value, MachineEntry::new(NOWHERE, kernel_rw()).raw());
-    assert!(told.error < 0);
+    assert_eq!(
+        (report.target, report.by),
+        (fix_to_virt(600).raw(), BY.site())
+    );
+    assert_eq!(report.value, MachineEntry::new(NOWHERE, kernel_rw()).raw());
+    assert!(report.error < 0);
 }
 
-/// Returns an entry of the direct map, for a page of ours.
+/// Returns an entry of the direct map, for a page of the guest.
 fn slot_of(page: &OwnedPage) -> EntryPtr {
     lookup_address(pfn_to_virt(page.pfn())).unwrap().0
 }
@@ -267,7 +273,7 @@ fn only_report(guest: &Guest) -> Report {
 }
 
 #[test]
-fn a_refused_entry_is_told_with_all_there_is_to_know() {
+fn a_refused_entry_is_reported_with_all_there_is_to_know() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let ptr = slot_of(&page);
@@ -338,7 +344,7 @@ fn tables_that_xen_does_not_know_take_large_pages() {
 }
 
 #[test]
-fn refused_flushes_are_told() {
+fn refused_flushes_are_reported() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     refuse(&guest, Call::MmuextOp, 0, 1);
     tlb::flush_page_local(Vaddr::new(0x1234_5678), BY);
@@ -433,7 +439,7 @@ fn refused_batches_are_shown_for_debugging() {
 }
 
 #[test]
-fn a_refused_mapping_is_told_once() {
+fn a_refused_mapping_is_reported_once() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let (ptr, vaddr) = (slot_of(&page), pfn_to_virt(page.pfn()));
@@ -474,7 +480,7 @@ fn tlbs_are_flushed_behind_operations_that_were_late() {
     // The element behind the refused one, and the flush of all CPUs.
     assert_eq!(work.mmuext_ops, 2);
 
-    // Should that be refused as well, it is told.
+    // If that is refused as well, it is reported.
     refuse(&guest, Call::MmuextOp, 2, 1);
     late();
     let reports = guest.take_refusals();
@@ -493,7 +499,7 @@ fn a_list_that_xen_does_not_let_grow_stays_as_it_was() {
     let guest = Guest::boot(GuestConfig::domu(3000));
     let pfn = Pfn::new(300_000);
     let before = guest.snapshot().nr_free;
-    // First the table of level 1 that is hooked up, then the page of the list.
+    // First the table of level 1 that is linked, then the page of the list.
     for number in 0..2 {
         let left = refuse(&guest, Call::MmuUpdate, number, 1);
         let generation = SharedP2m::generation();
@@ -507,7 +513,7 @@ fn a_list_that_xen_does_not_let_grow_stays_as_it_was() {
         assert_eq!(p2m::word(pfn), P2mWord::identity(pfn));
         assert_eq!(SharedP2m::generation() % 2, 0);
         assert!(SharedP2m::generation() > generation);
-        // Kept are the middle page of the tree and the table, once it is hooked up.
+        // The middle page of the tree stays, and so does the table once it is linked.
         assert_eq!(before - guest.snapshot().nr_free, 1 + number);
         guest.assert_sound();
     }

@@ -413,7 +413,7 @@ fn accessed_bits_are_cleared_and_no_dirty_bit_is_lost() {
 }
 
 #[test]
-fn a_table_that_is_unhooked_is_gone_before_its_lock_is_dropped() {
+fn a_table_that_is_unlinked_is_gone_before_its_lock_is_dropped() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
     let above = generic::find(mapped.mm(), Level::L2, at()).unwrap();

@@ -192,7 +192,7 @@ fn map_all_memory(host: &Host) {
             let table = low_pages.take();
             map_frames(table, start, end);
             Mm::kernel().with_page_table_lock(CallContext::here(), || {
-                generic::hook(Mm::kernel(), ptr, Level::L2, table);
+                generic::link(Mm::kernel(), ptr, Level::L2, table);
             });
         } else if let Some(table) = Table::in_frame(current.mfn()) {
             // One of Xen's tables, with the image's mapping in it. Stores to it are emulated.
@@ -209,7 +209,7 @@ fn level2_slot(address: Vaddr, low_pages: &mut LowPages) -> crate::platform::Ent
         if ptr.read().is_none() {
             let below = low_pages.take();
             Mm::kernel().with_page_table_lock(CallContext::here(), || {
-                generic::hook(Mm::kernel(), ptr, level, below);
+                generic::link(Mm::kernel(), ptr, level, below);
             });
         }
         table = match Table::in_frame(ptr.read().mfn()) {

@@ -59,7 +59,7 @@ fn make_down_to(
         };
         if ptr.read().is_none() {
             let page = OwnedPage::zeroed(&mut MaySleep::here())?;
-            mm.with_page_table_lock(CallContext::here(), || hook(mm, ptr, level, page.leak()));
+            mm.with_page_table_lock(CallContext::here(), || link(mm, ptr, level, page.leak()));
         }
         let entry = ptr.read();
         table = match Table::in_frame(entry.mfn()) {
@@ -71,7 +71,7 @@ fn make_down_to(
 }
 
 /// Makes `table` a table of `mm`, below `ptr` of `level` (`pmd_populate()` and its like).
-pub(crate) fn hook(mm: Mm, ptr: EntryPtr, level: Level, table: Table) {
+pub(crate) fn link(mm: Mm, ptr: EntryPtr, level: Level, table: Table) {
     let flags = if mm == Mm::kernel() {
         bits::KERNEL_TABLE
     } else {

@@ -179,7 +179,7 @@ fn free_user_page(page: Pfn) {
         let user = users.iter().find(in_user_space);
         assert_eq!(user, None, "{page:x?} is freed while a TLB has it");
     }
-    // Whoever still reads it shall see that it is gone.
+    // A process that still reads it shall see that it is gone.
     store(pfn_to_virt(page), usize::MAX);
     free_page(page);
 }

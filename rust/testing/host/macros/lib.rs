@@ -17,7 +17,7 @@ pub fn init_text(_attr: TokenStream, function: TokenStream) -> TokenStream {
 
 /// Makes a module of KUnit tests one of host tests.
 ///
-/// Each test is run by `crate::guest::suites::run`, which is told the suite and may set up what
+/// Each test is run by `crate::guest::suites::run`, which gets the suite and may set up what
 /// the suite needs.
 #[proc_macro_attribute]
 pub fn kunit_tests(suite: TokenStream, module: TokenStream) -> TokenStream {

@@ -46,7 +46,7 @@ pub(crate) struct UnmapGrant {
 /// The operation was carried out.
 pub(crate) const GRANT_OKAY: i16 = 0;
 
-/// The operation failed for a reason of ours.
+/// The operation failed with an error that has no number of its own.
 pub(crate) const GRANT_GENERAL_ERROR: i16 = -1;
 
 /// A handle that names no grant.

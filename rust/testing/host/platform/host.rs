@@ -89,7 +89,7 @@ pub(crate) struct Host {
     locks: RefCell<Vec<(u32, &'static str)>>,
     /// Where the machine has RAM, if that is not everywhere.
     pub(crate) memory_map: RefCell<Option<MemoryMap>>,
-    /// Who lets CPUs run at the same time.
+    /// What lets CPUs run at the same time.
     pub(super) interleaver: RefCell<Option<Rc<dyn Interleaver>>>,
     /// Whether stores to tables that Xen emulates are meant.
     pub(super) emulation_is_meant: Cell<bool>,

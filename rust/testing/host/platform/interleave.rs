@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! CPUs that run at the same time: who goes on wherever several can meet.
+//! CPUs that run at the same time: which one goes on where several can meet.
 
 use crate::platform::Host;
 use std::rc::Rc;

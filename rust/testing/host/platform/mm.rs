@@ -177,7 +177,7 @@ impl Mm {
         }
     }
 
-    /// Runs `section` for `caller`, who does not sleep until it ends, with the lock of the page
+    /// Runs `section` for `caller`, which does not sleep until it ends, with the lock of the page
     /// tables held.
     pub(crate) fn with_page_table_lock<R>(
         self,

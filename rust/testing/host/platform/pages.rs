@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages: what `struct page` says about those that hold page tables, and pages of our own.
+//! Pages: what `struct page` says about those that hold page tables, and pages that the
+//! backend owns.
 
 use crate::addr::{
     Paddr,
@@ -245,7 +246,7 @@ impl Region<'_> {
     }
 }
 
-/// Memory of ours to exchange in tests.
+/// Memory that tests exchange.
 pub(crate) struct OwnedRegion {
     first: Pfn,
     order: u32,

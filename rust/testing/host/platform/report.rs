@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the administrator would be told: kept for tests to look at.
+//! Reports of refused operations, kept for tests to look at.
 
 use crate::platform::{
     host,
@@ -42,7 +42,7 @@ pub(crate) fn may_report() -> bool {
     true
 }
 
-/// Reports that Xen refused `what`: its target and new value, the error and who asked for it.
+/// Reports that Xen refused `what`: its target and new value, the error and the caller.
 #[cold]
 pub(crate) fn report_refusal(
     what: &'static CStr,

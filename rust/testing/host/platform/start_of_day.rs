@@ -156,7 +156,7 @@ impl StartInfo {
     }
 }
 
-/// The part of Xen's `shared_info` page that tells the toolstack about the p2m list.
+/// The part of Xen's `shared_info` page that describes the p2m list to the toolstack.
 pub(crate) struct SharedP2m;
 
 impl SharedP2m {
@@ -233,7 +233,7 @@ pub(crate) fn hook_acpi_mappings(_: fn(usize, usize) -> usize) {
     ACPI_HOOKS.set(ACPI_HOOKS.get() + 1);
 }
 
-/// Returns how often ACPI's mappings were hooked.
+/// Returns how often a translation of ACPI's mappings was set.
 pub(crate) fn nr_acpi_hooks() -> usize {
     ACPI_HOOKS.get()
 }

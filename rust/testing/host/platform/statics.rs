@@ -119,7 +119,7 @@ macro_rules! define_per_cpu {
 pub(crate) use define_per_cpu;
 
 define_per_cpu! {
-    /// The root table that the CPU has last been told to use, as a pseudo-physical address.
+    /// The root table that the CPU was last given, as a pseudo-physical address.
     pub(crate) static XEN_CR3: usize = 0;
 
     /// The root table that Xen is known to use for the CPU: set once the hypercall is done.
@@ -208,7 +208,7 @@ impl<T: 'static> IrqLock<T> {
         unsafe { (*self.state.get()).is_ready = true }
     }
 
-    /// Turns interrupts off, takes the lock, and runs `section` on the data for `_caller`, who
+    /// Turns interrupts off, takes the lock, and runs `section` on the data for `_caller`, which
     /// does not sleep until it ends.
     pub(crate) fn with<R>(
         &'static self,

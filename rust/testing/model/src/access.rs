@@ -233,7 +233,7 @@ impl Machine {
             let store = Store::Plain(value as u64);
             return self.change(who, va, size, store, Mode::Kernel).map(|_| ());
         }
-        // Never emulated: the first byte tells whether the page can be written.
+        // Never emulated: the first byte shows whether the page can be written.
         if let Err(kind) = self.reach(who, va, Mode::Kernel, true) {
             return Err(self.fault(va, true, kind));
         }

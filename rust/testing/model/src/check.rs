@@ -244,7 +244,10 @@ mod tests {
             wrong.iter().any(|line| line.contains(what)),
             "{what}: {wrong:?}"
         );
-        assert!(wrong[0].contains("Leaf"), "the reasons are told: {wrong:?}");
+        assert!(
+            wrong[0].contains("Leaf"),
+            "the reasons are there: {wrong:?}"
+        );
         guest.machine.frames[frame.index()] = good;
     }
 

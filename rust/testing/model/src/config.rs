@@ -35,7 +35,7 @@ pub struct MemoryRange {
 pub struct Config {
     /// Number of frames in Xen's frame table, which begins at frame 0.
     pub frames: u64,
-    /// The first megabyte, in frames: owned by `DOMID_IO` whatever is there.
+    /// The first megabyte, in frames: owned by `DOMID_IO`, RAM or not.
     pub low_io: u64,
     /// Frames behind `low_io` that Xen keeps for itself.
     pub xen_frames: u64,

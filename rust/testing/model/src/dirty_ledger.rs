@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ledger of dirty bits: each that hardware sets has to be seen by the guest before it goes.
+//! The ledger of dirty bits: the guest has to see each that hardware sets before it goes.
 
 use crate::entry::{
     Entry,
@@ -57,7 +57,7 @@ impl DirtyLedger {
         if self.unseen.is_empty() || (now & DIRTY != 0 && (now ^ was) & FRAME == 0) {
             return;
         }
-        // With the frame gone, the bit itself still tells what happened.
+        // With the frame gone, the bit itself still shows what happened.
         if now & DIRTY != 0 && now & (FRAME | 1) == 0 {
             return;
         }

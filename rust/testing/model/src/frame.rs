@@ -15,7 +15,7 @@ pub const POISON: u64 = 0xc2c2_c2c2_c2c2_c2c2;
 /// A word of Xen's machine-to-physical table that names no frame.
 pub const INVALID_M2P: u64 = u64::MAX;
 
-/// Who owns a frame.
+/// The owner of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Owner {
     /// Nobody: it is free, unusable, or Xen's private memory.

@@ -63,7 +63,7 @@ pub enum GrantError {
 /// A frame that is granted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Grant {
-    /// Who may map it.
+    /// The domain that may map it.
     pub to: DomainId,
     /// The frame.
     pub mfn: Mfn,
@@ -80,7 +80,7 @@ pub struct GrantMap {
     pub flags: u32,
     /// Number of the grant.
     pub reference: u32,
-    /// Whose grant it is.
+    /// The domain that granted it.
     pub domain: DomainId,
 }
 

@@ -66,7 +66,7 @@ impl Machine {
         }
     }
 
-    /// Walks the tables of `vcpu` to some leaf; `writes` tells whether it may store there.
+    /// Walks the tables of `vcpu` to some leaf; it may store there if it `writes`.
     fn random_walk(&mut self, vcpu: Vcpu, activity: HardwareActivity, writes: bool) {
         let state = self.vcpu(vcpu);
         let root = match state.mode {

@@ -48,7 +48,7 @@ pub enum Call {
 pub struct Site {
     /// The call.
     pub call: Call,
-    /// Who makes it.
+    /// The vCPU that makes it.
     pub who: Vcpu,
     /// Which element of the call.
     pub index: usize,

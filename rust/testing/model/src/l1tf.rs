@@ -15,7 +15,7 @@ use crate::types::{
 use crate::Machine;
 
 impl Machine {
-    /// Whether an entry that is not present is safe whatever the L1 cache holds.
+    /// Whether an entry that is not present is safe with any contents of the L1 cache.
     fn is_l1tf_safe(&self, entry: Entry, level: Level) -> bool {
         let bits = self.config.phys_bits;
         let address = entry.0 & FRAME & ((1 << bits) - 1);

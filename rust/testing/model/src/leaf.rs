@@ -29,7 +29,7 @@ use crate::Machine;
 /// The frame number that stands for "no frame" in an entry.
 const NO_FRAME: u64 = FRAME >> 12;
 
-/// Whose frames an operation maps.
+/// The owner of the frames that an operation maps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum PageOwner {
     Domain(DomainId),

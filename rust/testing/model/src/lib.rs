@@ -33,8 +33,8 @@
 //! | the guest's loads and stores | `access`, `walk` |
 //! | domains, and how they begin | `domain`, `start_of_day` |
 //! | the toolstack | `save`, `restore` |
-//! | additions for tests: errors, other vCPUs, hardware | `hooks`, `hardware` |
-//! | checks | `dirty_ledger`, `check` |
+//! | what tests add: errors, other vCPUs, hardware | `hooks`, `hardware` |
+//! | what tests check | `dirty_ledger`, `check` |
 //!
 //! # What it leaves out
 //!

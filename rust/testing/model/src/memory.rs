@@ -26,10 +26,10 @@ use crate::types::{
 };
 use crate::Machine;
 
-/// The largest frame number that a domU is told of.
+/// The largest frame number that a domU gets as an answer.
 const MAX_MFN_DOMU: u64 = (1 << 35) - 1;
 
-/// What `XENMEM_machphys_mapping` tells.
+/// The result of `XENMEM_machphys_mapping`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MachphysMapping {
     /// Where the machine-to-physical table begins.

@@ -162,7 +162,7 @@ impl Machine {
         fetch(self, index)
     }
 
-    /// Tells whose tables and whose frames a call is about.
+    /// Returns the owners of the tables and of the frames that a call is about.
     fn domains_of(&self, who: Vcpu, foreigndom: u32) -> Result<(DomainId, PageOwner), Errno> {
         let tables = match (foreigndom >> 16) as u16 {
             0 => who.domain,
@@ -174,7 +174,7 @@ impl Machine {
         Ok((tables, self.page_owner(who, foreigndom & 0xffff)?))
     }
 
-    /// Returns whose frames `id` names (`get_pg_owner()`).
+    /// Returns the domain whose frames `id` names (`get_pg_owner()`).
     pub(crate) fn page_owner(&self, who: Vcpu, id: u32) -> Result<PageOwner, Errno> {
         match id {
             domid::SELF => Ok(PageOwner::Domain(who.domain)),

@@ -18,14 +18,14 @@ pub enum MulticallEntry {
     MmuUpdate {
         /// The elements.
         updates: Vec<MmuUpdate>,
-        /// Whose frames and tables they are about.
+        /// The owners of the frames and tables that they are about.
         foreigndom: u32,
     },
     /// `mmuext_op`.
     MmuextOp {
         /// The elements.
         ops: Vec<MmuExtOp>,
-        /// Whose frames they are about.
+        /// The owner of the frames that they are about.
         foreigndom: u32,
     },
     /// `update_va_mapping`.

@@ -237,9 +237,9 @@ mod tests {
         let (who, path) = (guest.who, guest.path(&[]));
         guest.pin(Level::L4, path.root()).unwrap();
         let (from, to) = (path.tables[2].word(0), path.tables[2].word(1));
-        let hook = guest.entry_at(from).0;
+        let link = guest.entry_at(from).0;
         let before = guest.stats();
-        let updates = [MmuUpdate::normal(to, hook), MmuUpdate::normal(from, 0)];
+        let updates = [MmuUpdate::normal(to, link), MmuUpdate::normal(from, 0)];
         assert_eq!(guest.mmu_update(who, &updates, SELF).result, Ok(()));
         let work = guest.stats() - before;
         assert_eq!((work.promotions, work.teardowns), (0, 0));

@@ -14,7 +14,7 @@ use crate::types::{
 };
 use crate::Machine;
 
-/// Indices of the words of `shared_info` that tell the toolstack about the p2m list
+/// Indices of the words of `shared_info` that describe the p2m list to the toolstack
 /// (`public/arch-x86/xen.h`, `arch_shared_info`).
 pub mod shared_info {
     /// `max_pfn`.
@@ -299,8 +299,8 @@ impl ListWatch {
         }
     }
 
-    /// Takes the next step; tells if the list cannot be mapped, or if it changed behind the
-    /// generation's back.
+    /// Takes the next step; fails if the list cannot be mapped, or if it changed while the
+    /// generation did not.
     pub fn look(&mut self, machine: &Machine) -> Result<(), SaveError> {
         let generation = machine.shared_word(self.domain, shared_info::P2M_GENERATION);
         let length = machine.list_length(self.domain);

@@ -120,7 +120,7 @@ pub(super) struct Built {
 impl Machine {
     /// Builds a domain; its first vCPU is up, in its kernel, with the initial tables loaded.
     ///
-    /// The first domain gets number 0, whatever its kind.
+    /// The first domain gets number 0, of either kind.
     pub fn create_domain(&mut self, config: DomainConfig) -> Result<DomainId, BuildError> {
         let id = DomainId(self.domains.keys().last().map_or(0, |id| id.0 + 1));
         let region = Region::new(&config);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! TLBs of the CPUs: what they hold, and who flushes what when.
+//! TLBs of the CPUs: what they hold, and what flushes them.
 
 use crate::frame::PageType;
 use crate::types::{
@@ -287,14 +287,14 @@ mod tests {
             let work = guest.stats() - before;
             (work.world_entries, work.local_flushes, work.ipi_rounds)
         };
-        let hooks: Vec<u64> = more
+        let links: Vec<u64> = more
             .iter()
             .map(|&table| Entry::new(table, TABLE).0)
             .collect();
-        let hooks = [hooks[0], hooks[1], hooks[2]];
-        assert_eq!(work(&mut guest, hooks), (1, 1, 1));
+        let links = [links[0], links[1], links[2]];
+        assert_eq!(work(&mut guest, links), (1, 1, 1));
         assert_eq!(
-            work(&mut guest, hooks.map(|hook| hook | (1 << 9))),
+            work(&mut guest, links.map(|link| link | (1 << 9))),
             (1, 1, 1)
         );
         assert_eq!(work(&mut guest, [0, 0, 0]), (4, 3, 3));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frame numbers, identities and errors as they cross the edge of the model.
+//! Frame numbers, identities and errors, as they go into the model and come out of it.
 
 use std::fmt;
 

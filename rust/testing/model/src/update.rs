@@ -23,7 +23,7 @@ pub(crate) struct Place {
     pub(crate) table: Mfn,
     pub(crate) index: usize,
     pub(crate) level: Level,
-    /// Whose table it is.
+    /// The owner of the table.
     pub(crate) domain: DomainId,
 }
 

@@ -58,7 +58,7 @@ pub(crate) enum Op {
     Suspend { moves: bool },
 }
 
-/// Who does something, and where.
+/// An operation, the process that does it, and the CPU it runs on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub(crate) cpu: u8,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Which of two levels is the upper one depends on who is asked.
+// Levels have no order: sources disagree on which end is the upper one.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Who has no leave to sleep cannot get it from a caller, and leave is not copied.
+// Leave to sleep cannot be made of a caller, and is not copied.
 
 #![allow(unexpected_cfgs, unused)]
 

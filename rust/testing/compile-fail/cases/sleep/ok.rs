@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Whoever may sleep does so before a batch, a lock or a section without preemption, and after it.
+// A caller that may sleep does so before and after a batch, a lock or a section without preemption.
 
 #![allow(unexpected_cfgs, unused)]
 

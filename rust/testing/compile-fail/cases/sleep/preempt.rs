@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// With preemption off nothing sleeps, and who turned it off is not forgotten.
+// With preemption off nothing sleeps, and the caller that turned it off is kept.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Who has looked may store; who has not leaves it to Xen.
+// After a look at the state of its table an entry can be stored to; without one, Xen changes it.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -134,7 +134,7 @@ impl Process {
         };
         ops::in_table_move(|| {
             ops::set_upper(from, Level::L2, MachineEntry::EMPTY);
-            generic::hook(self.mm, to, Level::L2, table);
+            generic::link(self.mm, to, Level::L2, table);
             self.flush(FlushRange::All);
         });
         Ok(ENTRIES)

@@ -44,12 +44,12 @@ fn i01_hooking_a_writable_frame_is_einval() {
     guest.map(0, table, KERNEL_RW).unwrap();
     guest.pin(Level::L4, path.root()).unwrap();
     let at = path.tables[2].word(1);
-    let hook = Entry::new(table, TABLE).0;
-    assert_eq!(guest.update(at, hook), Err(Errno::EINVAL));
+    let link = Entry::new(table, TABLE).0;
+    assert_eq!(guest.update(at, link), Err(Errno::EINVAL));
     assert_eq!(guest.entry_at(at), Entry(0));
 
     guest.map(0, table, KERNEL_RO).unwrap();
-    guest.update(at, hook).unwrap();
+    guest.update(at, link).unwrap();
 }
 
 #[test]
@@ -62,15 +62,15 @@ fn i02_a_table_has_one_level() {
     }
     let l3 = guest.table(&[]);
     guest.pin(Level::L3, l3).unwrap();
-    let hook = Entry::new(table, TABLE).0;
-    assert_eq!(guest.update(l3.word(0), hook), Err(Errno::EINVAL));
+    let link = Entry::new(table, TABLE).0;
+    assert_eq!(guest.update(l3.word(0), link), Err(Errno::EINVAL));
 }
 
 #[test]
 fn i02_a_table_in_a_tree_is_wanted_at_its_level_only() {
     let mut guest = Guest::domu();
     let path = guest.path(&[]);
-    // The table of level 1 is hooked at level 2 as well.
+    // The table of level 1 is linked at level 2 as well.
     let l1 = path.leaves();
     guest.set_frame_word(path.tables[1], 1, Entry::new(l1, TABLE).0);
     assert_eq!(guest.pin(Level::L4, path.root()), Err(Errno::EINVAL));
@@ -90,8 +90,8 @@ fn i03_foreign_tables_are_einval_and_foreign_leaves_ebusy() {
     assert_eq!(guest.pin(Level::L1, foreign), Err(Errno::EINVAL));
     let l2 = guest.table(&[]);
     guest.pin(Level::L2, l2).unwrap();
-    let hook = Entry::new(foreign, TABLE).0;
-    assert_eq!(guest.update(l2.word(0), hook), Err(Errno::EINVAL));
+    let link = Entry::new(foreign, TABLE).0;
+    assert_eq!(guest.update(l2.word(0), link), Err(Errno::EINVAL));
     assert_eq!(guest.map(0, foreign, KERNEL_RW), Err(Errno::EBUSY));
     assert_eq!(guest.map(0, foreign, KERNEL_RO), Err(Errno::EBUSY));
     let table = guest.table(&[(7, Entry::new(foreign, USER_RO))]);

@@ -70,7 +70,7 @@ impl Machine {
         self.extend(id, &mut frames, first_p2m_pfn)?;
 
         let mut tree = self.build_region(region, &frames);
-        tree.hook_all(self);
+        tree.link_all(self);
         self.pin_and_load(id, tree.root);
 
         let mut built = Built {
@@ -226,7 +226,7 @@ impl Machine {
             self.get_page_and_type(*page, id, PageType::Writable)
                 .expect("the list is ordinary memory");
         }
-        tree.hook_all(self);
+        tree.link_all(self);
         for level in [Level::L1, Level::L2, Level::L3] {
             let tables: Vec<Mfn> = tree
                 .tables(level)

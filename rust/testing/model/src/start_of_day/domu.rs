@@ -85,7 +85,7 @@ impl Machine {
                 tree.set(self, Level::L1, va, Entry::new(mfn, LEAF));
             }
         }
-        tree.hook_all(self);
+        tree.link_all(self);
         self.pin_and_load(id, tree.root);
         Ok(Built {
             root: tree.root,

@@ -52,7 +52,7 @@ impl Tree {
     }
 
     /// Has every table referred to by the one above it.
-    pub(crate) fn hook_all(&self, machine: &mut Machine) {
+    pub(crate) fn link_all(&self, machine: &mut Machine) {
         for (&(level, va), &table) in &self.tables {
             let above = Level::DOWN.into_iter().find(|up| up.below() == Some(level));
             let Some(above) = above else { continue };
