@@ -18,9 +18,9 @@ use crate::multicall::{
 };
 use crate::platform::{
     is_preemptible,
-    loads_past_queue,
     mmuext_ops,
     trace,
+    writes_cr3_past_queue,
     xen_cr3,
     CallContext,
     ExtOp,
@@ -61,7 +61,7 @@ pub(crate) fn write(root: Root, caller: CallContext<'_>) {
     trace::write_cr3(false, user.map(Pfn::paddr));
 
     let load_user = ExtOp::new_user_root(user.map(mfn_of_table));
-    if loads_past_queue() && is_queue_empty() && load_now(kernel, load_user) {
+    if writes_cr3_past_queue() && is_queue_empty() && load_now(kernel, load_user) {
         return;
     }
     let mut batch = Batch::open(Issue::LazyCpu, caller);

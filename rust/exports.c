@@ -19,10 +19,10 @@ EXPORT_SYMBOL(xen_alloc_p2m_entry);
 EXPORT_SYMBOL_GPL(xen_remap_pfn);
 
 /* pte_modify() */
-EXPORT_SYMBOL(xen_pv_mmu_keeps);
+EXPORT_SYMBOL(xen_pv_mmu_keep_frame_key);
 
 /* ptep_get_and_clear(), get_and_clear_full_ptes(), clear_full_ptes() */
-EXPORT_SYMBOL(xen_pv_mmu_takes);
+EXPORT_SYMBOL(xen_pv_mmu_get_and_clear_key);
 EXPORT_SYMBOL(xen_pv_mmu_get_and_clear_pte);
 EXPORT_SYMBOL(xen_pv_mmu_get_and_clear_ptes);
 EXPORT_SYMBOL(xen_pv_mmu_clear_ptes);
@@ -31,9 +31,9 @@ EXPORT_SYMBOL(xen_pv_mmu_clear_ptes);
 EXPORT_SYMBOL(xen_pv_mmu_clear_noted_ptes);
 
 /* wrprotect_ptes() */
-EXPORT_SYMBOL(xen_pv_mmu_wrprotects);
+EXPORT_SYMBOL(xen_pv_mmu_wrprotect_key);
 EXPORT_SYMBOL(xen_pv_mmu_wrprotect_ptes);
 
 /* set_ptes() */
-EXPORT_SYMBOL(xen_pv_mmu_sets);
+EXPORT_SYMBOL(xen_pv_mmu_set_ptes_key);
 EXPORT_SYMBOL(xen_pv_mmu_set_ptes);

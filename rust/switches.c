@@ -14,22 +14,22 @@
 
 #include "switches.h"
 
-DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_takes);
-DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_wrprotects);
-DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_sets);
-DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_keeps);
-struct xen_pv_mmu_switch xen_pv_mmu_loads = { .on = STATIC_KEY_FALSE_INIT };
+DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_get_and_clear_key);
+DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_wrprotect_key);
+DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_set_ptes_key);
+DEFINE_STATIC_KEY_FALSE(xen_pv_mmu_keep_frame_key);
+struct xen_pv_mmu_switch xen_pv_mmu_write_cr3_key = { .on = STATIC_KEY_FALSE_INIT };
 
 static struct {
 	const char *name;
 	struct static_key_false *key;
 	bool off;
 } switches[] __initdata = {
-	{ "takes", &xen_pv_mmu_takes },
-	{ "wrprotects", &xen_pv_mmu_wrprotects },
-	{ "sets", &xen_pv_mmu_sets },
-	{ "keeps", &xen_pv_mmu_keeps },
-	{ "loads", &xen_pv_mmu_loads.on },
+	{ "get_and_clear", &xen_pv_mmu_get_and_clear_key },
+	{ "wrprotect", &xen_pv_mmu_wrprotect_key },
+	{ "set_ptes", &xen_pv_mmu_set_ptes_key },
+	{ "keep_frame", &xen_pv_mmu_keep_frame_key },
+	{ "write_cr3", &xen_pv_mmu_write_cr3_key.on },
 };
 
 static int __init switch_off(char *names)

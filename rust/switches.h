@@ -10,6 +10,6 @@ struct xen_pv_mmu_switch {
 	struct static_key_false on;
 };
 
-extern struct xen_pv_mmu_switch xen_pv_mmu_loads;
+extern struct xen_pv_mmu_switch xen_pv_mmu_write_cr3_key;
 
 #endif /* XEN_PV_MMU_SWITCHES_H */

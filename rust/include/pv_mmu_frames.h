@@ -11,7 +11,7 @@
 #include <linux/jump_label.h>
 
 /* Off natively; see the boot parameter xen_pv_mmu_off. */
-DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_keeps);
+DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_keep_frame_key);
 
 /*
  * Whether @pte can get the flags of @prot with its frame as it stands.
@@ -22,7 +22,7 @@ DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_keeps);
  */
 static __always_inline bool xen_pv_mmu_keeps_frame(pte_t pte, pgprot_t prot)
 {
-	return static_branch_unlikely(&xen_pv_mmu_keeps) &&
+	return static_branch_unlikely(&xen_pv_mmu_keep_frame_key) &&
 	       (pte_flags(pte) & (_PAGE_PRESENT | _PAGE_SPECIAL)) == _PAGE_PRESENT &&
 	       (pgprot_val(prot) & _PAGE_PRESENT);
 }
@@ -33,7 +33,7 @@ static __always_inline bool xen_pv_mmu_keeps_frame(pte_t pte, pgprot_t prot)
  */
 static __always_inline bool xen_pv_mmu_same_frame(pte_t a, pte_t b)
 {
-	return static_branch_unlikely(&xen_pv_mmu_keeps) &&
+	return static_branch_unlikely(&xen_pv_mmu_keep_frame_key) &&
 	       (pte_flags(a) & pte_flags(b) & _PAGE_PRESENT) &&
 	       !((native_pte_val(a) ^ native_pte_val(b)) & PTE_PFN_MASK);
 }

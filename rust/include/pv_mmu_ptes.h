@@ -12,9 +12,9 @@
 #include <linux/jump_label.h>
 
 /* All are off natively; see the boot parameter xen_pv_mmu_off. */
-DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_takes);
-DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_sets);
-DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_wrprotects);
+DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_get_and_clear_key);
+DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_set_ptes_key);
+DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_wrprotect_key);
 
 pte_t xen_pv_mmu_get_and_clear_pte(struct mm_struct *mm, unsigned long addr,
 				   pte_t *ptep);
@@ -30,9 +30,9 @@ void xen_pv_mmu_clear_noted_ptes(struct mm_struct *mm, unsigned long addr,
 void xen_pv_mmu_set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *ptep,
 			 pte_t pte, unsigned int nr);
 
-static __always_inline bool xen_pv_mmu_takes_ptes(void)
+static __always_inline bool xen_pv_mmu_get_and_clear_is_on(void)
 {
-	return static_branch_unlikely(&xen_pv_mmu_takes);
+	return static_branch_unlikely(&xen_pv_mmu_get_and_clear_key);
 }
 
 void __xen_pv_mmu_begin_table_move(void);
@@ -44,19 +44,19 @@ void __xen_pv_mmu_end_table_move(void);
  */
 static __always_inline void xen_pv_mmu_begin_table_move(void)
 {
-	if (xen_pv_mmu_takes_ptes())
+	if (xen_pv_mmu_get_and_clear_is_on())
 		__xen_pv_mmu_begin_table_move();
 }
 
 static __always_inline void xen_pv_mmu_end_table_move(void)
 {
-	if (xen_pv_mmu_takes_ptes())
+	if (xen_pv_mmu_get_and_clear_is_on())
 		__xen_pv_mmu_end_table_move();
 }
 
 #else
 
-static __always_inline bool xen_pv_mmu_takes_ptes(void)
+static __always_inline bool xen_pv_mmu_get_and_clear_is_on(void)
 {
 	return false;
 }

@@ -86,7 +86,7 @@ mod table_thunks {
     }
 }
 
-#[kernel::macros::kunit_tests(xen_pv_mmu_keeps)]
+#[kernel::macros::kunit_tests(xen_pv_mmu_keep_frame)]
 mod kept_frames {
     use crate::addr::Mfn;
     use crate::convert;

@@ -33,7 +33,7 @@ _SKIPS_OF_KERNEL = {
 
 # Tests of KUnit that need Xen, as SUITE.TEST: without it they are skipped, all of them.
 _ON_XEN = (
-    r"xen_pv_mmu_(batch_faults|contiguous|keeps|p2m_faults|probes|pte|table_thunks|thunks)\..*",
+    r"xen_pv_mmu_(batch_faults|contiguous|keep_frame|p2m_faults|probes|pte|table_thunks|thunks)\..*",
     r"xen_pv_mmu_batch\.(more_operations_than_fit|updates_behind_a_refused|calls_behind_a_refused).*",
     r"xen_pv_mmu_lazy\.(?!new_task_is_not_paused).*",
     r"xen_pv_mmu_live\.(?!word_of_the_user_root).*",

@@ -119,7 +119,7 @@ pub(crate) fn is_lazy_cpu_mode_active() -> bool {
 }
 
 /// Whether roots are loaded past the queue.
-pub(crate) fn loads_past_queue() -> bool {
+pub(crate) fn writes_cr3_past_queue() -> bool {
     ops::Switch::Loads.is_on()
 }
 

@@ -4,8 +4,8 @@
  * way than one entry after the other. Included by <asm/pgtable.h>; what they
  * are to do is said in <linux/pgtable.h>.
  */
-#ifndef _ASM_X86_XEN_PV_MMU_RUNS_H
-#define _ASM_X86_XEN_PV_MMU_RUNS_H
+#ifndef ASM_X86_XEN_PV_MMU_RANGES_H
+#define ASM_X86_XEN_PV_MMU_RANGES_H
 
 #if defined(CONFIG_XEN_PV_MMU_RUST) && defined(CONFIG_PARAVIRT_XXL)
 
@@ -26,7 +26,7 @@ static inline pte_t get_and_clear_full_ptes(struct mm_struct *mm,
 {
 	pte_t pte, others;
 
-	if (xen_pv_mmu_takes_ptes() && !full) {
+	if (xen_pv_mmu_get_and_clear_is_on() && !full) {
 		pte = xen_pv_mmu_get_and_clear_ptes(mm, addr, ptep, nr, &others);
 		return xen_pv_mmu_merge_noted(pte, others);
 	}
@@ -43,7 +43,7 @@ static inline pte_t get_and_clear_full_ptes(struct mm_struct *mm,
 static inline void clear_full_ptes(struct mm_struct *mm, unsigned long addr,
 				   pte_t *ptep, unsigned int nr, int full)
 {
-	if (xen_pv_mmu_takes_ptes() && !full) {
+	if (xen_pv_mmu_get_and_clear_is_on() && !full) {
 		xen_pv_mmu_clear_ptes(mm, addr, ptep, nr);
 		return;
 	}
@@ -56,7 +56,7 @@ static inline void clear_full_ptes(struct mm_struct *mm, unsigned long addr,
 static inline void wrprotect_ptes(struct mm_struct *mm, unsigned long addr,
 				  pte_t *ptep, unsigned int nr)
 {
-	if (static_branch_unlikely(&xen_pv_mmu_wrprotects)) {
+	if (static_branch_unlikely(&xen_pv_mmu_wrprotect_key)) {
 		xen_pv_mmu_wrprotect_ptes(ptep, nr);
 		return;
 	}
@@ -70,7 +70,7 @@ static inline void set_ptes(struct mm_struct *mm, unsigned long addr,
 {
 	page_table_check_ptes_set(mm, addr, ptep, pte, nr);
 
-	if (static_branch_unlikely(&xen_pv_mmu_sets)) {
+	if (static_branch_unlikely(&xen_pv_mmu_set_ptes_key)) {
 		xen_pv_mmu_set_ptes(mm, addr, ptep, pte, nr);
 		return;
 	}
@@ -95,7 +95,7 @@ static inline void clear_young_dirty_ptes(struct vm_area_struct *vma,
 			     (flags & CYDP_CLEAR_DIRTY ? _PAGE_DIRTY_BITS : 0);
 	pte_t pte;
 
-	if (xen_pv_mmu_takes_ptes()) {
+	if (xen_pv_mmu_get_and_clear_is_on()) {
 		xen_pv_mmu_clear_noted_ptes(vma->vm_mm, addr, ptep, nr, bits);
 		return;
 	}
@@ -133,4 +133,4 @@ static inline void modify_prot_commit_ptes(struct vm_area_struct *vma,
 
 #endif
 
-#endif /* _ASM_X86_XEN_PV_MMU_RUNS_H */
+#endif /* ASM_X86_XEN_PV_MMU_RANGES_H */
