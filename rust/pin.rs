@@ -33,7 +33,6 @@ use crate::multicall::{
 };
 use crate::platform::{
     depth,
-    for_each_root,
     is_table_pinned,
     kernel_root,
     leave_if_loaded,
@@ -191,7 +190,7 @@ impl<'context> Group<'context> {
     }
 }
 
-fn user_geometry() -> WalkRange {
+fn user_walk_range() -> WalkRange {
     WalkRange::below(depth(), user_end())
 }
 
@@ -206,7 +205,7 @@ pub(crate) fn for_each_table(mm: Mm, mut visit: impl FnMut(Level, bool)) {
     let walk_range = if mm == Mm::kernel() {
         WalkRange::below(depth(), FIXED_END)
     } else {
-        user_geometry()
+        user_walk_range()
     };
     walk(&LiveTables, mm.root().table(), &walk_range, |visited| {
         visit(visited.level, is_table_pinned(visited.table))
@@ -227,12 +226,12 @@ fn queue_for_roots(roots: [Option<Table>; 2], op: impl Fn(Mfn) -> ExtOp, caller:
 /// Pins the tree below `root`, and its user root.
 ///
 /// Context: preemption is off and `mm`'s page-table lock is held; no PTE lock is.
-fn pin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
+pub(crate) fn pin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
     let user_root = root.user_root();
     trace::pgd_pin(mm, root);
 
     let mut group = Group::new(Direction::Pin, mm, caller);
-    walk(&LiveTables, root.table(), &user_geometry(), |visited| {
+    walk(&LiveTables, root.table(), &user_walk_range(), |visited| {
         group.add(visited.table, visited.level)
     });
     if let Some(user_root) = user_root {
@@ -247,7 +246,7 @@ fn pin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
 /// Unpins the tree below `root`, and its user root.
 ///
 /// Context: as [`pin_tree`]; no vCPU uses the tree.
-fn unpin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
+pub(crate) fn unpin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
     let user_root = root.user_root();
     trace::pgd_unpin(mm, root);
 
@@ -256,7 +255,7 @@ fn unpin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
     if let Some(user_root) = user_root {
         group.add(user_root, Level::L4);
     }
-    walk(&LiveTables, root.table(), &user_geometry(), |visited| {
+    walk(&LiveTables, root.table(), &user_walk_range(), |visited| {
         group.add(visited.table, visited.level)
     });
     group.commit();
@@ -296,32 +295,6 @@ fn drop_from_this_cpu(mm: Mm) {
     if LOADED_CR3.read() == virt_to_phys(mm.root().table().vaddr()).raw() {
         crate::multicall::flush();
     }
-}
-
-/// Pins all trees, so that the toolstack finds and translates their machine frames.
-///
-/// Trees under construction or on their way out are not pinned otherwise.
-///
-/// Context: alone on the machine, on the way into a suspend.
-pub(crate) fn pin_all(caller: CallContext<'_>) {
-    for_each_root(caller, |root| {
-        if let Some(page) = root.page().filter(|page| !page.is_pinned()) {
-            pin_tree(Mm::kernel(), root, caller);
-            page.set_save_pinned(true);
-        }
-    });
-}
-
-/// Undoes [`pin_all`].
-///
-/// Context: alone on the machine, on the way out of a suspend.
-pub(crate) fn unpin_all(caller: CallContext<'_>) {
-    for_each_root(caller, |root| {
-        if let Some(page) = root.page().filter(|page| page.is_save_pinned()) {
-            unpin_tree(Mm::kernel(), root, caller);
-            page.set_save_pinned(false);
-        }
-    });
 }
 
 /// Marks the kernel's own tables, which Xen has known from the start, now that there are

@@ -15,15 +15,15 @@
 //! a circle; `make check` holds the imports to this map:
 //!
 //! ```text
-//!   ops                                          entry points: what C calls
-//!   boot  contiguous  remap  grant  nonram       features
-//!   p2m::build  p2m::grow                        mapping of the p2m list
-//!   pin  cr3  ptpage  upper  fixmap              page-table operations
-//!   pte  tlb  direct_map                         single entries, translations
-//!   multicall                                    batching
-//!   convert  walk  p2m                           structures
-//!   platform                                     interface to hardware, kernel and Xen
-//!   entry  p2m_word  addr  level                 types, without side effects
+//!   ops                                               entry points: what C calls
+//!   boot  suspend  contiguous  remap  grant  nonram   features
+//!   p2m::build  p2m::grow                             mapping of the p2m list
+//!   pin  cr3  ptpage  upper  fixmap                   page-table operations
+//!   pte  tlb  direct_map                              single entries, translations
+//!   multicall                                         batching
+//!   convert  walk  p2m                                structures
+//!   platform                                          interface to hardware, kernel and Xen
+//!   entry  p2m_word  addr  level                      types, without side effects
 //! ```
 //!
 //! The p2m list is in two layers: lookups need no page-table operations, which need lookups, but
@@ -76,6 +76,7 @@ mod probes;
 mod pte;
 mod ptpage;
 mod remap;
+mod suspend;
 mod tlb;
 mod upper;
 mod walk;

@@ -43,9 +43,9 @@ use crate::{
     grant,
     nonram,
     p2m,
-    pin,
     pte,
-    remap, //
+    remap,
+    suspend, //
 };
 use core::ffi::c_void;
 use kernel::bindings;
@@ -171,12 +171,12 @@ exports! {
 
     /// Pins all page tables.
     fn xen_mm_pin_all() {
-        pin::pin_all(caller!());
+        suspend::pin_all(caller!());
     }
 
     /// Undoes `xen_mm_pin_all()`.
     fn xen_mm_unpin_all() {
-        pin::unpin_all(caller!());
+        suspend::unpin_all(caller!());
     }
 }
 

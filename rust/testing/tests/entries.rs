@@ -49,6 +49,7 @@ use crate::{
     convert,
     p2m,
     pin,
+    suspend,
     tlb,
     upper, //
 };
@@ -278,7 +279,7 @@ fn trees_that_are_not_in_use_are_pinned_for_a_suspend_only() {
     let before = guest.snapshot();
     let of_used = tables_of(used.mm());
 
-    pin::pin_all(CallContext::here());
+    suspend::pin_all(CallContext::here());
     assert_eq!(tables_of(fresh.mm()), ([1, 1, 1, 2], 5));
     assert_eq!(tables_of(used.mm()), of_used);
     let pinned = guest.snapshot();
@@ -291,11 +292,11 @@ fn trees_that_are_not_in_use_are_pinned_for_a_suspend_only() {
     );
     guest.assert_sound();
 
-    pin::unpin_all(CallContext::here());
+    suspend::unpin_all(CallContext::here());
     assert_eq!(tables_of(fresh.mm()), ([1, 1, 1, 2], 0));
     guest.snapshot().assert_same(&before);
     // Once is enough.
-    assert_eq!(traps(&guest, || pin::unpin_all(CallContext::here())), 0);
+    assert_eq!(traps(&guest, || suspend::unpin_all(CallContext::here())), 0);
     guest.assert_sound();
     fresh.exit();
     used.exit();

@@ -205,7 +205,7 @@ def main(arguments: list[str]) -> int:
     kernel.prepare_tree()
     files = paths.files()
     if arguments:
-        print(_tool(_rustfmt(), _rust(files), "fix the syntax error above") + f" formatted, {callers.write()} made")
+        print(_tool(_rustfmt(), _rust(files), "fix the syntax error above") + f" formatted, {callers.write()} made, {layers.write(files)} drawn")
         return 0
     failed = []
     for check in CHECKS:

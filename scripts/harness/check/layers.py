@@ -4,15 +4,20 @@
 The map is the one in the documentation of rust/xen_pv_mmu.rs: a line for each layer,
 the highest first, with the names of its modules and what the layer is. Modules below a
 named one belong to it, unless the map names them as well. Tests may use all there is.
+
+The picture in the manual is drawn from the same map and imports.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import paths
 from ..cli import Stop
 
 ROOT = Path("rust/xen_pv_mmu.rs")
+PICTURE = Path("Documentation/design/layers.svg")
 
 _MAP = re.compile(r"^//! ```text\n(.*?)^//! ```", re.M | re.S)
 _LINE = re.compile(r"//! {3}(?P<modules>\S+(?: {1,2}\S+)*) {3,}(?P<what>\S.*)")
@@ -129,15 +134,73 @@ def verdict(files: dict[str, str], text: str) -> str:
     return f"{len(ranks)} modules in {len(set(ranks.values()))} layers"
 
 
+_ROW, _BOX, _LEFT, _WIDTH = 52, 30, 150, 900
+
+
+def picture(files: dict[str, str], text: str) -> str:
+    """Layers with their modules, and arcs from those that import to those that are imported."""
+    ranks = layers(text)
+    counts = Counter((ranks[each.user], ranks[each.used]) for each in set(imports(files, ranks)))
+    what = [_LINE.fullmatch(line)["what"] for line in _MAP.search(text)[1].splitlines()]
+    middle = [rank * _ROW + _ROW / 2 for rank in range(len(what))]
+    shapes = []
+    for (user, used), number in sorted(counts.items()):
+        if user != used:
+            bulge = _LEFT - 10 - 14 * (used - user)
+            shapes.append(
+                f'<path class="use" stroke-width="{0.4 + number / 12:.2f}" '
+                f'd="M{_LEFT - 6} {middle[user]} C{bulge} {middle[user]} {bulge} {middle[used]} {_LEFT - 6} {middle[used]}"/>'
+            )
+    for rank, words in enumerate(what):
+        left = _LEFT
+        shapes.append(f'<rect class="layer" x="{_LEFT}" y="{rank * _ROW + 2}" width="{_WIDTH - _LEFT - 2}" height="{_ROW - 4}"/>')
+        for module in (name for name, of in ranks.items() if of == rank):
+            width = 14 + 7.3 * len(module)
+            top = middle[rank] - _BOX / 2
+            shapes.append(f'<rect class="module" x="{left + 8}" y="{top}" width="{width:.1f}" height="{_BOX}"/>')
+            shapes.append(f'<text class="name" x="{left + 8 + width / 2:.1f}" y="{middle[rank] + 4}">{module}</text>')
+            left += width + 8
+        shapes.append(f'<text class="what" x="{_WIDTH - 12}" y="{middle[rank] + 4}">{words}</text>')
+    style = (
+        ".use{fill:none;stroke:#2a6f97;stroke-opacity:.6}.layer{fill:#f4f6f8;stroke:#c5ced6}.module{fill:#fff;stroke:#2a6f97}"
+        "text{font:13px sans-serif;fill:#222}.name{font-family:monospace;font-size:12px;text-anchor:middle}.what{text-anchor:end;fill:#555}"
+    )
+    height = len(what) * _ROW
+    return "\n".join(
+        (
+            "<!-- SPDX-License-Identifier: GPL-2.0 -->",
+            "<!-- Drawn by make fmt from the layer map and the imports of the crate. -->",
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}">',
+            f"<style>{style}</style>",
+            *shapes,
+            "</svg>\n",
+        )
+    )
+
+
 # What is beside the backend: tests, and crates of their own.
 _BESIDE = ("bindings", "helpers", "kernel", "macros", "testing")
 
 
-def check(listed: list[Path]) -> str:
+def _files(listed: list[Path]) -> dict[str, str]:
     files = {}
     for path in listed:
         if path.suffix == ".rs" and path.parts[0] == "rust" and path != ROOT:
             inside = path.relative_to("rust")
             if inside.with_suffix("").parts[0] not in _BESIDE:
-                files[inside.as_posix()] = path.read_text()
-    return verdict(files, ROOT.read_text())
+                files[inside.as_posix()] = (paths.repo() / path).read_text()
+    return files
+
+
+def write(listed: list[Path]) -> str:
+    """Draws the picture anew."""
+    (paths.repo() / PICTURE).write_text(picture(_files(listed), (paths.repo() / ROOT).read_text()))
+    return str(PICTURE)
+
+
+def check(listed: list[Path]) -> str:
+    files, text = _files(listed), (paths.repo() / ROOT).read_text()
+    said = verdict(files, text)
+    if (paths.repo() / PICTURE).read_text() != picture(files, text):
+        raise Stop(f"{PICTURE} is not what the map and the imports give", "run: make fmt")
+    return said

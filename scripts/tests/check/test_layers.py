@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The layer map is held to imports, on small crates made for each test."""
 
+import re
 import unittest
 
 from harness.check import layers
@@ -79,3 +80,16 @@ class Layers(unittest.TestCase):
         self.assert_refused("not a line of the layer map", {}, MAP.replace("ops               entry", "ops entry"))
         self.assert_refused("queue stands in the layer map twice", {}, MAP.replace("pte  ", "queue  "))
         self.assert_refused("names what is not there: cr3", {}, MAP.replace("list  queue", "list  queue  cr3"))
+
+    def test_the_picture_has_each_module_and_arcs_that_go_down(self) -> None:
+        drawn = layers.picture(CRATE, MAP)
+        for module in ("ops", "list::grow", "pte", "list", "queue", "addr"):
+            self.assertIn(f">{module}</text>", drawn)
+        # Each layer imports from all below it.
+        arcs = re.findall(r'd="M144 ([\d.]+) C.* 144 ([\d.]+)"/>', drawn)
+        self.assertEqual(len(arcs), 6)
+        self.assertTrue(all(float(user) < float(used) for user, used in arcs))
+
+    def test_the_picture_follows_the_imports(self) -> None:
+        fewer = layers.picture({**CRATE, "pte.rs": ""}, MAP)
+        self.assertNotEqual(fewer, layers.picture(CRATE, MAP))

@@ -25,6 +25,7 @@ mod files {
     pub(crate) mod pte;
     pub(crate) mod ptpage;
     pub(crate) mod remap;
+    pub(crate) mod suspend;
     pub(crate) mod tlb;
     pub(crate) mod upper;
     pub(crate) mod walk;

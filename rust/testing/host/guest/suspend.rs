@@ -10,7 +10,7 @@ use crate::platform::{
 };
 use crate::{
     p2m,
-    pin, //
+    suspend, //
 };
 
 /// What free pages begin with: no entry of a table.
@@ -45,7 +45,7 @@ pub(crate) fn suspend(moves: bool) {
     let host = host();
     host.machine.borrow_mut().set_interloper(None);
 
-    pin::pin_all(CallContext::here());
+    suspend::pin_all(CallContext::here());
     assert_savable();
     if moves {
         let result = host.machine.borrow_mut().migrate(host.domain);
@@ -55,6 +55,6 @@ pub(crate) fn suspend(moves: bool) {
         // I42: what the kernel publishes anew is about its new frames.
         assert_savable();
     }
-    pin::unpin_all(CallContext::here());
+    suspend::unpin_all(CallContext::here());
     host.machine.borrow().assert_sound();
 }
