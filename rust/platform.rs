@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The only door to the hardware, to the rest of the kernel, and to Xen.
+//! The platform interface: the only way to the hardware, to the rest of the kernel, and to Xen.
 //!
-//! Nothing above this module names `bindings`. What it offers is safe to call from anywhere in the
-//! crate as far as Rust's rules on memory go; what a wrong call can break is what the architecture
-//! protects: a page table that stays writable behind Xen's back, a stale translation, a frame that
-//! is leaked. The modules above rule that out, each for its part.
+//! Above this module only `ops` names `bindings`. As far as Rust's rules on memory go, all
+//! functions here are safe to call from anywhere in the crate. A wrong call can still cause damage
+//! that Rust knows nothing of: a page table that Xen knows stays writable, a translation is stale,
+//! or a frame is leaked. The modules above prevent that, each for its part.
 //!
-//! Two things are relied on and not shown by a type. What says that it is for start of day is only
-//! called then, when one CPU runs: most of its callers are in `.init.text`, which is gone later.
-//! And a frame that is taken for a table, by [`Table::in_frame`], is what an entry points to.
+//! Two facts are relied on without a type that shows them. Functions whose context is start of day
+//! are called only then, while one CPU runs; most of their callers are in `.init.text`, which is
+//! freed later. And the frame passed to [`Table::in_frame`] is one that an entry points to.
+//!
+//! Functions without a `Context:` only compute, or access only their arguments: any context may
+//! call them.
 
 pub(crate) mod abi;
 mod address;

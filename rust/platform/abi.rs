@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What hypercalls are made of, as Xen's public interface lays it out (`public/xen.h`).
+//! Numbers, commands and structures of hypercalls, as in Xen's public interface (`public/xen.h`).
 //!
-//! Shared by both faces of the platform, in the kernel and on the host; the kernel's checks it
-//! against the headers.
+//! The kernel's platform and the host's both use this file. The kernel's compares it with the
+//! headers at build time. Functions in this module only compute, in any context.
 
 use crate::addr::{
     Maddr,
@@ -13,7 +13,7 @@ use crate::addr::{
 use crate::entry::MachineEntry;
 use crate::level::Level;
 
-/// Numbers of the hypercalls used (`public/xen.h`, `__HYPERVISOR_*`).
+/// Numbers of hypercalls (`public/xen.h`, `__HYPERVISOR_*`).
 pub(crate) mod number {
     pub(crate) const MMU_UPDATE: usize = 1;
     pub(crate) const MEMORY_OP: usize = 12;
@@ -28,13 +28,13 @@ pub(crate) const DOMID_SELF: usize = 0x7ff0;
 
 /// The number of a domain.
 ///
-/// Xen takes it in a word whose upper half names something else, the owner of the tables that are
-/// changed; here that is always this domain.
+/// Xen takes it in a word whose upper half holds another number: that of the domain whose tables
+/// change. In this crate that is always this domain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct DomId(u16);
 
 impl DomId {
-    /// Takes over a number from C, where it is wider, and is cut off on the way to Xen (`domid_t`).
+    /// Takes over a number from C, where the type is wider, and truncates it as C does (`domid_t`).
     pub(crate) fn from_raw(domid: u32) -> Self {
         Self(domid as u16)
     }
@@ -71,16 +71,16 @@ impl XenError {
     }
 }
 
-/// A structure of which hypercalls take arrays, as the words that it consists of.
+/// An element of the arrays that hypercalls take, as words.
 pub(crate) trait Element: Copy {
-    /// How many these are.
+    /// The number of words.
     const WORDS: usize;
-    /// All of them.
+    /// The words.
     type Words: AsRef<[usize]>;
 
-    /// Returns the structure as Xen gets it.
+    /// Returns the words of the structure, as Xen gets them.
     fn to_words(self) -> Self::Words;
-    /// Returns the structure of which `words` are, if their number is right.
+    /// Returns the structure that consists of `words`, if their number is right.
     fn from_words(words: &[usize]) -> Option<Self>;
 }
 
@@ -135,7 +135,7 @@ pub(crate) struct MmuUpdate {
 }
 
 impl MmuUpdate {
-    /// An element that does nothing; for filling arrays.
+    /// An element that changes nothing, to initialise arrays.
     pub(crate) const NONE: Self = Self { ptr: 0, val: 0 };
 
     /// Returns the element that sets the entry at machine address `at` to `entry`.
@@ -216,7 +216,7 @@ impl ExtOp {
         Self::new(ext::NEW_BASEPTR, mfn.raw())
     }
 
-    /// Sets the root used in user mode; `None` takes it away.
+    /// Loads the root used in user mode; `None` unloads it.
     pub(crate) const fn new_user_root(mfn: Option<Mfn>) -> Self {
         let mfn = match mfn {
             Some(mfn) => mfn.raw(),
@@ -245,7 +245,7 @@ impl ExtOp {
         Self::new(ext::INVLPG_ALL, page.raw())
     }
 
-    /// Flushes the TLBs of the vCPUs in a bitmap that is filled in with [`Self::with_vcpus`].
+    /// Flushes the TLBs of the vCPUs in a bitmap, which [`Self::with_vcpus`] sets.
     pub(crate) const fn flush_multi() -> Self {
         Self::new(ext::TLB_FLUSH_MULTI, 0)
     }
@@ -340,14 +340,14 @@ impl VaFlush {
 pub(crate) struct Call {
     /// Number of the hypercall.
     pub(crate) op: usize,
-    /// What it returned.
+    /// Its return value.
     pub(crate) result: isize,
     /// Its arguments; Xen may change them.
     pub(crate) args: [usize; 6],
 }
 
 impl Call {
-    /// An entry that is not filled in.
+    /// An entry without a call.
     pub(crate) const NONE: Self = Self {
         op: 0,
         result: 0,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where things are in the kernel's address space.
+//! The kernel's address space: the places of its parts, and conversions of addresses.
+//!
+//! Functions in this module only compute or read, in any context.
 
 use crate::addr::{
     Paddr,
@@ -27,14 +29,14 @@ pub(crate) const FIXED_END: Vaddr = Vaddr::new(0xffff_ffff_ff80_0000);
 /// Returns the pseudo-physical address of a part of the direct map or the kernel image.
 #[inline(always)]
 pub(crate) fn virt_to_phys(vaddr: Vaddr) -> Paddr {
-    // SAFETY: Computes on the address only; debug builds check that it is in range.
+    // SAFETY: Only computes; debug builds check that the address is in range.
     Paddr::new(unsafe { bindings::xen_pv_mmu_pa(vaddr.raw() as *const _) })
 }
 
 /// Returns the address of `paddr` in the direct map.
 #[inline(always)]
 pub(crate) fn phys_to_virt(paddr: Paddr) -> Vaddr {
-    // SAFETY: Computes on the address only.
+    // SAFETY: Only computes.
     Vaddr::new(unsafe { bindings::xen_pv_mmu_va(paddr.raw()) } as usize)
 }
 
@@ -44,7 +46,7 @@ pub(crate) fn pfn_to_virt(pfn: Pfn) -> Vaddr {
     phys_to_virt(pfn.paddr())
 }
 
-/// Returns where the direct map begins in a kernel with four levels.
+/// Returns the start of the direct map in a kernel with four levels.
 pub(crate) fn direct_map_start() -> Vaddr {
     // SAFETY: Reads a constant or a variable set at start of day.
     Vaddr::new(unsafe { bindings::xen_pv_mmu_page_offset_l4() })
@@ -62,7 +64,7 @@ pub(crate) fn depth() -> Depth {
 
 /// Returns the end of the part of an address space that belongs to the process, exclusive.
 ///
-/// It is a multiple of what an entry of the root maps.
+/// It is a multiple of the span of a root entry.
 pub(crate) fn user_end() -> Vaddr {
     // SAFETY: Only reads what was decided at boot.
     let top = unsafe { bindings::xen_pv_mmu_task_size_max() };
@@ -72,7 +74,7 @@ pub(crate) fn user_end() -> Vaddr {
 
 /// Returns the address of the page for fixed mapping `index`.
 pub(crate) fn fix_to_virt(index: u32) -> Vaddr {
-    // SAFETY: Computes on the index only.
+    // SAFETY: Only computes.
     Vaddr::new(unsafe { bindings::xen_pv_mmu_fix_to_virt(index) })
 }
 
@@ -104,7 +106,7 @@ pub(crate) fn massage_pgprot(protection: Protection) -> Protection {
     Protection::from_raw(unsafe { bindings::xen_pv_mmu_massage_pgprot(prot) })
 }
 
-/// Whether the CPU can forbid to execute a page.
+/// Whether the CPU supports pages that are not executable.
 pub(crate) fn is_nx_supported() -> bool {
     // SAFETY: Reads a mask that is set at boot.
     unsafe { bindings::xen_pv_mmu_nx_supported() }

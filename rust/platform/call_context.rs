@@ -2,10 +2,10 @@
 
 //! The context of a call from C: its return address, and whether it may sleep.
 //!
-//! A function that sleeps takes `&mut` [`MaySleep`]. Opening a batch, taking a lock and turning
-//! preemption off take a [`CallContext`]. One that was made from a [`MaySleep`] borrows it, so
-//! nothing can sleep until the batch ends, the lock is dropped or preemption is on again. Only the
-//! entry points make either.
+//! A function that sleeps takes `&mut` [`MaySleep`]. A function that opens a batch, takes a lock or
+//! turns preemption off takes a [`CallContext`]. A [`CallContext`] from a [`MaySleep`] borrows it,
+//! so nothing can sleep until the batch ends, the lock is dropped or preemption is on again. Only
+//! the entry points create either.
 
 use core::marker::PhantomData;
 
@@ -13,7 +13,7 @@ use core::marker::PhantomData;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct CallSite(pub(crate) usize);
 
-/// The context of a call that may not sleep, and where it comes from.
+/// The context of a call that may not sleep, and its call site.
 #[derive(Clone, Copy)]
 pub(crate) struct CallContext<'context> {
     site: CallSite,
@@ -25,7 +25,7 @@ impl CallContext<'_> {
     ///
     /// # Safety
     ///
-    /// The task does not sleep while anything is done in the name of the result.
+    /// The task does not sleep while the result is in use.
     #[inline(always)]
     pub(crate) const unsafe fn new(site: CallSite) -> Self {
         Self {
@@ -41,14 +41,14 @@ impl CallContext<'_> {
         unsafe { Self::new(CallSite::TEST) }
     }
 
-    /// Returns where the operation was asked for.
+    /// Returns the call site.
     #[inline(always)]
     pub(crate) const fn site(self) -> CallSite {
         self.site
     }
 }
 
-/// Leave to sleep.
+/// Permission to sleep.
 ///
 /// # Invariants
 ///
@@ -58,7 +58,7 @@ pub(crate) struct MaySleep {
 }
 
 impl MaySleep {
-    /// Gives leave to sleep to what the code at `site` asks for.
+    /// Creates the permission for the call from `site`.
     ///
     /// # Safety
     ///
@@ -69,16 +69,16 @@ impl MaySleep {
         Self { site }
     }
 
-    /// Returns leave to sleep for tests.
+    /// Creates the permission for tests.
     #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
     pub(crate) const fn in_test() -> Self {
-        // INVARIANT: Tests run in tasks of their own, without locks.
+        // INVARIANT: KUnit runs tests in tasks of their own, which hold no locks.
         Self {
             site: CallSite::TEST,
         }
     }
 
-    /// Returns a context without leave to sleep: the borrow ends when nothing uses it any more.
+    /// Returns a context without the permission; the permission stays borrowed while it is in use.
     #[inline(always)]
     pub(crate) const fn caller(&self) -> CallContext<'_> {
         CallContext {

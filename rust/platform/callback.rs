@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Functions of C that are called later.
+//! Callbacks into C.
 
 use core::ffi::c_void;
 
-/// A function and what it is called with.
+/// A function of C and its argument.
 ///
 /// # Invariants
 ///
@@ -19,7 +19,7 @@ impl Callback {
     ///
     /// # Safety
     ///
-    /// `function` may be called with `data`, with interrupts off, until it has been.
+    /// `function` may be called with `data` once, with interrupts off, at any later time.
     pub(crate) unsafe fn new(
         function: unsafe extern "C" fn(*mut c_void),
         data: *mut c_void,

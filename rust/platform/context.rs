@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the CPU is doing right now: interrupts, preemption, lazy MMU mode.
+//! The state of the CPU and the task: interrupts, preemption, lazy modes.
 
 use crate::platform::{
     define_per_cpu,
@@ -12,9 +12,9 @@ use core::marker::PhantomData;
 use kernel::bindings;
 use kernel::types::NotThreadSafe;
 
-/// Interrupts of this CPU are off; what they were before comes back when this is dropped.
+/// Interrupts of this CPU are off; dropping this restores the previous state.
 ///
-/// The saved flags are held by value, so that sections may nest in any way.
+/// It holds the saved flags by value, so sections may nest.
 #[must_use = "interrupts come back on when this is dropped"]
 pub(crate) struct IrqsOff {
     flags: usize,
@@ -23,6 +23,8 @@ pub(crate) struct IrqsOff {
 
 impl IrqsOff {
     /// Turns interrupts off.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn new() -> Self {
         Self {
@@ -32,7 +34,7 @@ impl IrqsOff {
         }
     }
 
-    /// Returns what the interrupt state was before.
+    /// Returns the previous interrupt state.
     #[inline(always)]
     pub(crate) fn flags(&self) -> usize {
         self.flags
@@ -42,12 +44,13 @@ impl IrqsOff {
 impl Drop for IrqsOff {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: The flags were saved on this CPU by `new()`, and `Self` is not `Send`.
+        // SAFETY: `new()` saved the flags on this CPU: `Self` is not `Send`, and with interrupts
+        // off the task stays on it.
         unsafe { bindings::xen_pv_mmu_irq_restore(self.flags) }
     }
 }
 
-/// Preemption is off until this is dropped, and until then its caller does not sleep.
+/// Preemption is off until this is dropped. The caller does not sleep until then.
 #[must_use = "preemption comes back on when this is dropped"]
 pub(crate) struct PreemptOff<'context> {
     _caller: PhantomData<CallContext<'context>>,
@@ -56,6 +59,8 @@ pub(crate) struct PreemptOff<'context> {
 
 impl<'context> PreemptOff<'context> {
     /// Turns preemption off for `_caller`.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn new(_caller: CallContext<'context>) -> Self {
         // SAFETY: Disabling preemption has no precondition; `drop()` is the other half.
@@ -75,7 +80,9 @@ impl Drop for PreemptOff<'_> {
     }
 }
 
-/// Whether the current task could be moved to another CPU.
+/// Whether the current task may be moved to another CPU.
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn is_preemptible() -> bool {
     // SAFETY: Only reads per-CPU state.
@@ -84,14 +91,16 @@ pub(crate) fn is_preemptible() -> bool {
 
 /// Whether page-table updates of the current task may wait in the queue.
 ///
-/// Never so in interrupt context.
+/// This is never the case in an interrupt.
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn is_lazy_mmu_mode_active() -> bool {
     // SAFETY: Only reads state of the current task.
     unsafe { bindings::is_lazy_mmu_mode_active() }
 }
 
-/// Whether this is a non-maskable interrupt, which comes while interrupts are off as well.
+/// Whether this is a non-maskable interrupt, which may occur while interrupts are off.
 ///
 /// Context: any.
 pub(crate) fn is_in_nmi() -> bool {
@@ -104,21 +113,25 @@ define_per_cpu! {
     static TABLE_MOVE: usize = 0;
 }
 
-/// Notes that `mremap()` begins to move a whole table, or has done it.
+/// Records whether `mremap()` is moving a whole table on this CPU.
 ///
-/// Context: holds the locks of both entries of level 2, so that the task stays on its CPU, and is
-/// in lazy MMU mode.
+/// Context: the task is in lazy MMU mode and holds the locks of both entries of level 2, so it
+/// stays on its CPU.
 pub(crate) fn note_table_move(is_going_on: bool) {
     TABLE_MOVE.write(is_going_on.into());
 }
 
-/// Whether the task moves a whole table, with the locks of both entries of level 2 held until its
-/// section of lazy MMU mode ends.
+/// Whether the task is moving a whole table, and holds the locks of both entries of level 2 until
+/// it leaves lazy MMU mode.
+///
+/// Context: any.
 pub(crate) fn is_moving_table() -> bool {
     TABLE_MOVE.read() != 0 && is_lazy_mmu_mode_active()
 }
 
-/// Whether CPU state changes may wait in the queue: so between the two hooks of a context switch.
+/// Whether changes of CPU state may wait in the queue, between the two hooks of a context switch.
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn is_lazy_cpu_mode_active() -> bool {
     // SAFETY: Only reads per-CPU state.
@@ -126,7 +139,7 @@ pub(crate) fn is_lazy_cpu_mode_active() -> bool {
 }
 
 impl CallSite {
-    /// Returns where the function was called that this is inlined into.
+    /// Returns the return address of the function that this is inlined into.
     #[inline(always)]
     pub(crate) fn here() -> Self {
         // SAFETY: Level 0 of the return address always exists.
@@ -134,7 +147,7 @@ impl CallSite {
     }
 }
 
-/// Lets other tasks run if that is due.
+/// Lets other tasks run if they are due.
 ///
 /// Context: may sleep.
 pub(crate) fn cond_resched(_: &mut MaySleep) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Memory before there is a page allocator, and before the direct map covers it.
+//!
+//! Context of all functions in this module, unless they say otherwise: start of day.
 
 use crate::addr::{
     Paddr,
@@ -25,7 +27,8 @@ use kernel::str::CStrExt as _;
 /// Reads a word at a pseudo-physical address without relying on the direct map.
 #[inline(always)]
 pub(crate) fn read_phys_early(paddr: Paddr) -> usize {
-    // SAFETY: Maps RAM read-only for the time of the read.
+    // SAFETY: The page is RAM, since callers pass addresses in page tables. It is mapped read-only
+    // while the word is read, and nobody else runs.
     unsafe {
         let word = bindings::early_memremap_ro(paddr.raw() as u64, size_of::<usize>());
         let value = word.cast::<usize>().read();
@@ -34,24 +37,24 @@ pub(crate) fn read_phys_early(paddr: Paddr) -> usize {
     }
 }
 
-/// An area of RAM that was free and is ours for good.
+/// An area of RAM that was free and now belongs to the backend for good.
 ///
 /// # Invariants
 ///
-/// The pages from `start` on belong to nobody else, `pages` of them.
+/// The `pages` pages from `start` on belong to nobody else.
 pub(crate) struct FreeArea {
     start: Pfn,
     pages: usize,
 }
 
 impl FreeArea {
-    /// Finds `bytes` of RAM that is free and not in conflict with the E820 map (setup.c), and
-    /// keeps it.
+    /// Finds `bytes` of RAM that is free and not in conflict with the E820 map, and reserves it
+    /// (setup.c).
     #[inline(always)]
     pub(crate) fn find(bytes: usize) -> Option<Self> {
-        // SAFETY: Start of day: nobody else runs.
+        // SAFETY: It is start of day, so nobody else changes the E820 map or memblock.
         let start = unsafe { bindings::xen_find_free_area(bytes as u64) };
-        // INVARIANT: The area is free, and reserved by setup.c before it is returned.
+        // INVARIANT: The area was free, and setup.c has reserved it.
         (start != 0).then_some(Self {
             start: Paddr::new(start as usize).pfn(),
             pages: pages_for(bytes),
@@ -72,25 +75,26 @@ impl FreeArea {
     pub(crate) fn map_zeroed(&mut self, index: usize) -> EarlyMapping<'_> {
         assert!(index < self.pages);
         let paddr = self.start.add(index).paddr();
-        // SAFETY: Maps RAM; there are eight slots for such mappings, of which at most three are
-        // in use here.
+        // SAFETY: By the type invariant this is RAM. There are eight slots for such mappings, of
+        // which at most three are in use here.
         let page = unsafe { bindings::early_memremap(paddr.raw() as u64, PAGE_SIZE) };
-        // SAFETY: The page is mapped and ours, by the type invariant.
+        // SAFETY: The page is mapped, and by the type invariant it belongs to nobody else.
         unsafe { core::ptr::write_bytes(page.cast::<u8>(), 0, PAGE_SIZE) };
-        // SAFETY: The page is RAM of the domain, and mapped here until `drop()`.
+        // SAFETY: The page is RAM of the domain, and `drop()` unmaps it only when `table` is no
+        // longer used. No reference to the page exists.
         let table = unsafe { Table::from_raw(page) };
         EarlyMapping { table, _area: self }
     }
 }
 
-/// A page of a [`FreeArea`], mapped for the time this exists.
+/// A page of a [`FreeArea`], mapped while this exists.
 pub(crate) struct EarlyMapping<'area> {
     table: Table,
     _area: &'area mut FreeArea,
 }
 
 impl EarlyMapping<'_> {
-    /// Sets the entries of the table that the page is to be, from the first on.
+    /// Sets entries from the first on, in a page that becomes a table.
     pub(crate) fn set_entries(
         &mut self,
         entries: impl Iterator<Item = crate::entry::MachineEntry>,
@@ -109,65 +113,69 @@ impl Drop for EarlyMapping<'_> {
     }
 }
 
-/// Keeps memory from being handed out.
+/// Reserves memory, so that memblock does not hand it out.
 #[inline(always)]
 pub(crate) fn memblock_reserve(start: Paddr, bytes: usize) {
-    // SAFETY: Start of day: nobody else runs. A failure to record it is reported by memblock.
+    // SAFETY: It is start of day, so nobody else uses memblock, which reports failures itself.
     unsafe { bindings::xen_pv_mmu_memblock_reserve(start.raw() as u64, bytes as u64) };
 }
 
-/// Gives reserved memory back.
+/// Frees reserved memory.
 #[inline(always)]
 pub(crate) fn memblock_free(start: Paddr, bytes: usize) {
-    // SAFETY: Start of day; the callers have stopped to use the memory.
+    // SAFETY: It is start of day, so nobody else uses memblock. Nothing uses the memory any more:
+    // callers have removed the tables or the list in it from use.
     unsafe { bindings::memblock_phys_free(start.raw() as u64, bytes as u64) };
 }
 
 /// Stops the boot if part of the area is not RAM in the E820 map (setup.c).
 #[inline(always)]
 pub(crate) fn check_e820_usable(start: Paddr, bytes: usize, component: &'static CStr) {
-    // SAFETY: Start of day: nobody else runs.
+    // SAFETY: Only reads the E820 map; the string is terminated.
     unsafe {
         bindings::xen_chk_is_e820_usable(start.raw() as u64, bytes as u64, component.as_char_ptr())
     }
 }
 
-/// Returns what the p2m list will say of a frame of extra memory, before it covers it (setup.c).
+/// Returns the word that a frame of extra memory will have once the p2m list covers it (setup.c).
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn check_extra_memory(pfn: Pfn) -> P2mWord {
-    // SAFETY: Only looks the frame up in a table of setup.c.
+    // SAFETY: Only looks the frame up in an array of setup.c.
     P2mWord::from_raw(unsafe { bindings::xen_chk_extra_mem(pfn.raw()) })
 }
 
 /// Marks extra memory as missing in the p2m list (setup.c).
 #[inline(always)]
 pub(crate) fn invalidate_extra_memory() {
-    // SAFETY: Start of day: nobody else runs.
+    // SAFETY: It is start of day, so nobody else uses the p2m list or the array of extra memory.
     unsafe { bindings::xen_inv_extra_mem() }
 }
 
 /// Remaps memory that was freed for the sake of the E820 map (setup.c).
 #[inline(always)]
 pub(crate) fn remap_released_memory() {
-    // SAFETY: Start of day: nobody else runs.
+    // SAFETY: It is start of day, so nobody else uses the p2m list or the list of freed memory.
     unsafe { bindings::xen_remap_memory() }
 }
 
 /// Builds the kernel's page tables for all memory (`paging_init()`).
 #[inline(always)]
 pub(crate) fn build_kernel_mappings() {
-    // SAFETY: Called once, from the hook that replaces it.
+    // SAFETY: The hook that replaces `paging_init()` is the only caller, and setup.c calls it once.
     unsafe { bindings::paging_init() }
 }
 
-/// Makes sure that there are tables down to level 1 above `vaddr`; returns the entry.
+/// Returns the entry of level 1 for `vaddr`; adds missing tables.
 #[inline(always)]
 pub(crate) fn populate_level1(vaddr: Vaddr) -> EntryPtr {
-    // SAFETY: Start of day: nobody else runs. Returns an entry of the kernel's tables, for good.
+    // SAFETY: It is start of day, so nobody else changes the kernel's tables. The result is an
+    // entry of these tables, which are never freed.
     unsafe { EntryPtr::from_raw(bindings::populate_extra_pte(vaddr.raw())) }
 }
 
-/// Makes sure that there are tables down to level 2 above `vaddr`; returns the entry.
+/// Returns the entry of level 2 for `vaddr`; adds missing tables.
 #[inline(always)]
 pub(crate) fn populate_level2(vaddr: Vaddr) -> EntryPtr {
     // SAFETY: As in `populate_level1()`.

@@ -15,7 +15,8 @@ use kernel::bindings;
 
 /// A pointer to an entry of a page table.
 ///
-/// Entries are only ever copied: the CPU, Xen and other vCPUs change them at any time.
+/// Entries are copied, never borrowed, because the CPU, Xen and other vCPUs change them at any
+/// time.
 ///
 /// # Invariants
 ///
@@ -38,7 +39,9 @@ impl EntryPtr {
         Self(unsafe { NonNull::new_unchecked(entry.cast()) })
     }
 
-    /// Returns the entry.
+    /// Reads the entry.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn read(self) -> MachineEntry {
         // SAFETY: By the type invariant; volatile because the entry may change at any time.
@@ -58,8 +61,8 @@ impl EntryPtr {
         assert!(self.index().raw() % GROUP == 0);
 
         let any: usize;
-        // SAFETY: By the type invariant and as checked above, all of the group is in the table;
-        // entries are only read, each once. The compiler would take two instructions for each.
+        // SAFETY: By the type invariant and the check above, the whole group is in the table. Each
+        // entry is read once. The compiler would need two instructions for each.
         unsafe {
             core::arch::asm!(
                 "mov {any}, [{at}]",
@@ -89,7 +92,8 @@ impl EntryPtr {
     /// Stores the entry with a plain write: see [`crate::platform::UnpinnedEntryPtr::store`].
     #[inline(always)]
     pub(super) fn store(self, entry: MachineEntry) {
-        // SAFETY: By the type invariant; a single store, so that a table walk never sees half.
+        // SAFETY: By the type invariant; a single store, so that a table walk never sees a part of
+        // the entry.
         unsafe { self.0.as_ptr().write_volatile(entry.raw()) }
     }
 
@@ -122,24 +126,29 @@ impl EntryPtr {
 
 /// Finds the entry that maps `vaddr` in the kernel's address space.
 ///
-/// Returns its place and whether it is of level 1, as opposed to one that maps a large page.
+/// Also returns whether it is of level 1. Otherwise it maps a large page.
+///
+/// Context: any; `vaddr` stays mapped meanwhile.
 pub(crate) fn lookup_address(vaddr: Vaddr) -> Option<(EntryPtr, bool)> {
     let mut level: u32 = 0;
-    // SAFETY: The kernel's tables can be walked at any time.
+    // SAFETY: The function only reads the kernel's tables. Those above `vaddr` are not freed while
+    // it is mapped.
     let entry = unsafe { bindings::lookup_address(vaddr.raw(), &mut level) };
 
     if entry.is_null() {
         return None;
     }
-    // SAFETY: `lookup_address()` returns an entry of the kernel's tables; those are not freed
-    // while what they map is in use, and callers ask about memory that is.
+    // SAFETY: `lookup_address()` returns an entry of the kernel's tables. They are not freed while
+    // the memory that they map is in use, which it is, by the contract of this function.
     let ptr = unsafe { EntryPtr::from_raw(entry) };
     Some((ptr, level == bindings::pg_level_PG_LEVEL_4K))
 }
 
 /// Finds the entry of level 2 above `vaddr` in the kernel's address space.
+///
+/// Context: as [`lookup_address`].
 pub(crate) fn lookup_level2(vaddr: Vaddr) -> Option<EntryPtr> {
-    // SAFETY: The kernel's tables can be walked at any time.
+    // SAFETY: As in `lookup_address()`.
     let entry = unsafe { bindings::lookup_pmd_address(vaddr.raw()) };
 
     if entry.is_null() {
@@ -150,6 +159,8 @@ pub(crate) fn lookup_level2(vaddr: Vaddr) -> Option<EntryPtr> {
 }
 
 /// Whether the entry belongs to the early fixed mappings.
+///
+/// Context: start of day.
 pub(crate) fn is_early_ioremap(ptr: EntryPtr) -> bool {
     // SAFETY: The pointer is only compared.
     unsafe { bindings::xen_pv_mmu_is_early_ioremap_ptep(ptr.as_ptr()) }

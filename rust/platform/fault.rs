@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Failures on request, for tests (`CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION`).
+//! Fault injection (`CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION`).
 //!
-//! An operation that is to fail is kept from Xen, and its caller gets the error that was asked
-//! for. Without the option, [`fault`] is nothing.
+//! An operation that has to fail does not reach Xen, and its caller gets the configured error.
+//! Without the option, [`fault`] compiles to nothing. Functions in this module may be called in any
+//! context.
 
 use crate::platform::abi::{
     command,
@@ -16,22 +17,22 @@ use crate::platform::abi::{
 #[cfg(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION)]
 use kernel::bindings;
 
-/// What can be made to fail.
+/// The kinds of operations that can fail on request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fault {
-    /// A change of protection: the old entry maps the same frame.
+    /// A change of protection: the new entry has the frame of the old one.
     Protection,
     /// Another change of an entry.
     Update,
     /// The change of an entry to a frame of another domain.
     Remap,
-    /// To pin a table.
+    /// Pinning a table.
     Pin,
-    /// To unpin a table.
+    /// Unpinning a table.
     Unpin,
-    /// Another extended operation: to load a root, to flush TLBs.
+    /// Another extended operation: loading a root, flushing TLBs.
     Ext,
-    /// The change of an entry that is named by the address it maps.
+    /// The change of an entry that is named by the address that it maps.
     VaMapping,
     /// An exchange of frames with Xen.
     Exchange,
@@ -42,7 +43,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Returns what an element of `mmu_update` counts as.
+    /// Returns the kind of an element of `mmu_update`.
     #[inline(always)]
     pub(crate) fn of_update(update: &MmuUpdate) -> Self {
         const COMMAND: usize = 3;
@@ -52,7 +53,7 @@ impl Fault {
         }
     }
 
-    /// Returns what an extended operation counts as.
+    /// Returns the kind of an extended operation.
     #[inline(always)]
     pub(crate) fn of_ext(op: &ExtOp) -> Self {
         match op.raw().0 {
@@ -81,7 +82,7 @@ impl Fault {
     }
 }
 
-/// Returns the error with which an operation has to fail, if it has to.
+/// Returns an error if an operation of `kind` has to fail now.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION)]
 #[inline(never)]
 pub(crate) fn fault(kind: Fault) -> Result<(), XenError> {
@@ -90,7 +91,7 @@ pub(crate) fn fault(kind: Fault) -> Result<(), XenError> {
     XenError::check(ret as isize).map(|_| ())
 }
 
-/// Nothing fails on request in this kernel.
+/// In this kernel nothing fails on request.
 #[cfg(not(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION))]
 #[inline(always)]
 pub(crate) fn fault(_kind: Fault) -> Result<(), XenError> {
@@ -105,7 +106,7 @@ mod armed {
     use super::Fault;
     use kernel::bindings;
 
-    /// Operations of the current task fail while this exists, for KUnit.
+    /// While this exists, operations of the current task fail, for KUnit.
     #[must_use = "nothing fails any more when this is dropped"]
     pub(crate) struct Armed {
         kind: Fault,
@@ -113,16 +114,16 @@ mod armed {
     }
 
     impl Armed {
-        /// Lets `times` operations of `kind` fail with `errno`, from number `index` on.
+        /// Makes `times` operations of `kind` fail with `errno`, from number `index` on.
         pub(crate) fn new(kind: Fault, index: u32, times: u32, errno: u32) -> Self {
             // SAFETY: Only sets counters, and a flag of the current task.
             unsafe { bindings::xen_pv_mmu_fault_arm(kind.number(), index, times, errno) };
             Self { kind, times }
         }
 
-        /// Lets nothing fail any more; returns how many operations did.
+        /// Ends the injection; returns how many operations failed.
         pub(crate) fn disarm(self) -> u32 {
-            // SAFETY: As in `new()`. Dropping `self` does it once more, which changes nothing.
+            // SAFETY: As in `new()`. Dropping `self` calls it again, which changes nothing.
             self.times - unsafe { bindings::xen_pv_mmu_fault_disarm(self.kind.number()) }
         }
     }

@@ -4,7 +4,7 @@
 
 use crate::addr::Mfn;
 
-/// Two arrays of C: frames, and as many results.
+/// Two arrays of C of the same length: frames and results.
 ///
 /// # Invariants
 ///
@@ -41,8 +41,8 @@ impl FrameList {
 
     /// Stores the result for the frame at `index`.
     ///
-    /// A result takes no more space than a frame number, so that it never overwrites frames of
-    /// higher indices but, where the arrays overlap, possibly those at lower ones.
+    /// If the arrays overlap, this may overwrite frames at `index` and below, but none above,
+    /// because a result is not larger than a frame number.
     pub(crate) fn set_result(&self, index: usize, result: i32) {
         assert!(index < self.count);
         // SAFETY: Within the array, by the type invariant and the check above.

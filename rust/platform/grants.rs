@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Operations on grants: frames of another domain that it lets us map.
+//! Operations on grants: frames that another domain allows this one to map.
 
 use crate::addr::{
     Mfn,
@@ -17,27 +17,29 @@ use crate::platform::{
 };
 use kernel::bindings;
 
-/// One grant to be mapped, and what became of it.
+/// A grant to map, and its status afterwards.
 pub(crate) type MapGrant = bindings::gnttab_map_grant_ref;
 
-/// One grant to be unmapped, and what became of it.
+/// A grant to unmap, and its status afterwards.
 pub(crate) type UnmapGrant = bindings::gnttab_unmap_grant_ref;
 
-/// The operation was carried out.
+/// Status: the operation was carried out.
 pub(crate) const GRANT_OKAY: i16 = bindings::GNTST_okay as i16;
 
-/// The operation failed for a reason of ours.
+/// Status: the operation failed for a reason within this domain.
 pub(crate) const GRANT_GENERAL_ERROR: i16 = bindings::GNTST_general_error as i16;
 
-/// A handle that names no grant.
+/// A handle without a grant.
 pub(crate) const INVALID_GRANT_HANDLE: u32 = u32::MAX;
 
-/// Maps the grants of `ops`; the status of each is in it afterwards.
+/// Maps the grants of `ops`, and sets the status of each.
 ///
-/// Returns 0 or a negative errno, in which case no status is valid.
+/// Returns 0, or a negative errno; then no status is valid.
+///
+/// Context: any.
 pub(crate) fn map_grants(ops: &mut [MapGrant]) -> i32 {
-    // SAFETY: The slice holds as many operations; the caller of the hooks in `ops` answers for
-    // what they name.
+    // SAFETY: The slice holds that many operations. They come from the C caller of an entry point,
+    // which guarantees that it may map these grants at these addresses.
     unsafe {
         grant_table_op(
             bindings::GNTTABOP_map_grant_ref,
@@ -47,9 +49,11 @@ pub(crate) fn map_grants(ops: &mut [MapGrant]) -> i32 {
     }
 }
 
-/// Unmaps the grants of `ops`; the status of each is in it afterwards.
+/// Unmaps the grants of `ops`, and sets the status of each.
 ///
-/// Returns 0 or a negative errno, in which case no status is valid.
+/// Returns 0, or a negative errno; then no status is valid.
+///
+/// Context: any.
 pub(crate) fn unmap_grants(ops: &mut [UnmapGrant]) -> i32 {
     // SAFETY: As in `map_grants()`.
     unsafe {
@@ -61,7 +65,7 @@ pub(crate) fn unmap_grants(ops: &mut [UnmapGrant]) -> i32 {
     }
 }
 
-/// Whether the operation names the entry to map the grant with, instead of an address.
+/// Whether the operation names the entry that maps the grant, instead of an address.
 pub(crate) fn names_entry(op: &MapGrant) -> bool {
     op.flags & bindings::GNTMAP_contains_pte != 0
 }
@@ -71,7 +75,9 @@ pub(crate) fn maps_for_device(op: &MapGrant) -> bool {
     op.flags & bindings::GNTMAP_device_map != 0
 }
 
-/// Returns the machine frame that a successful operation mapped.
+/// Returns the machine frame that a successful operation has mapped.
+///
+/// Context: any; the grant stays mapped meanwhile.
 pub(crate) fn mapped_frame(op: &MapGrant) -> Option<Mfn> {
     if names_entry(op) {
         let address = op.host_addr as usize;
@@ -83,7 +89,7 @@ pub(crate) fn mapped_frame(op: &MapGrant) -> Option<Mfn> {
     }
 }
 
-/// Pages of the kernel that stand for the frames of other domains.
+/// Pages of the kernel behind which frames of other domains are mapped.
 pub(crate) struct GrantPages<'a>(pub(super) &'a [*mut bindings::page]);
 
 impl<'a> GrantPages<'a> {
@@ -91,7 +97,7 @@ impl<'a> GrantPages<'a> {
     ///
     /// # Safety
     ///
-    /// `pages` points to `count` pointers to `struct page`s, as long as the result is used.
+    /// `pages` points to `count` pointers to `struct page`s while the result is used.
     pub(crate) unsafe fn new(pages: *mut *mut bindings::page, count: usize) -> Self {
         if count == 0 {
             return Self(&[]);

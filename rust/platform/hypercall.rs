@@ -2,7 +2,8 @@
 
 //! Hypercalls, issued through the kernel's `xen_hypercall` static call.
 //!
-//! Semantics and errors of each are in Xen's `public/xen.h` and `xen/arch/x86/mm.c`.
+//! Xen's `public/xen.h` and `xen/arch/x86/mm.c` define the semantics and errors of each. Hypercalls
+//! may be issued in any context.
 
 use crate::addr::Vaddr;
 use crate::entry::MachineEntry;
@@ -20,7 +21,7 @@ use kernel::bindings::{
 };
 use kernel::static_call::static_call_asm;
 
-/// The kernel's headers say the same as [`crate::platform::abi`].
+/// Compares [`crate::platform::abi`] with the kernel's headers.
 const _: () = {
     assert!(size_of::<MmuUpdate>() == size_of::<bindings::mmu_update>());
     assert!(size_of::<ExtOp>() == size_of::<bindings::mmuext_op>());
@@ -71,16 +72,17 @@ const _: () = {
 ///
 /// # Safety
 ///
-/// The arguments are right for `op`: pointers among them point to memory that is laid out as the
-/// hypercall wants it, stays in place, and that it may read or write; what the hypercall changes
-/// does not take memory away from under a reference.
+/// - The arguments are right for `op`.
+/// - Pointers among them point to memory with the layout that the hypercall expects. The memory
+///   stays in place during the call, and the hypercall may read or write it.
+/// - The hypercall does not unmap or replace memory to which a reference exists.
 #[inline(always)]
 unsafe fn hypercall5(op: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: usize) -> isize {
     let ret: isize;
 
     stats::count_hypercall(op, a2);
-    // SAFETY: The target is the entry that suits the guest type, and keeps all registers but those
-    // below; the rest is up to the caller. Not `nostack`: it is a call.
+    // SAFETY: The target is the hypercall entry for this type of guest, which changes no registers
+    // but those below. The caller guarantees the rest. `nostack` is missing because this is a call.
     unsafe {
         static_call_asm!(
             xen_hypercall;
@@ -95,7 +97,7 @@ unsafe fn hypercall5(op: usize, a1: usize, a2: usize, a3: usize, a4: usize, a5: 
     ret
 }
 
-/// Applies `updates` in order until one fails; `domid` owns the frames that are mapped.
+/// Applies `updates` in order until one fails; `domid` is the owner of the frames that are mapped.
 ///
 /// Returns the error and how many elements were applied before it.
 #[inline]
@@ -104,8 +106,8 @@ pub(crate) fn mmu_update(updates: &mut [MmuUpdate], domid: usize) -> Result<(), 
     let refused = (0..updates.len()).find_map(|index| Some((index, fault(Fault::Remap).err()?)));
     let count = refused.map_or(updates.len(), |(index, _)| index);
 
-    // SAFETY: The array and `done` are valid for the time of the call. Page-table changes are
-    // architecture-level effects, which the modules above answer for.
+    // SAFETY: The array and `done` are valid during the call. The modules above make sure that
+    // changes of page tables do not take memory away that Rust code refers to.
     let ret = unsafe {
         hypercall5(
             number::MMU_UPDATE,
@@ -122,7 +124,7 @@ pub(crate) fn mmu_update(updates: &mut [MmuUpdate], domid: usize) -> Result<(), 
     }
 }
 
-/// Applies a single update to an own table.
+/// Applies a single update to one of the domain's tables.
 #[inline(always)]
 pub(crate) fn mmu_update_one(update: MmuUpdate) -> Result<(), XenError> {
     let mut update = update;
@@ -188,11 +190,11 @@ pub(crate) fn update_va_mapping(
     XenError::check(ret).map(|_| ())
 }
 
-/// Issues `calls` in one go; their results are in them afterwards.
+/// Issues `calls` with one hypercall, and sets the result of each.
 pub(crate) fn multicall(calls: &mut [Call]) -> Result<(), XenError> {
     stats::count_parts(calls);
-    // SAFETY: The array is valid for the time of the call; each call in it was set up by this
-    // crate or by a C caller of the multicall interface that answers for its arguments.
+    // SAFETY: The array is valid during the call. Each call in it was set up by this crate, or by
+    // C code that uses the multicall interface and guarantees that its arguments are right.
     let ret = unsafe {
         hypercall5(
             number::MULTICALL,
@@ -206,18 +208,18 @@ pub(crate) fn multicall(calls: &mut [Call]) -> Result<(), XenError> {
     XenError::check(ret).map(|_| ())
 }
 
-/// Issues a single queued call directly, which is cheaper than a multicall of one.
+/// Issues a queued call directly, which is cheaper than a multicall with one call.
 pub(crate) fn single_call(call: &mut Call) {
     let [a1, a2, a3, a4, a5, _] = call.args;
     // SAFETY: As in `multicall()`.
     call.result = unsafe { hypercall5(call.op, a1, a2, a3, a4, a5) };
 }
 
-/// Returns Xen's m2p table: its address and how many frames it covers.
+/// Returns the address of Xen's m2p table, and how many frames it covers.
 pub(crate) fn machphys_mapping() -> Result<(usize, usize), XenError> {
     let mut mapping = bindings::xen_machphys_mapping::default();
 
-    // SAFETY: `mapping` is what `XENMEM_machphys_mapping` fills in.
+    // SAFETY: `mapping` is the structure that `XENMEM_machphys_mapping` fills in.
     let ret = unsafe {
         hypercall5(
             number::MEMORY_OP,
@@ -233,13 +235,12 @@ pub(crate) fn machphys_mapping() -> Result<(usize, usize), XenError> {
 
 /// Exchanges frames with Xen (`XENMEM_exchange`), all of them or none.
 ///
-/// `frames_in` holds the machine frames given, as extents of `1 << order_in` frames. `frames_out`
-/// holds the pseudo-physical frames where the new memory goes, as extents of `1 << order_out`
-/// frames; their words are replaced by machine frames. Both cover the same number of frames. The
-/// new memory is below `1 << address_bits` bytes, if that is not 0.
+/// `frames_in` holds the machine frames that Xen gets, as extents of `1 << order_in` frames.
+/// `frames_out` holds the pseudo-physical frames of the new memory, as extents of `1 << order_out`
+/// frames; Xen replaces them by machine frames. Both cover the same number of frames. The new
+/// memory is below `1 << address_bits` bytes, if `address_bits` is not 0.
 ///
-/// Returns whether the exchange took place, or `None` if Xen broke its word: it is neither all
-/// done nor untouched.
+/// Returns whether the frames were exchanged, or `None` if Xen has exchanged only a part of them.
 pub(crate) fn exchange(
     frames_in: &mut [usize],
     order_in: u32,
@@ -272,7 +273,7 @@ pub(crate) fn exchange(
         nr_exchanged: 0,
     };
 
-    // SAFETY: `exchange` is what `XENMEM_exchange` takes, and its arrays are valid.
+    // SAFETY: `exchange` is the structure that `XENMEM_exchange` takes, and its arrays are valid.
     let ret = unsafe {
         hypercall5(
             number::MEMORY_OP,
@@ -294,8 +295,8 @@ pub(crate) fn exchange(
 ///
 /// # Safety
 ///
-/// `ops` points to `count` operations of the kind that `command` takes, and they are right: what
-/// they map and unmap is the caller's to map and unmap.
+/// `ops` points to `count` operations of the kind that `command` takes. The caller may map and
+/// unmap what they name.
 pub(crate) unsafe fn grant_table_op(command: u32, ops: *mut c_void, count: u32) -> isize {
     if let Err(error) = fault(Fault::Grant) {
         return error.errno();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Data of the kernel and of this crate that has a fixed place, and what the configuration says.
+//! Static data of the kernel and of this crate, and values of the configuration.
 
 use crate::addr::{
     Maddr,
@@ -23,10 +23,10 @@ use kernel::str::CStrExt as _;
 /// Whether tables of level 1 have locks of their own.
 pub(crate) const SPLIT_PTE_LOCKS: bool = cfg!(CONFIG_SPLIT_PTE_PTLOCKS);
 
-/// Up to how much memory, in GiB, the domain is to be able to grow by hotplug.
+/// The size, in GiB, to which the domain's memory may grow by hotplug.
 ///
-/// With the balloon's hotplug or without: frames of other domains are mapped beyond the memory of
-/// now as well (`XEN_UNPOPULATED_ALLOC`).
+/// It matters even without hotplug by the balloon driver: frames of other domains may be mapped
+/// beyond the present memory (`XEN_UNPOPULATED_ALLOC`).
 pub(crate) const HOTPLUG_LIMIT_GIB: usize = hotplug_limit();
 
 const fn hotplug_limit() -> usize {
@@ -40,10 +40,10 @@ const fn hotplug_limit() -> usize {
     }
 }
 
-/// What lies at the places of the IO-APICs: a page of ones.
+/// A page of ones, which the fixed mappings of the local APIC and the IO-APICs map.
 static DUMMY_PAGE: StaticTable = StaticTable::new();
 
-/// Fills the page that stands in for hardware which is not mapped.
+/// Fills the page that replaces hardware which is not mapped.
 ///
 /// Context: start of day.
 pub(crate) fn init_dummy_page() {
@@ -53,16 +53,20 @@ pub(crate) fn init_dummy_page() {
     }
 }
 
-/// Returns the page that stands in for hardware which is not mapped.
+/// Returns the page that replaces hardware which is not mapped.
+///
+/// Context: any.
 pub(crate) fn dummy_page() -> Table {
     DUMMY_PAGE.table()
 }
 
-/// Level 3 above the vsyscall page in user roots, which all of them share.
+/// The table of level 3 above the vsyscall page, which all user roots share.
 #[cfg(CONFIG_X86_VSYSCALL_EMULATION)]
 static USER_VSYSCALL_LEVEL3: StaticTable = StaticTable::new();
 
-/// Returns the table of level 3 above the vsyscall page that user roots share, if there is one.
+/// Returns the table of level 3 above the vsyscall page that all user roots share, if there is one.
+///
+/// Context: any.
 pub(crate) fn user_vsyscall_table() -> Option<Table> {
     #[cfg(CONFIG_X86_VSYSCALL_EMULATION)]
     {
@@ -75,9 +79,11 @@ pub(crate) fn user_vsyscall_table() -> Option<Table> {
 }
 
 /// Sets the entry of the vsyscall page in the tables of user mode.
+///
+/// Context: any but interrupts.
 pub(crate) fn set_user_vsyscall(page: Vaddr, entry: MachineEntry) {
     if let Some(table) = user_vsyscall_table() {
-        // SAFETY: The table is a static; the kernel makes the tables below it.
+        // SAFETY: The table is a static. The function adds missing tables below it itself.
         unsafe {
             bindings::set_pte_vaddr_pud(
                 table.vaddr().raw() as *mut _,
@@ -88,7 +94,7 @@ pub(crate) fn set_user_vsyscall(page: Vaddr, entry: MachineEntry) {
     }
 }
 
-/// What the address given for a fixed mapping means.
+/// The meaning of the address of a fixed mapping.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FixmapKind {
     /// A pseudo-physical address.
@@ -101,7 +107,9 @@ pub(crate) enum FixmapKind {
     Machine,
 }
 
-/// Returns what the address given for fixed mapping `index` means.
+/// Returns the meaning of the address of fixed mapping `index`.
+///
+/// Context: any.
 pub(crate) fn fixmap_kind(index: u32) -> FixmapKind {
     use bindings::*;
 
@@ -126,18 +134,24 @@ pub(crate) fn fixmap_kind(index: u32) -> FixmapKind {
 
 /// Returns the machine address behind any mapped address of the kernel.
 ///
-/// This walks the page tables for addresses outside of the direct map.
+/// It walks the page tables for addresses outside of the direct map.
+///
+/// Context: any; `vaddr` stays mapped meanwhile.
 pub(crate) fn arbitrary_machine_address(vaddr: Vaddr) -> Maddr {
-    // SAFETY: Callers name a mapped address.
+    // SAFETY: The function only reads the kernel's tables, and `vaddr` is mapped, by the contract
+    // of this function.
     let machine = unsafe { bindings::arbitrary_virt_to_machine(vaddr.raw() as *mut _) };
     Maddr::new(machine.maddr as usize)
 }
 
-/// Tells the page table checker that `entry` replaces what `ptr` points to.
+/// Reports to the page table checker that `entry` replaces the entry at `ptr`.
+///
+/// Context: the caller holds the lock of the table, or nobody else uses the table.
 #[inline(always)]
 pub(crate) fn check_page_table_set(mm: Mm, address: Vaddr, ptr: EntryPtr, entry: MachineEntry) {
     #[cfg(CONFIG_PAGE_TABLE_CHECK)]
-    // SAFETY: The arguments are those that a hook got for this entry.
+    // SAFETY: By its invariant `mm` exists and `ptr` points to an entry; the function only
+    // reads entries and counts mappings of their pages.
     unsafe {
         bindings::page_table_check_ptes_set(
             mm.as_ptr(),
@@ -154,10 +168,13 @@ pub(crate) fn check_page_table_set(mm: Mm, address: Vaddr, ptr: EntryPtr, entry:
 /// Whether the kernel counts what page tables map.
 pub(crate) const PAGE_TABLE_CHECK: bool = cfg!(CONFIG_PAGE_TABLE_CHECK);
 
-/// Tells the page table checker that `entry` goes.
+/// Reports to the page table checker that `entry` is cleared.
+///
+/// Context: as [`check_page_table_set`].
 #[inline(always)]
 pub(crate) fn check_page_table_clear(mm: Mm, address: Vaddr, entry: MachineEntry) {
-    // SAFETY: The arguments are those that a hook got for this entry.
+    // SAFETY: By its invariant `mm` exists; the function only counts mappings of the entry's
+    // page.
     unsafe {
         bindings::page_table_check_pte_clear(
             mm.as_ptr(),
@@ -168,8 +185,10 @@ pub(crate) fn check_page_table_clear(mm: Mm, address: Vaddr, entry: MachineEntry
 }
 
 /// Returns the size of the vmalloc area in bytes.
+///
+/// Context: any.
 pub(crate) fn vmalloc_bytes() -> usize {
-    // SAFETY: Reads what was decided at boot.
+    // SAFETY: Only reads variables that are set at start of day.
     unsafe { bindings::xen_pv_mmu_vmalloc_bytes() }
 }
 
@@ -177,39 +196,42 @@ pub(crate) fn vmalloc_bytes() -> usize {
 ///
 /// # Invariants
 ///
-/// The addresses from `start` on are reserved for the list, for `bytes` bytes.
+/// The `bytes` bytes of address space from `start` on are reserved for the list.
 pub(crate) struct P2mArea {
     start: Vaddr,
     bytes: usize,
 }
 
 impl P2mArea {
-    /// Takes `bytes` of the vmalloc area.
+    /// Reserves `bytes` of the vmalloc area.
     ///
     /// Context: start of day, once.
     #[inline(always)]
     pub(crate) fn register(bytes: usize) -> Self {
-        /// The vmalloc area's record of the place.
+        /// The structure in which the vmalloc code keeps the reservation.
         struct Record(UnsafeCell<core::mem::MaybeUninit<bindings::vm_struct>>);
 
-        // SAFETY: Only the boot CPU touches it, before it is handed to the vmalloc code.
+        // SAFETY: Only `register()` accesses it, at start of day when one CPU runs, before it hands
+        // it over to the vmalloc code.
         unsafe impl Sync for Record {}
 
         static RECORD: Record = Record(UnsafeCell::new(core::mem::MaybeUninit::zeroed()));
 
         let area = RECORD.0.get().cast::<bindings::vm_struct>();
-        // SAFETY: The record is a static, of which all zeroes is a valid value; nobody else has it.
+        // SAFETY: The record is a static, and all zeroes is a valid value of it. It is start of
+        // day, and this function is called once, so nobody else uses the record or the vmalloc
+        // code.
         let start = unsafe {
             (*area).flags = bindings::VM_ALLOC as usize;
             (*area).size = bytes;
             bindings::vm_area_register_early(area, crate::level::Level::L2.span());
             Vaddr::new((*area).addr as usize)
         };
-        // INVARIANT: The vmalloc code gives it to nobody else.
+        // INVARIANT: The vmalloc code has reserved this part, which is never freed.
         Self { start, bytes }
     }
 
-    /// Returns where it begins.
+    /// Returns the first address.
     pub(crate) fn start(&self) -> Vaddr {
         self.start
     }
@@ -220,7 +242,9 @@ impl P2mArea {
     }
 }
 
-/// Logs where the p2m list is, in the words that users search for.
+/// Logs the place of the p2m list, in the words that users search for.
+///
+/// Context: any.
 pub(crate) fn announce_p2m_area(area: &P2mArea) {
     // SAFETY: The format fits the arguments.
     unsafe {
@@ -233,14 +257,16 @@ pub(crate) fn announce_p2m_area(area: &P2mArea) {
 }
 
 /// Whether the boot parameter `xen_mc_debug` was given.
+///
+/// Context: any.
 pub(crate) fn is_multicall_debug_on() -> bool {
     MULTICALL_DEBUG.get() != 0
 }
 
 static MULTICALL_DEBUG: ReadMostly = ReadMostly::new(0);
 
-/// An early boot parameter: the kernel's `struct obs_kernel_param`, which has no binding because
-/// bindings are made for modules as well.
+/// An early boot parameter: the kernel's `struct obs_kernel_param`. It has no binding, because
+/// bindings are generated for modules as well.
 #[repr(C)]
 struct EarlyParam {
     name: *const u8,
@@ -254,7 +280,7 @@ unsafe impl Sync for EarlyParam {}
 #[used]
 #[link_section = ".init.setup"]
 static XEN_MC_DEBUG: EarlyParam = {
-    /// Notes that the parameter was given.
+    /// Records that the parameter was given.
     ///
     /// # Safety
     ///
@@ -274,13 +300,17 @@ static XEN_MC_DEBUG: EarlyParam = {
 };
 
 /// Whether this is a Xen PV domain.
+///
+/// Context: any.
 pub(crate) fn is_pv_domain() -> bool {
-    // SAFETY: Set once, before any of this runs.
+    // SAFETY: The variable is set once, before the first function of this crate is called.
     unsafe { bindings::xen_domain_type == bindings::xen_domain_type_XEN_PV_DOMAIN }
 }
 
-/// Whether `pfn` holds a part of Xen's p2m list, or a table that maps it, if those are mapped
-/// separately.
+/// Whether `pfn` holds a part of Xen's p2m list or a table that maps the list, if Xen has mapped
+/// the list outside of the kernel map.
+///
+/// Context: start of day.
 pub(crate) fn is_initial_p2m_frame(pfn: crate::addr::Pfn) -> bool {
     use crate::platform::{
         StartInfo,
@@ -292,7 +322,9 @@ pub(crate) fn is_initial_p2m_frame(pfn: crate::addr::Pfn) -> bool {
         && (first..first + StartInfo::nr_p2m_frames()).contains(&pfn.raw())
 }
 
-/// Logs that the backend takes over.
+/// Logs that the backend is in use.
+///
+/// Context: any.
 pub(crate) fn announce() {
     kernel::pr_info!(
         "Rust PV MMU backend, {} page table levels\n",
@@ -302,14 +334,16 @@ pub(crate) fn announce() {
 
 /// Sets the fault address that this vCPU's next read of CR2 returns.
 ///
-/// Nothing but instructions: the caller is `noinstr`, and neither helpers nor checks that debug
-/// builds add to memory accesses are.
+/// It is written in assembly, because the caller is `noinstr`. Helpers, and the checks that debug
+/// builds add to memory accesses, are not.
+///
+/// Context: preemption is off.
 #[inline(always)]
 pub(crate) fn set_vcpu_cr2(address: usize) {
     macro_rules! store {
         ($segment:literal) => {
-            // SAFETY: The per-CPU pointer always points to a `vcpu_info`, and the word belongs to
-            // this vCPU.
+            // SAFETY: The per-CPU pointer always points to the `vcpu_info` of this vCPU, which only
+            // this vCPU and Xen access.
             unsafe {
                 core::arch::asm!(
                     concat!("mov {vcpu}, qword ptr ", $segment, "[rip + {pointer}]"),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A spinlock in a static that is taken with interrupts off.
+//! A spinlock in a static, which is taken with interrupts off.
 //!
-//! The users run where interrupts may or may not be off already and before the kernel crate's own
-//! interrupt-disabling lock could be used: during start of day.
+//! It can be used during start of day, when the kernel crate's interrupt-disabling lock cannot, and
+//! whether or not interrupts are off already.
 
 use crate::platform::{
     die,
@@ -24,18 +24,18 @@ use kernel::sync::atomic::{
 use kernel::sync::LockClassKey;
 use kernel::types::Opaque;
 
-/// What became of the lock so far.
+/// Whether the lock is initialised.
 mod state {
     pub(super) const RAW: usize = 0;
     pub(super) const TAKEN: usize = 1;
     pub(super) const READY: usize = 2;
 }
 
-/// A spinlock around a `T`, to be initialised when the machine boots.
+/// A spinlock around a `T`, initialised at boot.
 ///
 /// # Invariants
 ///
-/// - `data` is only touched while `lock` is held.
+/// - `data` is only accessed while `lock` is held.
 /// - `lock` is initialised if `state` is `READY`.
 pub(crate) struct IrqLock<T> {
     lock: Opaque<bindings::spinlock_t>,
@@ -51,7 +51,7 @@ unsafe impl<T: Send> Sync for IrqLock<T> {}
 impl<T> IrqLock<T> {
     /// Returns a lock that lockdep knows by `name`.
     pub(crate) const fn new(name: &'static CStr, data: T) -> Self {
-        // INVARIANT: Nobody else can touch the data yet, and the state is not `READY`.
+        // INVARIANT: Nobody else can access the data yet, and the state is not `READY`.
         Self {
             lock: Opaque::uninit(),
             // SAFETY: Never dropped, and only used by `init()`, which takes a static.
@@ -62,22 +62,26 @@ impl<T> IrqLock<T> {
         }
     }
 
-    /// Initialises the lock, which has to happen before [`Self::with`]; later calls do nothing.
+    /// Initialises the lock, before [`Self::with`] is called; later calls do nothing.
+    ///
+    /// Context: any.
     pub(crate) fn init(&'static self) {
         let first = self.state.cmpxchg(state::RAW, state::TAKEN, Relaxed);
         if first.is_err() {
             return;
         }
         let key = Pin::static_ref(&*self.key).as_ptr();
-        // SAFETY: The lock is in a static, so it never moves. Nobody else is here, as the state
-        // is taken, nor in `with()`, as it is not `READY`.
+        // SAFETY: The lock is in a static, so it never moves. Nobody else initialises it, because
+        // the state is `TAKEN`, or uses it in `with()`, because the state is not `READY`.
         unsafe { bindings::__spin_lock_init(self.lock.get(), self.name.as_char_ptr(), key) };
-        // INVARIANT: The lock is initialised.
+        // INVARIANT: The lock was initialised above.
         self.state.store(state::READY, Release);
     }
 
-    /// Turns interrupts off, takes the lock, and runs `section` on the data for `_caller`, who
-    /// does not sleep until it ends.
+    /// Runs `section` on the data with the lock held and interrupts off; `_caller` does not sleep
+    /// until it ends.
+    ///
+    /// Context: any but NMIs; the caller does not hold the lock.
     pub(crate) fn with<R>(
         &'static self,
         _caller: CallContext<'_>,
@@ -86,9 +90,9 @@ impl<T> IrqLock<T> {
         if self.state.load(Acquire) != state::READY {
             die(c"a lock is used before it is initialised");
         }
-        // SAFETY: The lock is initialised, by the type invariant.
+        // SAFETY: By the type invariant the lock is initialised, since the state is `READY`.
         let flags = unsafe { bindings::xen_pv_mmu_lock_irqsave(self.lock.get()) };
-        // SAFETY: The lock is held, so that this is the only reference.
+        // SAFETY: By the type invariant this is the only reference, since the lock is held.
         let ret = section(unsafe { &mut *self.data.get() });
         // SAFETY: The lock was taken above, on this CPU, with these flags.
         unsafe { bindings::xen_pv_mmu_unlock_irqrestore(self.lock.get(), flags) };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Raw access to the two maps between pseudo-physical and machine frames: the kernel's p2m list
-//! and Xen's m2p table.
+//! Raw access to the kernel's p2m list and Xen's m2p table.
 
 use crate::addr::{
     Mfn,
@@ -17,11 +16,11 @@ use crate::platform::{
 use core::cell::UnsafeCell;
 use kernel::bindings;
 
-/// A word that is set a few times during boot and read all the time.
+/// A word that is set a few times during boot and read often.
 #[repr(transparent)]
 pub(crate) struct ReadMostly(UnsafeCell<usize>);
 
-// SAFETY: Loads and stores are of single aligned words and volatile.
+// SAFETY: All accesses are volatile loads and stores of a single aligned word.
 unsafe impl Sync for ReadMostly {}
 
 impl ReadMostly {
@@ -33,13 +32,13 @@ impl ReadMostly {
     /// Returns the value.
     #[inline(always)]
     pub(crate) fn get(&self) -> usize {
-        // SAFETY: The word is always valid.
+        // SAFETY: The pointer is to a live, aligned word, and all of its values are valid.
         unsafe { self.0.get().read_volatile() }
     }
 
     /// Sets the value; readers see the old or the new one.
     pub(crate) fn set(&self, value: usize) {
-        // SAFETY: The word is always valid.
+        // SAFETY: As in `get()`.
         unsafe { self.0.get().write_volatile(value) }
     }
 }
@@ -58,23 +57,23 @@ impl ListBound {
 
 /// Address of the linear p2m list: `unsigned long *` for C.
 ///
-/// It and the size below only ever name memory that is kept for the list, so that a wrong word may
-/// fault but is nobody else's.
+/// The address and the size below always describe address space that is reserved for the list. An
+/// access within may fault, but it never reaches other data.
 #[no_mangle]
 #[link_section = ".data..read_mostly"]
 pub(crate) static xen_p2m_addr: ListBound = ListBound(ReadMostly::new(0));
 
-/// Number of words in the list that may be read.
+/// Number of words of the list that may be read.
 #[no_mangle]
 #[link_section = ".data..read_mostly"]
 pub(crate) static xen_p2m_size: ListBound = ListBound(ReadMostly::new(0));
 
-/// Number of frames that the list can ever describe; those beyond are identity frames.
+/// Largest number of frames that the list can describe; those beyond are identity frames.
 #[no_mangle]
 #[link_section = ".data..read_mostly"]
 pub(crate) static xen_max_p2m_pfn: ReadMostly = ReadMostly::new(0);
 
-/// Uses the list that Xen made, whose pages have a word for `frames` frames.
+/// Uses the list that Xen built, whose pages have words for `frames` frames.
 ///
 /// Context: start of day.
 pub(crate) fn use_initial_list(frames: usize) {
@@ -82,14 +81,13 @@ pub(crate) fn use_initial_list(frames: usize) {
     xen_p2m_size.0.set(frames);
 }
 
-/// Where a list is mapped that had to move: Xen puts the first one at root entry 1 or into the
-/// kernel map, so that 2 is free in either case.
+/// The address of a relocated list. Xen maps the first list at root entry 1 or in the kernel map,
+/// so root entry 2 is free.
 pub(crate) const RELOCATED_LIST: Vaddr = Vaddr::new(2 << Level::L4.shift());
 
-/// Copies the first `words` words of the list to [`RELOCATED_LIST`], and uses that from now on.
+/// Copies the first `words` words of the list to [`RELOCATED_LIST`], and uses the copy.
 ///
-/// Returns `false` if there is no writable memory for all of them, in which case the list in use
-/// stays.
+/// Returns `false`, and goes on using the old list, if not all of the new one is mapped writable.
 ///
 /// Context: start of day.
 pub(crate) fn use_relocated_list(words: usize) -> bool {
@@ -99,7 +97,8 @@ pub(crate) fn use_relocated_list(words: usize) -> bool {
         let Some(word) = p2m_load(pfn) else {
             return false;
         };
-        // SAFETY: Nobody else uses this part of the address space; the write may fault.
+        // SAFETY: Nothing else is mapped in this part of the address space, and the write may
+        // fault.
         if unsafe { bindings::xen_safe_write_ulong(list.add(pfn.raw()), word.raw()) } != 0 {
             return false;
         }
@@ -116,46 +115,56 @@ pub(crate) fn use_final_list(area: P2mArea) {
     xen_p2m_size.0.set(area.bytes() / size_of::<usize>());
 }
 
-/// Returns the address of the word for `pfn`, whether or not the list reaches that far.
+/// Returns the address of the word of `pfn`, even if that is beyond the list.
+///
+/// Context: any.
 pub(crate) fn p2m_word_address(pfn: Pfn) -> Vaddr {
     Vaddr::new(xen_p2m_addr.get()).add(pfn.raw().wrapping_mul(size_of::<usize>()))
 }
 
-/// Reads the word for `pfn` if the list reaches that far.
+/// Reads the word of `pfn`, unless that is beyond the list.
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn p2m_load(pfn: Pfn) -> Option<P2mWord> {
     if pfn.raw() >= xen_p2m_size.get() {
         return None;
     }
     let list = xen_p2m_addr.get() as *const usize;
-    // SAFETY: The list has `xen_p2m_size` words, all of them mapped at least read-only. Volatile
-    // because other CPUs may store a new word.
+    // SAFETY: The list has `xen_p2m_size` words, all of which are mapped, and `pfn` is below that.
+    // Volatile because other CPUs may store a new word.
     Some(P2mWord::from_raw(unsafe {
         list.add(pfn.raw()).read_volatile()
     }))
 }
 
-/// Stores the word for `pfn` if its part of the list is writable.
+/// Stores the word of `pfn`.
 ///
-/// Returns `false`, with nothing changed, if it lies in one of the shared read-only pages or
-/// beyond the end.
+/// Returns `false`, and changes nothing, if the word is in a shared page, which is read-only, or
+/// beyond the list.
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn p2m_try_store(pfn: Pfn, word: P2mWord) -> bool {
     if pfn.raw() >= xen_p2m_size.get() {
         return false;
     }
     let list = xen_p2m_addr.get() as *mut usize;
-    // SAFETY: The word is part of the list; the write is a single store that may fault.
+    // SAFETY: The word is within the list, as checked above. The write is a single store, which may
+    // fault.
     unsafe { bindings::xen_safe_write_ulong(list.add(pfn.raw()), word.raw()) == 0 }
 }
 
 /// Looks up `mfn` in Xen's m2p table.
 ///
-/// Returns whatever the table says: the frame may be another domain's, or not be RAM at all. `None`
-/// if the table has no such entry; parts of it are not mapped.
+/// Returns the value in the table, even if the frame belongs to another domain or is not RAM.
+/// Returns `None` if the table has no entry for it; parts of the table are not mapped.
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn m2p_load(mfn: Mfn) -> Option<Pfn> {
-    // SAFETY: The two are set before the first page-table entry is converted, and never change.
+    // SAFETY: `set_m2p()` sets the two variables before the first entry is converted, and nothing
+    // changes them later.
     let (table, entries) = unsafe {
         (
             (&raw const bindings::machine_to_phys_mapping).read_volatile(),
@@ -166,14 +175,16 @@ pub(crate) fn m2p_load(mfn: Mfn) -> Option<Pfn> {
         return None;
     }
     let mut pfn = 0;
-    // SAFETY: The read is within the table and may fault.
+    // SAFETY: The word is within the table, as checked above, and the read may fault.
     let ret = unsafe { bindings::xen_safe_read_ulong(table.add(mfn.raw()), &mut pfn) };
     (ret == 0).then_some(Pfn::new(pfn))
 }
 
-/// Sets where Xen's m2p table is and how many entries it has.
+/// Sets the address of Xen's m2p table and its number of entries.
+///
+/// Context: start of day, once, before any entry is converted.
 pub(crate) fn set_m2p(table: Option<Vaddr>, entries: usize) {
-    // SAFETY: Called once at start of day, before anything is looked up.
+    // SAFETY: It is start of day, so nobody else accesses the variables.
     unsafe {
         if let Some(table) = table {
             (&raw mut bindings::machine_to_phys_mapping).write(table.raw() as *mut usize);

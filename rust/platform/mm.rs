@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Address spaces of processes, and which CPUs use them.
+//! Address spaces of processes, and the CPUs that use them.
 
 use crate::addr::{
     Paddr,
@@ -55,50 +55,58 @@ impl Mm {
     }
 
     /// Returns the root table.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn root(self) -> Root {
-        // SAFETY: By the type invariant; the field is set before the mm is handed to us.
+        // SAFETY: By the type invariant the mm exists; `pgd_alloc()` sets the field before it calls
+        // the first hook for the mm.
         let pgd = unsafe { (*self.as_ptr()).__bindgen_anon_1.pgd };
         // SAFETY: The root exists as long as the mm, and is a table.
         unsafe { Root::from_table(Table::from_raw(pgd)) }
     }
 
-    /// Whether an empty entry that is filled here, for `address`, may wait to be: the task is in
-    /// lazy MMU mode, and nobody uses the mapping before the section ends.
+    /// Whether filling an empty entry for `address` may wait: the task is in lazy MMU mode, and
+    /// nobody uses the mapping before the section ends.
     ///
-    /// Of the kernel's mappings that holds for those of the vmalloc area; a fixed mapping is used
-    /// at once, in whatever section (`kmap_local_page()`).
+    /// Of the kernel's mappings only those of the vmalloc area may wait. A fixed mapping is used at
+    /// once, even in a section (`kmap_local_page()`).
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn may_fill_later(self, address: Vaddr) -> bool {
         // SAFETY: Only compares the pointer and reads state of the current task.
         unsafe { bindings::xen_pv_mmu_may_fill_later(self.as_ptr(), address.raw()) }
     }
 
-    /// Whether entries that are cleared here may wait to be: the task is in lazy MMU mode, and
-    /// looks at none of them before the section ends.
+    /// Whether clearing entries may wait: the task is in lazy MMU mode, and does not read them
+    /// again before the section ends.
     ///
-    /// It does in `execve`, which moves the stack over itself (`relocate_vma_down()`). The kernel's
-    /// own mappings may be used by anybody at any time.
+    /// It does read them in `execve`, which moves the stack over itself (`relocate_vma_down()`).
+    /// Mappings of the kernel may be used by other tasks at any time, so they never wait.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn may_clear_later(self) -> bool {
         // SAFETY: Only compares the pointer and reads state of the current task.
         unsafe { bindings::xen_pv_mmu_may_clear_later(self.as_ptr()) }
     }
 
-    /// Whether this is the address space of the current task, and the one loaded on its CPU.
+    /// Whether this is the address space of the current task, and is loaded on its CPU.
     ///
-    /// A task that is preempted finds its own address space loaded when it runs again, but not one
-    /// that it has borrowed.
+    /// After preemption the task's own address space is loaded again. One that the task has
+    /// borrowed may not be.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn is_loaded_here(self) -> bool {
         // SAFETY: By the type invariant; only pointers are compared.
         unsafe { bindings::xen_pv_mmu_is_loaded_here(self.as_ptr()) }
     }
 
-    /// Runs `section` for `_caller`, who does not sleep until it ends, with the lock of the page
-    /// tables held.
+    /// Runs `section` with the page-table lock held; `_caller` does not sleep until it ends.
     ///
-    /// Context: may not be called with it held.
+    /// Context: the caller does not hold the lock.
     pub(crate) fn with_page_table_lock<R>(
         self,
         _caller: CallContext<'_>,
@@ -116,31 +124,33 @@ impl Mm {
     }
 }
 
-/// The lock of a table of PTEs, held.
+/// The lock of a table of PTEs, which is held.
 #[must_use = "the table stays locked until `unlock()`"]
 pub(crate) struct TableLock(NonNull<bindings::spinlock_t>);
 
 impl TableLock {
-    /// Locks the table in `page`, where such tables have locks of their own.
+    /// Locks the table in `page`, if tables of PTEs have locks of their own.
     ///
-    /// Context: preemption is off, `mm`'s page-table lock is held, and no other way to take more
-    /// than one such lock exists.
+    /// Context: preemption is off, and the caller holds `mm->page_table_lock`. Under that lock it
+    /// may hold several locks of tables.
     pub(crate) fn lock(page: TablePage, mm: Mm) -> Option<Self> {
-        // SAFETY: Both exist; the lock order is as said above.
+        // SAFETY: Both exist, by the type invariants. The locks nest below `mm->page_table_lock`,
+        // which the caller holds, so they cannot deadlock with each other.
         NonNull::new(unsafe { bindings::xen_pv_mmu_lock_pte_table(page.as_ptr(), mm.as_ptr()) })
             .map(Self)
     }
 
     /// Unlocks the table.
     pub(crate) fn unlock(self) {
-        // SAFETY: The lock was taken by `lock()`.
+        // SAFETY: `lock()` took the lock, and only this value stands for it.
         unsafe { bindings::spin_unlock(self.0.as_ptr()) }
     }
 }
 
 /// Calls `visit` for the root table of every address space.
 ///
-/// Context: takes `init_mm.page_table_lock` and `pgd_lock`, in this order.
+/// Context: takes `init_mm.page_table_lock` and `pgd_lock`, in this order; the caller holds
+/// neither.
 pub(crate) fn for_each_root(caller: CallContext<'_>, mut visit: impl FnMut(Root)) {
     Mm::kernel().with_page_table_lock(caller, || {
         // SAFETY: The lock is a static of the kernel.
@@ -165,16 +175,19 @@ pub(crate) fn for_each_root(caller: CallContext<'_>, mut visit: impl FnMut(Root)
     });
 }
 
-/// Switches this CPU away from `mm` if it is in lazy TLB mode on it.
+/// Switches this CPU away from `mm` if it is loaded.
+///
+/// Context: preemption is off; the mm has no tasks any more.
 pub(crate) fn leave_if_loaded(mm: Mm) {
-    // SAFETY: Reads per-CPU state; callers have preemption off.
+    // SAFETY: Only reads per-CPU state.
     if unsafe { bindings::xen_pv_mmu_loaded_mm() } == mm.as_ptr() {
-        // SAFETY: The CPU only borrows the mm, as callers are about to take it down.
+        // SAFETY: `leave_mm()` may be called on a CPU that does not run a task of the mm. That
+        // holds here: the mm has no tasks any more, so this CPU only borrows it.
         unsafe { bindings::leave_mm() }
     }
 }
 
-/// A function to be run on CPUs that still have a root table loaded.
+/// A function that runs on CPUs that still have a root table loaded.
 pub(crate) type DropFn = fn(Mm);
 
 struct DropRequest {
@@ -183,10 +196,10 @@ struct DropRequest {
     run: DropFn,
 }
 
-/// Runs `run(mm)` on this CPU and on every other that Xen still has on the root table of `mm`, and
-/// waits for it.
+/// Runs `run(mm)` on this CPU, and on each other CPU on which Xen still uses the root table of
+/// `mm`; waits until all are done.
 ///
-/// Context: interrupts are on; so no batch is open, as [`MaySleep`] shows.
+/// Context: interrupts are on. No batch is open, because that would borrow the [`MaySleep`].
 pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, sleep: &mut MaySleep) {
     /// # Safety
     ///
@@ -213,8 +226,8 @@ pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, sleep: &mut MaySleep) {
         root: virt_to_phys(mm.root().table().vaddr()),
         run,
     };
-    // SAFETY: Waits until the calls are done, so that the request outlives them. The mask is the
-    // kernel's own.
+    // SAFETY: The function waits until all calls are done, so the request outlives them. Both
+    // callbacks take a pointer to a `DropRequest`. The mask is the kernel's own.
     unsafe {
         bindings::on_each_cpu_cond_mask(
             Some(is_loaded),
@@ -255,7 +268,7 @@ impl Vma {
         unsafe { Mm::from_raw((*self.0.as_ptr()).vm_mm) }
     }
 
-    /// Whether the mapping is one of frames without `struct page`, of devices or other domains.
+    /// Whether the mapping is for frames without `struct page`, of devices or other domains.
     pub(crate) fn is_io_pfnmap(self) -> bool {
         // SAFETY: By the type invariant.
         unsafe { bindings::xen_pv_mmu_is_io_pfnmap(self.0.as_ptr()) }
@@ -280,8 +293,8 @@ impl From<crate::platform::XenError> for KernelError {
     }
 }
 
-/// Calls `visit` with each entry of level 1 for `bytes` bytes from `start` on in `vma`, which may
-/// make tables that are missing.
+/// Calls `visit` with each entry of level 1 for the `bytes` bytes from `start` on in `vma`; adds
+/// missing tables.
 ///
 /// Context: may sleep; `visit` may not.
 pub(crate) fn for_each_level1_entry<F: FnMut(EntryPtr)>(
@@ -323,7 +336,7 @@ pub(crate) fn for_each_level1_entry<F: FnMut(EntryPtr)>(
     }
 }
 
-/// What a request to flush TLBs says.
+/// A request to flush TLBs.
 pub(crate) struct FlushRequest {
     /// The address space, for trace events.
     pub(crate) mm: *mut bindings::mm_struct,
@@ -336,6 +349,8 @@ pub(crate) struct FlushRequest {
 }
 
 /// Decodes a request to flush TLBs.
+///
+/// Context: any.
 ///
 /// # Safety
 ///
@@ -357,7 +372,8 @@ pub(crate) unsafe fn flush_request(info: *const bindings::flush_tlb_info) -> Flu
     }
 }
 
-/// Returns the words of the bitmap of those of `cpus` that are online, unless `cpus` is empty.
+/// Returns the words of a bitmap of the CPUs in `cpus` that are online, or `None` if `cpus` is
+/// empty.
 ///
 /// # Safety
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages: what `struct page` says about those that hold page tables, and pages of our own.
+//! Pages: the `struct page` of those that hold page tables, and pages that the backend owns.
 
 use crate::addr::{
     Paddr,
@@ -30,20 +30,20 @@ use kernel::bindings;
 
 static STRUCT_PAGES_READY: ReadMostly = ReadMostly::new(0);
 
-/// Whether `struct page` may be used: see [`RunTime::now`].
+/// Whether there are `struct page`s: see [`RunTime::now`].
 #[inline(always)]
 pub(super) fn struct_pages_ready() -> bool {
     STRUCT_PAGES_READY.get() != 0
 }
 
-/// From now on `struct page` may be used.
+/// Records that there are `struct page`s now.
 pub(super) fn set_struct_pages_ready() {
     STRUCT_PAGES_READY.set(1);
 }
 
 /// The `struct page` of a page that holds a page table.
 ///
-/// There is no way to name one before [`RunTime`]: early code works on frames.
+/// None can be created before [`RunTime`], so early code works on frames.
 ///
 /// # Invariants
 ///
@@ -97,7 +97,7 @@ impl TablePage {
         self.0.as_ptr()
     }
 
-    /// Whether Xen knows the page as a table: it is read-only, and typed or part of a typed tree.
+    /// Whether Xen knows the page as a table: it is read-only, and pinned or part of a pinned tree.
     #[inline(always)]
     pub(crate) fn is_pinned(self) -> bool {
         // SAFETY: By the type invariant.
@@ -105,24 +105,30 @@ impl TablePage {
     }
 
     /// Marks the page as pinned; returns whether it was before.
+    ///
+    /// Context: the caller holds the lock of the table, or nobody else uses the table.
     pub(crate) fn test_set_pinned(self) -> bool {
         // SAFETY: By the type invariant; the flag is changed atomically.
         unsafe { bindings::TestSetPagePinned(self.as_ptr()) }
     }
 
     /// Marks the page as not pinned; returns whether it was before.
+    ///
+    /// Context: as [`Self::test_set_pinned`].
     pub(crate) fn test_clear_pinned(self) -> bool {
         // SAFETY: By the type invariant; the flag is changed atomically.
         unsafe { bindings::TestClearPagePinned(self.as_ptr()) }
     }
 
-    /// Whether the page was pinned for the sake of a suspend only.
+    /// Whether the page was pinned only for a suspend.
     pub(crate) fn is_save_pinned(self) -> bool {
         // SAFETY: By the type invariant.
         unsafe { bindings::PageSavePinned(self.as_ptr()) }
     }
 
-    /// Notes whether the page was pinned for the sake of a suspend only.
+    /// Records whether the page was pinned only for a suspend.
+    ///
+    /// Context: around a suspend, while no other task runs.
     pub(crate) fn set_save_pinned(self, save_pinned: bool) {
         // SAFETY: By the type invariant; the flag is changed atomically.
         unsafe {
@@ -134,7 +140,7 @@ impl TablePage {
         }
     }
 
-    /// Returns the word of the descriptor of a root table that is for us to use.
+    /// Returns the word in the descriptor of a root table that the backend may use.
     #[inline(always)]
     pub(super) fn pgd_word(self) -> *mut usize {
         // SAFETY: By the type invariant.
@@ -142,21 +148,21 @@ impl TablePage {
     }
 }
 
-/// Whether Xen knows the table as one.
+/// Whether Xen knows `table` as a table; before [`RunTime`] it knows all tables.
 ///
-/// True for all tables before [`RunTime`].
+/// Context: any; the result holds while the caller has the lock of the table.
 #[inline(always)]
 pub(crate) fn is_table_pinned(table: Table) -> bool {
     RunTime::now().is_none_or(|now| TablePage::at(now, table).is_pinned())
 }
 
-/// A page of memory that belongs to us, mapped in the direct map.
+/// A page of memory that the backend owns, mapped in the direct map.
 ///
-/// It is freed when dropped; [`Self::leak`] keeps it for good.
+/// Dropping it frees the page; [`Self::leak`] keeps the page for good.
 ///
 /// # Invariants
 ///
-/// The address is that of a whole page which nobody else uses.
+/// The address is the start of a page that nobody else uses.
 #[must_use = "the page is freed when this is dropped"]
 pub(crate) struct OwnedPage(Vaddr);
 
@@ -179,12 +185,12 @@ impl OwnedPage {
         fault(Fault::Alloc).ok()?;
         // SAFETY: Only reads the state of the allocator.
         let page = if unsafe { bindings::slab_is_available() } {
-            // SAFETY: The flags allow to sleep, and so does the invariant of `MaySleep`.
+            // SAFETY: The allocation may sleep, which the invariant of `MaySleep` allows.
             unsafe { bindings::get_free_pages_noprof(bindings::GFP_KERNEL | flags, 0) }
         } else {
             alloc_early()
         };
-        // INVARIANT: A page fresh from the allocator is nobody else's.
+        // INVARIANT: The allocator has just returned the page, so nobody else uses it.
         (page != 0).then_some(Self(Vaddr::new(page)))
     }
 
@@ -193,10 +199,10 @@ impl OwnedPage {
         virt_to_phys(self.0).pfn()
     }
 
-    /// Sets entry `index`, of a page that becomes a page table.
+    /// Sets entry `index` of a page that becomes a page table.
     pub(crate) fn set_entry(&mut self, index: Index, entry: MachineEntry) {
         let entries = self.0.raw() as *mut usize;
-        // SAFETY: By the type invariants the page is ours, and the word is within it.
+        // SAFETY: By the type invariants nobody else uses the page, and the word is within it.
         unsafe { entries.add(index.raw()).write(entry.raw()) };
     }
 
@@ -207,11 +213,11 @@ impl OwnedPage {
         }
     }
 
-    /// Sets each of the page's words.
+    /// Sets all words of the page; `word` returns the word of an index.
     pub(crate) fn fill(&mut self, word: impl Fn(usize) -> usize) {
         let words = self.0.raw() as *mut usize;
         for index in 0..ENTRIES {
-            // SAFETY: By the type invariant the page is ours, and the word is within it.
+            // SAFETY: By the type invariant nobody else uses the page, and the word is within it.
             unsafe { words.add(index).write(word(index)) };
         }
     }
@@ -220,7 +226,8 @@ impl OwnedPage {
     pub(crate) fn leak(self) -> Table {
         let page = self.0.raw() as *mut usize;
         core::mem::forget(self);
-        // SAFETY: The page is RAM, stays mapped in the direct map, and nobody else has it.
+        // SAFETY: The page is RAM, stays mapped in the direct map, and by the type invariant nobody
+        // else has a reference to it.
         unsafe { Table::from_raw(page) }
     }
 
@@ -228,35 +235,36 @@ impl OwnedPage {
     ///
     /// # Safety
     ///
-    /// `table` came from [`Self::leak`] and nobody uses the page any more.
+    /// `table` came from [`Self::leak`], and nobody uses the page any more.
     pub(super) unsafe fn from_leaked(table: Table) -> Self {
         // INVARIANT: By the contract of this function.
         Self(table.vaddr())
     }
 }
 
-/// Allocates a page filled with zeroes before there is a page allocator, or panics.
+/// Allocates a page that is filled with zeroes before there is a page allocator, or panics.
 #[link_section = ".ref.text"]
 #[inline(never)]
 fn alloc_early() -> usize {
-    // SAFETY: Memblock is there as long as the slab allocator is not.
+    // SAFETY: The caller has checked that the slab allocator is not up. Until then memblock is.
     unsafe { bindings::xen_pv_mmu_memblock_alloc_page() as usize }
 }
 
-/// Frees a page of [`alloc_early`].
+/// Frees a page from [`alloc_early`].
 #[link_section = ".ref.text"]
 #[inline(never)]
 fn free_early(page: Vaddr) {
-    // SAFETY: As in `alloc_early()`, where the page came from.
+    // SAFETY: As in `alloc_early()`, which allocated the page.
     unsafe { bindings::memblock_free(page.raw() as *mut _, PAGE_SIZE) }
 }
 
 impl Drop for OwnedPage {
     fn drop(&mut self) {
-        // It is freed to where it came from: no page allocated early is dropped late.
+        // The page goes back to its allocator: no page that was allocated early is dropped
+        // late.
         // SAFETY: Only reads the state of the allocator.
         if unsafe { bindings::slab_is_available() } {
-            // SAFETY: By the type invariant the page is ours.
+            // SAFETY: By the type invariant nobody else uses the page.
             unsafe { bindings::free_pages(self.0.raw(), 0) }
         } else {
             free_early(self.0)
@@ -264,12 +272,12 @@ impl Drop for OwnedPage {
     }
 }
 
-/// A region of memory whose owner gives its contents away, to get other frames for it.
+/// A region of memory whose owner gives up its contents, to get other frames for it.
 ///
 /// # Invariants
 ///
-/// Nobody else accesses the `1 << order` pages from `start` on while this exists; they are mapped
-/// in the direct map.
+/// The `1 << order` pages from `start` on are mapped in the direct map, and nobody else accesses
+/// them while this exists.
 pub(crate) struct Region<'a> {
     start: Paddr,
     order: u32,
@@ -291,7 +299,7 @@ impl Region<'_> {
         }
     }
 
-    /// Returns where the region begins.
+    /// Returns the first address of the region.
     pub(crate) fn start(&self) -> Paddr {
         self.start
     }
@@ -304,7 +312,7 @@ impl Region<'_> {
     /// Fills the region with zeroes.
     pub(crate) fn clear(&mut self) {
         let start = phys_to_virt(self.start).raw() as *mut u8;
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the region is mapped, and nobody else accesses it.
         unsafe { core::ptr::write_bytes(start, 0, PAGE_SIZE << self.order) }
     }
 }
@@ -319,7 +327,7 @@ pub(crate) struct WordArray {
     order: u32,
 }
 
-// SAFETY: The memory is owned.
+// SAFETY: By the type invariant nobody else uses the memory, which any CPU may access and free.
 unsafe impl Send for WordArray {}
 
 impl WordArray {
@@ -335,27 +343,28 @@ impl WordArray {
         if !unsafe { bindings::slab_is_available() } {
             return None;
         }
-        // SAFETY: The flags do not allow to sleep.
+        // SAFETY: With these flags the allocation does not sleep, so any context may call it.
         let start = unsafe { bindings::get_free_pages_noprof(flags, order) };
-        // INVARIANT: Fresh from the allocator.
+        // INVARIANT: The allocator has just returned the pages, so nobody else uses them.
         NonNull::new(start as *mut usize).map(|start| Self { start, order })
     }
 
     /// Returns the words.
     pub(crate) fn words(&mut self) -> &mut [usize] {
-        // SAFETY: By the type invariant the pages are ours, and any contents are valid words.
+        // SAFETY: By the type invariant nobody else uses the pages. They were filled with zeroes,
+        // so all words are initialised.
         unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), ENTRIES << self.order) }
     }
 }
 
 impl Drop for WordArray {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant nobody else uses the pages.
         unsafe { bindings::free_pages(self.start.as_ptr() as usize, self.order) }
     }
 }
 
-/// Memory of ours to exchange in tests.
+/// Memory that tests exchange.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 pub(crate) struct OwnedRegion(WordArray);
 
@@ -366,14 +375,15 @@ impl OwnedRegion {
         WordArray::new(ENTRIES << order).map(Self)
     }
 
-    /// Gives the contents away.
+    /// Returns the region, whose contents are given up.
     pub(crate) fn region(&mut self) -> Region<'_> {
         let start = virt_to_phys(Vaddr::new(self.0.start.as_ptr() as usize));
-        // SAFETY: By the type invariant of `WordArray`; it cannot be used otherwise meanwhile.
+        // SAFETY: By the type invariant of `WordArray` nobody else uses the pages, and the result
+        // borrows it. The pages are mapped in the direct map.
         unsafe { Region::new(start, self.0.order) }
     }
 
-    /// Fills the region, and returns how many words do not hold what was written.
+    /// Writes all words of the region; returns how many do not hold the written value.
     pub(crate) fn nr_lost_words(&mut self) -> usize {
         let words = self.0.words();
         for (index, word) in words.iter_mut().enumerate() {
@@ -384,7 +394,7 @@ impl OwnedRegion {
     }
 }
 
-/// Memory in the vmalloc area whose entries tests may change.
+/// Memory in the vmalloc area whose page-table entries tests may change.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 pub(crate) struct ScratchMemory(kernel::alloc::VVec<u8>);
 
@@ -397,7 +407,7 @@ impl ScratchMemory {
         memory.ok().map(Self)
     }
 
-    /// Returns where it begins.
+    /// Returns the first address.
     pub(crate) fn start(&self) -> Vaddr {
         Vaddr::new(self.0.as_ptr() as usize)
     }

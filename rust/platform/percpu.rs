@@ -11,13 +11,13 @@ use kernel::bindings;
 ///
 /// # Invariants
 ///
-/// The variable is a static in the section of the kernel's per-CPU data, so that the address of
-/// this value is the offset that the kernel's per-CPU accessors take.
+/// The variable is a static in the section of the kernel's per-CPU data. So its address is the
+/// offset that the kernel's per-CPU accessors take.
 #[repr(transparent)]
 pub(crate) struct PerCpu<T>(UnsafeCell<T>);
 
-// SAFETY: The accessors hand out raw pointers or single words only; whoever uses a pointer answers
-// for who else uses it.
+// SAFETY: The accessors only return raw pointers, or load and store single words. Code that
+// dereferences a pointer has to show that nobody else uses the copy.
 unsafe impl<T> Sync for PerCpu<T> {}
 
 impl<T> PerCpu<T> {
@@ -31,17 +31,20 @@ impl<T> PerCpu<T> {
         Self(UnsafeCell::new(value))
     }
 
-    /// Returns the copy of the CPU this runs on.
+    /// Returns the copy of this CPU.
     ///
-    /// The pointer means that copy even after the task moved to another CPU; use it with
-    /// preemption off.
+    /// The pointer still points to that copy if the task moves to another CPU.
+    ///
+    /// Context: preemption is off.
     #[inline(always)]
     pub(crate) fn this_cpu(&self) -> *mut T {
         // SAFETY: By the type invariant the address is that of a per-CPU variable.
         unsafe { bindings::xen_pv_mmu_this_cpu_ptr(self.0.get().cast()) }.cast()
     }
 
-    /// As [`Self::this_cpu`], for callers that check the result against a race themselves.
+    /// As [`Self::this_cpu`], for callers that may get the copy of a CPU that they have left.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn any_cpu(&self) -> *mut T {
         // SAFETY: By the type invariant the address is that of a per-CPU variable.
@@ -49,6 +52,8 @@ impl<T> PerCpu<T> {
     }
 
     /// Returns the copy of `cpu`.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn of_cpu(&self, cpu: u32) -> *mut T {
         // SAFETY: By the type invariant the address is that of a per-CPU variable.
@@ -57,27 +62,30 @@ impl<T> PerCpu<T> {
 }
 
 impl PerCpu<usize> {
-    /// Reads the word of the CPU this runs on.
+    /// Reads the word of this CPU.
     ///
-    /// Context: any; a single instruction does it, so that a task which is moved meanwhile gets
-    /// the word of one of the CPUs while it ran there.
+    /// Context: any. A single instruction reads it, so a task that moves meanwhile gets the word of
+    /// the CPU on which it ran at that moment.
     #[inline(always)]
     pub(crate) fn read(&self) -> usize {
-        // SAFETY: By the type invariant the address is that of a per-CPU variable. Words of
-        // per-CPU data can be read at any time.
+        // SAFETY: By the type invariant the address is that of a per-CPU variable. A load of one
+        // word is always valid.
         unsafe { bindings::xen_pv_mmu_this_cpu_read(self.0.get()) }
     }
 
-    /// Writes the word of the CPU this runs on.
+    /// Writes the word of this CPU.
     ///
     /// Context: preemption is off.
     #[inline(always)]
     pub(crate) fn write(&self, value: usize) {
-        // SAFETY: Only the CPU itself writes its word, in a single store.
+        // SAFETY: The pointer is to the copy of this CPU. It is written in a single store, and
+        // other CPUs only read it.
         unsafe { self.this_cpu().write_volatile(value) }
     }
 
     /// Reads the word of another CPU, which may change it at any time.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn read_of(&self, cpu: u32) -> usize {
         // SAFETY: As in `read()`; volatile because the CPU may write it.
@@ -86,9 +94,9 @@ impl PerCpu<usize> {
 }
 
 impl<const N: usize> PerCpu<[usize; N]> {
-    /// Adds to word `index` of the CPU this runs on.
+    /// Adds `amount` to word `index` of this CPU.
     ///
-    /// Context: any; a single instruction does it.
+    /// Context: any, because a single instruction adds it.
     ///
     /// # Panics
     ///
@@ -105,18 +113,22 @@ impl<const N: usize> PerCpu<[usize; N]> {
 
     /// Sets word `index` of all CPUs to 0.
     ///
+    /// Context: any.
+    ///
     /// # Panics
     ///
     /// If there is no such word.
     #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
     pub(crate) fn clear(&self, index: usize) {
         for cpu in 0..kernel::cpu::nr_cpu_ids() {
-            // SAFETY: Words of per-CPU data are changed by single stores.
+            // SAFETY: `word_of()` has checked the index. The word is changed by a single store.
             unsafe { self.word_of(cpu, index).write_volatile(0) }
         }
     }
 
     /// Returns the sum of word `index` over all CPUs, which may change it at any time.
+    ///
+    /// Context: any.
     ///
     /// # Panics
     ///
@@ -124,7 +136,7 @@ impl<const N: usize> PerCpu<[usize; N]> {
     #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
     pub(crate) fn sum(&self, index: usize) -> usize {
         (0..kernel::cpu::nr_cpu_ids())
-            // SAFETY: Words of per-CPU data can be read at any time.
+            // SAFETY: `word_of()` has checked the index. A load of one word is always valid.
             .map(|cpu| unsafe { self.word_of(cpu, index).read_volatile() })
             .fold(0, usize::wrapping_add)
     }
@@ -143,8 +155,8 @@ macro_rules! define_per_cpu {
         #[cfg_attr(CONFIG_SMP, link_section = ".data..percpu")]
         $vis static $name: $crate::platform::PerCpu<$type> = {
             let value: $type = $init;
-            // SAFETY: The static is in the section of per-CPU data; without SMP the copy of the
-            // only CPU is the static itself.
+            // SAFETY: The static is in the section of per-CPU data. Without SMP there is no such
+            // section, and the static itself is the copy of the only CPU.
             unsafe { $crate::platform::PerCpu::new(value) }
         };
     )*};
@@ -152,21 +164,22 @@ macro_rules! define_per_cpu {
 pub(crate) use define_per_cpu;
 
 define_per_cpu! {
-    /// The root table that the CPU has last been told to use, as a pseudo-physical address.
+    /// The root table that was requested last on this CPU, as a pseudo-physical address.
     ///
-    /// Its own CPU sees its address space in this one; the hypercall may still be queued. Set for
-    /// a starting CPU by smp_pv.c.
+    /// The hypercall may still be queued, so only the CPU itself may rely on it. smp_pv.c sets it
+    /// for a starting CPU.
     #[no_mangle]
     pub(crate) static xen_cr3: usize = 0;
 
-    /// The interrupt state saved by C's `xen_mc_batch()`; this crate keeps it in [`IrqsOff`].
+    /// The interrupt state that C's `xen_mc_batch()` saves; this crate keeps it in [`IrqsOff`].
     ///
     /// [`IrqsOff`]: crate::platform::IrqsOff
     #[no_mangle]
     pub(crate) static xen_mc_irq_flags: usize = 0;
 
-    /// The root table that Xen is known to use for the CPU: set once the hypercall is done.
+    /// The root table that Xen uses on this CPU, set once the hypercall is done, as a
+    /// pseudo-physical address.
     ///
-    /// This is the one to look at for another CPU.
+    /// Other CPUs look at this one.
     pub(crate) static LOADED_CR3: usize = 0;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What Xen knows of a table decides how its entries are set; here it decides by type.
+//! Whether Xen knows a table decides how its entries are set. Types keep the two cases apart.
 //!
 //! A store to a table that Xen knows faults or, at level 1, traps and is emulated. An `mmu_update`
-//! of a table that Xen does not know is a plain store, unchecked, as of any writable page of the
-//! domain: it costs a hypercall, and nothing looks at the entry before the table is pinned (Xen
-//! `mm.c`, `do_mmu_update()`).
+//! of a table that Xen does not know is allowed, as for any writable page of the domain. It costs a
+//! hypercall, and Xen does not check the entry before the table is pinned (Xen `mm.c`,
+//! `do_mmu_update()`).
 
 use crate::entry::MachineEntry;
 use crate::level::Index;
@@ -16,47 +16,50 @@ use crate::platform::{
     Table, //
 };
 
-/// How an entry is set.
+/// How an entry is set, with a pointer to it.
 #[derive(Clone, Copy)]
 pub(crate) enum PinState {
-    /// By a store.
+    /// By a store: Xen does not know the table.
     Unpinned(UnpinnedEntryPtr),
-    /// By a hypercall.
+    /// By a hypercall: Xen knows the table.
     Pinned(PinnedEntryPtr),
 }
 
-/// A pointer to an entry of a table that Xen does not know as such.
+/// A pointer to an entry of a table that Xen does not know.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct UnpinnedEntryPtr(EntryPtr);
 
 impl UnpinnedEntryPtr {
-    /// Takes the page that `ptr` is part of for one that Xen does not know as a table.
+    /// Returns `ptr` as a pointer into a page that Xen does not know as a table.
     #[inline(always)]
     pub(super) fn new(ptr: EntryPtr) -> Self {
         Self(ptr)
     }
 
-    /// Takes `ptr` for one that Xen does not know either: it learns of both tables together.
+    /// Returns `ptr`, whose table is pinned together with that of `self`, and so is not known
+    /// either.
     #[inline(always)]
     pub(crate) fn beside(self, ptr: EntryPtr) -> Self {
         Self(ptr)
     }
 
     /// Stores the entry with a plain write.
+    ///
+    /// Context: as [`EntryPtr::pin_state`].
     #[inline(always)]
     pub(crate) fn store(self, entry: MachineEntry) {
         self.0.store(entry);
     }
 }
 
-/// A pointer to an entry of a table that Xen knows: it is read-only.
+/// A pointer to an entry of a table that Xen knows, which is read-only.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct PinnedEntryPtr(EntryPtr);
 
 impl PinnedEntryPtr {
-    /// Returns the pointer, to read the entry or to name it to Xen.
+    /// Returns the pointer, to read the entry or to pass its address to Xen.
     #[inline(always)]
     pub(crate) fn ptr(self) -> EntryPtr {
         self.0
@@ -64,9 +67,9 @@ impl PinnedEntryPtr {
 }
 
 impl EntryPtr {
-    /// Finds out how the entry has to be set.
+    /// Returns how the entry has to be set.
     ///
-    /// Context: holds the lock of the table, or has it for itself.
+    /// Context: the caller holds the lock of the table, or nobody else uses the table.
     #[inline(always)]
     pub(crate) fn pin_state(self) -> PinState {
         if is_table_pinned(self.table()) {
@@ -76,16 +79,19 @@ impl EntryPtr {
         }
     }
 
-    /// Takes the table for one that Xen knows; if it does not, it stores the entry unchecked.
+    /// Returns a pointer for a hypercall. If Xen does not know the table, it stores the entry
+    /// without a check.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn assume_pinned(self) -> PinnedEntryPtr {
         PinnedEntryPtr(self)
     }
 
-    /// Takes the table for one that Xen does not know yet, or that is of level 1.
+    /// Returns a pointer for a store to a table that Xen does not know yet, or that is of level 1.
     ///
-    /// Most are not known when early code sets entries. A write to the others traps, and Xen
-    /// emulates it, for level 1 only.
+    /// Xen does not know most tables when early code sets entries. A store to the others traps, and
+    /// Xen emulates it for level 1 only.
     #[inline(always)]
     pub(crate) fn early(self, _: Early) -> UnpinnedEntryPtr {
         UnpinnedEntryPtr(self)
@@ -93,8 +99,8 @@ impl EntryPtr {
 }
 
 impl Table {
-    /// Returns the pointer to entry `index` of a table of start of day that Xen does not know yet,
-    /// or no longer.
+    /// Returns the pointer to entry `index` of a table that Xen does not know yet, or no longer,
+    /// during start of day.
     #[inline(always)]
     pub(crate) fn unpinned_entry(self, _: Early, index: Index) -> UnpinnedEntryPtr {
         UnpinnedEntryPtr::new(self.entry(index))

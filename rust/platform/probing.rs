@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What probes of Xen need beyond what the backend does.
+//! Functions that only the probes of Xen need.
 
 use crate::addr::{
     Mfn,
@@ -22,7 +22,7 @@ use crate::platform::{
 };
 use kernel::bindings;
 
-/// A slot of root tables in which Xen has a table of its own.
+/// An entry of root tables in which Xen has a table of its own.
 const SLOT_OF_XEN: Index = Index::wrapping(260);
 
 impl OwnedPage {
@@ -31,38 +31,41 @@ impl OwnedPage {
         (pfn_to_virt(self.pfn()).raw() as *mut usize).wrapping_add(index)
     }
 
-    /// Loads a word of the page, which may be mapped or not; `None` if that faults.
+    /// Loads a word of the page; returns `None` if that faults because the page is not mapped.
     pub(crate) fn try_load(&self, index: usize) -> Option<usize> {
         let mut word = 0;
-        // SAFETY: The word is within a page of ours, and the load may fault.
+        // SAFETY: `word()` has checked that the word is within the page, which nobody else uses, by
+        // its type invariant. The load may fault.
         let ret = unsafe { bindings::xen_safe_read_ulong(self.word(index), &mut word) };
         (ret == 0).then_some(word)
     }
 
-    /// Stores a word in the page, which may be writable or not; returns whether it did not fault.
+    /// Stores a word in the page; returns `false` if that faults because the page is not writable.
     pub(crate) fn try_store(&mut self, index: usize, word: usize) -> bool {
-        // SAFETY: The word is within a page of ours, and the store may fault.
+        // SAFETY: As in `try_load()`.
         unsafe { bindings::xen_safe_write_ulong(self.word(index), word) == 0 }
     }
 }
 
-/// Returns the frame that Xen shares with the domain.
+/// Returns the machine frame of `shared_info`.
 pub(crate) fn shared_info_frame() -> Mfn {
-    // SAFETY: The page of `start_info` is mapped from the first instruction on.
+    // SAFETY: `xen_start_info` is set before the first function of this crate is called, and the
+    // page stays mapped.
     let address = unsafe { (*bindings::xen_start_info).shared_info };
     Mfn::new(address >> PAGE_SHIFT)
 }
 
-/// Returns a frame of Xen's own.
+/// Returns a machine frame that belongs to Xen.
 pub(crate) fn frame_of_xen() -> Mfn {
     kernel_root().entry(SLOT_OF_XEN).read().mfn()
 }
 
-/// Returns the root that was asked for last on this CPU.
+/// Returns the root that was requested last on this CPU.
 ///
 /// Context: preemption is off.
 pub(crate) fn loaded_root() -> Root {
     let root = phys_to_virt(Paddr::new(xen_cr3.read())).raw() as *mut usize;
-    // SAFETY: The root is loaded, so that it exists as long as preemption is off.
+    // SAFETY: The root is loaded on this CPU. It exists while preemption is off, which it is, by
+    // the contract of this function.
     unsafe { Root::from_table(Table::from_raw(root)) }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the administrator is told, on the console and in the log.
+//! Messages for the administrator, on the console and in the log.
 
 use crate::platform::{
     die,
@@ -11,7 +11,7 @@ use core::ffi::CStr;
 use kernel::bindings;
 use kernel::str::CStrExt as _;
 
-/// A report that was kept instead of printed, for tests that provoke one.
+/// A report that was kept instead of printed, for tests that cause one.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Report {
@@ -35,20 +35,24 @@ mod kept {
     static ACTIVE: crate::platform::ReadMostly = crate::platform::ReadMostly::new(0);
 
     /// Keeps reports from now on.
+    ///
+    /// Context: a test that runs alone.
     pub(crate) fn start() {
         KEPT.init();
         KEPT.with(CallContext::in_test(), |kept| *kept = Some((0, None)));
         ACTIVE.set(1);
     }
 
-    /// Prints reports again; returns how many were kept, and the last.
+    /// Prints reports again; returns how many were kept, and the last one.
+    ///
+    /// Context: as [`start`].
     pub(crate) fn stop() -> (usize, Option<Report>) {
         ACTIVE.set(0);
         KEPT.with(CallContext::in_test(), Option::take)
             .unwrap_or((0, None))
     }
 
-    /// Keeps a report if that is asked for.
+    /// Keeps a report while a test collects reports; returns whether it did.
     pub(super) fn keep(report: Report) -> bool {
         if ACTIVE.get() == 0 {
             return false;
@@ -69,15 +73,19 @@ pub(crate) use kept::{
     stop as print_reports, //
 };
 
-/// Whether another report is due; all that can come in numbers are limited together.
+/// Whether another report may be printed. All reports that may occur often share one rate limit.
+///
+/// Context: any.
 pub(crate) fn may_report() -> bool {
     // SAFETY: Only updates the limiter's own state.
     unsafe { bindings::xen_pv_mmu_may_report() }
 }
 
-/// Reports that Xen refused `what`: its target and new value, the error and who asked for it.
+/// Reports that Xen refused `what`, with its target and new value, the error and the caller.
 ///
-/// Such reports are rate-limited together. They do not allocate and take no locks but printk's.
+/// Such reports share one rate limit. They allocate nothing, and take no locks but those of printk.
+///
+/// Context: any.
 #[cold]
 pub(crate) fn report_refusal(
     what: &'static CStr,
@@ -111,9 +119,11 @@ pub(crate) fn report_refusal(
     }
 }
 
-/// Stops a boot that cannot go on, because Xen refused `call` on `target`.
+/// Stops a boot that cannot go on because Xen refused `call` on `target`.
 ///
-/// Xen's own console has it as well: Linux may not have any yet.
+/// The message also goes to Xen's console, because Linux may not have a console yet.
+///
+/// Context: any.
 #[cold]
 pub(crate) fn die_refused(
     message: &'static CStr,
@@ -134,7 +144,9 @@ pub(crate) fn die_refused(
     die(message)
 }
 
-/// Writes to Xen's own console, which works from the first instruction on.
+/// Writes to Xen's console, which works from the first instruction on.
+///
+/// Context: any.
 pub(crate) fn raw_console(message: &'static CStr) {
     // SAFETY: The string is terminated.
     unsafe { bindings::xen_raw_console_write(message.as_char_ptr()) }

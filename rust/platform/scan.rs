@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Looks for entries in a table; the same on both faces of the platform.
+//! Finds present entries in a table. The kernel's platform and the host's both use this file.
 
 use crate::entry::{
     bits,
@@ -13,13 +13,13 @@ use crate::level::{
 use crate::platform::Table;
 use core::ops::Range;
 
-/// How many entries are looked at together; a table has a whole number of such groups.
+/// How many entries are checked together; a table consists of a whole number of such groups.
 pub(super) const GROUP: usize = 16;
 
 impl Table {
     /// Returns the first present entry in `range`, and its index.
     ///
-    /// Most tables are mostly empty: sixteen entries at a time are looked at, if none is present.
+    /// Most tables are mostly empty, so it skips sixteen entries at a time if none is present.
     ///
     /// # Panics
     ///

@@ -2,7 +2,7 @@
 
 //! Counters, for `xen/pvmmu/stats` in debugfs.
 //!
-//! While nobody counts, each place that would costs a nop.
+//! While counting is off, each place that counts costs a nop.
 
 use crate::platform::{
     define_per_cpu,
@@ -15,10 +15,10 @@ use kernel::{
     jump_label::static_branch_unlikely, //
 };
 
-/// Defines what is counted, and under which name it is shown.
+/// Defines the counters and the names under which they are shown.
 macro_rules! counters {
     ($($(#[$attr:meta])* $counter:ident = $name:literal,)*) => {
-        /// Something that is counted.
+        /// A counter.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub(crate) enum Counter {
             $($(#[$attr])* $counter,)*
@@ -30,7 +30,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// `mmu_update` issued alone, and so on: each is a trap into Xen.
+    /// Hypercalls that were issued on their own, by kind: each is a trap into Xen.
     MmuUpdate = "hypercall mmu_update",
     MmuextOp = "hypercall mmuext_op",
     UpdateVaMapping = "hypercall update_va_mapping",
@@ -38,7 +38,7 @@ counters! {
     GrantTableOp = "hypercall grant_table_op",
     Multicall = "hypercall multicall",
     Other = "hypercall other",
-    /// `mmu_update` as a part of a multicall, and so on.
+    /// Hypercalls in multicalls, by kind.
     PartMmuUpdate = "in_multicall mmu_update",
     PartMmuextOp = "in_multicall mmuext_op",
     PartUpdateVaMapping = "in_multicall update_va_mapping",
@@ -46,9 +46,9 @@ counters! {
     /// Elements of `mmu_update` arrays, alone or in multicalls.
     Updates = "elements mmu_update",
     ExtOps = "elements mmuext_op",
-    /// Flushes of the queue, with nothing in it as well.
+    /// Flushes of the queue, including those of an empty one.
     Flush = "flush any",
-    /// Flushes because something did not fit.
+    /// Flushes because something did not fit into the queue, by reason.
     FlushCalls = "flush calls_full",
     FlushArgs = "flush args_full",
     FlushDeferred = "flush deferred_full",
@@ -64,7 +64,8 @@ counters! {
     TrapAvoided = "trap avoided",
 }
 
-/// Lengths of arrays, by their logarithm: 1, 2 to 3, 4 to 7 and so on, and the last for all beyond.
+/// Histograms of the lengths of arrays. The ranges are 1, 2 to 3, 4 to 7 and so on; the last range
+/// has no end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Lengths {
     /// Calls of a multicall.
@@ -73,7 +74,8 @@ pub(crate) enum Lengths {
     Updates,
 }
 
-/// How many ranges of lengths there are: those of [`Lengths::Updates`] end with 128.
+/// How many ranges of lengths there are. The last one of [`Lengths::Updates`] is that of 128, which
+/// is the most that the queue takes.
 const BUCKETS: usize = 8;
 const HISTOGRAMS: [(Lengths, &str); 2] = [
     (Lengths::Multicall, "multicall_calls"),
@@ -81,7 +83,7 @@ const HISTOGRAMS: [(Lengths, &str); 2] = [
 ];
 const WORDS: usize = COUNTERS.len() + HISTOGRAMS.len() * BUCKETS;
 
-/// Returns the number of the range that `length` is in.
+/// Returns the number of the range of `length`.
 const fn bucket(length: usize) -> usize {
     let log = match length.checked_ilog2() {
         Some(log) => log as usize,
@@ -104,12 +106,12 @@ define_per_cpu! {
     static COUNTS: [usize; WORDS] = [0; WORDS];
 }
 
-/// Whether anything is counted.
+/// Whether counting is on.
 #[inline(always)]
 fn is_counting() -> bool {
     #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
     {
-        // SAFETY: The key is a static key that C defines.
+        // SAFETY: `debugfs.c` defines this static key, as a field of the structure named here.
         unsafe {
             static_branch_unlikely!(
                 bindings::xen_pv_mmu_stats,
@@ -124,7 +126,9 @@ fn is_counting() -> bool {
     }
 }
 
-/// Counts something.
+/// Adds 1 to `counter`.
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn count(counter: Counter) {
     if is_counting() {
@@ -132,7 +136,10 @@ pub(crate) fn count(counter: Counter) {
     }
 }
 
-/// Counts entries of live tables that a hypercall changes in the place of instructions that trap.
+/// Counts entries of tables that Xen knows which a hypercall changes instead of instructions that
+/// trap.
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn count_avoided_traps(entries: usize) {
     if is_counting() {
@@ -148,7 +155,7 @@ pub(super) fn count_hypercall(op: usize, length: usize) {
     }
 }
 
-/// Counts the parts of a multicall.
+/// Counts the calls of a multicall.
 #[inline(always)]
 pub(super) fn count_parts(calls: &[Call]) {
     if is_counting() {
@@ -201,7 +208,7 @@ fn add_elements(op: usize, length: usize) {
 
 /// Sets all counters to 0.
 ///
-/// Context: nothing is counted.
+/// Context: counting is off.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
 pub(crate) fn reset() {
     for index in 0..WORDS {
@@ -209,7 +216,10 @@ pub(crate) fn reset() {
     }
 }
 
-/// Calls `show` with each counter: its name, for a range of lengths the first of them, its value.
+/// Calls `show` with each counter: its name, for a range of lengths its first length, and its
+/// value.
+///
+/// Context: any.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
 pub(crate) fn for_each(mut show: impl FnMut(&str, Option<usize>, usize)) {
     for &(counter, name) in COUNTERS {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Optimisations of this crate that can be switched off: see `switches.c`.
+//! Optimisations of this crate that a boot parameter switches off: see `switches.c`.
 
 use kernel::bindings;
 use kernel::jump_label::static_branch_unlikely;
 
-/// Whether roots are loaded past the queue.
+/// Whether loads of roots bypass an empty queue.
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn writes_cr3_past_queue() -> bool {
-    // SAFETY: The key is a static key that C defines.
+    // SAFETY: `switches.c` defines this static key, as a field of the structure named here.
     unsafe {
         static_branch_unlikely!(
             bindings::xen_pv_mmu_write_cr3_key,

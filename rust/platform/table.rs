@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages of entries: page tables, and those that the toolstack reads like page tables.
+//! Pages of entries: page tables, and pages that the toolstack reads in the same way.
 //!
-//! There is no way to make one of an address in safe code: each [`Table`] comes from something
-//! that is known to be one, be it a static, a page of ours, an address space, another table, or a
-//! frame that both maps between frames agree on.
+//! Safe code cannot create a [`Table`] from an address. Each one comes from something that is known
+//! to be one: a static, a page that the backend owns, an address space, another table, or a frame
+//! on which the p2m list and the m2p table agree.
 
 use crate::addr::{
     Mfn,
@@ -34,9 +34,9 @@ use kernel::bindings;
 
 /// A page of entries.
 ///
-/// What this promises is that the page is memory of the domain which stays mapped, so that an
-/// entry of it can be copied at any time. That it still is a table when an entry is *stored* is
-/// what the locks of its tree are for, just as when Xen is told to store one.
+/// The type guarantees that the page is memory of the domain which stays mapped, so its entries can
+/// be copied at any time. It does not guarantee that the page is still a table when an entry is
+/// *stored*. The locks of the tree do, for stores and for hypercalls alike.
 ///
 /// # Invariants
 ///
@@ -46,7 +46,7 @@ use kernel::bindings;
 #[repr(transparent)]
 pub(crate) struct Table(NonNull<usize>);
 
-// SAFETY: Entries are only accessed by single volatile loads and stores.
+// SAFETY: Entries are only accessed by single volatile loads and stores, from any CPU.
 unsafe impl Send for Table {}
 // SAFETY: As above.
 unsafe impl Sync for Table {}
@@ -66,13 +66,14 @@ impl Table {
 
     /// Returns the page in machine frame `mfn`, if that is RAM of the domain.
     ///
-    /// Context: all memory is mapped; `mfn` is where an entry or a grant operation says that a
-    /// table is.
+    /// Context: all memory is mapped; an entry or a grant operation names `mfn` as the frame of a
+    /// table.
     #[inline(always)]
     pub(crate) fn in_frame(mfn: Mfn) -> Option<Self> {
         let page = pfn_to_virt(own_frame(mfn)?).raw() as *mut usize;
-        // SAFETY: All of the domain's RAM stays mapped in the direct map. It is a table, by the
-        // contract of this function, so that nobody has a reference to it.
+        // SAFETY: `own_frame()` has found that the page is RAM of the domain, all of which stays
+        // mapped in the direct map. By the contract of this function it is a table, so no Rust
+        // reference to it exists.
         Some(unsafe { Self::from_raw(page) })
     }
 
@@ -98,10 +99,13 @@ impl Table {
     }
 }
 
-/// Returns the frame that `mfn` stands for, if it is RAM of the domain: both maps have to say so.
+/// Returns the pseudo-physical frame of `mfn` if it is RAM of the domain: the p2m list and the m2p
+/// table have to agree.
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn own_frame(mfn: Mfn) -> Option<Pfn> {
-    // The m2p table speaks of all domains.
+    // The m2p table covers all domains.
     let pfn = m2p_load(mfn)?;
     p2m_load(pfn)?.is_local(mfn).then_some(pfn)
 }
@@ -110,8 +114,8 @@ pub(crate) fn own_frame(mfn: Mfn) -> Option<Pfn> {
 ///
 /// # Invariants
 ///
-/// The word of its `struct page` that [`Self::user_root`] reads is 0, or the address of a page
-/// that was handed over to [`Self::set_user_root`] and not taken back.
+/// The word of its `struct page` that [`Self::user_root`] reads is 0, or the address of a page that
+/// was passed to [`Self::set_user_root`] and has not been taken back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Root(Table);
@@ -140,27 +144,31 @@ impl Root {
         RunTime::now().map(|now| TablePage::at(now, self.0))
     }
 
-    /// Returns the root table for user mode that belongs to this one, if it has one.
+    /// Returns the user root of this root, if it has one.
+    ///
+    /// Context: any; the tree exists meanwhile.
     #[inline(always)]
     pub(crate) fn user_root(self) -> Option<Table> {
-        // SAFETY: The page exists; the word changes only while a tree is made or freed.
+        // SAFETY: The `struct page` exists at run time. The word changes only while a tree is
+        // created or freed, when nobody else uses the tree.
         let word = unsafe { self.page()?.pgd_word().read_volatile() };
-        // SAFETY: By the type invariant the page is a table of ours, which is freed together with
-        // this one.
+        // SAFETY: By the type invariant the word is the address of a page that the backend owns. It
+        // is freed together with this table.
         NonNull::new(word as *mut usize).map(|page| unsafe { Table::from_raw(page.as_ptr()) })
     }
 
-    /// Hands `user_root` over as the root table for user mode.
+    /// Makes `user_root` the user root of this root.
     ///
     /// Returns it if there are no `struct page`s yet.
     ///
-    /// Context: the tree is being made.
+    /// Context: the tree is being created, and nobody else uses it.
     pub(crate) fn set_user_root(self, user_root: OwnedPage) -> Result<(), OwnedPage> {
         let Some(page) = self.page() else {
             return Err(user_root);
         };
-        // INVARIANT: The page is ours no more.
-        // SAFETY: The page exists; the word is free for us in the descriptor of a root.
+        // INVARIANT: The word is the address of `user_root`, which `leak()` gives up.
+        // SAFETY: The `struct page` exists at run time. Generic code does not use this word in the
+        // descriptor of a root, and nobody else uses the tree yet.
         unsafe {
             page.pgd_word()
                 .write_volatile(user_root.leak().vaddr().raw())
@@ -168,16 +176,17 @@ impl Root {
         Ok(())
     }
 
-    /// Takes the root table for user mode back, which has to happen before the page of this one is
-    /// freed: the allocator wants the word back as 0.
+    /// Takes the user root back. This has to happen before the page of this root is freed, because
+    /// the allocator expects the word to be 0.
     ///
-    /// Context: the tree is used by nobody any more.
+    /// Context: nobody uses the tree any more.
     pub(crate) fn take_user_root(self) -> Option<OwnedPage> {
         let user_root = self.user_root()?;
-        // SAFETY: As in `set_user_root()`.
-        // INVARIANT: The word is 0.
+        // SAFETY: As in `set_user_root()`; nobody uses the tree any more.
+        // INVARIANT: The word becomes 0.
         unsafe { self.page()?.pgd_word().write_volatile(0) };
-        // SAFETY: By the type invariant the page was handed over, and nobody can find it any more.
+        // SAFETY: By the type invariant the page was passed to `set_user_root()`, which leaked it.
+        // The word is 0 now, so nobody can find the page any more.
         Some(unsafe { OwnedPage::from_leaked(user_root) })
     }
 }
@@ -212,12 +221,12 @@ impl RootEntryPtr {
     /// Returns the root table.
     #[inline(always)]
     pub(crate) fn root(self) -> Root {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the entry is in a root table.
         unsafe { Root::from_table(self.0.table()) }
     }
 }
 
-/// A page of the kernel image that is, or is to be, a page table.
+/// A page of the kernel image that is or becomes a page table.
 #[repr(C, align(4096))]
 pub(crate) struct StaticTable(UnsafeCell<[usize; ENTRIES]>);
 
@@ -234,7 +243,7 @@ impl StaticTable {
 
     /// Returns the table, by its address in the kernel image.
     pub(crate) fn table(&'static self) -> Table {
-        // SAFETY: A static is mapped for good, and no reference to the entries is ever made.
+        // SAFETY: A static is mapped for good, and no reference to its entries is ever created.
         unsafe { Table::from_raw(self.0.get()) }
     }
 }
@@ -248,7 +257,7 @@ pub(crate) mod tables {
         ($($(#[$attr:meta])* fn $name:ident = $symbol:ident;)*) => {$(
             $(#[$attr])*
             pub(crate) fn $name() -> Table {
-                // SAFETY: The table is a static of the kernel, which Rust never refers to.
+                // SAFETY: The table is a static of the kernel, to which no Rust reference exists.
                 unsafe { Table::from_raw((&raw const bindings::$symbol).cast_mut()) }
             }
         )*};
@@ -271,7 +280,7 @@ pub(crate) mod tables {
             .cast::<u8>()
             .cast_mut();
         (0..bindings::FIXMAP_PMD_NUM as usize).map(move |number| {
-            // SAFETY: The array has that many tables, each a page.
+            // SAFETY: The array has `FIXMAP_PMD_NUM` tables, each of which is a page.
             let table = unsafe { first.add(number * PAGE_SIZE) };
             // SAFETY: As in `root()`.
             unsafe { Table::from_raw(table) }
@@ -279,11 +288,11 @@ pub(crate) mod tables {
     }
 }
 
-/// A page of frame numbers that the toolstack reads, and that Xen never knows as a table.
+/// A page of frame numbers for the toolstack, which is never a page table for Xen.
 ///
 /// # Invariants
 ///
-/// The page is ours for good.
+/// The backend owns the page, and never frees it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct FramePage(Table);
@@ -291,7 +300,7 @@ pub(crate) struct FramePage(Table);
 impl FramePage {
     /// Keeps `page` for good.
     pub(crate) fn new(page: OwnedPage) -> Self {
-        // INVARIANT: Nobody gives it back.
+        // INVARIANT: `leak()` keeps the page for good.
         Self(page.leak())
     }
 
@@ -314,7 +323,9 @@ impl FramePage {
 pub(crate) struct TableList(Table);
 
 impl TableList {
-    /// Allocates a list that names `member` everywhere.
+    /// Allocates a list with `member` in each word.
+    ///
+    /// Context: may sleep.
     pub(crate) fn new(member: FramePage, sleep: &mut MaySleep) -> Option<Self> {
         let mut page = OwnedPage::new(sleep)?;
         page.fill(|_| member.0.vaddr().raw());
@@ -325,14 +336,14 @@ impl TableList {
     /// Returns the page at `index`.
     pub(crate) fn get(&self, index: Index) -> FramePage {
         let word = self.0.entry(index).read().raw() as *mut usize;
-        // SAFETY: By the type invariant.
-        // INVARIANT: As above.
+        // SAFETY: By the type invariant the word is the address of a `FramePage`.
+        // INVARIANT: As for that `FramePage`.
         FramePage(unsafe { Table::from_raw(word) })
     }
 
     /// Puts `member` at `index`.
     pub(crate) fn set(&mut self, index: Index, member: FramePage) {
-        // INVARIANT: The word is the address of a page of frame numbers.
+        // INVARIANT: The word becomes the address of a `FramePage`.
         let word = MachineEntry::from_raw(member.0.vaddr().raw());
         UnpinnedEntryPtr::new(self.0.entry(index)).store(word);
     }
