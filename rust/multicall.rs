@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The per-CPU queue of hypercalls, so that one trap into Xen serves many operations.
+//! The per-CPU queue of hypercalls: one trap into Xen serves many operations.
 //!
-//! A [`Batch`] turns interrupts off and queues complete operations. When it ends, the queue is
-//! either flushed or, in a lazy section of the task or the CPU, left for later. Updates of
-//! page-table entries are merged into one call as long as nothing else is queued between them, and
-//! so are extended operations; the order of operations is always kept.
+//! A [`Batch`] turns interrupts off and queues complete operations. When it ends, it flushes the
+//! queue or, in lazy MMU mode of the task or lazy CPU mode, leaves the operations in the queue.
+//! Updates of page-table entries are merged into one call as long as nothing else is queued between
+//! them. The same holds for extended operations. The order of operations is always kept.
 //!
-//! What may run after a flush is [`Deferred`] work, in the order it was asked for. Results of
-//! single calls do not survive: a call that Xen refuses is reported with what it was to do and who
-//! asked ([`recover`]), and the operations behind it in the same call are carried out all the same.
+//! [`Deferred`] work runs after a flush, in the order in which it was queued. Nobody gets the
+//! result of a single call. A refused operation is reported with its target and its caller, and the
+//! operations behind it in the same call are carried out nevertheless ([`recover`]).
 //!
-//! C code of the Xen port queues calls too, through [`crate::ops::multicall`]; they share the
-//! queue.
+//! C code of the Xen port queues calls through [`crate::ops::multicall`]. It uses the same queue.
 
-// Not `forbid`, because that could not be lifted for the one module that needs it.
+// `deny`, because `forbid` could not be lifted for the one module that needs unsafe code.
 #![deny(unsafe_code)]
 
 mod arguments;
@@ -54,7 +53,7 @@ use crate::platform::{
 };
 use queue::LocalQueue;
 
-/// Makes everything that is queued on this CPU take effect.
+/// Issues everything that is queued on this CPU, and runs the deferred work.
 ///
 /// Context: preemption is off.
 pub(crate) fn flush() {
@@ -64,10 +63,10 @@ pub(crate) fn flush() {
     LocalQueue::new(IrqsOff::new()).flush();
 }
 
-/// Whether an operation goes to Xen past the queue of this CPU.
+/// Whether an operation bypasses the queue of this CPU.
 ///
-/// It does if nothing is queued; an interrupt may find what the task has left there, and that comes
-/// first. An NMI comes in the midst of a change of the queue, and may not touch it.
+/// It does if nothing is queued. In an interrupt there may be operations that the task has queued;
+/// these come first. An NMI may interrupt a change of the queue, so it must not touch the queue.
 ///
 /// Context: any.
 #[inline(always)]
@@ -75,21 +74,25 @@ pub(crate) fn is_queue_bypassed() -> bool {
     is_queue_empty() || is_in_nmi()
 }
 
-/// Takes a place for a call with `bytes` of argument space on behalf of C code.
+/// Adds a call with `bytes` of argument space to the queue, for C code to fill in.
 ///
-/// Returns `None` if that can never fit. Context: interrupts are off.
+/// Returns `None` if the arguments can never fit.
+///
+/// Context: interrupts are off.
 pub(crate) fn take_space(bytes: usize, caller: CallContext<'_>) -> Option<Space> {
     LocalQueue::new(IrqsOff::new()).take_space(bytes, caller.site())
 }
 
-/// Adds `bytes` of argument space to the last call if it is `op`, on behalf of C code.
+/// Adds `bytes` of argument space to the last call if it is `op`, for C code to fill in.
 ///
 /// Context: interrupts are off.
 pub(crate) fn extend_space(op: usize, bytes: usize) -> Option<Space> {
     LocalQueue::new(IrqsOff::new()).extend_space(op, bytes)
 }
 
-/// Has a function called after the next flush, on behalf of C code.
+/// Queues a function of C that is called after the next flush.
+///
+/// Context: interrupts are off.
 pub(crate) fn call_after(callback: Callback) {
     LocalQueue::new(IrqsOff::new()).defer(Deferred::Call(callback));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The argument space of a queue: arrays of the ABI's structures, and what C fills in.
+//! The argument space of a queue: arrays of the ABI's structures, and arguments of C code.
 
 #![forbid(unsafe_code)]
 
@@ -9,15 +9,15 @@ use crate::platform::{
     MmuUpdate, //
 };
 
-/// How many bytes of arguments fit the queue.
+/// How many bytes of arguments fit into the queue.
 ///
-/// Enough for 128 updates: beyond that the cost of the trap is small against that of the updates,
-/// and interrupts stay off for longer.
+/// That is room for 128 updates. With more, the trap would hardly cost less per update, and
+/// interrupts would be off for longer.
 pub(crate) const MAX_ARG_BYTES: usize = 128 * size_of::<MmuUpdate>();
 
 const WORD: usize = size_of::<usize>();
 
-/// Argument space, taken word by word from the front and given back as a whole.
+/// Argument space, taken word by word from the front and released as a whole.
 ///
 /// # Invariants
 ///
@@ -39,10 +39,10 @@ impl Arguments {
         self.taken * WORD as u32
     }
 
-    /// Gives all back.
+    /// Releases the whole space.
     #[inline(always)]
     pub(super) fn clear(&mut self) {
-        // INVARIANT: The least that it may be.
+        // INVARIANT: 0 is at most the number of words.
         self.taken = 0;
     }
 
@@ -62,7 +62,7 @@ impl Arguments {
         let first = self.taken as usize;
         let end = first + bytes.div_ceil(WORD);
         let words = &mut self.words[first..end];
-        // INVARIANT: The words are there.
+        // INVARIANT: Slicing has checked that `end` is at most the number of words.
         self.taken = end as u32;
         words
     }
@@ -88,7 +88,7 @@ impl Arguments {
     }
 }
 
-/// Puts an element into space that was taken for it.
+/// Writes an element into space that was taken for it.
 #[inline(always)]
 pub(super) fn put<T: Element>(element: T, place: &mut [usize]) {
     for (word, value) in place.iter_mut().zip(element.to_words().as_ref()) {

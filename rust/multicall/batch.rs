@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Batches: how the modules above queue operations.
+//! Batches, by which the modules above queue operations.
 
 #![forbid(unsafe_code)]
 
@@ -28,9 +28,9 @@ use crate::platform::{
 pub(crate) enum Issue {
     /// When the batch ends.
     Now,
-    /// When the batch ends, or in lazy MMU mode of the task at its next flush.
+    /// When the batch ends or, in lazy MMU mode of the task, at the next flush.
     LazyMmu,
-    /// When the batch ends, or in the midst of a context switch at its end.
+    /// When the batch ends or, during a context switch, at the end of the switch.
     LazyCpu,
 }
 
@@ -47,9 +47,9 @@ impl Issue {
 
 /// An open batch: interrupts are off, and operations can be queued.
 ///
-/// It cannot be sent to another CPU. What may sleep cannot be called before it ends, because it
-/// borrows the [`MaySleep`] that this takes. Batches may nest: each puts back the interrupt state
-/// that it found.
+/// It cannot be sent to another CPU. Functions that sleep cannot be called while it is open,
+/// because it borrows the [`MaySleep`] that they take. Batches may nest: each restores the
+/// interrupt state that it found.
 ///
 /// [`MaySleep`]: crate::platform::MaySleep
 #[must_use = "the batch ends when this is dropped"]
@@ -62,6 +62,8 @@ pub(crate) struct Batch<'context> {
 
 impl<'context> Batch<'context> {
     /// Opens a batch for `caller`.
+    ///
+    /// Context: any but NMIs.
     #[inline(always)]
     pub(crate) fn open(issue: Issue, caller: CallContext<'context>) -> Self {
         let irqs = IrqsOff::new();
@@ -73,7 +75,7 @@ impl<'context> Batch<'context> {
         }
     }
 
-    /// Queues the change of an entry of an own table.
+    /// Queues the change of an entry of one of the domain's tables.
     #[inline(always)]
     pub(crate) fn update(&mut self, command: Command, at: Maddr, entry: MachineEntry) {
         let update = MmuUpdate::new(command, at, entry);
@@ -88,9 +90,8 @@ impl<'context> Batch<'context> {
 
     /// Queues an extended operation on the vCPUs of a bitmap, given as words.
     ///
-    /// The bitmap is copied. It has to fit the queue together with the operation, which it does
-    /// for as many vCPUs as a PV domain can have (Xen `public/xen.h`, `XEN_LEGACY_MAX_VCPUS` and
-    /// `MAX_VIRT_CPUS`: 8192).
+    /// The bitmap is copied into the queue. There is room for the largest number of vCPUs of a PV
+    /// domain (Xen `public/xen.h`, `XEN_LEGACY_MAX_VCPUS` and `MAX_VIRT_CPUS`: 8192).
     pub(crate) fn ext_on_vcpus(&mut self, op: ExtOp, bitmap: impl ExactSizeIterator<Item = usize>) {
         self.queue.push_ext_on_vcpus(op, bitmap, self.caller.site());
     }
@@ -100,7 +101,7 @@ impl<'context> Batch<'context> {
         self.queue.push_va(page, entry, flush, self.caller.site());
     }
 
-    /// Asks for `work` once what is queued so far has taken effect.
+    /// Queues `work`, which runs once the operations that are queued so far have taken effect.
     pub(crate) fn after(&mut self, work: Deferred) {
         self.queue.defer(work);
     }
@@ -117,7 +118,8 @@ impl Drop for Batch<'_> {
     }
 }
 
-/// Queues the change of an entry of an own table, to be made when the task leaves lazy MMU mode.
+/// Queues the change of an entry of one of the domain's tables; it is issued when the task leaves
+/// lazy MMU mode.
 ///
 /// Context: the task is in lazy MMU mode.
 #[inline(always)]
@@ -137,7 +139,7 @@ pub(crate) fn update_later(
     trace::mc_issue(false, queue.irq_flags());
 }
 
-/// Apart from [`update_later`], so that the other updates need no more registers than they do.
+/// Not inlined into [`update_later`], which would need more registers for all other updates.
 #[inline(never)]
 fn update_in_new_call(mut queue: LocalQueue, update: MmuUpdate, caller: CallContext<'_>) {
     queue.push_new_update(update, caller.site());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The boot parameter `xen_mc_debug`: when Xen refuses a call, show the whole batch it was in.
+//! The boot parameter `xen_mc_debug`: shows the whole batch in which Xen has refused a call.
 
 #![forbid(unsafe_code)]
 
@@ -10,13 +10,13 @@ use crate::platform::{
     Call, //
 };
 
-/// How many words of arguments are shown of a call.
+/// How many words of the arguments of a call are shown.
 const MAX_WORDS: usize = 8;
 
-/// The first words of the arguments of a call, as far as there are any.
+/// The first words of the arguments of a call, or fewer if it has fewer.
 pub(super) type Words = [Option<usize>; MAX_WORDS];
 
-/// Shows a call of a batch in which one was refused, with the first words of its arguments.
+/// Shows a call of a batch in which a call was refused, with the first words of its arguments.
 #[cold]
 pub(super) fn report(index: usize, call: &Call, record: &Record, words: &Words) {
     let is_array = matches!(record.op, number::MMU_UPDATE | number::MMUEXT_OP);

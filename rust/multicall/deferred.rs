@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Work that runs once Xen has carried out what is queued before it, in order.
+//! Work that runs, in order, once Xen has carried out the operations that were queued before it.
 
 #![forbid(unsafe_code)]
 
@@ -10,14 +10,14 @@ use crate::platform::{
     LOADED_CR3, //
 };
 
-/// How many deferred pieces of work fit the queue.
+/// How many pieces of deferred work fit into the queue.
 pub(crate) const MAX_DEFERRED: usize = 32;
 
-/// Work that has to wait until Xen has seen what is queued.
+/// Work that has to wait until Xen has carried out the operations queued before it.
 pub(crate) enum Deferred {
-    /// Unlock a table that has been pinned or unpinned.
+    /// Unlock a table that is pinned or unpinned.
     Unlock(TableLock),
-    /// Note the root table that Xen now uses for this CPU.
+    /// Record the root table that Xen now uses for this CPU.
     RootLoaded(usize),
     /// Call back into C.
     Call(Callback),
@@ -38,11 +38,11 @@ impl Deferred {
 /// # Invariants
 ///
 /// - `next <= due <= len <= MAX_DEFERRED`.
-/// - The elements from `next` up to `len`, exclusive, are there.
+/// - The elements from `next` up to `len`, exclusive, are `Some`.
 pub(super) struct DeferredQueue {
-    /// What is in front of it has run.
+    /// The elements before this one have run.
     next: u32,
-    /// What is in front of it need not wait any longer.
+    /// The elements before this one need not wait any longer.
     due: u32,
     len: u32,
     elements: [Option<Deferred>; MAX_DEFERRED],
@@ -61,40 +61,41 @@ impl DeferredQueue {
         self.len == 0
     }
 
-    /// Returns how many wait.
+    /// Returns how many pieces of work have not run yet.
     #[inline(always)]
     pub(super) fn waiting(&self) -> u32 {
         self.len - self.next
     }
 
-    /// Adds `work`, or gives it back if there is no place.
+    /// Adds `work`, or returns it if there is no room.
     #[inline(always)]
     pub(super) fn push(&mut self, work: Deferred) -> Result<(), Deferred> {
         let Some(place) = self.elements.get_mut(self.len as usize) else {
             return Err(work);
         };
-        // INVARIANT: The element is there before it is counted.
+        // INVARIANT: The element is `Some` before `len` includes it.
         *place = Some(work);
         self.len += 1;
         Ok(())
     }
 
-    /// Notes that Xen has seen what all of it waits for.
+    /// Marks all work as due: Xen has carried out the operations that it waits for.
     pub(super) fn all_are_due(&mut self) {
-        // INVARIANT: The largest that it may be.
+        // INVARIANT: `due` may be as large as `len`.
         self.due = self.len;
     }
 
-    /// Takes the next piece that is due. Work that flushes again finds what is left of it here.
+    /// Takes the next piece of work that is due. If work flushes the queue again, that flush finds
+    /// the remaining work here.
     pub(super) fn take_due(&mut self) -> Option<Deferred> {
         if self.next == self.due {
             if self.due == self.len {
-                // INVARIANT: Nothing is left.
+                // INVARIANT: All elements have been taken.
                 (self.next, self.due, self.len) = (0, 0, 0);
             }
             return None;
         }
-        // INVARIANT: `due` is larger. The element is taken.
+        // INVARIANT: `next` is below `due`, and the element before the new `next` has been taken.
         let work = self.elements[self.next as usize].take();
         self.next += 1;
         work

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Refusals of queued operations on request, as Xen would refuse them.
+//! Fault injection: queued operations fail on request, as if Xen had refused them.
 //!
-//! An array is cut before the element that is to fail, so that Xen carries out what is in front of
-//! it and says how much that was. A call that has no array is swapped for one that does nothing.
+//! An array is cut before the element that has to fail, so Xen carries out the elements before it
+//! and counts them. A call without an array is replaced by one that does nothing.
 
 #![forbid(unsafe_code)]
 
@@ -23,14 +23,14 @@ use crate::platform::{
 };
 use core::ops::Range;
 
-/// The refusals of a flush.
+/// The injected refusals of a flush.
 pub(super) struct Refusals {
-    /// For each call its errno, negative, or 0.
+    /// The negative errno of each call, or 0.
     errors: [i16; MAX_CALLS],
 }
 
 impl Refusals {
-    /// Chooses what is refused of the calls in `range`, and keeps it from Xen.
+    /// Chooses the operations of the calls in `range` that are refused, and removes them.
     pub(super) fn choose(queue: &mut Queue, range: Range<usize>) -> Self {
         let mut errors = [0; MAX_CALLS];
 
@@ -63,7 +63,7 @@ impl Refusals {
         Self { errors }
     }
 
-    /// Puts the refusals in the results of `calls`, but for calls that Xen refused on its own.
+    /// Writes the refusals to the results of `calls`, except for calls that Xen has refused itself.
     pub(super) fn apply(&self, calls: &mut [Call]) {
         for (call, error) in calls.iter_mut().zip(self.errors) {
             if error != 0 && call.result >= 0 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of batches and direct calls in which operations are refused on request.
+//! Tests of batches and direct calls with injected refusals.
 
 #![forbid(unsafe_code)]
 
@@ -49,12 +49,12 @@ mod refused_operations {
 
     const CALLER: CallContext<'_> = CallContext::in_test();
     const PAGES: usize = 5;
-    /// Flips without anybody noticing.
+    /// A bit that the CPU and generic code ignore.
     const SOFTWARE_BIT: usize = 1 << 10;
     /// EPERM, ENOMEM, EFAULT, EBUSY, EINVAL.
     const ERRORS: [u32; 5] = [1, 12, 14, 16, 22];
 
-    /// Pages of ours, whose entries in the direct map are changed.
+    /// Pages of the test, whose entries in the direct map are changed.
     struct Targets {
         pages: KVec<OwnedPage>,
         ptrs: KVec<EntryPtr>,
@@ -86,7 +86,7 @@ mod refused_operations {
             MmuUpdate::new(Command::Normal, self.at(index), self.marked(index))
         }
 
-        /// Takes all marks away; returns where there were some.
+        /// Removes all marks; returns which entries were marked.
         fn unmark(&self) -> [bool; PAGES] {
             let marks =
                 core::array::from_fn(|index| self.ptrs[index].read().raw() & SOFTWARE_BIT != 0);
@@ -108,7 +108,7 @@ mod refused_operations {
 
     /// Runs `section` while `times` operations of `kind` are refused from number `index` on.
     ///
-    /// Returns how many were, how many reports there were, and the last of these.
+    /// Returns how many were refused, how many reports there were, and the last report.
     fn refuse(
         kind: Fault,
         index: usize,

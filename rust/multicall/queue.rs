@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory of the queue, how operations get into it, and how it is flushed.
+//! The memory of the queue, functions that queue operations, and the flush.
 
 use crate::addr::{
     Maddr,
@@ -43,21 +43,21 @@ use core::ffi::c_void;
 use core::ops::Range;
 use core::ptr::NonNull;
 
-/// How many calls fit the queue.
+/// How many calls fit into the queue.
 pub(crate) const MAX_CALLS: usize = 64;
 
-/// What a queued call is to do. Kept apart from the call itself, which Xen may scribble on.
+/// The purpose of a queued call. It is kept apart from the call itself, which Xen may overwrite.
 #[derive(Clone, Copy)]
 pub(super) struct Record {
-    /// Number of the hypercall; 0 if C code fills in the call.
+    /// The number of the hypercall, or 0 if C code fills in the call.
     pub(super) op: usize,
-    /// Who asked for it first.
+    /// The caller of the first element.
     pub(super) caller: CallSite,
-    /// Address of its array, or the address whose entry is changed.
+    /// The address of its array, or the address whose entry is changed.
     pub(super) target: usize,
-    /// Number of elements of the array, or the new entry.
+    /// The number of elements of the array, or the new entry.
     pub(super) value: usize,
-    /// For an array: how many elements were carried out, as told by Xen.
+    /// For an array: the number of elements that Xen has carried out.
     pub(super) done: u32,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Record {
 /// - Only its own CPU touches it, with interrupts off.
 pub(super) struct Queue {
     pub(super) nr_calls: u32,
-    /// Calls below this number are being issued or were; only their reports are left to do.
+    /// Calls below this number have been issued or are being issued.
     pub(super) issued: u32,
     pub(super) calls: [Call; MAX_CALLS],
     pub(super) records: [Record; MAX_CALLS],
@@ -83,15 +83,16 @@ define_per_cpu! {
 
 /// Whether nothing is queued on this CPU.
 ///
-/// Context: any. The answer holds for a task that may move to another CPU as well, because the
-/// queue is empty whenever tasks are switched.
+/// Context: any. The result stays valid for a task that moves to another CPU, because the queue is
+/// empty whenever tasks are switched.
 #[inline(always)]
 pub(crate) fn is_queue_empty() -> bool {
-    // SAFETY: A single load of a word that is always valid.
+    // SAFETY: The pointer is to a queue of this or another CPU, which is static memory. The load of
+    // one word is volatile, because that CPU may change the word.
     unsafe { (&raw const (*QUEUE.any_cpu()).nr_calls).read_volatile() == 0 }
 }
 
-/// A place in the queue that C code fills in.
+/// A call in the queue that C code fills in.
 pub(crate) struct Space {
     /// The call.
     pub(crate) call: *mut Call,
@@ -99,7 +100,7 @@ pub(crate) struct Space {
     pub(crate) args: *mut c_void,
 }
 
-/// The last call, and space that was taken behind its arguments.
+/// The last call, and space that was added to its arguments.
 struct Extended<'queue> {
     call: &'queue mut Call,
     record: &'queue mut Record,
@@ -112,24 +113,24 @@ struct Refused {
     whole: Result<(), XenError>,
 }
 
-/// The queue of the CPU this runs on, with interrupts off.
+/// The queue of this CPU, with interrupts off.
 pub(super) struct LocalQueue {
     queue: NonNull<Queue>,
     irqs: IrqsOff,
 }
 
 impl LocalQueue {
-    /// Gets hold of the queue.
+    /// Returns the queue of this CPU.
     #[inline(always)]
     pub(super) fn new(irqs: IrqsOff) -> Self {
         Self {
-            // SAFETY: The address of a per-CPU variable is not null.
+            // SAFETY: `this_cpu()` returns the address of a variable, which is not null.
             queue: unsafe { NonNull::new_unchecked(QUEUE.this_cpu()) },
             irqs,
         }
     }
 
-    /// Returns the interrupt state to be put back.
+    /// Returns the interrupt state that is restored at the end.
     #[inline(always)]
     pub(super) fn irq_flags(&self) -> usize {
         self.irqs.flags()
@@ -137,9 +138,10 @@ impl LocalQueue {
 
     #[inline(always)]
     fn queue(&mut self) -> &mut Queue {
-        // SAFETY: Interrupts are off, so that this CPU, the only one that uses the queue, does
-        // nothing else with it while the reference lives: no caller keeps it across a call that
-        // may print, or run deferred work.
+        // SAFETY: The queue is static memory that only its own CPU uses, and `irqs` keeps
+        // interrupts off on this CPU. So only code that the holder of the reference calls could use
+        // the queue as well: no caller keeps the reference across a call that prints or runs
+        // deferred work.
         unsafe { self.queue.as_mut() }
     }
 
@@ -153,8 +155,8 @@ impl LocalQueue {
         }
     }
 
-    /// Adds `arg` to the array of the last call if that is `op`; returns whether it is, and has
-    /// room.
+    /// Adds `arg` to the array of the last call if that call is `op` and there is room; returns
+    /// whether it was added.
     #[inline(always)]
     fn extend_array<T: Element>(&mut self, op: usize, arg: T) -> bool {
         let extended = self.queue().extend(op, arg);
@@ -175,14 +177,14 @@ impl LocalQueue {
         }
     }
 
-    /// Adds `update` to the last call if that is one of updates; returns whether it is, and has
-    /// room.
+    /// Adds `update` to the last call if that is an `mmu_update` and there is room; returns whether
+    /// it was added.
     #[inline(always)]
     pub(super) fn extend_updates(&mut self, update: MmuUpdate) -> bool {
         self.extend_array(number::MMU_UPDATE, update)
     }
 
-    /// Queues a new call of updates.
+    /// Queues `update` as a new call.
     pub(super) fn push_new_update(&mut self, update: MmuUpdate, caller: CallSite) {
         self.push_new_array(number::MMU_UPDATE, update, caller);
     }
@@ -203,7 +205,7 @@ impl LocalQueue {
         let bytes = bitmap.len() * size_of::<usize>();
 
         self.make_room(bytes + size_of::<ExtOp>());
-        // The bitmap goes before the operation, so that more elements can follow the latter.
+        // The bitmap comes before the operation, so that more elements can be added behind it.
         let place = self.queue().args.take(bytes);
         for (place, word) in place.iter_mut().zip(bitmap) {
             *place = word;
@@ -262,20 +264,20 @@ impl LocalQueue {
         space
     }
 
-    /// Asks for `work` once what is queued so far has taken effect.
+    /// Queues `work`, which runs once the operations that are queued so far have taken effect.
     pub(super) fn defer(&mut self, work: Deferred) {
         if let Deferred::Call(callback) = &work {
             trace::mc_callback(callback);
         }
         if let Err(work) = self.queue().deferred.push(work) {
-            // What the work waits for is flushed along with the rest, so that it can run at once.
+            // The flush issues the operations that `work` waits for, so it can run afterwards.
             trace::mc_flush_reason(FlushReason::Callback);
             self.flush();
             work.run();
         }
     }
 
-    /// Makes everything that is queued take effect.
+    /// Issues everything that is queued, and runs the deferred work.
     #[inline(always)]
     pub(super) fn flush(&mut self) {
         let queue = self.queue();
@@ -289,11 +291,11 @@ impl LocalQueue {
         }
     }
 
-    /// Issues the queued calls and forgets them, unless Xen refused any.
+    /// Issues the queued calls, and removes them unless Xen has refused one.
     fn issue(&mut self) -> Option<Refused> {
         let queue = self.queue();
-        // INVARIANT: `issued` is at most `nr_calls`. Should the debugging aid queue calls of its
-        // own while it prints, they are issued without the ones at work here.
+        // INVARIANT: `issued` is at most `nr_calls`. If `show()` prints, and the console driver
+        // queues calls, these are issued without the calls that are being handled here.
         let range = queue.issued as usize..queue.nr_calls as usize;
         queue.issued = queue.nr_calls;
 
@@ -302,7 +304,7 @@ impl LocalQueue {
         let calls = &mut queue.calls[range.clone()];
         let whole = match calls {
             [] => return None,
-            // A call alone is cheaper without the wrapper.
+            // A single call is cheaper without a multicall.
             [call] => {
                 single_call(call);
                 Ok(())
@@ -318,14 +320,15 @@ impl LocalQueue {
         None
     }
 
-    /// Does what can be done about refused calls, and reports them.
+    /// Recovers from refused calls, and reports them.
     #[cold]
     fn settle(&mut self, refused: Refused) {
         let reports = self.recover(refused.range, refused.whole);
 
         self.queue().forget_issued();
         self.run_deferred();
-        // Last, with nothing of this flush left in the queue: who knows what a console driver does.
+        // Printing comes last, when nothing of this flush is left in the queue, because a console
+        // driver may use the queue.
         reports.print();
     }
 
@@ -363,10 +366,10 @@ impl LocalQueue {
         reports
     }
 
-    /// Shows calls in which one was refused.
+    /// Shows the calls of a batch in which a call was refused.
     ///
-    /// A console driver may use the queue meanwhile: nothing but what is shown depends on what is
-    /// left in it of these calls.
+    /// A console driver may use the queue meanwhile. Only the output depends on the remains of
+    /// these calls in the queue.
     #[cold]
     fn show(&mut self, range: Range<usize>) {
         for index in range.clone() {
@@ -401,7 +404,7 @@ impl Queue {
         deferred: DeferredQueue::EMPTY,
     };
 
-    /// Empties the queue, unless calls were added since the last were issued.
+    /// Empties the queue, unless calls have been added since the last issue.
     #[inline(always)]
     fn forget_issued(&mut self) {
         if self.issued == self.nr_calls {
@@ -411,7 +414,7 @@ impl Queue {
         }
     }
 
-    /// Whether another call with `bytes` of arguments fits, or why not.
+    /// Checks whether another call with `bytes` of arguments fits; the error says what is full.
     #[inline(always)]
     pub(super) fn check_room(&self, bytes: usize) -> Result<(), FlushReason> {
         if self.nr_calls as usize == MAX_CALLS {
@@ -423,7 +426,7 @@ impl Queue {
         }
     }
 
-    /// Takes a call, for which there is room, and returns it to be filled in.
+    /// Adds a call, for which there is room, and returns it for the caller to fill in.
     #[inline(always)]
     pub(super) fn add_call(&mut self, record: Record) -> &mut Call {
         let index = self.nr_calls as usize;
@@ -457,7 +460,7 @@ impl Queue {
         call
     }
 
-    /// Adds `arg` to the array of the last call if that is `op` and not on its way to Xen.
+    /// Adds `arg` to the array of the last call if that is `op` and has not been issued.
     #[inline(always)]
     pub(super) fn extend<T: Element>(&mut self, op: usize, arg: T) -> ExtendResult {
         match self.extend_raw(op, size_of::<T>()) {
@@ -471,7 +474,7 @@ impl Queue {
         }
     }
 
-    /// Takes space behind the arguments of the last call if that is `op` and not on its way to Xen.
+    /// Adds space to the arguments of the last call if that is `op` and has not been issued.
     #[inline(always)]
     fn extend_raw(&mut self, op: usize, bytes: usize) -> Result<Extended<'_>, ExtendResult> {
         if self.nr_calls == self.issued {

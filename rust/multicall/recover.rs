@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is done about calls that Xen refused.
+//! Recovers after Xen has refused a call.
 //!
 //! Xen stops at the first element of an array that it refuses, and goes on with the next call. The
-//! elements behind it are carried out here one by one, since they have nothing to do with it, and
-//! each refused one is noted. The notes are printed when the queue is empty again.
+//! elements behind the refused one do not depend on it, so they are carried out here one by one.
+//! Refused elements are recorded, and reported when the queue is empty again.
 //!
-//! That is later than the calls behind the array, which may have relied on it: a table that is
-//! still pinned cannot be made writable, and TLBs were flushed too early. So what Xen refused of
-//! those calls is tried again, and TLBs are flushed once more. An entry that one of those calls has
-//! changed once more is left as it is then.
+//! The calls behind the array have run before these elements, although they may depend on them: a
+//! table that is still pinned cannot be made writable, and TLBs were flushed too early. So the
+//! operations of those calls that Xen refused are tried again, and TLBs are flushed once more. An
+//! element is skipped if a later call has changed the same entry.
 
 #![forbid(unsafe_code)]
 
@@ -37,7 +37,7 @@ use crate::platform::{
 };
 use core::ffi::CStr;
 
-/// Something that Xen refused.
+/// An operation that Xen refused.
 #[derive(Clone, Copy)]
 struct Report {
     what: &'static CStr,
@@ -47,10 +47,10 @@ struct Report {
     by: CallSite,
 }
 
-/// How many refused operations of a flush are told one by one.
+/// How many refused operations of a flush are reported one by one.
 const MAX_REPORTS: usize = 8;
 
-/// What there is to report of a flush.
+/// The reports of a flush.
 pub(super) struct Reports {
     reports: [Option<Report>; MAX_REPORTS],
     total: usize,
@@ -74,7 +74,7 @@ impl Reports {
         self.total += 1;
     }
 
-    /// Prints what was noted.
+    /// Prints the reports.
     #[cold]
     pub(super) fn print(&self) {
         for report in self.reports.iter().flatten() {
@@ -94,16 +94,16 @@ impl Reports {
 
 /// An element of the array of a call, which Xen may refuse.
 pub(super) trait Refusable: Copy {
-    /// What a report calls it.
+    /// The name of the operation in reports.
     const WHAT: &'static CStr;
 
-    /// Returns what a report says of its target and value.
+    /// Returns the target and the value for reports.
     fn describe(&self) -> (usize, usize);
 
-    /// Returns the machine address of the entry that it changes, if it changes one.
+    /// Returns the machine address of the entry that the element changes, if it changes one.
     fn entry_maddr(&self) -> Option<Maddr>;
 
-    /// Carries it out alone.
+    /// Carries out this element alone.
     fn carry_out(self) -> Result<(), XenError>;
 }
 
@@ -140,12 +140,12 @@ impl Refusable for ExtOp {
     }
 }
 
-/// Notes the refused element of an array, and carries out the ones behind it.
+/// Records the refused element of an array, and carries out the elements behind it.
 ///
-/// The refused one is tried again if what is in front of the call was late.
+/// If operations of earlier calls were late, the refused element is tried again.
 ///
-/// `element` returns the elements of the array; `is_overtaken` tells whether a call behind it
-/// changes the entry at an address once more.
+/// `element` returns an element of the array. `is_overtaken` says whether a later call changes the
+/// entry at a machine address.
 #[cold]
 pub(super) fn resume_array<T: Refusable>(
     record: &Record,
@@ -160,7 +160,7 @@ pub(super) fn resume_array<T: Refusable>(
         let Some(element) = element(index) else {
             return;
         };
-        // The first is the one that Xen has refused already.
+        // The first one is the element that Xen has refused.
         let refusal = match error.take() {
             Some(error) => Some(error),
             None if element.entry_maddr().is_some_and(&is_overtaken) => None,
@@ -187,7 +187,8 @@ pub(super) fn entry_maddr_of(page: usize) -> Option<Maddr> {
     lookup_address(Vaddr::new(page)).map(|(ptr, _)| p2m::machine_address(ptr.vaddr()))
 }
 
-/// Notes a refused call that has no array, or carries it out if it was only too early.
+/// Records a refused call that has no array, or carries it out if it was refused only because it
+/// was too early.
 ///
 /// `is_overtaken` is that of [`resume_array`].
 #[cold]
@@ -210,7 +211,8 @@ pub(super) fn single(
         }
     }
     let (what, target, value) = if record.op == 0 {
-        // Filled in by C code: the call itself is all there is, if Xen left it alone.
+        // C code filled in this call. There is no record of it but the call itself, which Xen may
+        // have changed.
         (c"hypercall", call.op, call.args[0])
     } else {
         (c"update_va_mapping", record.target, record.value)
@@ -224,7 +226,7 @@ pub(super) fn single(
     });
 }
 
-/// Makes up for flushes of TLBs that came too early, on behalf of `by`.
+/// Flushes TLBs again if operations were late; `by` is the caller in reports.
 #[cold]
 pub(super) fn finish(reports: &mut Reports, by: CallSite) {
     if !reports.late {
@@ -243,7 +245,7 @@ pub(super) fn finish(reports: &mut Reports, by: CallSite) {
     }
 }
 
-/// Xen could not even read the queue: nothing that relies on it holds any more.
+/// Stops the kernel: Xen could not read the queue, so not all queued operations took effect.
 #[cold]
 pub(super) fn unreadable(nr_calls: usize, error: XenError) -> ! {
     kernel::pr_emerg!(

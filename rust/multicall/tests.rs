@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of the queue: those of its memory need no Xen, the others flush it for real.
+//! Tests of the queue. Those of its memory need no Xen. The others flush the queue, and need it.
 
 #![forbid(unsafe_code)]
 
@@ -308,7 +308,7 @@ mod batches {
         if skip_without_xen() {
             return Ok(());
         }
-        // A page of ours: the entries of the direct map for two such pages are rewritten.
+        // The test changes the entries of the direct map for two pages of its own.
         let pages = [
             OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?,
             OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?,
