@@ -3,7 +3,7 @@
 //! The p2m list: which machine frame backs each pseudo-physical frame.
 //!
 //! The list is an array of words in the vmalloc area, one for each [`Pfn`], read with a single
-//! load. Parts of it that say the same everywhere share their memory:
+//! load. Parts of the list with uniform contents share memory:
 //!
 //! ```text
 //!   entry of level 2 ──► own table of level 1 ──► own page of 512 words, writable
@@ -13,17 +13,17 @@
 //!                   └──► the "identity" table: 512 times the "identity" page
 //! ```
 //!
-//! Both shared pages hold `INVALID_P2M_ENTRY` everywhere, since that is all that Xen's toolstack
-//! understands; which of the two a word lies in tells identity from missing. A write into a shared
-//! page faults, and the list grows pages of its own there ([`grow`]).
+//! Both shared pages hold `INVALID_P2M_ENTRY` everywhere, because Xen's toolstack understands
+//! nothing else. The page that holds a word tells identity frames from missing ones. A write into a
+//! shared page faults, and the list grows pages of its own there ([`grow`]).
 //!
 //! The toolstack finds the list through `shared_info`, by its address or by the tree of frame
-//! lists ([`tree`]). Entries change at any time by single stores; changes of the list's mapping
-//! are made under one lock ([`list`]), between two changes of the generation ([`grow`]).
+//! lists ([`tree`]). Words change at any time, by single stores. The mapping of the list changes
+//! under one lock ([`list`]), between two changes of the generation ([`grow`]).
 //!
-//! This module and the ones that only look ([`layout`], [`shared`], [`tree`], [`list`]) stand below
-//! the operations on page tables, which ask them for machine frames; [`build`] and [`grow`] map the
-//! list and stand above.
+//! This module, [`layout`], [`shared`], [`tree`] and [`list`] stand below the page-table
+//! operations, which look up machine frames here. [`build`] and [`grow`] map the list with these
+//! operations, so they stand above.
 
 #![forbid(unsafe_code)]
 
@@ -63,7 +63,7 @@ use crate::platform::{
 };
 use shared::Shared;
 
-/// Returns what the list says about `pfn`; frames beyond the list are identity frames.
+/// Returns the word of `pfn`; frames beyond the list are identity frames.
 ///
 /// Context: any.
 #[inline(always)]
@@ -74,7 +74,9 @@ pub(crate) fn word(pfn: Pfn) -> P2mWord {
     }
 }
 
-/// The part of [`word`] for frames without a local machine frame (`get_phys_to_machine()`).
+/// The slow path of [`word`], for frames without a local machine frame (`get_phys_to_machine()`).
+///
+/// Context: any.
 #[cold]
 pub(crate) fn word_slow(pfn: Pfn) -> P2mWord {
     if p2m_load(pfn).is_none() {
@@ -84,12 +86,12 @@ pub(crate) fn word_slow(pfn: Pfn) -> P2mWord {
             P2mWord::identity(pfn)
         };
     }
-    // "Missing" and "identity" look the same in the list; the page they are in tells them apart.
+    // Missing and identity frames have the same word; only the page that holds it differs.
     if leaf_ptr(pfn).and_then(Shared::of_leaf) == Some(Shared::Identity) {
         return P2mWord::identity(pfn);
     }
-    // Only now: a word read before could be that of a shared page of identity frames, which
-    // another CPU has replaced since.
+    // The word is read after the page was checked. A word that was read before could come from the
+    // shared page of identity frames, if another CPU has replaced that page in between.
     p2m_load(pfn).unwrap_or(P2mWord::MISSING)
 }
 
@@ -109,7 +111,7 @@ pub(crate) fn mfn_of(pfn: Pfn) -> Option<Mfn> {
     word(pfn).mfn()
 }
 
-/// Returns the pseudo-physical frame that `mfn` stands for in this domain.
+/// Returns the pseudo-physical frame of `mfn` in this domain.
 ///
 /// Frames of other domains have none, even if they are mapped.
 ///
@@ -117,7 +119,7 @@ pub(crate) fn mfn_of(pfn: Pfn) -> Option<Mfn> {
 #[inline(always)]
 pub(crate) fn pfn_of(mfn: Mfn) -> Option<Pfn> {
     if let Some(pfn) = m2p_load(mfn) {
-        // The m2p table speaks of all domains: the frame is ours if our list agrees.
+        // The m2p table covers all domains. The frame is this domain's if the p2m list agrees.
         if word(pfn).is_local(mfn) {
             return Some(pfn);
         }
@@ -133,8 +135,10 @@ fn identity_pfn_of(mfn: Mfn) -> Option<Pfn> {
 
 /// Returns the machine address behind an address of the direct map or the kernel image.
 ///
-/// For an address without a machine frame the result lies in the frame of all ones, which Xen
-/// refuses wherever it is used.
+/// Without a machine frame, the result is in the frame of all ones, which Xen refuses in every
+/// operation.
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn machine_address(vaddr: Vaddr) -> Maddr {
     let paddr = virt_to_phys(vaddr);
@@ -144,12 +148,12 @@ pub(crate) fn machine_address(vaddr: Vaddr) -> Maddr {
 
 /// Stores `word` for `pfn` without growing the list (`__set_phys_to_machine()`).
 ///
-/// Returns whether the list says so afterwards.
+/// Returns whether the list says `word` afterwards.
 ///
 /// Context: any.
 pub(crate) fn try_set(pfn: Pfn, word: P2mWord) -> bool {
     if p2m_load(pfn).is_none() {
-        // There is nothing to store to; what the list says there is known.
+        // Beyond the list there is no word to store, and nothing to do for a missing frame.
         return word.is_missing();
     }
     if p2m_try_store(pfn, word) {
@@ -164,7 +168,7 @@ pub(crate) fn try_set(pfn: Pfn, word: P2mWord) -> bool {
 
 /// Makes the frames from `start` up to `end`, exclusive, identity frames.
 ///
-/// Returns how many frames the list says so of; frames beyond the list are identity frames anyway.
+/// Returns how many frames are in the list; frames beyond it are identity frames anyway.
 ///
 /// Context: start of day, while the whole list is writable.
 pub(crate) fn set_range_identity(start: Pfn, end: Pfn) -> usize {

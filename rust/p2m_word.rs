@@ -2,7 +2,8 @@
 
 //! Words of the p2m list.
 //!
-//! A [`P2mWord`] carries tag bits and can only be turned into an [`Mfn`] by stripping them.
+//! A [`P2mWord`] has tag bits. The only way to an [`Mfn`] strips them. Functions in this module
+//! only compute, in any context.
 
 #![forbid(unsafe_code)]
 
@@ -11,20 +12,20 @@ use crate::addr::{
     Pfn, //
 };
 
-/// What the p2m list says about a [`Pfn`].
+/// The meaning of a word of the p2m list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum P2mEntry {
     /// The frame is backed by this machine frame of the domain.
     Local(Mfn),
     /// The frame is backed by a machine frame of another domain, mapped through a grant.
     Foreign(Mfn),
-    /// The frame stands for the machine frame of the same number: device memory and the like.
+    /// The machine frame has the same number: device memory and the like.
     Identity,
-    /// There is no machine frame, for example because it was given back to Xen.
+    /// There is no machine frame, for example because the domain has given it back to Xen.
     Missing,
 }
 
-/// A word of the p2m list as it stands in memory, read by Xen's toolstack as well.
+/// A word of the p2m list as stored in memory; Xen's toolstack reads it as well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
 pub(crate) struct P2mWord(usize);
@@ -46,7 +47,7 @@ impl P2mWord {
         self.0
     }
 
-    /// Returns the word that says `entry` of `pfn`.
+    /// Returns the word for `entry` of `pfn`.
     pub(crate) const fn encode(pfn: Pfn, entry: P2mEntry) -> Self {
         match entry {
             P2mEntry::Local(mfn) => Self(mfn.raw()),
@@ -61,7 +62,7 @@ impl P2mWord {
         Self(pfn.raw() | Self::IDENTITY_BIT)
     }
 
-    /// Returns what the word says.
+    /// Returns the meaning of the word.
     pub(crate) const fn decode(self) -> P2mEntry {
         if self.0 == Self::MISSING.0 {
             P2mEntry::Missing
@@ -76,7 +77,7 @@ impl P2mWord {
 
     /// Returns the machine frame without its tags, if there is one.
     ///
-    /// For an identity frame this is the number that the word carries.
+    /// For an identity frame this is the frame number in the word.
     pub(crate) const fn mfn(self) -> Option<Mfn> {
         if self.0 == Self::MISSING.0 {
             None
@@ -85,7 +86,7 @@ impl P2mWord {
         }
     }
 
-    /// Whether the word says "no machine frame".
+    /// Whether there is no machine frame.
     pub(crate) const fn is_missing(self) -> bool {
         self.0 == Self::MISSING.0
     }

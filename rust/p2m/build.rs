@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Builds the list in the vmalloc area from the one that Xen made, during start of day.
+//! Builds the list in the vmalloc area from the one that Xen built, during start of day.
 
 #![forbid(unsafe_code)]
 
@@ -61,7 +61,7 @@ use crate::{
 };
 use kernel::macros::init_text;
 
-/// Makes the shared page and the shared table of one kind.
+/// Creates the shared page and the shared table of one kind.
 #[init_text]
 fn create_shared(shared: Shared, sleep: &mut MaySleep) -> Pages {
     let mut page = early_page(sleep);
@@ -80,7 +80,7 @@ fn create_shared(shared: Shared, sleep: &mut MaySleep) -> Pages {
     pages
 }
 
-/// Allocates a page during start of day, when a failure ends the boot in any case.
+/// Allocates a page during start of day, or stops the boot.
 #[init_text]
 fn early_page(sleep: &mut MaySleep) -> OwnedPage {
     match OwnedPage::new(sleep) {
@@ -89,7 +89,7 @@ fn early_page(sleep: &mut MaySleep) -> OwnedPage {
     }
 }
 
-/// Starts to use the list that Xen made (`xen_build_dynamic_phys_to_machine()`).
+/// Starts to use the list that Xen built (`xen_build_dynamic_phys_to_machine()`).
 ///
 /// Context: start of day.
 #[init_text]
@@ -97,7 +97,7 @@ pub(crate) fn use_initial_list() {
     let frames = layout::round_to_leaves(StartInfo::nr_pages());
 
     platform::use_initial_list(frames);
-    // Xen leaves whatever was in memory behind the last frame of the domain.
+    // Xen does not initialise the words behind the domain's last frame.
     for pfn in StartInfo::nr_pages()..frames {
         p2m_try_store(Pfn::new(pfn), P2mWord::MISSING);
     }
@@ -123,7 +123,7 @@ fn shared(kind: Kind, pages: &[Pages; 2]) -> Option<Pages> {
     }
 }
 
-/// Returns the size of the area for the list, with room for memory that is added later.
+/// Returns the size of the area for the list, in bytes, with room for memory that is added later.
 #[init_text]
 fn area_bytes() -> usize {
     let present = layout::area_bytes(xen_max_p2m_pfn.get());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of growing the p2m list while allocations and hypercalls fail on request.
+//! Tests of growing the p2m list with injected failures of allocations and hypercalls.
 
 #![forbid(unsafe_code)]
 
@@ -84,7 +84,7 @@ mod growing {
             .all(|pfn| p2m::word(pfn).decode() == self.before)
         }
 
-        /// Whether the tables and pages of several parts are what they have to be.
+        /// Whether the shared tables and pages are intact.
         fn are_shared_intact() -> bool {
             [Shared::Missing, Shared::Identity]
                 .into_iter()
@@ -99,7 +99,7 @@ mod growing {
                 })
         }
 
-        /// Grows without failures, and puts back what the list said.
+        /// Grows without failures, and restores the words.
         fn works(&self) -> bool {
             self.set()
                 && p2m::word(self.start).decode() == FOREIGN
@@ -187,7 +187,7 @@ mod growing {
         let (reports, _) = print_reports();
 
         assert_eq!((grown, refused), (false, 1));
-        // Xen itself refuses to pin the table, to hook it up, and to unpin it.
+        // Xen itself refuses to pin the table, to link it, and to unpin it.
         assert_eq!(reports, 4);
         assert!(part.is_untouched());
         assert!(Part::are_shared_intact());

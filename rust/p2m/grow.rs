@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Gives the p2m list pages of its own where it shared some so far.
+//! Grows the p2m list: replaces shared tables and pages by the list's own.
 //!
-//! Memory is allocated without any lock; what it is for is checked again under the lock of the
-//! list, and whoever comes too late gets the page back. So two CPUs may grow the same part at
-//! once. All that the toolstack may look at is changed under this one lock.
+//! Memory is allocated without any lock. Then the need for it is checked again under the lock of
+//! the list, so several CPUs may grow the same part at once. A CPU that loses the race frees its
+//! page. Everything that the toolstack may read changes under this one lock.
 
 #![forbid(unsafe_code)]
 
@@ -59,8 +59,7 @@ use crate::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct CannotGrow;
 
-/// A change of how the list is mapped, or of how long it is: the generation is odd while this
-/// exists.
+/// A change of the mapping or of the length of the list. The generation is odd while this exists.
 ///
 /// # Invariants
 ///
@@ -76,9 +75,10 @@ impl<'list> Update<'list> {
         Self { list }
     }
 
-    /// Sets an entry of a table that maps the list, and forgets what TLBs know of `page`.
+    /// Sets an entry of a table that maps the list, and flushes `page` from all TLBs.
     ///
-    /// Returns whether Xen has agreed; if not, it was reported, and the old entry is there.
+    /// Returns whether Xen has set the entry. If not, the refusal was reported, and the old entry
+    /// is still there.
     fn set(
         &mut self,
         ptr: EntryPtr,
@@ -90,19 +90,20 @@ impl<'list> Update<'list> {
         {
             let mut batch = Batch::open(Issue::Now, caller);
             batch.update(Command::Normal, machine_address(ptr.vaddr()), entry);
-            // A CPU that still reads the shared page would miss the words stored from now on.
+            // Without the flush, a CPU could go on reading the shared page, and miss new words.
             batch.ext(ExtOp::flush_page_all(page));
         }
         ptr.read().mfn() == entry.mfn()
     }
 
-    /// Notes that the word of `pfn` is in `leaf` now, a page of the list's own.
+    /// Enters `leaf`, which is now the list's own page with the word of `pfn`, into the tree.
     fn add_leaf(&mut self, pfn: Pfn, leaf: Mfn) {
         if let Some(tree) = &mut self.list.tree {
             tree.set_leaf(pfn, leaf);
         }
-        // Who reads the length between two reads of the same even generation has the whole list.
-        // Xen's own toolstack reads the length first and the generation, if at all, afterwards.
+        // A reader that reads the length between two reads of the same even generation has the
+        // whole list. Xen's own toolstack reads the length first, and the generation afterwards, if
+        // at all.
         if pfn.raw() >= self.list.last_frame {
             self.list.last_frame = layout::round_to_leaves(pfn.raw() + 1);
             SharedP2m::set_nr_frames(self.list.last_frame);
@@ -116,9 +117,9 @@ impl Drop for Update<'_> {
     }
 }
 
-/// Stores `word` for `pfn`; the list grows if it has to (`set_phys_to_machine()`).
+/// Stores `word` for `pfn`; the list grows if necessary (`set_phys_to_machine()`).
 ///
-/// Returns whether that was possible; if not, memory is short or the frame is beyond the list.
+/// Returns `false` if memory is short or the frame is beyond the list.
 ///
 /// Context: may sleep if the list has to grow.
 #[inline(always)]
@@ -131,21 +132,21 @@ fn grow_and_set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> bool {
     grow(pfn, sleep).is_ok() && try_set(pfn, word)
 }
 
-/// Makes sure that the word for `pfn` can be written (`xen_alloc_p2m_entry()`).
+/// Makes the word of `pfn` writable (`xen_alloc_p2m_entry()`).
 ///
 /// Context: may sleep.
 pub(crate) fn grow(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     if p2m_load(pfn).is_none() {
         return Err(CannotGrow);
     }
-    // The tree first: a table of the list's own always has its middle page, so that none has to be
-    // allocated on resume.
+    // The tree grows first. So each table of the list's own has its middle page, and none has to
+    // be allocated on resume.
     own_middle(pfn, sleep)?;
     own_table(pfn, sleep)?;
     own_leaf(pfn, sleep)
 }
 
-/// Makes sure that the table of level 1 above the word for `pfn` is not a shared one.
+/// Replaces the table of level 1 above the word of `pfn` if it is shared.
 fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     let page = p2m_word_address(pfn).page_start();
     let ptr = leaf_ptr(pfn).ok_or(CannotGrow)?;
@@ -159,7 +160,7 @@ fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | bits::KERNEL_TABLE);
 
     let caller = sleep.caller();
-    // Xen has to know the table before it is hooked up.
+    // Xen has to know the table before it is linked.
     ptpage::alloc(Mm::kernel(), table.pfn(), Level::L1, caller);
     let taken = with_list(caller, |list| {
         let current = leaf_ptr(pfn).map(EntryPtr::table);
@@ -170,15 +171,15 @@ fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     } else {
         ptpage::release(table.pfn(), Level::L1, caller);
     }
-    // Not taken because another CPU was faster, or because Xen has refused it: what is in a shared
-    // table must not change.
+    // If the table was not taken, another CPU was faster, or Xen has refused the change. In the
+    // latter case the list cannot grow here, because a shared table must not change.
     match leaf_ptr(pfn).map(|ptr| Shared::of_table(ptr.table())) {
         Some(None) => Ok(()),
         _ => Err(CannotGrow),
     }
 }
 
-/// Makes sure that the tree has a middle page for `pfn`, as far as it reaches.
+/// Adds a middle page for `pfn` to the tree, if it lacks one.
 fn own_middle(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     let lacks_middle = with_list(sleep.caller(), |list| {
         list.tree
@@ -197,7 +198,7 @@ fn own_middle(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     Ok(())
 }
 
-/// Makes sure that the page of the list with the word for `pfn` is not a shared one.
+/// Replaces the page of the list with the word of `pfn` if it is shared.
 fn own_leaf(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     let ptr = leaf_ptr(pfn).ok_or(CannotGrow)?;
     let Some(shared) = Shared::of_leaf(ptr) else {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Numbers of the p2m list and of the tree of frame lists, without side effects.
+//! Sizes and indices of the p2m list and of the tree of frame lists. Functions in this module only
+//! compute, in any context.
 //!
 //! The tree has three levels of pages with 512 words (Xen `public/arch-x86/xen.h`,
 //! `pfn_to_mfn_frame_list_list`). A middle page describes as many frames as a table of level 1
@@ -43,24 +44,24 @@ pub(crate) const fn leaf_start(pfn: Pfn) -> Pfn {
     Pfn::new(pfn.raw() - pfn.raw() % FRAMES_PER_LEAF)
 }
 
-/// Returns the number of frames that whole leaf pages describe, for `frames` frames at least.
+/// Returns `frames`, rounded up to the number of frames that whole leaf pages describe.
 pub(crate) const fn round_to_leaves(frames: usize) -> usize {
     frames.next_multiple_of(FRAMES_PER_LEAF)
 }
 
 /// Returns the size of the virtual area for a list that describes `frames` frames, in bytes.
 ///
-/// It consists of whole tables of level 1, so that they can be shared.
+/// It is covered by whole tables of level 1, so that these can be shared.
 pub(crate) const fn area_bytes(frames: usize) -> usize {
     (frames * size_of::<usize>()).next_multiple_of(Level::L2.span())
 }
 
-/// Returns how many frames `gibibytes` of memory have.
+/// Returns the number of frames in `gibibytes` of memory.
 pub(crate) const fn frames_in(gibibytes: usize) -> usize {
     gibibytes * (1 << 30) / crate::level::PAGE_SIZE
 }
 
-/// What all words of a part of the list say.
+/// The meaning of all words of a part of the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     /// There is no machine frame.
@@ -71,7 +72,7 @@ pub(crate) enum Kind {
     Mixed,
 }
 
-/// Returns what all of the `count` words from `start` on say; `kind_of` tells it of one.
+/// Returns the kind of the `count` words from `start` on; `kind_of` returns that of one word.
 pub(crate) fn kind_of_range(start: Pfn, count: usize, kind_of: impl Fn(Pfn) -> Kind) -> Kind {
     let kind = kind_of(start);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the lock of the p2m list protects, and what the toolstack is shown of it.
+//! The state of the p2m list that its lock protects, and the part that the toolstack sees.
 
 #![forbid(unsafe_code)]
 
@@ -21,11 +21,12 @@ use crate::platform::{
 };
 use kernel::macros::init_text;
 
-/// What the lock of the list protects.
+/// The state that the lock of the list protects.
 pub(crate) struct List {
-    /// The tree of frame lists, unless the toolstack does without.
+    /// The tree of frame lists, unless the toolstack does not need it.
     pub(crate) tree: Option<Tree>,
-    /// Number of frames up to the last one that the list has a page of its own for, as published.
+    /// The published length: the number of frames up to the last one whose word is in a page of the
+    /// list's own.
     pub(crate) last_frame: usize,
 }
 
@@ -47,16 +48,20 @@ pub(crate) fn init() {
 
 /// Runs `section` with the lock of the list held and interrupts off; `caller` does not sleep until
 /// it ends.
+///
+/// Context: any but NMIs; the caller does not hold the lock.
 pub(crate) fn with_list<R>(caller: CallContext<'_>, section: impl FnOnce(&mut List) -> R) -> R {
     LIST.with(caller, section)
 }
 
-/// Sets the number of frames that the list has pages of its own for.
+/// Sets the length of the list that will be published, in frames.
+///
+/// Context: as [`with_list`].
 pub(crate) fn set_last_frame(frames: usize, caller: CallContext<'_>) {
     with_list(caller, |list| list.last_frame = frames);
 }
 
-/// Builds the tree, unless the toolstack does without.
+/// Builds the tree, unless the toolstack does not need it.
 ///
 /// Context: start of day.
 #[init_text]
@@ -70,9 +75,9 @@ pub(crate) fn build_tree(sleep: &mut MaySleep) {
     with_list(sleep.caller(), |list| list.tree = Some(tree));
 }
 
-/// Fills in the machine frames that this host has given the domain (`xen_build_mfn_list_list()`).
+/// Updates the machine frames in the tree to those of this host (`xen_build_mfn_list_list()`).
 ///
-/// Context: alone on the machine, on the way out of a suspend.
+/// Context: after a suspend, while no other task runs.
 pub(crate) fn refresh_tree(caller: CallContext<'_>) {
     with_list(caller, |list| {
         if let Some(tree) = &mut list.tree {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The p2m list as ranges of frames of which it says the same, for people.
+//! The p2m list as ranges of frames of one kind, for display.
 
 #![forbid(unsafe_code)]
 
@@ -17,33 +17,33 @@ use crate::platform::{
     xen_p2m_size, //
 };
 
-/// What the list says of a range.
+/// The kind of the frames in a range.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     /// Machine frames of the domain.
     Local,
     /// Machine frames of other domains.
     Foreign,
-    /// Machine frames of the same numbers.
+    /// Machine frames with the same numbers.
     Identity,
     /// No machine frames.
     Missing,
 }
 
-/// Frames that follow each other and are of one kind.
+/// Consecutive frames of one kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Range {
     /// The first frame.
     pub(crate) start: Pfn,
-    /// The frame behind the last.
+    /// The frame behind the last one.
     pub(crate) end: Pfn,
-    /// What they are.
+    /// Their kind.
     pub(crate) kind: Kind,
 }
 
-/// Returns the longest range from `start` on that ends before frame `size` or there.
+/// Returns the longest range from `start` on that ends at frame `size` or before.
 ///
-/// `run_at` tells the kind of a frame and for how many frames, at least, that holds.
+/// `run_at` returns the kind of a frame, and a number of frames from there on that have this kind.
 fn range_at(start: Pfn, size: usize, run_at: impl Fn(Pfn) -> (Kind, usize)) -> Option<Range> {
     if start.raw() >= size {
         return None;
@@ -60,8 +60,7 @@ fn range_at(start: Pfn, size: usize, run_at: impl Fn(Pfn) -> (Kind, usize)) -> O
     Some(Range { start, end, kind })
 }
 
-/// Returns the kind of `pfn` in the live list, and for how many frames the memory of the list says
-/// so at one glance.
+/// Returns the kind of `pfn` in the live list, and how many frames one look at the list covers.
 fn live_run_at(pfn: Pfn) -> (Kind, usize) {
     let kind = match p2m_load(pfn).map(|word| word.decode()) {
         Some(P2mEntry::Local(_)) => Kind::Local,
@@ -72,8 +71,8 @@ fn live_run_at(pfn: Pfn) -> (Kind, usize) {
     (kind, 1)
 }
 
-/// Does the work of [`live_run_at`] for words that may lie in shared memory, of which a list for
-/// hundreds of gibibytes mostly consists.
+/// The part of [`live_run_at`] for words that may be in shared pages or tables. A list for hundreds
+/// of gibibytes consists mostly of these.
 fn shared_run_at(pfn: Pfn) -> (Kind, usize) {
     let Some(ptr) = leaf_ptr(pfn) else {
         return (Kind::Missing, 1);
@@ -90,7 +89,7 @@ fn shared_run_at(pfn: Pfn) -> (Kind, usize) {
     (kind, unit - pfn.raw() % unit)
 }
 
-/// Returns the range of the live list that begins with `start`, unless the list ends before.
+/// Returns the range of the live list that begins with `start`, unless `start` is beyond the list.
 ///
 /// Other CPUs may change the list meanwhile.
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pages and tables that parts of the p2m list share, and how one is told from the list's own.
+//! The pages and tables that parts of the p2m list share, and functions that recognise them.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use crate::platform::{
 };
 use kernel::macros::init_text;
 
-/// What all words of a shared page say.
+/// The meaning of all words of a shared page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Shared {
     /// There is no machine frame.
@@ -46,19 +46,25 @@ impl Shared {
     }
 
     /// Returns the shared page of words, once it exists.
+    ///
+    /// Context: any.
     pub(crate) fn page(self) -> Option<Table> {
         self.cell().get().map(|pages| pages.page)
     }
 
     /// Returns the shared table of level 1, once it exists.
+    ///
+    /// Context: any.
     pub(crate) fn table(self) -> Option<Table> {
         self.cell().get().map(|pages| pages.table)
     }
 
     /// Returns which shared page the entry of level 1 maps, if it is one.
+    ///
+    /// Context: any.
     pub(crate) fn of_leaf(ptr: EntryPtr) -> Option<Self> {
-        // By machine frames: what this one is to the domain would be looked up in the list, which
-        // may ask for this in turn.
+        // Machine frames are compared, because the pfn of this one would be looked up in the list,
+        // and that lookup may call this function.
         let mfn = ptr.read().mfn();
         Self::ALL.into_iter().find(|shared| {
             let word = shared.page().and_then(|page| p2m_load(page.pfn()));
@@ -67,13 +73,15 @@ impl Shared {
     }
 
     /// Returns which shared table `table` is, if it is one.
+    ///
+    /// Context: any.
     pub(crate) fn of_table(table: Table) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|shared| shared.table() == Some(table))
     }
 
-    /// Notes the shared page and the shared table.
+    /// Records the shared page and the shared table.
     ///
     /// Context: start of day, once.
     #[init_text]

@@ -52,7 +52,7 @@ mod live_list {
             if let P2mEntry::Local(mfn) = p2m::word(pfn).decode() {
                 local += 1;
                 if p2m::pfn_of(mfn) != Some(pfn) {
-                    // Remapped device memory has an entry, but its m2p entry says nothing.
+                    // Remapped device memory has a word in the list, but no m2p entry.
                     assert_eq!(p2m::pfn_of(mfn), None);
                 }
             }
@@ -111,7 +111,7 @@ mod live_list {
         if skip_without_xen() {
             return Ok(());
         }
-        // The first whole page behind what the list has pages of its own for.
+        // The first whole page behind the list's own pages.
         let last_frame = list::with_list(CallContext::in_test(), |list| list.last_frame);
         let start = Pfn::new(layout::round_to_leaves(last_frame));
         if start.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {
@@ -193,8 +193,8 @@ mod live_list {
         if skip_without_xen() {
             return;
         }
-        // The frame of all ones is never RAM, and beyond the m2p table. Beyond the list frames are
-        // identity frames.
+        // The frame of all ones is never RAM, and it is beyond the m2p table. Frames beyond the
+        // list are identity frames.
         let nobody = MachineEntry::from_raw(bits::FRAME | bits::PRESENT | bits::RW);
         assert_eq!(convert::to_pseudo(nobody).pfn().raw(), bits::FRAME >> 12);
     }

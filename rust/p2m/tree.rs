@@ -2,8 +2,8 @@
 
 //! The tree of frame lists, by which older toolstacks find the p2m list.
 //!
-//! Its pages hold machine frames: the top page those of the middle pages, these those of the
-//! pages of the list. All machine frames change when the domain moves to another host, so a twin
+//! Its pages hold machine frames: the top page those of the middle pages, and a middle page those
+//! of pages of the list. All machine frames change when the domain moves to another host, so a twin
 //! of the top page keeps the addresses of the middle pages.
 
 #![forbid(unsafe_code)]
@@ -38,8 +38,8 @@ use kernel::macros::init_text;
 ///
 /// # Invariants
 ///
-/// Element `i` of `twin` is the middle page whose machine frame is in word `i` of `top`; it is
-/// `missing` where nothing is described.
+/// Element `i` of `twin` is the page whose machine frame is in word `i` of `top`: a middle page of
+/// the tree's own, or `missing`.
 pub(crate) struct Tree {
     top: FramePage,
     twin: TableList,
@@ -51,7 +51,9 @@ pub(super) fn mfn_of_page(page: Table) -> Mfn {
     Mfn::new(machine_address(page.vaddr()).raw() >> crate::level::PAGE_SHIFT)
 }
 
-/// Returns a page that is to become a middle page, with nothing described.
+/// Allocates a page for a middle page that describes only missing frames.
+///
+/// Context: may sleep.
 pub(crate) fn new_middle(sleep: &mut MaySleep) -> Option<OwnedPage> {
     let leaf = mfn_of_page(Shared::Missing.page()?).raw();
     let mut page = OwnedPage::new(sleep)?;
@@ -74,7 +76,7 @@ fn starts() -> impl Iterator<Item = Pfn> {
 }
 
 impl Tree {
-    /// Returns a tree with a middle page for each table of the list's own, if there is memory.
+    /// Allocates a tree with a middle page for each table of the list's own.
     #[init_text]
     pub(super) fn new(sleep: &mut MaySleep) -> Option<Self> {
         let missing = FramePage::new(new_middle(sleep)?);
@@ -101,12 +103,16 @@ impl Tree {
         mfn_of_page(self.top.table())
     }
 
-    /// Whether there is no middle page for `pfn` yet, although the tree reaches that far.
+    /// Whether the tree covers `pfn` but has no middle page for it yet.
+    ///
+    /// Context: the caller holds the lock of the list.
     pub(crate) fn lacks_middle(&self, pfn: Pfn) -> bool {
         layout::top_index(pfn).is_some_and(|index| self.twin.get(index) == self.missing)
     }
 
     /// Takes `page` as the middle page for `pfn`, if there is none yet.
+    ///
+    /// Context: the caller holds the lock of the list.
     pub(crate) fn install_middle(&mut self, pfn: Pfn, page: &mut Option<OwnedPage>) {
         let Some(index) = layout::top_index(pfn) else {
             return;
@@ -116,14 +122,16 @@ impl Tree {
         }
         if let Some(page) = page.take() {
             let page = FramePage::new(page);
-            // INVARIANT: The twin is set first and both under the lock of the list, so that
-            // nobody sees one without the other.
+            // INVARIANT: Both words are set under the lock of the list, so nobody sees one without
+            // the other.
             self.twin.set(index, page);
             self.top.set(index, mfn_of_page(page.table()));
         }
     }
 
-    /// Notes that the leaf for `pfn` is in machine frame `leaf`.
+    /// Sets the machine frame of the page of the list with the word of `pfn`.
+    ///
+    /// Context: the caller holds the lock of the list.
     pub(crate) fn set_leaf(&mut self, pfn: Pfn, leaf: Mfn) {
         let Some(index) = layout::top_index(pfn) else {
             return;
@@ -134,7 +142,7 @@ impl Tree {
         }
     }
 
-    /// Fills in the machine frames of all pages, as they are now.
+    /// Updates the machine frames of all pages.
     pub(super) fn refresh(&mut self) {
         if let Some(leaf) = Shared::Missing.page().map(mfn_of_page) {
             for index in Index::all() {
@@ -150,8 +158,7 @@ impl Tree {
         }
     }
 
-    /// Fills in the middle page for the frames from `start` on, if there is one: so for each table
-    /// of the list's own.
+    /// Updates the middle page for the frames from `start` on, if there is one.
     fn refresh_middle(&mut self, start: Pfn) {
         if self.lacks_middle(start) {
             return;
