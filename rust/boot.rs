@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Start of day: from the page tables and the p2m list that Xen built to the kernel's own.
+//! Start of day: replaces the page tables and the p2m list that Xen built by the kernel's own.
 //!
-//! The order is that of the boot: [`kernel_tables`] makes the kernel's tables out of Xen's and
-//! loads them. setup.c may then ask to [`relocate`] the p2m list. When all memory is mapped, the
-//! list moves to the vmalloc area, and [`cleanup`] frees what is left of Xen's tables.
+//! First [`kernel_tables`] makes the kernel's tables from Xen's and loads them. setup.c may then
+//! ask to [`relocate`] the p2m list. Once all memory is mapped, the list moves to the vmalloc area,
+//! and [`cleanup`] frees Xen's list and the mappings that are no longer needed.
 
 #![forbid(unsafe_code)]
 
@@ -26,12 +26,12 @@ use crate::platform::{
 };
 use kernel::macros::init_text;
 
-/// Learns where Xen's m2p table is (`xen_setup_machphys_mapping()`).
+/// Finds Xen's m2p table (`xen_setup_machphys_mapping()`).
 ///
 /// Context: start of day, before any entry is converted.
 #[init_text]
 pub(crate) fn find_m2p() {
-    // Number of entries to assume when Xen does not tell: what its ABI reserves room for.
+    // The number of entries if Xen does not know the call: its ABI reserves room for that many.
     const RESERVED_ENTRIES: usize =
         (0xffff_8040_0000_0000usize - 0xffff_8000_0000_0000) / size_of::<usize>();
 
@@ -41,8 +41,8 @@ pub(crate) fn find_m2p() {
     }
 }
 
-/// Keeps the pages that the domain shares with others from being handed out
-/// (`xen_reserve_special_pages()`).
+/// Reserves the pages of `start_info`, xenstore and the console, so that memblock does not hand
+/// them out (`xen_reserve_special_pages()`).
 ///
 /// Context: start of day.
 #[init_text]
@@ -57,7 +57,7 @@ pub(crate) fn reserve_special_pages() {
     }
 }
 
-/// Moves the p2m list to its final place, and gives up what only start of day needed.
+/// Moves the p2m list to its final place, and frees what only start of day needed.
 ///
 /// Context: start of day, with all memory mapped.
 #[init_text]

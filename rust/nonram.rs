@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Ranges that are not RAM and had to move in pseudo-physical memory.
+//! Ranges that are not RAM and that had to move in pseudo-physical memory.
 //!
-//! When such a range, of ACPI tables for example, lies where Xen put the kernel, setup.c makes it
-//! appear elsewhere. ACPI still knows it by its machine address: that is translated when ACPI maps
-//! memory.
+//! If such a range, for example of ACPI tables, is where Xen has put the kernel, setup.c moves it
+//! to another pseudo-physical address. ACPI still uses its machine address, which is translated
+//! when ACPI maps memory.
 
 #![forbid(unsafe_code)]
 
@@ -31,17 +31,17 @@ pub(crate) const MAX_REMAPS: usize = 4;
 /// A range that moved. All members are in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Remap {
-    /// Machine address, by which ACPI knows the range.
+    /// Machine address, which ACPI uses for the range.
     pub(crate) machine: usize,
-    /// Pseudo-physical address, where it is found.
+    /// Pseudo-physical address to which the range has moved.
     pub(crate) pseudo: usize,
     /// Size.
     pub(crate) bytes: usize,
 }
 
 impl Remap {
-    /// Translates the start of the `bytes` bytes at machine address `start`, if they overlap the
-    /// range; also says whether they lie within it.
+    /// Translates machine address `start` of `bytes` bytes if they overlap the range. Also returns
+    /// whether they are within the range.
     pub(crate) fn translate(&self, start: usize, bytes: usize) -> Option<(usize, bool)> {
         let end = start.checked_add(bytes)?;
         let own_end = self.machine.checked_add(self.bytes)?;
@@ -80,7 +80,7 @@ static REMAPS: BootCell<Remaps> = BootCell::new(Remaps {
     len: 0,
 });
 
-/// Notes that a range moves (`xen_add_remap_nonram()`).
+/// Records that a range moves (`xen_add_remap_nonram()`).
 ///
 /// Context: start of day.
 #[init_text]

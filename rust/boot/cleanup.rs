@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frees the p2m list that Xen built and takes back the mappings that only start of day needed.
+//! Frees the p2m list that Xen built, and removes mappings that only start of day needed.
 
 #![forbid(unsafe_code)]
 
@@ -42,8 +42,8 @@ use crate::{
 };
 use kernel::macros::init_text;
 
-/// Removes mappings of level 2 from the kernel map, from `start` up to and including `end`, as far
-/// as they lie outside of the kernel image.
+/// Clears the entries of level 2 of the kernel map from `start` to `end`, inclusive, except for
+/// those of the kernel image.
 #[init_text]
 fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: CallContext<'_>) {
     let (image_start, image_end) = image_bounds();
@@ -61,7 +61,7 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: CallContext<'_>) {
         }
         address = address.add(span);
     }
-    // Should one of these have been in use, let it show here.
+    // If one of these mappings was still in use, the fault has to occur here.
     let _preempt = PreemptOff::new(caller);
     multicall::flush();
 }
@@ -75,7 +75,7 @@ fn free_read_only(start: Pfn, pages: usize, caller: CallContext<'_>) {
     memblock_free(start.paddr(), pages << PAGE_SHIFT);
 }
 
-/// Frees a table that is hooked nowhere any more.
+/// Frees a table that is no longer linked.
 #[init_text]
 fn free_table(table: Pfn, is_pinned: bool, caller: CallContext<'_>) {
     if is_pinned {
@@ -84,7 +84,7 @@ fn free_table(table: Pfn, is_pinned: bool, caller: CallContext<'_>) {
     free_read_only(table, 1, caller);
 }
 
-/// Frees everything below the entry at `ptr`, of `level`, and the entry.
+/// Clears the entry of `level` at `ptr`, and frees everything below it.
 ///
 /// `is_pinned` says whether the tables have pins of their own.
 #[init_text]
@@ -95,7 +95,7 @@ fn free_below(ptr: EntryPtr, level: Level, is_pinned: bool, caller: CallContext<
     }
     let below = match level.below() {
         Some(below) if !entry.is_huge() => below,
-        // A page of the list, of whatever size.
+        // A page of the list, of any size.
         _ => {
             if let Some(first) = p2m::pfn_of(entry.mfn()) {
                 free_read_only(first, level.span() / PAGE_SIZE, caller);
@@ -125,7 +125,7 @@ fn free_initial_list(caller: CallContext<'_>) {
     if xen_p2m_addr.get() == list.raw() {
         return;
     }
-    // Whoever still looks there shall not find anything that looks right.
+    // Code that still uses this list must not find words that look valid.
     StartInfo::wipe_list();
 
     if list >= KERNEL_MAP {
@@ -133,14 +133,14 @@ fn free_initial_list(caller: CallContext<'_>) {
         clean_kernel_map(list, end, caller);
         memblock_free(virt_to_phys(list), bytes);
     } else {
-        // A list that was moved is mapped by tables with pins of their own.
+        // The tables of a relocated list have pins of their own.
         let is_pinned = list == RELOCATED_LIST;
         let ptr = kernel_root().entry(list.index(Level::L4));
         free_below(ptr, Level::L4, is_pinned, caller);
     }
 }
 
-/// Takes the mappings of Xen's tables out of the kernel map.
+/// Removes the mappings of Xen's tables from the kernel map.
 #[init_text]
 fn clean_xen_tables(caller: CallContext<'_>) {
     let start = Vaddr::new(StartInfo::pt_base());
@@ -155,7 +155,7 @@ fn clean_xen_tables(caller: CallContext<'_>) {
     StartInfo::set_pt_base(phys_to_virt(virt_to_phys(start)).raw());
 }
 
-/// Gives up what start of day needed of Xen's list and mappings.
+/// Frees Xen's list and removes the mappings that only start of day needed.
 ///
 /// Context: start of day, with the list in the vmalloc area.
 #[init_text]

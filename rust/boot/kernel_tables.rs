@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes the kernel's own page tables out of those that Xen built, and loads them.
+//! Makes the kernel's own page tables from those that Xen built, and loads them.
 //!
-//! The kernel image contains tables for its own mapping and for the fixed mappings, made at build
-//! time with pseudo-physical frames. Their entries are converted, and Xen's table of level 2 above
-//! the kernel image is copied twice:
+//! The kernel image contains tables for its own mapping and for the fixed mappings. They were made
+//! at build time, with pseudo-physical frames. Their entries are converted, and Xen's table of
+//! level 2 above the kernel image is copied twice:
 //!
 //! ```text
 //!   root ┬ [direct map] ─ level 3 ─ [0] ─ level 2, copied, not executable
@@ -12,8 +12,8 @@
 //!                                 └ [511] ─ level 2, 1 of the fixed mappings
 //! ```
 //!
-//! Both copies share Xen's tables of level 1: the direct map reaches as far as Xen's initial
-//! mapping, which is enough until all memory is mapped.
+//! Both copies use Xen's tables of level 1. So the direct map covers Xen's initial mapping, which
+//! is enough until all memory is mapped.
 
 #![forbid(unsafe_code)]
 
@@ -68,10 +68,10 @@ use kernel::macros::init_text;
 static DIRECT_LEVEL3: StaticTable = StaticTable::new();
 static DIRECT_LEVEL2: StaticTable = StaticTable::new();
 
-/// Where Xen's tables that are still in use begin, as a frame number, and how many there are.
+/// The first pfn of those of Xen's tables that are still in use, and their number.
 static XEN_TABLES: [ReadMostly; 2] = [ReadMostly::new(0), ReadMostly::new(0)];
 
-/// Returns an entry that points to a table of the kernel image, with its pseudo-physical frame.
+/// Returns an entry for a table of the kernel image, with a pseudo-physical frame.
 #[init_text]
 fn pointer_to(table: Table, flags: usize) -> MachineEntry {
     MachineEntry::from_raw(table.pfn().paddr().raw() | flags)
@@ -88,7 +88,7 @@ fn convert_table(early: Early, table: Table) {
     }
 }
 
-/// Returns the table that Xen built to which `ptr` points.
+/// Returns the table of Xen that the entry at `ptr` points to.
 #[init_text]
 fn xen_table(ptr: EntryPtr) -> Table {
     match StartInfo::table_in(ptr.read().mfn()) {
@@ -99,7 +99,7 @@ fn xen_table(ptr: EntryPtr) -> Table {
 
 /// Makes and loads the kernel's page tables (`xen_setup_kernel_pagetable()`).
 ///
-/// `xen_root` is the root table that Xen built and that is loaded.
+/// `xen_root` is the loaded root table, which Xen built.
 ///
 /// Context: start of day, with interrupts off.
 #[init_text]
@@ -107,7 +107,7 @@ pub(crate) fn setup(early: Early, xen_root: Table, caller: CallContext<'_>) {
     let first_table = virt_to_phys(Vaddr::new(StartInfo::pt_base())).pfn();
     let mfn_list = StartInfo::mfn_list();
 
-    // Behind the kernel Xen maps frames that are not in the order of their numbers.
+    // Behind the kernel, the mapping that Xen made is not in the order of frames.
     set_max_pfn_mapped(if mfn_list < KERNEL_MAP {
         StartInfo::first_p2m_pfn()
     } else {
@@ -153,8 +153,8 @@ fn link_tables(early: Early) {
 /// Copies Xen's table of level 2 above the kernel image for the direct map and the kernel map.
 #[init_text]
 fn copy_level2(early: Early, xen_level2: Table) {
-    // The tables of level 1 are shared with the kernel image, so that this is the place to forbid
-    // execution of the direct map.
+    // The tables of level 1 are shared with the kernel map, so the entries of level 2 forbid
+    // execution in the direct map.
     let direct_flags = if is_nx_supported() { bits::NX } else { 0 };
 
     for index in Index::all() {
@@ -170,7 +170,7 @@ fn copy_level2(early: Early, xen_level2: Table) {
     }
 }
 
-/// Takes over the mapping of the p2m list, if it has a root entry of its own.
+/// Copies the mapping of the p2m list, if it has a root entry of its own.
 #[init_text]
 fn copy_p2m_mapping(early: Early, xen_root: Table, mfn_list: Vaddr) {
     let index = mfn_list.index(Level::L4);
@@ -181,7 +181,7 @@ fn copy_p2m_mapping(early: Early, xen_root: Table, mfn_list: Vaddr) {
     }
 }
 
-/// Makes the new tables read-only and has Xen check and keep them.
+/// Makes the new tables read-only and pins them.
 #[init_text]
 fn protect_and_pin(xen_root: Table) {
     let upper = [
@@ -204,11 +204,12 @@ fn protect_and_pin(xen_root: Table) {
     }
 }
 
-/// Frees those of the `replaced` tables that lie at an end of Xen's tables, and keeps the rest.
+/// Frees those of the `replaced` tables that are at either end of Xen's tables, and reserves the
+/// rest.
 ///
-/// Xen orders its tables for the initial domain as root, level 1, level 2, level 3, level 1 and so
-/// on, so that only the root can be freed; the toolstack orders those of a guest from the root
-/// down, so that all three can.
+/// For the initial domain Xen orders its tables as root, level 1, level 2, level 3, level 1 and so
+/// on, so only the root can be freed. For a guest the toolstack orders them from the root down, so
+/// all three can be freed.
 #[init_text]
 fn keep_xen_tables(early: Early, first: Pfn, replaced: [Table; 3]) {
     let mut first = first.raw();
@@ -236,9 +237,9 @@ fn keep_xen_tables(early: Early, first: Pfn, replaced: [Table; 3]) {
     memblock_reserve(Paddr::new(first << PAGE_SHIFT), (end - first) << PAGE_SHIFT);
 }
 
-/// Stops the boot if Xen's tables lie where the machine has no RAM (`xen_pt_check_e820()`).
+/// Stops the boot if Xen's tables are where the machine has no RAM (`xen_pt_check_e820()`).
 ///
-/// They cannot be moved: they are in use.
+/// They cannot be moved, because they are in use.
 ///
 /// Context: start of day.
 #[init_text]

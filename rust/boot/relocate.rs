@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Moves the p2m list out of the way when it lies where the machine has no RAM.
+//! Moves the p2m list if it is where the machine has no RAM.
 //!
-//! The new list is mapped at a root entry that nothing else uses, and copied. Its frames and those
-//! of the tables that map it are contiguous in pseudo-physical memory: first the tables, from
-//! level 3 down, then the list.
+//! The new list is mapped below a root entry that nothing else uses, and the words are copied. Its
+//! pages and the tables that map it are contiguous in pseudo-physical memory: first the tables,
+//! from level 3 down, then the list.
 
 #![forbid(unsafe_code)]
 
@@ -57,7 +57,7 @@ use crate::{
 };
 use kernel::macros::init_text;
 
-/// How many frames of each kind a list takes.
+/// How many frames of each kind a list needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Layout {
     /// Pages of the list.
@@ -84,7 +84,7 @@ impl Layout {
         self.list + self.tables[0] + self.tables[1] + self.tables[2]
     }
 
-    /// Returns the first of the tables of a level, counted from the start of the area.
+    /// Returns the first table of `level`, as a page number in the area.
     const fn first_table(&self, level: Level) -> usize {
         match level {
             Level::L1 => self.tables[2] + self.tables[1],
@@ -93,13 +93,13 @@ impl Layout {
         }
     }
 
-    /// Returns the first page of the list, counted from the start of the area.
+    /// Returns the first page of the list, as a page number in the area.
     const fn first_list_page(&self) -> usize {
         self.tables[2] + self.tables[1] + self.tables[0]
     }
 }
 
-/// Fills table `number` of `level` and hands it to Xen; the tables below it are done.
+/// Fills table `number` of `level` and hands it over to Xen. The tables below it are complete.
 #[init_text]
 fn make_table(
     area: &mut FreeArea,
@@ -131,8 +131,8 @@ fn make_table(
     area.map_zeroed(page).set_entries(entries);
 
     let table = first.add(page);
-    // The direct map may or may not cover the area yet: where it does not, it will be made with
-    // these frames read-only, as `start_info` says that they belong to the list.
+    // The direct map may not cover the area yet. It will then map these frames read-only, because
+    // `start_info` says that they belong to the list.
     direct_map::make_readonly(pfn_to_virt(table), caller);
     pin_early(level, table);
 }
@@ -155,7 +155,8 @@ impl Tables for EarlyTables {
     }
 }
 
-/// Returns where the page at `vaddr` is; large pages need not be aligned in pseudo-physical memory.
+/// Returns the frame of the page at `vaddr`. Large pages need not be aligned in pseudo-physical
+/// memory.
 #[init_text]
 fn frame_at(vaddr: Vaddr) -> Option<Pfn> {
     let root = Paddr::new(xen_cr3.read()).pfn();
@@ -230,7 +231,7 @@ fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize, caller: CallCont
     let list = list_start.raw()..list_start.raw() + list_pages;
 
     memblock_free(Pfn::new(start).paddr(), (end - start) << PAGE_SHIFT);
-    // The pages of the list are writable as they are; what else there is were tables.
+    // The pages of the list are writable already. All other frames were tables.
     for pfn in (start..end).filter(|pfn| !list.contains(pfn)) {
         direct_map::make_readwrite(pfn_to_virt(Pfn::new(pfn)), caller);
     }
