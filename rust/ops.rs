@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The edge: what the rest of the kernel calls.
+//! The entry points: functions that the rest of the kernel calls.
 //!
 //! | slot | early | run time | context |
 //! | --- | --- | --- | --- |
@@ -16,34 +16,36 @@
 //! | `flush_tlb_*`, `lazy_mode_flush` | the same for both | | any |
 //! | `pgd_alloc`, `enter_mmap`, `exit_mmap` | the same for both | | may sleep |
 //!
-//! The early table is put in place by `xen_init_mmu_ops()`, the run-time table by
-//! `xen_pagetable_init()`: both before paravirt call sites are patched, so that they end as direct
-//! calls. `notify_page_enc_status_changed` and the slots that only a kernel with five levels uses,
-//! `alloc_p4d`, `release_p4d` and `set_pgd`, stay native: a PV guest has four levels.
+//! `xen_init_mmu_ops()` installs the early table, `xen_pagetable_init()` the run-time table. Both
+//! steps come before paravirt call sites are patched, so each call site ends as a direct call of
+//! the right function. Four slots keep their native functions: `notify_page_enc_status_changed`,
+//! and `alloc_p4d`, `release_p4d` and `set_pgd`, which only a kernel with five levels uses. A PV
+//! guest has four levels.
 //!
-//! Functions that C reaches by name have their C names, and so do those of the table, for the sake
-//! of those who read stack traces. All are `unsafe` because C calls them; each does no more than
-//! take over its arguments.
+//! Functions that C calls by name have their C names. The functions of the table have the names of
+//! the C backend as well, because these appear in stack traces. All are `unsafe` because C calls
+//! them; each only takes over its arguments.
 //!
-//! Only the entry points know whether the caller may sleep: they make each [`CallContext`] and
+//! Only the entry points know whether the caller may sleep. They create each [`CallContext`] and
 //! [`MaySleep`].
 //!
 //! [`CallContext`]: crate::platform::CallContext
 //! [`MaySleep`]: crate::platform::MaySleep
 
-/// Names who called the function that this is used in, which does not sleep.
+/// Returns the context of an entry point that does not sleep, with its return address.
 macro_rules! caller {
     () => {
-        // SAFETY: The function does not sleep while it works for this caller.
+        // SAFETY: The entry point passes this to functions that take a `CallContext`, none of
+        // which sleeps, and it does not sleep itself until they return.
         unsafe { crate::platform::CallContext::new(crate::platform::CallSite::here()) }
     };
 }
 
-/// As `caller!`, in a function that is only called where it may sleep, or during start of day.
+/// As `caller!`, in an entry point whose callers may sleep, or that runs during start of day.
 macro_rules! may_sleep {
     () => {
-        // SAFETY: The function is called without locks and with interrupts on, as its contract
-        // says, or during start of day.
+        // SAFETY: By the contract of the entry point, its caller holds no locks and interrupts are
+        // on; or it is start of day, when nothing sleeps.
         unsafe { crate::platform::MaySleep::new(crate::platform::CallSite::here()) }
     };
 }

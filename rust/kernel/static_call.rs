@@ -2,9 +2,9 @@
 
 //! Static calls.
 //!
-//! A static call is a global function pointer that is changed rarely and called often. Where the
-//! architecture can, the kernel patches the target into the instructions of every call site, so
-//! that a call costs no load and no indirect branch.
+//! A static call is a global function pointer that changes rarely and is called often. If the
+//! architecture supports it, the kernel patches the target into the instructions of every call
+//! site, so a call needs no load and no indirect branch.
 //!
 //! Each static call has two symbols: a *key* (`__SCK__name`), which holds the current target, and
 //! a *trampoline* (`__SCT__name`), which jumps to it. A call site is a direct call of the
@@ -243,8 +243,8 @@ pub const fn new_key(func: *mut c_void) -> bindings::static_call_key {
 /// Declares static calls that are defined in C.
 ///
 /// The item that it declares implements [`StaticCall`] and has a function `call`, which takes the
-/// arguments of the targets and returns what the target returns. Calling is unsafe, and what it
-/// requires is up to the static call: say it in the documentation of the item.
+/// arguments of the targets and returns the result of the target. Calling is unsafe. Each static
+/// call has requirements of its own: state them in the documentation of the item.
 ///
 /// The C declaration has to be among the [`bindings`]; the build fails if its type differs.
 ///
@@ -294,12 +294,12 @@ pub use declare_static_call;
 
 /// Defines static calls.
 ///
-/// Like [`declare_static_call!`], but the static call comes into being here, with the function on
-/// the right of the `=` as its first target.
+/// Like [`declare_static_call!`], but it also defines the static call, with the function on the
+/// right of the `=` as its first target.
 ///
 /// The name is global: there can be only one static call `NAME` in the kernel, and C code can use
-/// it after `DECLARE_STATIC_CALL(NAME, ...)`. The macro belongs at the level of a module, not into
-/// a function, since it contains [`global_asm!`](core::arch::global_asm).
+/// it after `DECLARE_STATIC_CALL(NAME, ...)`. The macro must be used in a module and not in a
+/// function, because it contains [`global_asm!`](core::arch::global_asm).
 ///
 /// See the [module documentation](self) for an example.
 // Trampolines are made of instructions, so every architecture that has them needs its own.
@@ -486,14 +486,14 @@ macro_rules! static_call_addressable {
 
 /// Calls a static call from inline assembly.
 ///
-/// This is for targets that don't follow the C calling convention, and for callers that know better
-/// than the convention which registers a target changes.
+/// This is for targets that don't follow the C calling convention, and for callers that know that a
+/// target changes fewer registers than the convention allows.
 ///
 /// The first argument is the name of a static call of the same module, declared by
-/// [`declare_static_call!`] or defined by [`define_static_call!`]. After the semicolon follow the
-/// operands and options of [`asm!`](core::arch::asm), which have to describe everything that any
-/// target may read, write and clobber. The option `nostack` must not be among them: a call uses the
-/// stack.
+/// [`declare_static_call!`] or defined by [`define_static_call!`]. The operands and options of
+/// [`asm!`](core::arch::asm) follow after the semicolon. They have to describe everything that any
+/// target may read, write and clobber. The option `nostack` must not be among them, because a call
+/// uses the stack.
 ///
 /// Like `call_mod`, this works in modules that have no access to the key.
 ///

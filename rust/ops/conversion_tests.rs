@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of the conversions as the kernel gets them: the thunks, and where it does without.
+//! Tests of conversions: the thunks, and the places where generic code needs no conversion.
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_thunks)]
 mod thunks {
@@ -71,7 +71,7 @@ mod table_thunks {
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         let mfn = p2m::mfn_of(page.pfn()).ok_or(EINVAL)?;
         let flags = Protection::from_raw(bits::USER_TABLE | bits::NX | (0x7ff << 52));
-        // A table; what no frame has; and what is not present, with a frame of all ones.
+        // A table, a frame that no memory has, an entry that is not present, and an empty one.
         let beyond = Mfn::new((1 << 40) - 1);
         for entry in [
             MachineEntry::new(mfn, flags),
@@ -148,7 +148,7 @@ mod kept_frames {
 
         assert_eq!(modify(entry, READ_ONLY), changed);
         assert_eq!(modify(changed, READ_ONLY | bits::RW), entry);
-        // To forbid writes takes a flush, and so does another frame; to note a write does not.
+        // Write protection needs a flush, and so does another frame. A dirty bit does not.
         assert!(needs_flush(entry, changed));
         assert!(!needs_flush(changed, changed.with(bits::DIRTY)));
         let elsewhere = convert::to_machine(writable(other));
@@ -178,7 +178,7 @@ mod kept_frames {
         if skip_without_xen() {
             return Ok(());
         }
-        // Xen's own memory, for one, is not ours.
+        // Xen's own memory, for example, does not belong to the domain.
         let mfn = (1..)
             .map(Mfn::new)
             .find(|mfn| p2m::pfn_of(*mfn).is_none())

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The conversions of page-table entries, which paravirt call sites expect to
+ * Conversions of page-table entries. Paravirt call sites expect that they
  * change no register but %rax.
  *
- * They are the most frequent operation of all, so the common case is done here
- * with as few registers as possible. Whatever is unusual goes to Rust, with all
- * caller-saved registers kept: see convert.rs for what is done there.
+ * They are the most frequent operation of all, so the common case is handled
+ * here with as few registers as possible. All other cases go to Rust
+ * (convert.rs), and CALL_RUST saves all caller-saved registers.
  *
- * An entry is in %rdi. Bits 12 to 51 hold the frame: shifting left and right by
- * 12 and 24 bits extracts it. The difference of the frames, shifted into place and
- * added, replaces one by the other.
+ * The entry is in %rdi. Bits 12 to 51 hold the frame: a shift left by 12 bits
+ * and a shift right by 24 bits extract it. To replace one frame by another, the
+ * code adds their difference, shifted to the place of the frame.
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
@@ -42,8 +42,9 @@
 	RET
 .endm
 
-/* Machine frame to pseudo-physical frame: one read of Xen's m2p table, which may
- * fault, and one of the p2m list, which has to agree.
+/*
+ * Machine frame to pseudo-physical frame: reads Xen's m2p table, which may
+ * fault, and the p2m list, which has to agree.
  */
 .macro VAL_FUNC name
 SYM_FUNC_START(__raw_callee_save_\name)
@@ -82,10 +83,10 @@ SYM_FUNC_END(__raw_callee_save_\name)
 .endm
 
 /*
- * The same above level 1, where every present entry points to a table of the
- * domain's own, or Xen would have refused it: what the m2p table says of such a
- * frame holds. No other register is needed: two exclusive ors put the flags,
- * which are outside of the mask, back.
+ * The same above level 1. Xen refuses every present entry there that does not
+ * point to a table of the domain's own, so the m2p table is right about the
+ * frame. This needs no other register: two exclusive ors restore the flags,
+ * which are outside of the mask.
  */
 .macro TABLE_VAL_FUNC name
 SYM_FUNC_START(__raw_callee_save_\name)
@@ -112,7 +113,7 @@ SYM_FUNC_START(__raw_callee_save_\name)
 SYM_FUNC_END(__raw_callee_save_\name)
 .endm
 
-/* Pseudo-physical frame to machine frame: one read of the p2m list. */
+/* Pseudo-physical frame to machine frame: reads the p2m list. */
 .macro MAKE_FUNC name
 SYM_FUNC_START(__raw_callee_save_\name)
 	ENDBR
@@ -127,7 +128,7 @@ SYM_FUNC_START(__raw_callee_save_\name)
 	jae .Lrust_\name
 	mov xen_p2m_addr(%rip), %rax
 	mov (%rax,%rcx,8), %rax
-	/* Missing or foreign; the tag of an identity frame is shifted out. */
+	/* A missing or foreign frame; the tag of an identity frame is shifted out. */
 	test %rax, %rax
 	js .Lrust_\name
 	sub %rcx, %rax
@@ -161,7 +162,7 @@ MAKE_FUNC xen_make_pud
 MAKE_FUNC xen_make_p4d
 MAKE_FUNC xen_make_pgd
 
-/* While all memory is being mapped: never on a hot path. */
+/* Used while the direct map is built, and never on a hot path. */
 SYM_FUNC_START(__raw_callee_save_xen_make_pte_init)
 	ENDBR
 	CALL_RUST xen_make_pte_init

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the files in debugfs show; `debugfs.c` opens, iterates and locks.
+//! The contents of the files in debugfs; `debugfs.c` opens, iterates and locks.
 
 use crate::addr::Pfn;
 use crate::level::Level;
@@ -21,11 +21,12 @@ use kernel::seq_file::{
     SeqFile, //
 };
 
-/// Shows what is in the slots of `pv_ops.mmu`, and whether it was put there early or at run time.
+/// Shows the functions in the slots of `pv_ops.mmu`, and which table they are from: the early or
+/// the run-time one.
 ///
 /// # Safety
 ///
-/// `m` points to a `seq_file` that this thread is to fill.
+/// `m` points to a `seq_file` that nobody else uses during the call.
 #[export]
 unsafe extern "C" fn xen_pv_mmu_show_ops(m: *mut bindings::seq_file) {
     // SAFETY: By the contract of this function.
@@ -38,7 +39,7 @@ unsafe extern "C" fn xen_pv_mmu_show_ops(m: *mut bindings::seq_file) {
             "early"
         };
         seq_print!(file, "{name} {since} ");
-        // SAFETY: As above; `%ps` takes an address and reads nothing there.
+        // SAFETY: By the contract of this function. `%ps` takes an address, and does not access it.
         unsafe { bindings::seq_printf(m, c"%ps\n".as_char_ptr(), value) };
     }
 }
@@ -69,11 +70,11 @@ unsafe extern "C" fn xen_pv_mmu_reset_stats() {
     stats::reset();
 }
 
-/// Finds the range of the p2m list that begins with frame `start`, unless the list ends before.
+/// Finds the range of the p2m list that begins with frame `start`, unless that is beyond the list.
 ///
 /// # Safety
 ///
-/// `range` may be written to.
+/// `range` points to memory that the caller may write.
 #[export]
 unsafe extern "C" fn xen_pv_mmu_find_p2m_range(
     start: usize,
@@ -99,12 +100,12 @@ unsafe extern "C" fn xen_pv_mmu_find_p2m_range(
     true
 }
 
-/// Counts the tables of `mm`: those of the process, or of the kernel if that is `init_mm`.
+/// Counts the tables of `mm`: those of a process, or those of the kernel if it is `init_mm`.
 ///
 /// # Safety
 ///
-/// `mm` points to an address space whose tables above level 1 are not freed meanwhile, `tables` to
-/// counts that are 0.
+/// `mm` points to an address space whose tables above level 1 are not freed meanwhile. `tables`
+/// points to counters that are 0 and that nobody else uses.
 #[export]
 unsafe extern "C" fn xen_pv_mmu_count_tables(
     mm: *mut bindings::mm_struct,

@@ -2,8 +2,9 @@
 
 //! The functions that the rest of the kernel calls by name.
 //!
-//! `unsafe` is what `#[export]` asks for; unless said otherwise, any caller in the right context
-//! may call them.
+//! They are `unsafe` because C calls them and passes pointers. Callers have to keep the contracts
+//! that the functions of the C backend have: pointers are valid during the call, and the context is
+//! the one that the crate's function states.
 
 use crate::addr::{
     Mfn,
@@ -75,40 +76,40 @@ exports! {
         vtable::init();
     }
 
-    /// Learns where Xen's m2p table is.
+    /// Finds Xen's m2p table.
     #[link_section = ".init.text"]
     fn xen_setup_machphys_mapping() {
         boot::find_m2p();
     }
 
-    /// Starts to use the p2m list that Xen made.
+    /// Starts to use the p2m list that Xen built.
     #[link_section = ".init.text"]
     fn xen_build_dynamic_phys_to_machine() {
         p2m::build::use_initial_list();
     }
 
-    /// Makes and loads the kernel's page tables out of the ones at `pgd`, which Xen made.
+    /// Makes the kernel's page tables from those at `pgd`, which Xen built, and loads them.
     #[link_section = ".init.text"]
     fn xen_setup_kernel_pagetable(pgd: *mut bindings::pgd_t, _max_pfn: usize) {
-        // SAFETY: The first page tables are made.
+        // SAFETY: xen_start_kernel() calls this once, before the first page tables are built.
         let early = unsafe { Early::new() };
-        // SAFETY: The table is loaded, and mapped together with the kernel.
+        // SAFETY: `pgd` is the root that is loaded. Xen has mapped its tables behind the kernel.
         boot::kernel_tables::setup(early, unsafe { Table::from_raw(pgd) }, caller!());
     }
 
-    /// Keeps the pages that the domain shares with others from being handed out.
+    /// Reserves the pages of `start_info`, xenstore and the console.
     #[link_section = ".init.text"]
     fn xen_reserve_special_pages() {
         boot::reserve_special_pages();
     }
 
-    /// Stops the boot if Xen's page tables lie where the machine has no RAM.
+    /// Stops the boot if Xen's page tables are where the machine has no RAM.
     #[link_section = ".init.text"]
     fn xen_pt_check_e820() {
         boot::kernel_tables::check_e820();
     }
 
-    /// Moves the p2m list out of the way of the E820 map.
+    /// Moves the p2m list, which is in conflict with the E820 map.
     #[link_section = ".init.text"]
     fn xen_relocate_p2m() {
         boot::relocate::relocate(caller!());
@@ -120,13 +121,13 @@ exports! {
         p2m::build::move_to_vmalloc(&mut may_sleep!());
     }
 
-    /// Makes frames identity frames; returns of how many the list says so.
+    /// Makes frames identity frames; returns how many of them are in the p2m list.
     #[link_section = ".init.text"]
     fn set_phys_range_identity(pfn_s: usize, pfn_e: usize) -> usize {
         p2m::set_range_identity(Pfn::new(pfn_s), Pfn::new(pfn_e))
     }
 
-    /// Notes that a range which is not RAM is found elsewhere.
+    /// Records that a range which is not RAM moves.
     #[link_section = ".init.text"]
     fn xen_add_remap_nonram(
         maddr: bindings::phys_addr_t,
@@ -140,7 +141,7 @@ exports! {
         });
     }
 
-    /// Enters the ranges that are found elsewhere into the p2m list.
+    /// Enters the ranges that have moved into the p2m list.
     #[link_section = ".init.text"]
     fn xen_do_remap_nonram() {
         nonram::apply(&mut may_sleep!());
@@ -159,7 +160,7 @@ exports! {
 
 // The toolstack's view and suspend.
 exports! {
-    /// Fills in the machine frames of this host in the tree of frame lists.
+    /// Updates the machine frames in the tree of frame lists to those of this host.
     fn xen_build_mfn_list_list() {
         p2m::list::refresh_tree(caller!());
     }
@@ -187,9 +188,9 @@ exports! {
         p2m::word_slow(Pfn::new(pfn)).raw()
     }
 
-    /// Makes sure that the p2m word of a frame can be written; 0 or a negative errno.
+    /// Makes the p2m word of a frame writable; returns 0 or a negative errno.
     ///
-    /// It may sleep, as in C: drivers that have to map grants in other contexts call this before.
+    /// It may sleep, as in C. Drivers that map grants in other contexts call it before.
     fn xen_alloc_p2m_entry(pfn: usize) -> i32 {
         match p2m::grow::grow(Pfn::new(pfn), &mut may_sleep!()) {
             Ok(()) => 0,
@@ -208,7 +209,7 @@ exports! {
     }
 }
 
-/// Makes a slice out of an array of C that may be missing.
+/// Returns an array of C, which may be null, as a slice.
 ///
 /// # Safety
 ///
@@ -222,7 +223,7 @@ unsafe fn slice_mut<'a, T>(array: *mut T, count: u32) -> Option<&'a mut [T]> {
 }
 
 exports! {
-    /// Notes the foreign frames that grant operations have mapped behind pages of ours.
+    /// Enters the foreign frames that grant operations have mapped into the p2m list.
     fn set_foreign_p2m_mapping(
         map_ops: *mut bindings::gnttab_map_grant_ref,
         kmap_ops: *mut bindings::gnttab_map_grant_ref,
@@ -232,7 +233,8 @@ exports! {
         if !is_pv_domain() {
             return 0;
         }
-        // SAFETY: The arrays have `count` elements and belong to the caller.
+        // SAFETY: By its contract each array is null or has `count` elements, and only the caller,
+        // which waits, uses them.
         let (map_ops, kernel_ops, pages) = unsafe {
             (
                 slice_mut(map_ops, count),
@@ -243,7 +245,7 @@ exports! {
         grant::map(map_ops.unwrap_or_default(), kernel_ops, &pages)
     }
 
-    /// Forgets the foreign frames behind pages of ours.
+    /// Removes the foreign frames of grant operations from the p2m list.
     fn clear_foreign_p2m_mapping(
         _unmap_ops: *mut bindings::gnttab_unmap_grant_ref,
         kunmap_ops: *mut bindings::gnttab_unmap_grant_ref,
@@ -253,7 +255,7 @@ exports! {
         if !is_pv_domain() {
             return 0;
         }
-        // SAFETY: The arrays have `count` elements and belong to the caller.
+        // SAFETY: As in `set_foreign_p2m_mapping()`.
         let (kernel_ops, pages) = unsafe {
             (
                 slice_mut(kunmap_ops, count),
@@ -276,18 +278,19 @@ exports! {
         direct_map::make_readwrite(Vaddr::new(vaddr as usize), caller!());
     }
 
-    /// Makes a region contiguous in machine memory; 0 or a negative errno.
+    /// Makes a region contiguous in machine memory; returns 0 or a negative errno.
     fn xen_create_contiguous_region(
         pstart: bindings::phys_addr_t,
         order: u32,
         address_bits: u32,
         dma_handle: *mut bindings::dma_addr_t,
     ) -> i32 {
-        // SAFETY: The caller gives the region away for the exchange.
+        // SAFETY: The caller owns the region, which is memory of the direct map, and does not use
+        // it before the exchange is done.
         let region = unsafe { Region::new(Paddr::new(pstart as usize), order) };
         match contiguous::create(region, address_bits, caller!()) {
             Ok(mfn) => {
-                // SAFETY: The caller wants to know the address of the region.
+                // SAFETY: `dma_handle` points to a variable of the caller for the address.
                 unsafe { dma_handle.write((mfn.raw() << crate::level::PAGE_SHIFT) as u64) };
                 0
             }
@@ -295,7 +298,7 @@ exports! {
         }
     }
 
-    /// Gives the contiguous machine memory of a region back.
+    /// Exchanges the contiguous machine memory of a region for any other frames.
     fn xen_destroy_contiguous_region(pstart: bindings::phys_addr_t, order: u32) {
         // SAFETY: As in `xen_create_contiguous_region()`.
         let region = unsafe { Region::new(Paddr::new(pstart as usize), order) };
@@ -304,9 +307,9 @@ exports! {
 
     /// Maps frames of another domain into a process.
     ///
-    /// Without `err_ptr` the frames follow `*pfn`; with it, `pfn` and `err_ptr` are arrays of `nr`
-    /// elements and may be the same memory. Returns how many frames were mapped, or a negative
-    /// errno: if the last frame was refused, that of it.
+    /// Without `err_ptr`, the frames are consecutive and begin with `*pfn`. With it, `pfn` and
+    /// `err_ptr` are arrays of `nr` elements, which may be the same memory. Returns how many frames
+    /// were mapped, or a negative errno, which may be that of the last frame.
     fn xen_remap_pfn(
         vma: *mut bindings::vm_area_struct,
         addr: usize,
@@ -318,7 +321,7 @@ exports! {
         no_translate: bool,
     ) -> i32 {
         let count = usize::try_from(nr).unwrap_or(0);
-        // SAFETY: The mapping's address space is locked during the call.
+        // SAFETY: The caller holds the `mmap_lock` of the mapping's address space during the call.
         let vma = unsafe { Vma::from_raw(vma) };
         if !vma.is_io_pfnmap() {
             kernel::pr_err!("xen_remap_pfn: the mapping is not one of frames of others\n");
@@ -326,10 +329,11 @@ exports! {
         }
         let list;
         let frames = if err_ptr.is_null() {
-            // SAFETY: The caller names the first frame.
+            // SAFETY: Without `err_ptr`, `pfn` points to the number of the first frame.
             Frames::Contiguous(Mfn::new(unsafe { pfn.read() }))
         } else {
-            // SAFETY: Both arrays have `nr` elements.
+            // SAFETY: With `err_ptr`, both are arrays of `nr` elements during the call. If they
+            // overlap, they begin at the same address.
             list = unsafe { FrameList::new(pfn, err_ptr, count) };
             Frames::Listed(&list)
         };
@@ -349,15 +353,15 @@ exports! {
     }
 }
 
-/// Returns the machine address of the note that tells crash tools about the kernel.
+/// Returns the machine address of the vmcoreinfo note, which crash tools read.
 ///
 /// # Safety
 ///
-/// As said for the module.
+/// See the module.
 #[cfg(CONFIG_VMCORE_INFO)]
 #[export]
 unsafe extern "C" fn paddr_vmcoreinfo_note() -> bindings::phys_addr_t {
-    // SAFETY: Only reads the address of the note.
+    // SAFETY: Only reads a variable that holds the address of the note.
     let note = Vaddr::new(unsafe { bindings::vmcoreinfo_note } as usize);
     if is_pv_domain() {
         p2m::machine_address(note).raw() as u64
@@ -382,7 +386,7 @@ exports! {
         bindings::pte_t { pte: entry.raw() }
     }
 
-    /// Clears entries; returns the first, and in `others` the flags that any other had.
+    /// Clears entries; returns the first, and in `others` the flags that were set in any other.
     fn xen_pv_mmu_get_and_clear_ptes(
         mm: *mut bindings::mm_struct,
         addr: usize,
@@ -394,7 +398,7 @@ exports! {
         let mm = unsafe { Mm::from_raw(mm) };
         let range = range_of(ptep, nr);
         let (first, flags) = pte::get_and_clear_range(mm, Vaddr::new(addr), range, caller!());
-        // SAFETY: The caller has a place for it.
+        // SAFETY: `others` points to a variable of the caller.
         unsafe { others.write(bindings::pte_t { pte: flags }) };
         bindings::pte_t { pte: first.raw() }
     }
@@ -411,7 +415,7 @@ exports! {
         pte::clear(mm, Vaddr::new(addr), range_of(ptep, nr), caller!());
     }
 
-    /// Sets entries: the first to `pte`, the others to the same for the frames behind.
+    /// Sets entries: the first to `pte`, the others to the same with the frames that follow.
     fn xen_pv_mmu_set_ptes(
         mm: *mut bindings::mm_struct,
         addr: usize,
@@ -430,7 +434,7 @@ exports! {
         pte::write_protect(range_of(ptep, nr), caller!());
     }
 
-    /// Clears `bits`, accessed or dirty or both, in entries.
+    /// Clears the accessed bits of entries, or the dirty bits, or both, as `bits` says.
     fn xen_pv_mmu_clear_noted_ptes(
         mm: *mut bindings::mm_struct,
         addr: usize,
@@ -443,18 +447,18 @@ exports! {
         pte::clear_young_dirty(mm, Vaddr::new(addr), range_of(ptep, nr), bits, caller!());
     }
 
-    /// Notes that `mremap()` begins to move a whole table.
+    /// Enters lazy MMU mode, and records that `mremap()` moves a whole table.
     fn __xen_pv_mmu_begin_table_move() {
-        // SAFETY: The task holds the locks of both entries; `__xen_pv_mmu_end_table_move()` is
-        // the other half.
+        // SAFETY: The task holds the locks of both entries, so it does not sleep in the section,
+        // which `__xen_pv_mmu_end_table_move()` ends.
         unsafe { bindings::lazy_mmu_mode_enable() };
         note_table_move(true);
     }
 
-    /// Makes the changes of a move that is done.
+    /// Leaves lazy MMU mode after a move, which issues the changes.
     fn __xen_pv_mmu_end_table_move() {
         note_table_move(false);
-        // SAFETY: `__xen_pv_mmu_begin_table_move()` was the other half.
+        // SAFETY: `__xen_pv_mmu_begin_table_move()` has entered the section.
         unsafe { bindings::lazy_mmu_mode_disable() };
     }
 }

@@ -43,8 +43,8 @@ use crate::{
 use kernel::bindings;
 use kernel::prelude::*;
 
-/// Defines functions of the tables. They take over what C passes, which its paravirt interface
-/// defines (`struct pv_mmu_ops`): entries are in tables that stay mapped during the call.
+/// Defines functions of the tables. C passes their arguments as the paravirt interface defines
+/// (`struct pv_mmu_ops`): an entry is in a table that stays mapped during the call.
 macro_rules! hooks {
     ($(
         $(#[$attr:meta])*
@@ -54,7 +54,7 @@ macro_rules! hooks {
         ///
         /// # Safety
         ///
-        /// The arguments are right, as said by the paravirt interface.
+        /// The arguments are those that the paravirt interface defines.
         #[no_mangle]
         pub(super) unsafe extern "C" fn $name($($arg: $type),*) $(-> $ret)? $body
     )*};
@@ -63,7 +63,8 @@ macro_rules! hooks {
 /// Takes over a pointer to an entry.
 macro_rules! entry_ptr {
     ($pointer:ident) => {
-        // SAFETY: The entry is in a table that stays mapped during the call.
+        // SAFETY: By the contract of the hook, the entry is in a table that stays mapped during the
+        // call.
         unsafe { EntryPtr::from_raw($pointer) }
     };
 }
@@ -71,7 +72,7 @@ macro_rules! entry_ptr {
 /// Takes over a pointer to an address space.
 macro_rules! mm {
     ($pointer:ident) => {
-        // SAFETY: The address space exists during the call.
+        // SAFETY: By the contract of the hook, the address space exists during the call.
         unsafe { Mm::from_raw($pointer) }
     };
 }
@@ -101,14 +102,14 @@ hooks! {
     /// Sets an entry of the root (`set_p4d`).
     fn xen_set_p4d(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
         let ptr = entry_ptr!(p4dp);
-        // SAFETY: Entries of this level are those of the root.
+        // SAFETY: A PV guest has four levels, so an entry of this level is in a root.
         let at = unsafe { RootEntryPtr::from_slot(ptr) };
         upper::set_root(at, MachineEntry::from_raw(p4d.p4d), caller!());
     }
 
     /// Returns the entry whose protection is about to change (`ptep_modify_prot_start`).
     ///
-    /// It stays in place, as the bits that the CPU sets meanwhile are kept by the commit.
+    /// The entry stays as it is, because the commit keeps bits that the CPU sets meanwhile.
     fn xen_ptep_modify_prot_start(
         vma: *mut bindings::vm_area_struct,
         addr: usize,
@@ -176,7 +177,7 @@ hooks! {
 
     /// Frees the user root of an address space (`pgd_free`).
     fn xen_pgd_free(_mm: *mut bindings::mm_struct, pgd: *mut bindings::pgd_t) {
-        // SAFETY: The root of an address space, about to be freed.
+        // SAFETY: `pgd` is the root of an address space, which is freed after this call.
         ptpage::free_user_root(unsafe { Root::from_table(Table::from_raw(pgd)) });
     }
 
@@ -187,7 +188,7 @@ hooks! {
 
     /// Unpins the tree of an address space (`exit_mmap`).
     fn xen_exit_mmap(mm: *mut bindings::mm_struct) {
-        // Whoever has left a section open is still in it.
+        // A section that was not left would still be active here.
         #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
         kernel::warn_on!(crate::platform::is_lazy_mmu_mode_active());
         pin::exit(mm!(mm), &mut may_sleep!());
@@ -201,7 +202,7 @@ hooks! {
     /// Loads a root (`write_cr3`).
     fn xen_write_cr3(cr3: usize) {
         let pgd = phys_to_virt(Paddr::new(cr3)).raw() as *mut bindings::pgd_t;
-        // SAFETY: The root of an address space that exists, or the kernel's.
+        // SAFETY: Generic code loads the root of an address space that exists, or the kernel's.
         let root = unsafe { Root::from_table(Table::from_raw(pgd)) };
         cr3::write(root, caller!());
     }
@@ -222,17 +223,17 @@ hooks! {
         cpus: *const bindings::cpumask,
         info: *const bindings::flush_tlb_info
     ) {
-        // SAFETY: Both exist during the call.
+        // SAFETY: By the contract of the hook, `info` points to a request during the call.
         let FlushRequest { mm, start, end, range } = unsafe { flush_request(info) };
         trace::flush_tlb_multi(cpus, mm, start, end);
-        // SAFETY: As above.
+        // SAFETY: By the contract of the hook, `cpus` points to a CPU mask during the call.
         let words = unsafe { online_words(cpus) };
         if let Some(words) = words {
             tlb::flush_vcpus(words, range, caller!());
         }
     }
 
-    /// Makes all waiting updates take effect (`lazy_mode_flush`).
+    /// Issues all updates that wait (`lazy_mode_flush`).
     fn xen_flush_lazy_mmu() {
         let _preempt = PreemptOff::new(caller!());
         if !multicall::is_queue_empty() {
@@ -255,15 +256,15 @@ hooks! {
 ///
 /// # Safety
 ///
-/// None; `unsafe` because C calls it. Nothing in it may be instrumented: it runs in the midst of
-/// exceptions.
+/// None; `unsafe` because C calls it. Nothing in it may be instrumented, because it runs while an
+/// exception is being handled.
 #[no_mangle]
 #[link_section = ".noinstr.text"]
 pub(super) unsafe extern "C" fn xen_write_cr2(cr2: usize) {
     set_vcpu_cr2(cr2);
 }
 
-/// The functions of the early table, which go away after boot.
+/// Defines functions of the early table, which are freed after boot.
 macro_rules! early_hooks {
     ($($(#[$attr:meta])* fn $name:ident($($arg:ident: $type:ty),*) $body:block)*) => {
         hooks! {$(
@@ -275,20 +276,20 @@ macro_rules! early_hooks {
 }
 
 early_hooks! {
-    /// Sets an entry of level 1 while the first tables are made (`set_pte`).
+    /// Sets an entry of level 1 while the first tables are built (`set_pte`).
     fn xen_set_pte_init(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
         let entry = MachineEntry::from_raw(pte.pte);
-        // SAFETY: This hook is of the early table.
+        // SAFETY: Only the early table has this hook.
         pte::set_early(unsafe { Early::new() }, entry_ptr!(ptep), entry, caller!());
     }
 
-    /// Sets an entry of level 2 while all tables are the kernel's (`set_pmd`).
+    /// Sets an entry of level 2 while all tables are the kernel's own (`set_pmd`).
     fn xen_set_pmd_hyper(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
         let entry = MachineEntry::from_raw(pmd.pmd);
         upper::set_known(entry_ptr!(pmdp).assume_pinned(), entry, Level::L2, caller!());
     }
 
-    /// Sets an entry of level 3 while all tables are the kernel's (`set_pud`).
+    /// Sets an entry of level 3 while all tables are the kernel's own (`set_pud`).
     fn xen_set_pud_hyper(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
         let entry = MachineEntry::from_raw(pud.pud);
         upper::set_known(entry_ptr!(pudp).assume_pinned(), entry, Level::L3, caller!());
@@ -329,7 +330,7 @@ early_hooks! {
 /// Defines the conversions of one level; the thunks in `convert.S` call them.
 macro_rules! conversions {
     ($($val:ident, $make:ident: $type:ident, $field:ident;)*) => {$(
-        /// Returns what generic code gets to see of an entry.
+        /// Returns an entry as generic code sees it.
         ///
         /// # Safety
         ///
@@ -339,7 +340,7 @@ macro_rules! conversions {
             convert::to_pseudo(MachineEntry::from_raw(entry.$field)).raw()
         }
 
-        /// Returns the entry to be written to a table.
+        /// Returns the entry to write into a table.
         ///
         /// # Safety
         ///
@@ -360,7 +361,7 @@ conversions! {
     xen_pgd_val, xen_make_pgd: pgd_t, pgd;
 }
 
-/// Returns the entry to be written to a table while all memory is being mapped.
+/// Returns the entry to write into a table while the direct map is built.
 ///
 /// # Safety
 ///

@@ -24,7 +24,7 @@ fn to_c(space: Option<multicall::Space>) -> bindings::multicall_space {
     }
 }
 
-/// Makes everything that is queued on this CPU take effect.
+/// Issues everything that is queued on this CPU, and runs the deferred work.
 ///
 /// # Safety
 ///
@@ -34,11 +34,11 @@ unsafe extern "C" fn xen_mc_flush() {
     multicall::flush();
 }
 
-/// Takes a place for a call with `args` bytes of argument space.
+/// Adds a call with `args` bytes of argument space to the queue, for the caller to fill in.
 ///
 /// # Safety
 ///
-/// The call is filled in before interrupts are turned on again.
+/// Interrupts are off, and the caller fills in the call before it turns them on again.
 #[export]
 unsafe extern "C" fn __xen_mc_entry(args: usize) -> bindings::multicall_space {
     match multicall::take_space(args, caller!()) {
@@ -47,17 +47,18 @@ unsafe extern "C" fn __xen_mc_entry(args: usize) -> bindings::multicall_space {
     }
 }
 
-/// Adds `size` bytes of argument space to the last call, if it is `op` and there is space.
+/// Adds `size` bytes of argument space to the last call, if that is `op` and there is room.
 ///
 /// # Safety
 ///
-/// The space is filled in, and the call told so, before interrupts are turned on again.
+/// Interrupts are off, and the caller fills in the space and updates the call before it turns them
+/// on again.
 #[export]
 unsafe extern "C" fn xen_mc_extend_args(op: usize, size: usize) -> bindings::multicall_space {
     to_c(multicall::extend_space(op, size))
 }
 
-/// Has `callback` called with `data` after the next flush.
+/// Queues a call of `callback` with `data`, which is made after the next flush.
 ///
 /// # Safety
 ///

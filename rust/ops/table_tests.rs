@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of the list of roots, of tables and entries that Xen refuses, of what crash tools are
-//! told, and of a crash in the midst of a batch.
+//! Tests of the list of roots, of tables and entries that Xen refuses, of the note for crash tools,
+//! and of a crash during a batch.
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_tables)]
 mod tables {
@@ -44,7 +44,7 @@ mod tables {
 
     const CALLER: CallContext<'_> = CallContext::in_test();
 
-    /// Returns how often `root` is among those of all address spaces.
+    /// Returns how often `root` is among the roots of all address spaces.
     fn times_listed(root: Table) -> usize {
         let mut times = 0;
         for_each_root(CALLER, |listed| {
@@ -58,7 +58,7 @@ mod tables {
         if skip_without_xen() {
             return Ok(());
         }
-        // SAFETY: May be called wherever one may sleep.
+        // SAFETY: KUnit runs tests in a context that may sleep.
         let mm = NonNull::new(unsafe { bindings::mm_alloc() }).ok_or(ENOMEM)?;
         // SAFETY: The address space exists until it is dropped below.
         let root = unsafe { Mm::from_raw(mm.as_ptr()) }.root().table();
@@ -70,7 +70,7 @@ mod tables {
         Ok(())
     }
 
-    /// A second mapping of a page, which can be written through.
+    /// A second, writable mapping of a page.
     struct SecondMapping(NonNull<core::ffi::c_void>);
 
     impl SecondMapping {
@@ -94,13 +94,13 @@ mod tables {
         }
     }
 
-    /// Makes `page` a table and an ordinary page again; returns how many reports the first made,
-    /// and the last of them.
+    /// Makes `page` a table, and an ordinary page again. Returns how many reports the first step
+    /// caused, and the last of them.
     fn make_table(page: &OwnedPage) -> (usize, Option<Report>) {
         keep_reports();
         ptpage::alloc(Mm::kernel(), page.pfn(), Level::L1, CALLER);
         let reports = print_reports();
-        // What Xen did not pin it does not unpin: that is not counted.
+        // If Xen did not pin the table, it refuses to unpin it. That report is not counted.
         keep_reports();
         ptpage::release(page.pfn(), Level::L1, CALLER);
         print_reports();
@@ -167,7 +167,7 @@ mod tables {
         if skip_without_xen() {
             return Ok(());
         }
-        /// Where interrupts are sent to: that is for Xen alone.
+        /// The frame of the local APIC, which only Xen may map.
         const LOCAL_APIC: Mfn = Mfn::new(0xfee00);
         const EPERM: isize = -1;
 
@@ -198,7 +198,7 @@ mod tables {
         Ok(())
     }
 
-    /// Of many refusals in a row; one of them may begin a new interval.
+    /// Of many reports in a row, only a few are printed. One of them may begin a new interval.
     #[test]
     fn reports_are_limited() {
         const BURST: usize = 10;
@@ -223,7 +223,7 @@ mod crash {
     use kernel::prelude::*;
     use kernel::str::CStr;
 
-    /// The parameter that asks for the crash.
+    /// The boot parameter that enables the crash.
     const PARAMETER: &[u8] = b"xen_pv_mmu_crash";
 
     #[test]

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of how the kernel reaches us: the table of operations, the patched call sites, and lazy
-//! MMU mode.
+//! Tests of the entry points: the table of operations, the patched call sites, and lazy MMU mode.
 
 #[kernel::macros::kunit_tests(xen_pv_mmu_ops)]
 mod table_and_call_sites {
@@ -14,13 +13,13 @@ mod table_and_call_sites {
     use kernel::bindings;
     use kernel::prelude::*;
 
-    /// Slots that stay native: `notify_page_enc_status_changed`, `alloc_p4d`, `release_p4d` and
-    /// `set_pgd`.
+    /// Slots with native functions: `notify_page_enc_status_changed`, `alloc_p4d`, `release_p4d`
+    /// and `set_pgd`.
     const NATIVE_SLOTS: usize = 4;
 
     #[test]
     fn no_slot_was_left_out() {
-        // A kernel with more slots has to be looked at before this number changes.
+        // If a kernel has more slots, find out what they do before you change this number.
         let slots = size_of::<bindings::pv_mmu_ops>() / size_of::<usize>();
         assert_eq!(slots, own_slots().len() + NATIVE_SLOTS);
     }
@@ -114,7 +113,7 @@ mod table_and_call_sites {
         }
     }
 
-    /// Where the CPU takes no other target of an indirect call, functions begin with `endbr64`.
+    /// With IBT, each target of an indirect call begins with `endbr64`.
     #[cfg(CONFIG_X86_KERNEL_IBT)]
     #[test]
     fn all_slots_are_landing_pads() {
@@ -209,7 +208,7 @@ mod lazy_mode {
         unsafe { bindings::lazy_mmu_mode_disable() }
     }
 
-    /// Has other tasks run in between.
+    /// Switches to other tasks and back.
     fn switch_tasks() {
         for _ in 0..4 {
             // SAFETY: The task may sleep.
@@ -251,7 +250,8 @@ mod lazy_mode {
         assert_eq!(counts(), (0, 0));
     }
 
-    /// An entry of the direct map, that of a page of the test, without and with a software bit.
+    /// Runs `test` on the entry of the direct map for a page of the test, given without and with a
+    /// software bit.
     fn with_entry(test: impl FnOnce(Vaddr, EntryPtr, MachineEntry, MachineEntry)) -> Result {
         if skip_without_xen() {
             return Ok(());
@@ -269,7 +269,7 @@ mod lazy_mode {
     #[test]
     fn updates_wait_and_are_flushed() -> Result {
         with_entry(|address, ptr, old, new| {
-            // An interrupt that sets an entry would flush the queue: try again then.
+            // An interrupt that sets an entry flushes the queue. The test tries again then.
             let mut waited = false;
             for _ in 0..10 {
                 enter();
@@ -323,7 +323,7 @@ mod lazy_mode {
         let irqs = IrqsOff::new();
         enter();
         let in_section = (modes(), kept_back());
-        // SAFETY: Interrupts are off, and the task that runs on is the one that ran.
+        // SAFETY: Interrupts are off, and the next task is the current one.
         unsafe { begin(task) };
         let in_switch = (modes(), kept_back());
         // SAFETY: As above.
@@ -425,7 +425,7 @@ mod live_tables {
             assert_eq!(ours, theirs);
             mapped += usize::from(ours.is_some());
         }
-        // Our page, the root, our text and the list, whatever there is elsewhere.
+        // The page, the root, the text and the list are mapped; the other addresses may be.
         assert!(mapped >= 4);
         Ok(())
     }
