@@ -2,9 +2,10 @@
 
 //! Addresses and frame numbers: virtual, pseudo-physical and machine, as types of their own.
 //!
-//! There is no arithmetic across the types. Turning one into another always names the map that is
-//! consulted: [`crate::platform`] for virtual to pseudo-physical, [`crate::p2m`] for
-//! pseudo-physical to machine.
+//! There is no arithmetic across the types. A conversion names the map that it uses:
+//! [`crate::platform`] converts between virtual and pseudo-physical addresses, [`crate::p2m`]
+//! between pseudo-physical and machine frames. Functions in this module only compute, in any
+//! context.
 
 #![forbid(unsafe_code)]
 

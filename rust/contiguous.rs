@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Gives drivers memory that is contiguous for devices, and takes it back.
+//! Makes regions of memory contiguous in machine memory, for DMA, and gives them back.
 //!
-//! Neighbouring pseudo-physical frames have any machine frames. For DMA the frames of a region are
-//! exchanged with Xen for one machine extent, or the other way round: the mappings are taken away,
-//! since Xen only takes frames that nobody refers to, the frames are exchanged, and the new ones
-//! are mapped in their place. If Xen declines, the old frames are mapped again.
+//! The machine frames of neighbouring pseudo-physical frames may be anywhere. For DMA, the frames
+//! of a region are exchanged with Xen for one machine extent, and later back. Xen only takes frames
+//! without references, so the region is unmapped first. Then the frames are exchanged and the new
+//! ones are mapped. If Xen refuses, the old frames are mapped again.
 
 #![forbid(unsafe_code)]
 
@@ -35,10 +35,10 @@ use crate::platform::{
 };
 use kernel::macros::init_text;
 
-/// Order of the regions that can always be exchanged, without allocating for it: 2 MiB.
+/// Order of the largest regions that can be exchanged without an allocation: 2 MiB.
 const SMALL_ORDER: u32 = 9;
 
-/// Order up to which regions are exchanged: Xen's highest limit (`memop-max-order`).
+/// Order of the largest regions that can be exchanged: Xen's highest limit (`memop-max-order`).
 const MAX_ORDER: u32 = 18;
 
 /// The exchange did not take place; everything is as it was.
@@ -47,16 +47,15 @@ pub(crate) struct NotExchanged;
 
 /// Arrays for the frames of a region.
 struct Arrays {
-    /// For small regions: the bounce buffers of dom0 are exchanged before there is a page
-    /// allocator.
+    /// For small regions: dom0 exchanges its bounce buffers before there is a page allocator.
     small: [usize; 1 << SMALL_ORDER],
-    /// For larger ones, once there was one. It is kept, so that giving a region back takes no
-    /// memory.
+    /// For larger regions, allocated when it is first needed. It is kept, so that giving a region
+    /// back needs no memory.
     large: Option<WordArray>,
 }
 
 impl Arrays {
-    /// Returns an array of `count` words, unless none is as large.
+    /// Returns an array of `count` words, if there is one that large.
     fn first(&mut self, count: usize) -> Option<&mut [usize]> {
         if count <= self.small.len() {
             return self.small.get_mut(..count);
@@ -84,15 +83,15 @@ pub(crate) fn init() {
 
 /// Runs `section` with interrupts off on an array for the frames of a region of `order`.
 ///
-/// A larger one than there is so far is allocated before the lock is taken, in a way that does not
-/// sleep: callers may be in any context.
+/// If the arrays are too small, a larger one is allocated before the lock is taken. The allocation
+/// does not sleep, because callers may be in any context.
 fn with_frames<R>(
     order: u32,
     caller: CallContext<'_>,
     section: impl FnOnce(&mut [usize]) -> R,
 ) -> Result<R, NotExchanged> {
     let count = 1usize << order;
-    // Freed, if it is left over or has been replaced, after the lock is dropped.
+    // An array that is not used, or that was replaced, is freed after the lock is dropped.
     let mut other = None;
 
     if order > SMALL_ORDER && ARRAYS.with(caller, |arrays| arrays.first(count).is_none()) {
@@ -114,7 +113,7 @@ fn mfn_at(page: Vaddr) -> Option<Mfn> {
     p2m::mfn_of(virt_to_phys(page).pfn())
 }
 
-/// Takes away the mappings and the p2m entries of a region.
+/// Clears the mappings and the p2m entries of a region.
 fn unmap(start: Vaddr, count: usize, caller: CallContext<'_>) {
     let mut batch = Batch::open(Issue::Now, caller);
     for page in pages(start, count) {
@@ -123,7 +122,7 @@ fn unmap(start: Vaddr, count: usize, caller: CallContext<'_>) {
     }
 }
 
-/// Maps machine frames at a region, and flushes what other CPUs know of it.
+/// Maps machine frames at a region, and flushes it from the TLBs of all CPUs.
 fn map(start: Vaddr, count: usize, mfn: impl Fn(usize) -> Mfn, caller: CallContext<'_>) {
     let mut batch = Batch::open(Issue::Now, caller);
     for (index, page) in pages(start, count).enumerate() {
@@ -154,11 +153,10 @@ fn exchange_or_die(
 /// Makes `region` contiguous in machine memory, below `1 << address_bits` bytes
 /// (`xen_create_contiguous_region()`).
 ///
-/// The contents of the region are lost. Returns where it is for devices; on failure, the region
-/// has the frames that it had.
+/// The contents of the region are lost. Returns its first machine frame. On failure the region
+/// keeps its frames.
 ///
-/// Context: any; the first region of its size that is larger than 2 MiB needs memory for the
-/// exchange.
+/// Context: any. The first region of a size above 2 MiB needs an allocation, which does not sleep.
 pub(crate) fn create(
     mut region: Region<'_>,
     address_bits: u32,
@@ -190,10 +188,10 @@ pub(crate) fn create(
     })?
 }
 
-/// Gives the contiguous machine memory of `region` back to Xen for any frames
+/// Exchanges the contiguous machine memory of `region` with Xen for any other frames
 /// (`xen_destroy_contiguous_region()`).
 ///
-/// The contents of the region are lost. If Xen has no other frames, it stays as it is.
+/// The contents of the region are lost. If Xen has no other frames, the region stays contiguous.
 ///
 /// Context: as [`create`].
 pub(crate) fn destroy(mut region: Region<'_>, caller: CallContext<'_>) {
@@ -243,10 +241,11 @@ mod tests {
     };
     use kernel::prelude::*;
 
-    /// What Xen lets a guest without devices ask for, unless it is told otherwise at boot.
+    /// The largest order that Xen allows for a guest without devices, unless its command line says
+    /// otherwise.
     const GUEST_ORDER: u32 = 9;
 
-    /// May Xen refuse such a region to this domain?
+    /// Whether Xen may refuse a region of `order` to this domain.
     fn is_beyond_guests(order: u32) -> bool {
         order > GUEST_ORDER && !StartInfo::is_initial_domain()
     }
@@ -276,7 +275,7 @@ mod tests {
         if skip_without_xen() {
             return Ok(());
         }
-        // Below, at and above the order that never needs memory for the exchange.
+        // Below, at and above the largest order that needs no allocation.
         for order in [0, 1, SMALL_ORDER, SMALL_ORDER + 1] {
             let count = 1usize << order;
             let mut memory = OwnedRegion::new(order).ok_or(ENOMEM)?;
@@ -313,7 +312,7 @@ mod tests {
         let start = memory.region().start();
         let before = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
 
-        // No machine has memory below 4 KiB to give away.
+        // Xen has no free memory below 4 KiB.
         assert!(create(memory.region(), 12, CallContext::in_test()).is_err());
         let after = [0, 1].map(|index| p2m::mfn_of(start.pfn().add(index)));
         assert_eq!(before, after);
@@ -332,7 +331,7 @@ mod tests {
         if skip_without_xen() {
             return Ok(());
         }
-        // The first of the larger ones needs memory for the exchange.
+        // The first of the larger regions needs an allocation.
         ARRAYS.with(CallContext::in_test(), |arrays| arrays.large.take());
         for (kind, order) in [
             (Fault::Exchange, 0),

@@ -2,9 +2,9 @@
 
 //! Converts page-table entries between machine and pseudo-physical frames.
 //!
-//! Only present entries are converted. Those that are not may hold anything, swap entries and the
-//! inverted frames of PROT_NONE mappings among it; they never hold a machine frame, so that they
-//! survive a move to another host and are safe from L1TF.
+//! Only present entries are converted. Other entries hold swap entries, the inverted frames of
+//! PROT_NONE mappings and so on, but never a machine frame. So they stay valid when the domain
+//! moves to another host, and L1TF cannot exploit them.
 
 #![forbid(unsafe_code)]
 
@@ -16,9 +16,9 @@ use crate::entry::{
 use crate::p2m;
 use crate::platform::is_initial_p2m_frame;
 
-/// Returns the entry to be written into a page table for `entry`.
+/// Returns the entry to write into a page table for `entry`.
 ///
-/// A frame without machine frame makes the entry empty, so that nothing is mapped.
+/// The result is empty if the frame has no machine frame: then nothing is mapped.
 ///
 /// Context: any.
 #[inline(always)]
@@ -32,7 +32,7 @@ pub(crate) fn to_machine(entry: PseudoEntry) -> MachineEntry {
     }
 }
 
-/// Returns what generic code gets to see of `entry`.
+/// Returns `entry` as generic code sees it.
 ///
 /// An entry that maps another domain's frame is shown as not present.
 ///
@@ -48,9 +48,9 @@ pub(crate) fn to_pseudo(entry: MachineEntry) -> PseudoEntry {
     }
 }
 
-/// As [`to_machine`], for the mappings that are made while all memory is being mapped.
+/// As [`to_machine`], for mappings that are made while the direct map is built.
 ///
-/// The pages of Xen's p2m list and the tables that map it are mapped read-only.
+/// The pages of Xen's p2m list and of the tables that map it become read-only.
 ///
 /// Context: start of day.
 pub(crate) fn to_machine_early(entry: PseudoEntry) -> MachineEntry {

@@ -2,10 +2,10 @@
 
 //! Loads root page tables.
 //!
-//! There are two values for each CPU. `xen_cr3` is the root that was asked for last; its own CPU
-//! may rely on it. `LOADED_CR3` is the root that Xen is known to use, which lags behind while
-//! the hypercall is queued; that is the one to ask for another CPU. Interrupts are off while they
-//! differ from each other, or from what is queued.
+//! Each CPU has two values. `xen_cr3` is the root that was requested last; only its own CPU may
+//! rely on it. `LOADED_CR3` is the root that Xen is known to use, which lags behind while the
+//! hypercall is queued; other CPUs look at this one. Interrupts are off while the two differ, or
+//! while a queued hypercall has not loaded the root yet.
 
 #![forbid(unsafe_code)]
 
@@ -32,7 +32,9 @@ use crate::platform::{
 use crate::ptpage::mfn_of_table;
 use kernel::macros::init_text;
 
-/// Returns the root that was asked for last on this CPU.
+/// Returns the root that was requested last on this CPU, as a pseudo-physical address.
+///
+/// Context: any.
 #[inline(always)]
 pub(crate) fn read() -> usize {
     xen_cr3.read()
@@ -45,11 +47,11 @@ fn load_kernel_root(batch: &mut Batch<'_>, root: Pfn) {
     batch.after(Deferred::RootLoaded(address));
 }
 
-/// Loads `root` and the user root that goes with it.
+/// Loads `root` and its user root.
 ///
-/// That is done at once if nothing is queued, although the midst of a context switch may put it
-/// off: most often nothing else is queued up to its end, so that a queue only costs. What is
-/// queued already comes before, as it may be about the roots.
+/// If nothing is queued, both are loaded at once. During a context switch they could wait, but most
+/// often nothing else is queued before its end, so the queue would only add cost. Operations that
+/// are already queued may concern the roots, so they come first.
 ///
 /// Context: preemption is off.
 pub(crate) fn write(root: Root, caller: CallContext<'_>) {
@@ -69,14 +71,14 @@ pub(crate) fn write(root: Root, caller: CallContext<'_>) {
     batch.ext(load_user);
 }
 
-/// Loads both roots past the queue; whether Xen has done both.
+/// Loads both roots without the queue; returns whether Xen loaded both.
 fn load_now(kernel: Pfn, load_user: ExtOp) -> bool {
     let address = kernel.paddr().raw();
     let load_kernel = ExtOp::new_kernel_root(mfn_of_table(kernel));
     let _irqs = IrqsOff::new();
 
     xen_cr3.write(address);
-    // If Xen refuses, the queue says what.
+    // If Xen refuses, the caller tries again through the queue, which reports the refusal.
     let loaded = mmuext_ops([load_kernel, load_user]).is_ok();
     if loaded {
         LOADED_CR3.write(address);

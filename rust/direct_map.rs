@@ -35,10 +35,10 @@ use kernel::macros::init_text;
 
 const CALL: &CStr = c"update_va_mapping";
 
-/// Gives the entry that maps `page` other flags; does nothing if the page is not mapped.
+/// Changes the flags of the entry that maps `page`; does nothing if the page is not mapped.
 ///
-/// Pages that Xen does not let us map are not: so are the tables of the first p2m list before the
-/// direct map is made, which then maps them read-only from the start.
+/// Before the direct map is built, the tables of the p2m list may not be mapped. The direct map
+/// then maps them read-only from the start.
 fn change(page: Vaddr, caller: CallContext<'_>, flags: impl FnOnce(MachineEntry) -> MachineEntry) {
     let Some((ptr, _)) = lookup_address(page) else {
         return;
@@ -64,8 +64,8 @@ fn change(page: Vaddr, caller: CallContext<'_>, flags: impl FnOnce(MachineEntry)
 ///
 /// Context: any but interrupts; the page is not remapped meanwhile.
 pub(crate) fn make_readonly(page: Vaddr, caller: CallContext<'_>) {
-    // A read-only dirty entry would mark a shadow stack: PV guests have none, but native code
-    // that looks at entries might think so.
+    // A read-only dirty entry marks a shadow stack. PV guests have none, but generic code that
+    // looks at the entry could take it for one.
     change(page, caller, |entry| entry.without(bits::RW | bits::DIRTY));
 }
 
@@ -76,14 +76,16 @@ pub(crate) fn make_readwrite(page: Vaddr, caller: CallContext<'_>) {
     change(page, caller, |entry| entry.with(bits::RW));
 }
 
-/// Queues to make a page of the direct map read-only or writable.
+/// Queues a change of a page of the direct map to read-only or writable.
+///
+/// Context: any.
 pub(crate) fn protect(batch: &mut Batch<'_>, pfn: Pfn, writable: bool, flush: VaFlush) {
     let protection = if writable { kernel_rw() } else { kernel_ro() };
     let entry = convert::to_machine(PseudoEntry::new(pfn, protection));
     batch.update_va(pfn_to_virt(pfn), entry, flush);
 }
 
-/// Maps the page of the kernel at `page` with `protection`, or stops the boot.
+/// Maps the page of the kernel image at `page` with `protection`, or stops the boot.
 ///
 /// Context: start of day.
 #[init_text]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Page-table entries: with machine frames, as the CPU and Xen see them, and with pseudo-physical
-//! frames, as the rest of Linux sees them.
+//! frames, as the rest of Linux sees them. Functions in this module only compute, in any context.
 //!
 //! The bits are those of Intel SDM volume 3, section 5.5; which of them Xen accepts at which level
 //! is in its `mm.c`, `l1_disallow_mask()` and `L2_DISALLOW_MASK` to `L4_DISALLOW_MASK`.
@@ -28,8 +28,8 @@ pub(crate) mod bits {
     pub(crate) const DIRTY: usize = 1 << 6;
     /// Above level 1: the entry maps a large page. Xen refuses it.
     pub(crate) const HUGE: usize = 1 << 7;
-    /// The same translation in all address spaces; in an entry that is not present: it maps a page
-    /// that is inaccessible (`_PAGE_PROTNONE`).
+    /// The translation is the same in all address spaces. In an entry that is not present: it maps
+    /// an inaccessible page (`_PAGE_PROTNONE`).
     pub(crate) const GLOBAL: usize = 1 << 8;
     /// Software bit of level 1: the frame has no `struct page` (`_PAGE_SPECIAL`).
     pub(crate) const SPECIAL: usize = 1 << 9;
@@ -39,13 +39,13 @@ pub(crate) mod bits {
     pub(crate) const NX: usize = 1 << 63;
     /// The bits that hold the frame number.
     pub(crate) const FRAME: usize = ((1 << 52) - 1) & !((1 << 12) - 1);
-    /// What a kernel entry that points to another table carries.
+    /// The flags of an entry that points to another table of the kernel.
     pub(crate) const KERNEL_TABLE: usize = PRESENT | RW | ACCESSED | DIRTY;
-    /// What an entry that points to another table carries below a user address.
+    /// The flags of an entry that points to another table and translates user addresses.
     pub(crate) const USER_TABLE: usize = KERNEL_TABLE | USER;
 }
 
-/// An entry as it stands in a page table: the frame is a machine frame.
+/// An entry as stored in a page table: the frame is a machine frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
 pub(crate) struct MachineEntry(usize);
@@ -139,7 +139,7 @@ impl MachineEntry {
         self.0 & (bits::PRESENT | bits::HUGE) == bits::PRESENT | bits::HUGE
     }
 
-    /// Whether nothing is there; accessed and dirty bits may be left over.
+    /// Whether the entry is empty; accessed and dirty bits may be left over.
     pub(crate) const fn is_none(self) -> bool {
         self.0 & !(bits::ACCESSED | bits::DIRTY) == 0
     }
@@ -149,11 +149,12 @@ impl MachineEntry {
         Self(self.0 | flags)
     }
 
-    /// Whether generic code has given other flags to an entry whose frame it was not shown.
+    /// Whether generic code has changed the flags of an entry whose frame it could not see.
     ///
-    /// Such a one looks to it as not present and with frame 0 ([`to_pseudo`]). Made present, it
-    /// gets the inverse of that, which is no frame; made inaccessible, it keeps the 0, and no
-    /// page's inverted frame is 0 (`flip_protnone_guard()`).
+    /// Generic code sees such an entry as not present, with frame 0 ([`to_pseudo`]). If it makes
+    /// the entry present, it inverts the frame, and all ones is no frame. If it makes the entry
+    /// inaccessible, the frame stays 0, and no page has the inverted frame 0
+    /// (`flip_protnone_guard()`).
     ///
     /// [`to_pseudo`]: crate::convert::to_pseudo
     pub(crate) const fn has_lost_frame(self) -> bool {
@@ -163,10 +164,10 @@ impl MachineEntry {
         }
     }
 
-    /// Returns the entry for the frame of `self` with the flags of `new`, which has lost it.
+    /// Returns the entry with the frame of `self` and the flags of `new`, which has lost the frame.
     ///
-    /// It is empty if the frame is to become accessible in another way: that takes the number of
-    /// the domain it belongs to, which is only known to who had it mapped.
+    /// The result is empty if read or write access changes: Xen wants the number of the domain that
+    /// owns the frame then, and only the code that mapped the frame knows it.
     pub(crate) const fn with_flags_of(self, new: Self) -> Self {
         if !new.is_present() || (self.0 ^ new.0) & (bits::PRESENT | bits::RW) != 0 {
             return Self::EMPTY;
@@ -185,7 +186,7 @@ mod tests {
         assert_eq!([bits::PRESENT, bits::RW, bits::USER], [0x1, 0x2, 0x4]);
         assert_eq!([bits::ACCESSED, bits::DIRTY], [0x20, 0x40]);
         assert_eq!([bits::HUGE, bits::GLOBAL], [0x80, 0x100]);
-        // Linux takes two of those that are left to software.
+        // Linux uses two of the bits that are left to software.
         assert_eq!([bits::SPECIAL, bits::UFFD_WP], [0x200, 0x400]);
         assert_eq!(bits::NX, 0x8000_0000_0000_0000);
         assert_eq!(bits::FRAME, 0x000f_ffff_ffff_f000);

@@ -2,10 +2,10 @@
 
 //! Fixed mappings.
 //!
-//! What the address given for a fixed mapping means depends on the index: most are of hardware and
-//! so name a machine frame, while the early and the vsyscall mappings name memory of the domain.
-//! The local APIC and the IO-APICs are not mapped at all, since they are used through hypercalls:
-//! whoever looks finds a page of ones.
+//! The index of a fixed mapping decides what its address means. Most map hardware, so the address
+//! is a machine address. The early and the vsyscall mappings map memory of the domain, so the
+//! address is pseudo-physical. The local APIC and the IO-APICs are not mapped, because the kernel
+//! uses them through hypercalls: their fixed mappings map a page of ones.
 
 #![forbid(unsafe_code)]
 
@@ -34,7 +34,8 @@ use crate::platform::{
     VaFlush, //
 };
 
-/// Maps `address`, pseudo-physical or machine as said above, at fixed mapping `index`.
+/// Maps `address` at fixed mapping `index`; the index decides whether the address is
+/// pseudo-physical or machine.
 ///
 /// Context: any but interrupts.
 pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: CallContext<'_>) {
@@ -68,7 +69,7 @@ pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Ca
         );
     }
     if kind == FixmapKind::Vsyscall {
-        // User mode has tables of its own for this page.
+        // User roots have tables of their own for this page.
         set_user_vsyscall(page, entry);
     }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Keeps the p2m list in step when frames of other domains are mapped and unmapped.
+//! Updates the p2m list when frames of other domains are mapped and unmapped by grants.
 //!
-//! Such a frame stands behind a page of ours that has no machine frame of its own. While it is
-//! mapped the p2m entry of the page names it, marked as foreign. Each slot of a request has its
-//! own status: one that fails neither hides nor stops the others.
+//! A granted frame is mapped behind a page of the kernel that has no machine frame of its own.
+//! While it is mapped, the p2m entry of the page holds the granted frame, marked as foreign. Each
+//! slot of a request has its own status. A slot that fails does not affect the others.
 
 #![forbid(unsafe_code)]
 
@@ -29,12 +29,13 @@ use crate::platform::{
 
 const EINVAL: i32 = 22;
 
-/// Notes the frames that `map_ops` have mapped, and carries out `kernel_ops`
+/// Enters the frames that `map_ops` have mapped into the p2m list, and carries out `kernel_ops`
 /// (`set_foreign_p2m_mapping()`).
 ///
-/// `kernel_ops`, if given, map the same grants for the kernel. The words of `pages` lie in pages of
-/// the list's own: that is seen to when a page for grants is allocated (`xen_alloc_p2m_entry()`). A
-/// slot for which that is not so is unmapped again and gets an error as its status.
+/// `kernel_ops`, if given, map the same grants for the kernel. The words of `pages` have to be in
+/// pages of the list's own, for which drivers call `xen_alloc_p2m_entry()` when they allocate a
+/// page for grants. A slot whose word is in a shared page is unmapped again, and its status is an
+/// error.
 ///
 /// Returns 0, or the negative errno with which Xen refused `kernel_ops` as a whole.
 ///
@@ -90,7 +91,7 @@ fn fail(op: &mut MapGrant) -> UnmapGrant {
     unmap
 }
 
-/// Unmaps a slot whose frame could not be noted.
+/// Unmaps a slot whose frame could not be entered into the p2m list.
 #[cold]
 fn undo(op: &mut MapGrant, kernel_op: Option<&mut MapGrant>) {
     let first = fail(op);
@@ -112,7 +113,7 @@ fn undo(op: &mut MapGrant, kernel_op: Option<&mut MapGrant>) {
     }
 }
 
-/// Forgets the foreign frames behind `pages`, and carries out `kernel_ops`
+/// Removes the foreign frames behind `pages` from the p2m list, and carries out `kernel_ops`
 /// (`clear_foreign_p2m_mapping()`).
 ///
 /// Returns 0; `-EINVAL` if one of the pages has no foreign frame; or the negative errno with which
@@ -126,7 +127,7 @@ pub(crate) fn unmap(kernel_ops: Option<&mut [UnmapGrant]>, pages: &GrantPages<'_
         let pfn = pages.pfn(index);
         match p2m::word(pfn).decode() {
             P2mEntry::Foreign(_) => {
-                // The word lies in a page of the list that was made writable for it.
+                // The store succeeds: a foreign word is in a page of the list's own.
                 p2m::try_set(pfn, P2mWord::MISSING);
             }
             _ => ret = -EINVAL,

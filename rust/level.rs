@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Levels of a page table, how many of them there are, and the sizes of pages and tables.
+//! Levels of page tables, their number, and the sizes of pages and tables. Functions in this module
+//! only compute, in any context.
 
 #![forbid(unsafe_code)]
 
@@ -36,7 +37,7 @@ impl Index {
         }
     }
 
-    /// Returns the index at which counting to `number` ends, if 0 follows the last one.
+    /// Returns the index of entry `number`, modulo the number of entries.
     pub(crate) const fn wrapping(number: usize) -> Self {
         // INVARIANT: `ENTRIES` is a power of two.
         Self(number & (ENTRIES - 1))
@@ -71,7 +72,7 @@ pub(crate) const fn pages_for(bytes: usize) -> usize {
 
 /// The level of a page table; an entry of level 1 maps a page.
 ///
-/// There is no order on purpose: "above" and "below" are asked for by name.
+/// Levels are not ordered, because "greater" could mean nearer to the root or farther from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Level {
     /// PTEs.
@@ -80,7 +81,7 @@ pub(crate) enum Level {
     L2,
     /// PUDs.
     L3,
-    /// P4Ds; the root of a tree of four levels, as every Xen PV guest has it.
+    /// P4Ds; the root of a tree of four levels, which every Xen PV guest has.
     L4,
     /// PGDs of a tree of five levels.
     L5,
@@ -125,9 +126,9 @@ impl Level {
     }
 }
 
-/// How many levels the page tables have, decided when the machine boots.
+/// How many levels the page tables have, which is determined at boot.
 ///
-/// A Xen PV guest always has four, even on a CPU that can do five.
+/// A Xen PV guest always has four, even on a CPU that supports five.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Depth {
     /// Four levels: 48 bits of virtual address.

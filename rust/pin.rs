@@ -2,20 +2,20 @@
 
 //! Hands whole trees of page tables over to Xen and takes them back.
 //!
-//! A tree that a vCPU is to use is made read-only and pinned, so that Xen keeps its types and need
-//! not check it again at every switch. When the process ends the tree is unpinned first, so that
-//! tearing it down is plain memory writes.
+//! When an address space is first used, its tables are made read-only and its two roots are pinned.
+//! Xen then keeps the types of the tables, and does not validate the tree at each switch. When the
+//! address space ends, its tree is unpinned first, so that teardown is plain memory writes.
 //!
-//! Locks: `mm->page_table_lock` is held throughout. Where tables of level 1 have locks of their
-//! own, each is held from the moment its pinned flag changes until Xen has seen the change: other
-//! users of the table look at the flag under that lock. A [`Group`] bounds how many such locks are
-//! held at once, since each counts as a level of `preempt_disable()`, of which there are 255; it
-//! also bounds for how long interrupts are off.
+//! Locks: `mm->page_table_lock` is held throughout. If tables of level 1 have locks of their own,
+//! the lock of a table is held from the moment its pinned flag changes until Xen has seen the
+//! change, because other users of the table check the flag under that lock. A [`Group`] limits how
+//! many such locks are held at once: each is a level of `preempt_disable()`, of which there are
+//! 255. It also limits how long interrupts are off.
 //!
 //! Within a group all tables are made read-only before the first is pinned, and all are unpinned
-//! before the first is made writable: Xen then flushes TLBs once for a group and not once for each
-//! table, because flushes that happen after a frame lost its type are good for all such frames
-//! (Xen `asm/flushtlb.h`, `NEED_FLUSH()`).
+//! before the first is made writable. Xen then flushes TLBs once for each group instead of once for
+//! each table, because a flush covers all frames that lost their type before it (Xen
+//! `asm/flushtlb.h`, `NEED_FLUSH()`).
 
 #![forbid(unsafe_code)]
 
@@ -90,7 +90,7 @@ impl Tables for LiveTables {
 /// How many tables are handed over at once.
 const GROUP: usize = 24;
 
-/// What is done to a tree.
+/// Whether a tree is pinned or unpinned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Direction {
     Pin,
@@ -128,7 +128,7 @@ impl<'context> Group<'context> {
         }
     }
 
-    /// Carries out what was gathered.
+    /// Hands over or takes back the tables of the group.
     fn commit(&mut self) {
         let mut locks: [Option<TableLock>; GROUP] = [const { None }; GROUP];
         let mut batch = Batch::open(Issue::Now, self.caller);
@@ -146,7 +146,7 @@ impl<'context> Group<'context> {
                 Direction::Unpin => page.test_clear_pinned(),
             };
             if was_pinned == (self.direction == Direction::Pin) {
-                // It is as it should be already.
+                // Xen knows the table already, or does not know it any more.
                 *table = None;
                 if let Some(lock) = lock.take() {
                     lock.unlock();
@@ -175,7 +175,8 @@ impl<'context> Group<'context> {
         }
     }
 
-    /// Pins or unpins the tables that have locks of their own; the root does it for the others.
+    /// Pins or unpins the tables that have locks of their own. The pin of the root covers the
+    /// others.
     fn retype(
         batch: &mut Batch<'_>,
         tables: &[Option<(TablePage, Level)>],
@@ -194,10 +195,9 @@ fn user_walk_range() -> WalkRange {
     WalkRange::below(depth(), user_end())
 }
 
-/// Calls `visit` for each table of `mm`, or of the kernel if it is that of the kernel, with its
-/// level and whether Xen knows it.
+/// Calls `visit` for each table of `mm`, with its level and whether Xen knows it.
 ///
-/// A process's tables are those of its own part of the address space, and both roots.
+/// For a process these are both roots, and the tables of its own part of the address space.
 ///
 /// Context: no table above level 1 is freed meanwhile.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
@@ -225,7 +225,7 @@ fn queue_for_roots(roots: [Option<Table>; 2], op: impl Fn(Mfn) -> ExtOp, caller:
 
 /// Pins the tree below `root`, and its user root.
 ///
-/// Context: preemption is off and `mm`'s page-table lock is held; no PTE lock is.
+/// Context: preemption is off, and the caller holds `mm->page_table_lock` but no PTE lock.
 pub(crate) fn pin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
     let user_root = root.user_root();
     trace::pgd_pin(mm, root);
@@ -266,41 +266,41 @@ pub(crate) fn unpin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
 
 /// Pins the tree of an address space that is about to be used (`enter_mmap`).
 ///
-/// Context: may not hold `mm`'s page-table lock.
+/// Context: the caller does not hold `mm->page_table_lock`.
 pub(crate) fn enter(mm: Mm, caller: CallContext<'_>) {
     mm.with_page_table_lock(caller, || pin_tree(mm, mm.root(), caller));
 }
 
 /// Unpins the tree of an address space that ends (`exit_mmap`).
 ///
-/// Other CPUs may still have its root loaded because kernel threads borrowed it; they are switched
+/// Other CPUs may still have its root loaded, because kernel threads have borrowed it. They switch
 /// away first.
 ///
-/// Context: interrupts are on, no batch is open; may not hold `mm`'s page-table lock.
+/// Context: interrupts are on and no batch is open; the caller does not hold `mm->page_table_lock`.
 pub(crate) fn exit(mm: Mm, sleep: &mut MaySleep) {
     run_where_loaded(mm, drop_from_this_cpu, sleep);
     let caller = sleep.caller();
     mm.with_page_table_lock(caller, || {
-        // Not so if exec failed before the tree was used.
+        // It is not pinned if exec failed before the tree was used.
         if is_table_pinned(mm.root().table()) {
             unpin_tree(mm, mm.root(), caller);
         }
     });
 }
 
-/// Makes this CPU stop using the root of `mm`, in fact and not only in the queue.
+/// Makes this CPU leave the root of `mm`, and issues the hypercall for it.
 fn drop_from_this_cpu(mm: Mm) {
     leave_if_loaded(mm);
-    // The switch away may be waiting in the queue.
+    // The load of another root may wait in the queue.
     if LOADED_CR3.read() == virt_to_phys(mm.root().table().vaddr()).raw() {
         crate::multicall::flush();
     }
 }
 
-/// Marks the kernel's own tables, which Xen has known from the start, now that there are
-/// `struct page`s to hold the mark.
+/// Marks the kernel's own tables as pinned. Xen has known them from the start, but until now there
+/// was no `struct page` for the mark.
 ///
-/// Context: when run time begins.
+/// Context: the beginning of run time, before any table is changed.
 #[init_text]
 pub(crate) fn mark_kernel_tables(now: RunTime) {
     if let Some(table) = user_vsyscall_table() {

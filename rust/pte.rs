@@ -2,39 +2,42 @@
 
 //! Sets, clears and protects entries of level 1.
 //!
-//! A table that Xen does not know, that of a process under construction or on its way out, is
-//! written to like any memory. The others are read-only and change by hypercalls. That holds for
-//! what generic code does by atomic instructions as well, to unmap, move and share pages: each of
-//! those would fault in such a table and be emulated, which costs more than all the rest.
+//! A table that Xen does not know, such as that of a process being set up or torn down, is written
+//! like any other memory. All other tables are read-only and change by hypercalls. Generic code
+//! also changes entries by atomic instructions, to unmap, move and share pages. In a table that Xen
+//! knows each of these would fault and be emulated, which costs far more than a hypercall for many
+//! entries. So generic code calls this module instead.
 //!
-//! Whether Xen knows a table is looked at under the lock that its users hold while they change its
-//! entries. The lock is also held while that changes.
+//! All users of a table hold its lock while they change its entries. Under that lock this module
+//! checks whether Xen knows the table. The same lock is held while that state changes.
 //!
 //! # What the CPU notes
 //!
-//! The CPU sets accessed and dirty bits at any time. A dirty bit must not get lost. It can be if an
-//! entry is writable and clean when it is read, and a thread writes to the page before Xen changes
-//! the entry. Then Xen keeps both bits ([`Command::PreserveAd`]), and they are read back from an
-//! entry that was cleared: one with only these bits left counts as empty.
+//! The CPU sets accessed and dirty bits at any time. A dirty bit must not get lost. It can get lost
+//! if an entry is writable and clean when it is read, and a thread writes to the page before Xen
+//! changes the entry. For such an entry Xen is asked to keep both bits ([`Command::PreserveAd`]).
+//! When the entry is cleared, they are read back from it. An entry with only these bits left counts
+//! as empty.
 //!
 //! # What may wait
 //!
-//! In lazy MMU mode a change may wait in the queue. It takes effect when the section ends, before
-//! the lock of the table is dropped, and before any later flush of TLBs. Code in such a section may
-//! still look at an entry again, and other CPUs may rely on a change. So only these wait:
+//! In lazy MMU mode a change may wait in the queue. It takes effect when the section ends, which is
+//! before the lock of the table is dropped, and before any later flush of TLBs. But code in such a
+//! section may read an entry again, and other CPUs may rely on a change. So only these changes
+//! wait:
 //!
-//! - An empty entry is filled ([`set`]), in a process or in the vmalloc area. To replace one that
-//!   is not empty may not wait: a caller that has made a swap entry present looks at it again
-//!   (`copy_nonpresent_pte()`).
-//! - Entries that map pages of a process are cleared in a range ([`clear`],
-//!   [`get_and_clear_range`]), unless a marker takes their place (userfaultfd), or the process is
-//!   in `execve`, which moves its stack over itself.
-//! - Flags of a present entry change ([`modify_protection`], [`write_protect`],
+//! - An empty entry of a process or of the vmalloc area is filled ([`set`]). An entry that is not
+//!   empty is replaced at once, because `copy_nonpresent_pte()` reads a swap entry again after it
+//!   has replaced it.
+//! - A range of entries that map pages of a process is cleared ([`clear`],
+//!   [`get_and_clear_range`]). It is cleared at once if a marker of userfaultfd will replace an
+//!   entry, or if the process is in `execve`, which moves the stack over itself.
+//! - Flags of present entries change ([`modify_protection`], [`write_protect`],
 //!   [`clear_young_dirty`]).
 //!
-//! All else is in effect on return: the `set_pte` of code that changes mappings of the kernel and
-//! uses them next ([`set_now`]), and a single entry that is cleared and then set again
-//! ([`get_and_clear`]). `Documentation/lazy-mmu-callers.md` lists who calls what in a section.
+//! All other changes are in effect on return. Code that calls `set_pte` changes a mapping of the
+//! kernel and uses it next ([`set_now`]). Code that clears a single entry may set it again
+//! ([`get_and_clear`]). `Documentation/lazy-mmu-callers.md` lists the callers in such sections.
 
 #![forbid(unsafe_code)]
 
@@ -75,7 +78,7 @@ use crate::platform::{
 };
 use kernel::macros::init_text;
 
-/// What the CPU notes in an entry.
+/// The bits that the CPU sets in an entry.
 const NOTED: usize = bits::ACCESSED | bits::DIRTY;
 
 /// Neighbouring entries of one table.
@@ -85,14 +88,14 @@ pub(crate) struct PteRange {
     count: usize,
 }
 
-/// What a range of entries holds, as read once.
+/// The contents of a range of entries, each read once.
 struct Contents {
     first: MachineEntry,
-    /// The flags that any other entry has.
+    /// The flags that are set in any other entry.
     others: usize,
-    /// Whether the CPU may set the dirty bit of any entry from now on.
+    /// Whether the CPU may still set the dirty bit of any entry.
     may_become_dirty: bool,
-    /// Whether nobody looks at the entries again when they are cleared.
+    /// Whether generic code does not read the entries again after it has cleared them.
     is_final: bool,
 }
 
@@ -122,15 +125,15 @@ fn may_become_dirty(entry: MachineEntry) -> bool {
     entry.raw() & (WRITABLE | bits::DIRTY) == WRITABLE
 }
 
-/// Whether `entry` maps a page, accessible or not (`pte_present()`), and no marker takes its place
-/// when that is unmapped.
+/// Whether `entry` maps a page, accessible or not (`pte_present()`), and no marker replaces it when
+/// the page is unmapped.
 #[inline(always)]
 fn maps_page_for_good(entry: MachineEntry) -> bool {
     entry.raw() & (bits::PRESENT | bits::GLOBAL) != 0 && entry.raw() & bits::UFFD_WP == 0
 }
 
 impl PteRange {
-    /// Returns the range of `count` entries from `first` on, which do not reach beyond its table.
+    /// Returns the range of `count` entries from `first` on, all of which are in the same table.
     pub(crate) fn new(first: EntryPtr, count: usize) -> Self {
         Self { first, count }
     }
@@ -143,7 +146,7 @@ impl PteRange {
             .map(move |index| table.entry(index))
     }
 
-    /// Reports to the page table checker that the entries go.
+    /// Reports to the page table checker that the entries will be cleared.
     fn check(self, mm: Mm, address: Vaddr) {
         if !PAGE_TABLE_CHECK {
             return;
@@ -153,8 +156,8 @@ impl PteRange {
         }
     }
 
-    /// Changes each entry of a table that Xen knows, given its number in the range; `None` leaves
-    /// one as it is.
+    /// Changes the entries, in a table that Xen knows. `change` gets the number of an entry in the
+    /// range and the entry; `None` leaves it as it is.
     #[inline(always)]
     fn update(
         self,
@@ -172,7 +175,7 @@ impl PteRange {
         }
     }
 
-    /// Clears entries of `mm` that Xen knows, in which no dirty bit can get lost.
+    /// Clears the entries, in a table of `mm` that Xen knows. No dirty bit can get lost in them.
     #[inline(always)]
     fn clear_known(
         self,
@@ -191,8 +194,7 @@ impl PteRange {
         }
     }
 
-    /// Apart from [`Self::clear_known`], so that a single entry needs no more registers than it
-    /// does.
+    /// Not inlined into [`Self::clear_known`], which would need more registers for a single entry.
     #[inline(never)]
     fn clear_all(self, waits: bool, caller: CallContext<'_>) {
         let issue = if waits { Issue::LazyMmu } else { Issue::Now };
@@ -201,9 +203,10 @@ impl PteRange {
         });
     }
 
-    /// Clears the entries but for what the CPU notes, which stays until they are set again.
+    /// Clears the entries except for their accessed and dirty bits, which stay until an entry is
+    /// set again.
     ///
-    /// Returns the first entry as it was, and the flags that any of the others had.
+    /// Returns the first entry as it was, and the flags that were set in any of the others.
     #[inline(never)]
     fn clear_noted(self, before: Contents, caller: CallContext<'_>) -> (MachineEntry, usize) {
         stats::count_avoided_traps(self.count);
@@ -217,7 +220,7 @@ impl PteRange {
         )
     }
 
-    /// Sets the first entry to `entry`, the others to the same for the frames behind.
+    /// Sets the first entry to `entry`, the others to the same with the frames that follow.
     #[inline(never)]
     fn set_all(self, mm: Mm, address: Vaddr, entry: MachineEntry, caller: CallContext<'_>) {
         let pseudo = convert::to_pseudo(entry);
@@ -243,7 +246,7 @@ impl PteRange {
         self.store(|_, _| MachineEntry::EMPTY);
     }
 
-    /// Changes each of the entries of a table that Xen does not know, and that no CPU uses.
+    /// Changes the entries, in a table that Xen does not know and that no CPU uses.
     fn store(self, change: impl Fn(usize, MachineEntry) -> MachineEntry) {
         for (number, ptr) in self.ptrs().enumerate() {
             if let PinState::Unpinned(private) = ptr.pin_state() {
@@ -253,14 +256,14 @@ impl PteRange {
     }
 }
 
-/// Leaves a change in the queue. Context: the task is in lazy MMU mode.
+/// Queues a change, which waits. Context: the task is in lazy MMU mode.
 #[inline(always)]
 fn wait(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     let at = p2m::machine_address(at.ptr().vaddr());
     update_later(command, at, entry, caller);
 }
 
-/// Makes a change, behind what waits.
+/// Makes a change at once, after the changes that wait.
 #[inline(always)]
 fn issue(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     let at = p2m::machine_address(at.ptr().vaddr());
@@ -277,9 +280,10 @@ fn issue(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Call
 
 /// As [`issue`], for the entry that maps the page at `address` in `mm`.
 ///
-/// Xen finds the entry by its address with less work than by its place. That is the same entry
-/// only if the address space is the one that Xen has loaded, now and after any preemption, so that
-/// it has to be the current task's own as well; no root may wait in the queue.
+/// Xen finds an entry with less work by the address that it maps than by the machine address of the
+/// entry. The two name the same entry only if Xen has loaded this address space, now and after any
+/// preemption. So the address space has to be the current task's own as well, and no root may wait
+/// in the queue.
 #[inline(never)]
 fn issue_at(
     mm: Mm,
@@ -292,7 +296,7 @@ fn issue_at(
     if by_address && update_va_mapping(address, entry, VaFlush::None).is_ok() {
         return;
     }
-    // If Xen has refused, it says why again.
+    // If Xen has refused, it refuses this as well, and the refusal is reported.
     issue(Command::Normal, at, entry, caller);
 }
 
@@ -308,7 +312,7 @@ fn change(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Cal
 
 /// Sets an entry (`set_pte()`). Effective on return.
 ///
-/// Context: any; holds the lock of the table, or has it for itself.
+/// Context: any; the caller holds the lock of the table, or nobody else uses the table.
 #[inline(always)]
 pub(crate) fn set_now(ptr: EntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     match ptr.pin_state() {
@@ -317,10 +321,11 @@ pub(crate) fn set_now(ptr: EntryPtr, entry: MachineEntry, caller: CallContext<'_
     }
 }
 
-/// Sets an entry while the first page tables are made. Effective on return.
+/// Sets an entry while the first page tables are built. Effective on return.
 ///
-/// Most of these tables are known to nobody yet, and writable; the write to one that Xen knows is
-/// emulated. The fixed mappings are the exception, as they may be used before Xen is told to.
+/// Most of these tables are still writable, because Xen does not know them yet. A write to a table
+/// that Xen knows is emulated. Early fixed mappings change by hypercall, because they may be used
+/// before the kernel asks Xen to emulate writes (`VMASST_TYPE_writable_pagetables`).
 ///
 /// Context: start of day.
 #[init_text]
@@ -332,10 +337,10 @@ pub(crate) fn set_early(early: Early, ptr: EntryPtr, entry: MachineEntry, caller
     }
 }
 
-/// Sets a range (`set_ptes()`): its first entry to `entry`, the others to the same for the frames
-/// behind. May wait where it fills empty entries.
+/// Sets a range (`set_ptes()`): its first entry to `entry`, the others to the same with the frames
+/// that follow. May wait where it fills empty entries.
 ///
-/// Context: holds the lock of the table, or has it for itself.
+/// Context: the caller holds the lock of the table, or nobody else uses the table.
 #[inline(always)]
 pub(crate) fn set(
     mm: Mm,
@@ -354,7 +359,7 @@ pub(crate) fn set(
     }
 }
 
-/// Apart from [`set()`], so that a store needs no more registers than it does.
+/// Not inlined into [`set()`], which would need more registers for a store.
 #[inline(never)]
 fn set_known(
     mm: Mm,
@@ -370,10 +375,10 @@ fn set_known(
     }
 }
 
-/// Clears an entry (`ptep_get_and_clear()`); returns it with all that the CPU has noted. Effective
+/// Clears an entry (`ptep_get_and_clear()`); returns it with its accessed and dirty bits. Effective
 /// on return.
 ///
-/// Context: holds the lock of the table, or has it for itself.
+/// Context: the caller holds the lock of the table, or nobody else uses the table.
 pub(crate) fn get_and_clear(
     mm: Mm,
     address: Vaddr,
@@ -382,14 +387,14 @@ pub(crate) fn get_and_clear(
 ) -> MachineEntry {
     let range = PteRange::new(ptr, 1);
     if !is_queue_bypassed() {
-        // What waits may be about this entry.
+        // A change of this entry may wait: issue it now.
         drop(Batch::open(Issue::Now, caller));
     }
     let contents = Contents::of(range);
     range.check(mm, address);
     match ptr.pin_state() {
         PinState::Unpinned(private) => private.store(MachineEntry::EMPTY),
-        // Code that sets an entry of the kernel by an instruction wants it all zero.
+        // An entry of the kernel has to be all zero, because ptep_try_set() compares it with that.
         PinState::Pinned(_) if contents.may_become_dirty && mm != Mm::kernel() => {
             return range.clear_noted(contents, caller).0;
         }
@@ -398,10 +403,10 @@ pub(crate) fn get_and_clear(
     contents.first
 }
 
-/// Clears a range (`get_and_clear_full_ptes()`); returns its first entry, and the flags that any of
-/// the others had. May wait as said for the module.
+/// Clears a range (`get_and_clear_full_ptes()`); returns its first entry, and the flags that were
+/// set in any of the others. May wait, see the module.
 ///
-/// Context: holds the lock of the table.
+/// Context: the caller holds the lock of the table.
 pub(crate) fn get_and_clear_range(
     mm: Mm,
     address: Vaddr,
@@ -421,10 +426,10 @@ pub(crate) fn get_and_clear_range(
     (contents.first, contents.others)
 }
 
-/// Clears a range whose accessed and dirty bits do not matter (`clear_full_ptes()`). May wait as
-/// said for the module.
+/// Clears a range whose accessed and dirty bits do not matter (`clear_full_ptes()`). May wait, see
+/// the module.
 ///
-/// Context: holds the lock of the table.
+/// Context: the caller holds the lock of the table.
 pub(crate) fn clear(mm: Mm, address: Vaddr, range: PteRange, caller: CallContext<'_>) {
     range.check(mm, address);
     match range.first.pin_state() {
@@ -438,7 +443,7 @@ pub(crate) fn clear(mm: Mm, address: Vaddr, range: PteRange, caller: CallContext
 
 /// Makes a range read-only (`wrprotect_ptes()`). May wait.
 ///
-/// Context: holds the lock of the table.
+/// Context: the caller holds the lock of the table.
 pub(crate) fn write_protect(range: PteRange, caller: CallContext<'_>) {
     match range.first.pin_state() {
         PinState::Unpinned(_) => range.store(|_, entry| entry.without(bits::RW)),
@@ -455,10 +460,10 @@ pub(crate) fn write_protect(range: PteRange, caller: CallContext<'_>) {
 /// Clears the accessed bits of a range, or the dirty bits, or both (`clear_young_dirty_ptes()`).
 /// May wait.
 ///
-/// A write that is going on meanwhile counts as made before if its dirty bit is to be cleared. If
-/// not, an entry that may become dirty is cleared and set again.
+/// If the dirty bit is to be cleared, a write in the meantime counts as made before. Otherwise an
+/// entry that may become dirty is cleared and set again, so that its dirty bit is kept.
 ///
-/// Context: holds the lock of the table.
+/// Context: the caller holds the lock of the table.
 pub(crate) fn clear_young_dirty(
     mm: Mm,
     address: Vaddr,
@@ -484,12 +489,13 @@ pub(crate) fn clear_young_dirty(
     }
 }
 
-/// Changes the protection of a present entry, and keeps what the CPU notes in it
+/// Changes the protection of a present entry, and keeps its accessed and dirty bits
 /// (`ptep_modify_prot_commit()`). May wait.
 ///
-/// A page of another domain that is to become writable, read-only or inaccessible is unmapped.
+/// An entry for a page of another domain is cleared if it is to become writable, read-only or
+/// inaccessible.
 ///
-/// Context: holds the lock of the table.
+/// Context: the caller holds the lock of the table.
 #[inline(always)]
 pub(crate) fn modify_protection(
     mm: Mm,
@@ -502,8 +508,8 @@ pub(crate) fn modify_protection(
         true => (Command::Normal, ptr.read().with_flags_of(entry)),
         false => (Command::PreserveAd, entry),
     };
-    // The generic pair reports to the checker what it takes out and what it puts in; here the old
-    // entry stays until the new one replaces it.
+    // The generic functions report the old entry when they clear it, and the new one when they set
+    // it. Here the old entry stays until the new one replaces it, so one report is enough.
     check_page_table_set(mm, address, ptr, entry);
     change(command, ptr.assume_pinned(), entry, caller);
 }
@@ -526,7 +532,7 @@ mod tests {
 
     const PAGES: usize = 4;
 
-    /// Returns the flags that any entry has, `skipped` at the start left out.
+    /// Returns the flags that are set in any entry except the first `skipped`.
     fn flags(range: PteRange, skipped: usize) -> usize {
         let entries = range.ptrs().skip(skipped).map(EntryPtr::read);
         entries.fold(0, |flags, entry| flags | entry.protection().raw())
@@ -537,13 +543,13 @@ mod tests {
         range.first.table().entry(index)
     }
 
-    /// Runs `test` on the entries of memory that nobody else uses; puts them back. Skips without
+    /// Runs `test` on the entries of memory that nobody else uses, and restores them. Skips without
     /// Xen.
     fn with_scratch(test: impl FnOnce(PteRange, Vaddr)) -> Result {
         if skip_without_xen() {
             return Ok(());
         }
-        // Some of it lies in one table, whatever its address is.
+        // The entries of one half are in one table, whatever the address of the memory is.
         let memory = ScratchMemory::new(2 * PAGES).ok_or(ENOMEM)?;
         let mut start = memory.start();
         let (mut first, _) = lookup_address(start).ok_or(EINVAL)?;

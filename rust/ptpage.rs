@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages that become page tables and cease to be.
+//! Makes pages page tables, and page tables ordinary pages.
 //!
-//! Before a table is linked into a tree that Xen knows, it has to be read-only everywhere. Tables
-//! of level 1 are pinned as well where they have locks of their own, so that their entries can be
+//! Before a table is linked into a tree that Xen knows, all mappings of it have to be read-only.
+//! Tables of level 1 that have locks of their own are pinned as well, so that their entries can be
 //! set before they are linked.
 
 #![forbid(unsafe_code)]
@@ -48,20 +48,22 @@ use crate::{
 use kernel::macros::init_text;
 
 /// Returns the machine frame of a page that holds a table.
+///
+/// Context: any.
 pub(crate) fn mfn_of_table(pfn: Pfn) -> Mfn {
-    // A page of RAM that is in use has one; if not, Xen refuses the frame of all ones.
+    // Every page of RAM that is in use has one. Otherwise Xen refuses the frame of all ones.
     p2m::mfn_of(pfn).unwrap_or(Mfn::new(usize::MAX))
 }
 
-/// Whether tables of `level` are pinned by themselves.
+/// Whether tables of `level` have pins of their own.
 fn is_pinned_alone(level: Level) -> bool {
     SPLIT_PTE_LOCKS && level == Level::L1
 }
 
-/// Makes `pfn` a table of `level` that is about to be linked into the tree of `mm`.
+/// Makes `pfn` a table of `level`, which the caller will link into the tree of `mm`.
 ///
-/// Does nothing if Xen knows the table already: generic code moves whole tables from one place to
-/// another. Effective on return.
+/// Does nothing if Xen knows the table already, because generic code moves whole tables. Effective
+/// on return.
 ///
 /// Context: any.
 pub(crate) fn alloc(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
@@ -80,9 +82,9 @@ pub(crate) fn alloc(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
     }
 }
 
-/// Makes `pfn`, a table of `level` that is linked nowhere any more, an ordinary page.
+/// Makes `pfn`, a table of `level` that is no longer linked, an ordinary page.
 ///
-/// Effective on return: the page may be written to at once.
+/// Effective on return: the caller may write to the page at once.
 ///
 /// Context: any.
 pub(crate) fn release(pfn: Pfn, level: Level, caller: CallContext<'_>) {
@@ -158,8 +160,9 @@ pub(crate) struct NoMemory;
 
 /// Gives the new root table of `mm` a user root.
 ///
-/// The kernel and its processes both run unprivileged under Xen: user mode gets a tree without
-/// the kernel's mappings. It has the vsyscall page, which lies among those.
+/// Under Xen both the kernel and its processes run unprivileged, so user mode has a tree without
+/// the kernel's mappings. The vsyscall page, which is in the kernel's part, is in that tree as
+/// well.
 ///
 /// Context: may sleep.
 pub(crate) fn create_user_root(mm: Mm, sleep: &mut MaySleep) -> Result<(), NoMemory> {
@@ -172,9 +175,9 @@ pub(crate) fn create_user_root(mm: Mm, sleep: &mut MaySleep) -> Result<(), NoMem
     mm.root().set_user_root(user_root).map_err(|_| NoMemory)
 }
 
-/// Frees the user root that goes with `root`, if there is one.
+/// Frees the user root of `root`, if there is one.
 ///
-/// Context: the tree is not used by any vCPU and not pinned.
+/// Context: no vCPU uses the tree, and it is not pinned.
 pub(crate) fn free_user_root(root: Root) {
     drop(root.take_user_root());
 }

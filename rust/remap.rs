@@ -29,17 +29,17 @@ use crate::platform::{
 };
 use crate::tlb;
 
-/// How many frames are mapped with one hypercall.
+/// How many frames one hypercall maps.
 const BATCH: usize = 16;
 
-/// The machine frames to map, and what becomes of each.
+/// The machine frames to map, and where their results go.
 pub(crate) enum Frames<'a> {
-    /// Consecutive frames; the first error ends it.
+    /// Consecutive frames; the first error ends the operation.
     Contiguous(Mfn),
-    /// Any frames, with a place for the error of each, or 0 if it was mapped.
+    /// Any frames, each with a result: a negative errno, or 0 if it was mapped.
     ///
-    /// The two may be the same memory: [`Self::Listed`] reads a batch of frames before it stores
-    /// their results.
+    /// Frames and results may be the same memory: a batch of frames is read before its results are
+    /// stored.
     Listed(&'a FrameList),
 }
 
@@ -51,7 +51,7 @@ impl Frames<'_> {
         }
     }
 
-    /// Notes what became of a frame; returns whether to go on.
+    /// Stores the result of a frame; returns an error if the operation ends here.
     fn report(&self, index: usize, result: Result<(), KernelError>) -> Result<(), KernelError> {
         match self {
             Frames::Contiguous(_) => result,
@@ -74,20 +74,20 @@ pub(crate) struct Mapping {
     pub(crate) command: Command,
 }
 
-/// What became of the frames so far.
+/// The result of the frames so far.
 struct Outcome {
     /// How many were mapped.
     mapped: usize,
-    /// What became of the last one.
+    /// The result of the last one.
     last: Result<(), KernelError>,
 }
 
 /// Maps `count` frames at `start` in `vma`.
 ///
-/// Returns how many frames were mapped, or the error of the last one: `privcmd` looks at the
-/// errors of single frames only as far as the number reaches.
+/// Returns how many frames were mapped, or the error of the last frame. That error cannot be left
+/// to the results alone: `privcmd` looks at no more results than frames were mapped.
 ///
-/// Context: may sleep; `vma`'s address space is locked for reading.
+/// Context: may sleep; the caller holds the `mmap_lock` of the address space of `vma` for reading.
 pub(crate) fn map(
     vma: Vma,
     start: Vaddr,

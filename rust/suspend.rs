@@ -19,7 +19,7 @@ use crate::platform::{
 
 /// Pins all trees that are not pinned (`xen_mm_pin_all()`).
 ///
-/// Context: alone on the machine, on the way into a suspend.
+/// Context: before a suspend, while no other task runs.
 pub(crate) fn pin_all(caller: CallContext<'_>) {
     for_each_root(caller, |root| {
         if let Some(page) = root.page().filter(|page| !page.is_pinned()) {
@@ -31,7 +31,7 @@ pub(crate) fn pin_all(caller: CallContext<'_>) {
 
 /// Unpins the trees that [`pin_all`] pinned (`xen_mm_unpin_all()`).
 ///
-/// Context: alone on the machine, on the way out of a suspend.
+/// Context: after a suspend, while no other task runs.
 pub(crate) fn unpin_all(caller: CallContext<'_>) {
     for_each_root(caller, |root| {
         if let Some(page) = root.page().filter(|page| page.is_save_pinned()) {

@@ -19,7 +19,7 @@ use crate::platform::{
     FlushRange, //
 };
 
-/// Flushes now or, in lazy MMU mode, along with what is queued.
+/// Flushes at once or, in lazy MMU mode, after the operations that are queued.
 fn flush(op: ExtOp, caller: CallContext<'_>) {
     if is_lazy_mmu_mode_active() || !is_queue_bypassed() {
         Batch::open(Issue::LazyMmu, caller).ext(op);
@@ -58,7 +58,7 @@ pub(crate) fn flush_page_local(address: Vaddr, caller: CallContext<'_>) {
     flush(ExtOp::flush_page_local(address.page_start()), caller);
 }
 
-/// Flushes `range` from the TLBs of the vCPUs that `bitmap` names.
+/// Flushes `range` from the TLBs of the vCPUs in `bitmap`.
 ///
 /// Context: preemption is off.
 pub(crate) fn flush_vcpus(

@@ -2,11 +2,11 @@
 
 //! Sets entries above level 1.
 //!
-//! Changes of tables that Xen knows are in effect on return, in lazy MMU mode as well: generic code
-//! drops the lock that protects such an entry before its section ends (`zap_empty_pte_table()`),
-//! and whoever takes it next would find the old table there and free it once more. One section is
-//! known to hold the locks of the entries until it ends, that in which `mremap()` moves a whole
-//! table ([`is_moving_table`]).
+//! Changes of tables that Xen knows are in effect on return, even in lazy MMU mode. Generic code
+//! drops the lock that protects such an entry before its section ends (`zap_empty_pte_table()`), so
+//! another thread that takes the lock would find the old table and free it again. There is one
+//! exception: the section in which `mremap()` moves a whole table holds the locks of both entries
+//! until it ends ([`is_moving_table`]).
 
 #![forbid(unsafe_code)]
 
@@ -32,7 +32,7 @@ use crate::platform::{
 };
 use kernel::macros::init_text;
 
-/// Returns when a change of a table that Xen knows has to take effect.
+/// Returns when a change of a table that Xen knows is issued.
 fn issue() -> Issue {
     if is_moving_table() {
         Issue::LazyMmu
@@ -41,10 +41,10 @@ fn issue() -> Issue {
     }
 }
 
-/// Whether Xen would refuse `entry` above level 1 because it maps a large page; reports it.
+/// Reports `entry`, which Xen would refuse because it maps a large page.
 ///
-/// Generic code that asks for one has not checked whether the machine has them. Nothing is mapped,
-/// and the access that wanted it faults again.
+/// Code that sets such an entry has not checked whether large pages are supported. Nothing is
+/// mapped, and the access that needed the mapping faults again.
 #[cold]
 fn refuse_huge(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: CallContext<'_>) {
     const EINVAL: isize = -22;
@@ -57,10 +57,10 @@ fn refuse_huge(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: CallCon
 
 /// Sets an entry of level 2 or 3.
 ///
-/// A table that Xen does not know takes any entry, also one that maps a large page: kexec builds
-/// tables for the time after Xen.
+/// A table that Xen does not know takes any entry, even one that maps a large page: kexec builds
+/// tables that are used without Xen.
 ///
-/// Context: any; holds the lock of the table, or has it for itself.
+/// Context: any; the caller holds the lock of the table, or nobody else uses the table.
 pub(crate) fn set(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: CallContext<'_>) {
     match ptr.pin_state() {
         PinState::Unpinned(ptr) => ptr.store(entry),
@@ -89,14 +89,14 @@ pub(crate) fn set_known(
         refuse_huge(ptr, entry, level, caller);
         return;
     }
-    // The table may be mapped outside of the direct map while that is being made.
+    // While the direct map is built, the table may be mapped elsewhere.
     let at = arbitrary_machine_address(ptr.vaddr());
     Batch::open(issue(), caller).update(Command::Normal, at, entry);
 }
 
-/// Returns the entry of the user root that goes with an entry of a kernel root.
+/// Returns the entry of the user root that corresponds to an entry of a kernel root.
 ///
-/// Only the part of the address space that belongs to the process has one.
+/// There is one only in the part of the address space that belongs to the process.
 fn user_ptr(entry: RootEntryPtr) -> Option<EntryPtr> {
     let index = entry.ptr().index();
 
@@ -106,9 +106,9 @@ fn user_ptr(entry: RootEntryPtr) -> Option<EntryPtr> {
     Some(entry.root().user_root()?.entry(index))
 }
 
-/// Sets an entry of a root table, of level 4, and that of the user root that goes with it.
+/// Sets an entry of a root table, of level 4, and the corresponding entry of the user root.
 ///
-/// Context: any; holds `mm->page_table_lock`, or has the tree for itself.
+/// Context: any; the caller holds `mm->page_table_lock`, or nobody else uses the tree.
 pub(crate) fn set_root(at: RootEntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     let (ptr, user) = (at.ptr(), user_ptr(at));
     trace::set_p4d(ptr, user, entry);
@@ -122,7 +122,7 @@ pub(crate) fn set_root(at: RootEntryPtr, entry: MachineEntry, caller: CallContex
         }
         PinState::Pinned(_) if entry.is_huge() => refuse_huge(ptr, entry, Level::L4, caller),
         PinState::Pinned(ptr) => {
-            // Both or neither: the two go into one call.
+            // One call changes both entries.
             let mut batch = Batch::open(issue(), caller);
             for ptr in [Some(ptr), user.map(EntryPtr::assume_pinned)]
                 .into_iter()
@@ -135,7 +135,7 @@ pub(crate) fn set_root(at: RootEntryPtr, entry: MachineEntry, caller: CallContex
     }
 }
 
-/// Sets an entry of the kernel's root table before there can be user roots.
+/// Sets an entry of the kernel's root table before there are user roots.
 ///
 /// Context: start of day.
 #[init_text]

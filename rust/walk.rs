@@ -2,9 +2,9 @@
 
 //! Visits the pages that make up a page table, for any number of levels.
 //!
-//! One loop serves every depth. A table is visited after everything below it, the root last, so
-//! that a visitor can take the root as its cue to finish. Entries are copied, never borrowed: the
-//! CPU may set accessed and dirty bits at any time.
+//! One loop handles every depth. A table is visited after all tables below it, so the root is
+//! visited last. Entries are copied, never borrowed, because the CPU may set accessed and dirty
+//! bits at any time.
 
 #![forbid(unsafe_code)]
 
@@ -18,9 +18,9 @@ use crate::level::{
 };
 use core::ops::Range;
 
-/// Where the walker reads entries from: the kernel's own tables, or those of a test.
+/// The tables from which the walker reads entries: those in memory, or those of a test.
 pub(crate) trait Tables {
-    /// What stands for a table.
+    /// The name of a table.
     type Table: Copy;
 
     /// Returns entry `index` of `table`, of level `level`.
@@ -43,15 +43,15 @@ pub(crate) trait Tables {
     fn target(&self, entry: MachineEntry) -> Option<Self::Table>;
 }
 
-/// Which part of an address space is walked.
+/// The part of an address space that is walked.
 #[derive(Clone, Debug)]
 pub(crate) struct WalkRange {
     /// Number of levels.
     pub(crate) depth: Depth,
-    /// Bytes of virtual address from the start of the root table to the end of the walk: entries
-    /// that map only addresses from there on are not looked at.
+    /// The end of the walk, in bytes of virtual address from the start of the root table. Entries
+    /// that map only addresses from there on are skipped.
     pub(crate) length: usize,
-    /// Entries of the root table that do not belong to the kernel: Xen's own slots.
+    /// Entries of the root table that belong to Xen.
     pub(crate) hole: Range<usize>,
 }
 
@@ -65,8 +65,7 @@ impl WalkRange {
     /// `end` is exclusive and may be any canonical address; Xen's hole is left out.
     pub(crate) fn below(depth: Depth, end: Vaddr) -> Self {
         let mask = (1usize << depth.address_bits()) - 1;
-        // In a tree of five levels the hole is a part of the last root entry's subtree; Xen has no
-        // such guests, and natively there is no hole.
+        // Xen has no guests with five levels, and on bare metal there is no hole.
         let hole = match depth {
             Depth::Four => Self::XEN_HOLE,
             Depth::Five => 0..0,
@@ -93,6 +92,8 @@ pub(crate) struct Visited<T> {
 
 /// Returns the entry that maps `vaddr` in the tree below `root`, and its level: 1 or, for a large
 /// page, one above.
+///
+/// Context: nobody frees the tables meanwhile.
 #[inline(always)]
 pub(crate) fn find<T: Tables>(
     tables: &T,
@@ -123,11 +124,11 @@ pub(crate) fn find<T: Tables>(
 struct Step<T> {
     table: T,
     level: Level,
-    /// Distance of the first address that the table maps from the start of the root.
+    /// The first address that the table maps, in bytes from the start of the root.
     base: usize,
-    /// The entry to be looked at next.
+    /// The entry to read next.
     next: usize,
-    /// How many entries are looked at.
+    /// How many entries are read.
     end: usize,
 }
 
@@ -146,8 +147,8 @@ impl<T> Step<T> {
 
 /// Calls `visit` for every table below and including `root`.
 ///
-/// Context: whatever keeps the tables from being freed; the tables may change meanwhile only
-/// where the caller does not care whether a table added now is visited.
+/// Context: nobody frees the tables meanwhile. A table that is linked during the walk may or may
+/// not be visited.
 pub(crate) fn walk<T: Tables>(
     tables: &T,
     root: T::Table,
@@ -179,7 +180,7 @@ pub(crate) fn walk<T: Tables>(
         }
         step.next = index.raw() + 1;
 
-        // Tables of level 1 are visited when found, never entered.
+        // Tables of level 1 are visited when they are found. Their entries are not read.
         let Some(below) = level.below() else {
             continue;
         };
@@ -266,7 +267,8 @@ mod tests {
             )
         }
 
-        /// Finds all tables without the walker: those that some entry below `walk_range` points to.
+        /// Counts the tables without the walker: the root, and those that an entry within
+        /// `walk_range` points to.
         fn expected(&self, walk_range: &WalkRange) -> usize {
             let mut found = 1;
             for table in 1..self.tables {
@@ -284,7 +286,7 @@ mod tests {
                 .any(|(t, _, entry)| *t == upper && !entry.is_huge() && *entry == pointer(lower))
         }
 
-        /// Returns where the part that a table maps begins, if the walk has to visit it.
+        /// Returns the first address that a table maps, and its level, if the walk has to visit it.
         fn start_of(&self, table: Pfn, walk_range: &WalkRange) -> Option<(usize, Level)> {
             if table == Pfn::new(0) {
                 return Some((0, walk_range.depth.root()));
@@ -432,7 +434,7 @@ mod tests {
     #[test]
     fn one_byte_below_the_end_is_enough() -> Result {
         for depth in DEPTHS {
-            // Not in the first table of any level.
+            // The page is not in the first table of any level.
             let levels = [Level::L4, Level::L3, Level::L2];
             let start: usize = levels.iter().map(|level| 3 * level.span()).sum();
             let mut tables = Synthetic::new();

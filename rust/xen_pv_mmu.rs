@@ -2,17 +2,17 @@
 
 //! The PV MMU backend of Linux on Xen.
 //!
-//! A Xen PV guest manages the page tables that the CPU walks, with machine frames in them, but may
-//! not write to them: they are mapped read-only, and changed by hypercalls that Xen checks. What
-//! the rest of Linux takes for physical frames are numbers of the guest's own. This crate stands
-//! between the two: it converts entries, hands tables over to Xen and takes them back, batches
-//! hypercalls, and keeps the list of which machine frame backs which frame.
+//! A Xen PV guest builds the page tables that the CPU walks. Their entries hold machine frames, and
+//! the tables are mapped read-only: the guest changes entries by hypercalls, which Xen checks. The
+//! rest of Linux works with pseudo-physical frames, whose numbers have a meaning in this guest
+//! only. This crate converts entries between the two, hands tables over to Xen and takes them back,
+//! batches hypercalls, and keeps the list of the machine frame behind each pseudo-physical frame.
 //!
-//! With `CONFIG_XEN_PV_MMU_RUST=y` it takes the place of `mmu_pv.c`, `p2m.c` and `multicalls.c`,
-//! behind the same symbols.
+//! With `CONFIG_XEN_PV_MMU_RUST=y` it replaces `mmu_pv.c`, `p2m.c` and `multicalls.c`, and provides
+//! the same symbols.
 //!
-//! Each module uses modules of its own layer and of the layers below, and no two use each other in
-//! a circle; `make check` holds the imports to this map:
+//! A module uses modules of its own layer and of the layers below, and no two modules use each
+//! other in a circle. `make check` holds the imports to this map:
 //!
 //! ```text
 //!   ops                                               entry points: what C calls
@@ -26,14 +26,14 @@
 //!   entry  p2m_word  addr  level                      types, without side effects
 //! ```
 //!
-//! The p2m list is in two layers: lookups need no page-table operations, which need lookups, but
-//! the list is mapped by page tables itself.
+//! The p2m list is in two layers. Page-table operations look frames up in it, so lookups stand
+//! below them. The list is mapped by page tables, so building and growing it stands above them.
 //!
 //! # Phases
 //!
-//! *Start of day*: one CPU, all page tables are the kernel's own and known to Xen, no
-//! `struct page`. *Run time*, from `init_after_bootmem` on: a table's `struct page` says whether
-//! Xen knows it ([`platform::TablePage`], which early code cannot get hold of).
+//! *Start of day*: one CPU runs, all page tables are the kernel's own and known to Xen, and there
+//! is no `struct page`. *Run time*, from `init_after_bootmem` on: a table's `struct page` says
+//! whether Xen knows the table ([`platform::TablePage`], which early code cannot create).
 //!
 //! # Lock order
 //!
@@ -47,11 +47,11 @@
 //!
 //! # Soundness
 //!
-//! `unsafe` is confined to [`platform`], to the edge in [`ops`] and to how [`multicall`] gets at
-//! the queue of its CPU; the other modules forbid it. Damage that Rust's rules know nothing of, and
-//! who rules it out: a writable alias of a table ([`ptpage`], [`pin`], with Xen refusing it), a
-//! stale translation (callers of [`tlb`]; [`p2m`] for its own list), a leaked frame ([`p2m`],
-//! [`contiguous`]).
+//! `unsafe` is confined to [`platform`], to the entry points in [`ops`], and to the access of
+//! [`multicall`] to the queue of its CPU; the other modules forbid it. Rust's rules do not cover
+//! three kinds of damage, which these modules prevent: a writable alias of a table ([`ptpage`] and
+//! [`pin`]; Xen refuses one, too), a stale translation (callers of [`tlb`]; [`p2m`] for its own
+//! list), and a leaked frame ([`p2m`] and [`contiguous`]).
 
 mod addr;
 mod boot;
