@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The files in debugfs below xen/pvmmu: what the backend is made of and what it
- * does. The crate fills them; here is what opens, iterates and locks.
+ * The files in debugfs below xen/pvmmu, which show the state of the backend.
+ * This file opens, iterates and locks. The crate provides the contents.
  */
 #include <linux/debugfs.h>
 #include <linux/init.h>
@@ -26,7 +26,7 @@ static int ops_show(struct seq_file *m, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(ops);
 
-/* stats, stats_on: counters, which cost a nop each while they are off */
+/* stats, stats_on: counters, each of which costs a nop while counting is off */
 
 struct xen_pv_mmu_stats xen_pv_mmu_stats = {
 	.counting = STATIC_KEY_FALSE_INIT,
@@ -45,7 +45,7 @@ static int stats_on_get(void *data, u64 *value)
 	return 0;
 }
 
-/* Counting starts from zero; what was counted stays when it stops. */
+/* Counters start from zero, and keep their values when counting is off. */
 static int stats_on_set(void *data, u64 value)
 {
 	static DEFINE_MUTEX(lock);
@@ -175,7 +175,7 @@ static void *tables_next(struct seq_file *m, void *v, loff_t *pos)
 	return tables_at(m, pos);
 }
 
-/* With the lock held no table is freed, but for those of level 1. */
+/* While the lock is held, no table above level 1 is freed. */
 static int count_tables(struct mm_struct *mm, struct xen_pv_mmu_tables *tables)
 {
 	if (mmap_write_lock_killable(mm))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the files in debugfs (debugfs.c) and the crate know of each other. */
+/* The interface between debugfs.c and the crate. */
 #ifndef XEN_PV_MMU_DEBUGFS_H
 #define XEN_PV_MMU_DEBUGFS_H
 
@@ -7,21 +7,21 @@
 #include <linux/mm_types.h>
 #include <linux/seq_file.h>
 
-/* Whether anything is counted; a structure because Rust wants a field. */
+/* Whether counting is on; a structure because Rust needs a field. */
 struct xen_pv_mmu_stats {
 	struct static_key_false counting;
 };
 
 extern struct xen_pv_mmu_stats xen_pv_mmu_stats;
 
-/* Frames of which the p2m list says the same; @end is exclusive. */
+/* Consecutive frames of one kind in the p2m list; @end is exclusive. */
 struct xen_pv_mmu_p2m_range {
 	unsigned long start;
 	unsigned long end;
 	const char *kind;
 };
 
-/* Tables of an address space, by level; those of levels 1 to 4 are pinned. */
+/* The number of tables of an address space; @pinned has levels 1 to 4. */
 struct xen_pv_mmu_tables {
 	unsigned long pinned[4];
 	unsigned long user_roots;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What of the Rust PV MMU backend loadable modules may use: the same symbols as
- * of the C backend, and those that inline functions of <asm/pgtable.h> use. With
- * the C backend these functions use nothing, so that any module may call them.
+ * Symbols of the Rust PV MMU backend for loadable modules: those that the C
+ * backend exports, and those that inline functions of <asm/pgtable.h> use. The
+ * latter are not GPL-only: with the C backend any module may call these inline
+ * functions.
  */
 #include <linux/export.h>
 

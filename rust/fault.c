@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Failures on request: the kernel's fault-injection framework, with a directory
- * below xen_pv_mmu in debugfs for each kind of operation.
+ * Fault injection by the kernel's framework, with a directory below xen_pv_mmu
+ * in debugfs for each kind of operation.
  *
- * Only tasks with make-it-fail set are concerned, unless task-filter is
- * cleared. Every operation counts as 1 towards "space".
+ * Operations of tasks with make-it-fail set can fail, or those of all tasks if
+ * task-filter is cleared. Every operation counts as 1 towards "space".
  */
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
@@ -41,20 +41,20 @@ static struct fault_point fault_points[] = {
 	[XEN_PV_MMU_FAULT_ALLOC] = FAULT_POINT("fail_alloc"),
 };
 
-/* Returns the negative errno with which an operation has to fail, or 0. */
+/* Returns a negative errno if an operation has to fail now, or 0. */
 int xen_pv_mmu_fault(enum xen_pv_mmu_fault kind)
 {
 	struct fault_point *point = &fault_points[kind];
 
-	/* fail-nth of a task does not look at the probability. */
+	/* should_fail() ignores the probability for a task with fail-nth. */
 	if (!READ_ONCE(point->attr.probability) || !should_fail(&point->attr, 1))
 		return 0;
 	return -(int)READ_ONCE(point->error);
 }
 
 /*
- * For KUnit: lets operation @index of the current task and the ones behind it
- * fail, @times in all.
+ * For KUnit: makes @times operations of the current task fail, from number
+ * @index on.
  */
 void xen_pv_mmu_fault_arm(enum xen_pv_mmu_fault kind, unsigned int index,
 			  unsigned int times, unsigned int error)
@@ -68,7 +68,7 @@ void xen_pv_mmu_fault_arm(enum xen_pv_mmu_fault kind, unsigned int index,
 	current->make_it_fail = 1;
 }
 
-/* Lets nothing fail any more; returns how often nothing did. */
+/* Ends the injection; returns how many of @times operations have not failed. */
 unsigned int xen_pv_mmu_fault_disarm(enum xen_pv_mmu_fault kind)
 {
 	struct fault_point *point = &fault_points[kind];
@@ -109,7 +109,7 @@ static int __init fault_init(void)
 	for (unsigned int i = 0; i < ARRAY_SIZE(fault_points); i++) {
 		struct fault_point *point = &fault_points[i];
 
-		/* Nothing is printed but the report that is to be tested. */
+		/* Tests expect only the report of the backend in the log. */
 		point->attr.verbose = 0;
 		point->attr.task_filter = true;
 		dir = fault_create_debugfs_attr(point->name, root, &point->attr);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Failures on request, between C and Rust. */
+/* Fault injection: the interface between C and Rust. */
 #ifndef XEN_PV_MMU_FAULT_H
 #define XEN_PV_MMU_FAULT_H
 
-/* What can be made to fail; each has a directory in debugfs. */
+/* Kinds of operations that can fail; each has a directory in debugfs. */
 enum xen_pv_mmu_fault {
 	XEN_PV_MMU_FAULT_PROTECTION,
 	XEN_PV_MMU_FAULT_UPDATE,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Optimisations that can be switched off one by one, to find out which of them
- * a problem comes from: xen_pv_mmu_off=NAME[,NAME...].
+ * The boot parameter xen_pv_mmu_off=NAME[,NAME...] switches single
+ * optimisations off, to find out which of them causes a problem.
  */
 #define pr_fmt(fmt) "xen_pv_mmu: " fmt
 

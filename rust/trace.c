@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The functions through which Rust fires the trace events of
- * include/trace/events/xen.h, once their static branch says so.
+ * The functions by which Rust fires the trace events of
+ * include/trace/events/xen.h while they are on.
  */
 #include <linux/tracepoint.h>
 

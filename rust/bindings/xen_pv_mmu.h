@@ -42,7 +42,7 @@
 #include "../debugfs.h"
 #include "../switches.h"
 
-/* The symbols of mmu_pv.c that C declares nowhere but in that file. */
+/* The symbols of mmu_pv.c that C declares only in that file. */
 pteval_t xen_pte_val(pte_t pte);
 pgdval_t xen_pgd_val(pgd_t pgd);
 pmdval_t xen_pmd_val(pmd_t pmd);

@@ -22,8 +22,9 @@
 #include <asm/xen/page.h>
 
 /*
- * A helper that calls what is gone after the boot. One that is not inlined into
- * its caller, which goes as well, is exported: it has to stay.
+ * A helper that calls functions which are freed after boot. If helpers are
+ * inlined, it is a part of its caller, which is freed as well. Otherwise it is
+ * exported, so it has to stay.
  */
 #if defined(__BINDGEN__) || defined(CONFIG_RUST_INLINE_HELPERS)
 #define __rust_init_helper __rust_helper
@@ -98,7 +99,7 @@ __rust_helper unsigned long rust_helper_xen_pv_mmu_return_address(void)
 
 __rust_helper void rust_helper_xen_pv_mmu_wmb(void)
 {
-	/* What it orders is said where Rust calls this. */
+	/* The Rust caller says what this orders. */
 	wmb();
 }
 
@@ -108,8 +109,8 @@ __rust_helper void rust_helper_cond_resched(void)
 }
 
 /*
- * Per-CPU data. The pointers are __percpu here, which bindgen does not see: with
- * gcc it is an address space, and a cast into it from another warns.
+ * Per-CPU data. The parameters are __percpu, which bindgen ignores. With gcc it
+ * is an address space, and a cast from another address space warns.
  */
 
 __rust_helper void *rust_helper_xen_pv_mmu_this_cpu_ptr(char __percpu *ptr)
@@ -144,7 +145,7 @@ rust_helper_xen_pv_mmu_this_cpu_add(unsigned long __percpu *ptr,
 __rust_helper struct mm_struct *rust_helper_xen_pv_mmu_loaded_mm(void)
 {
 #ifdef MODULE
-	/* Not there for modules; the crate is always built in. */
+	/* cpu_tlbstate is not for modules, and the crate is always built in. */
 	return NULL;
 #else
 	return this_cpu_read(cpu_tlbstate.loaded_mm);
@@ -319,8 +320,8 @@ __rust_helper void rust_helper_ClearPageSavePinned(struct page *page)
 }
 
 /*
- * The word of a PGD's descriptor that is free for the backend: ptdesc->ptl
- * (page->private) is taken when spinlocks do not fit a word.
+ * The word of a PGD's descriptor that the backend may use. ptdesc->ptl
+ * (page->private) is in use if a spinlock does not fit into a word.
  */
 __rust_helper unsigned long *rust_helper_xen_pv_mmu_pgd_word(struct page *page)
 {
@@ -384,8 +385,9 @@ __rust_helper bool rust_helper_pte_needs_flush(pte_t oldpte, pte_t newpte)
 /* Address spaces */
 
 /*
- * Whether an empty entry may be filled when the lazy MMU section ends. Those of
- * fixed mappings are used at once, by kmap_local_page() in any section.
+ * Whether filling an empty entry may wait until the lazy MMU section ends.
+ * Fixed mappings are used at once, because kmap_local_page() may be called in a
+ * section.
  */
 __rust_helper bool rust_helper_xen_pv_mmu_may_fill_later(struct mm_struct *mm,
 							 unsigned long addr)
@@ -395,13 +397,13 @@ __rust_helper bool rust_helper_xen_pv_mmu_may_fill_later(struct mm_struct *mm,
 		(addr >= VMALLOC_START && addr < VMALLOC_END));
 }
 
-/* Whether entries of @mm may be cleared when the lazy MMU section ends. */
+/* Whether clearing entries of @mm may wait until the lazy MMU section ends. */
 __rust_helper bool rust_helper_xen_pv_mmu_may_clear_later(struct mm_struct *mm)
 {
 	return is_lazy_mmu_mode_active() && mm != &init_mm && !current->in_execve;
 }
 
-/* Whether @mm is the current task's own and loaded on its CPU. */
+/* Whether @mm is the current task's own address space and loaded on its CPU. */
 __rust_helper bool rust_helper_xen_pv_mmu_is_loaded_here(struct mm_struct *mm)
 {
 #ifdef MODULE

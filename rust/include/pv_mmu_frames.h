@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where generic code need not see the frame of an entry, so that a Xen PV guest
- * need not convert it. Included by <asm/pgtable.h>.
+ * Cases in which generic code does not need the frame of an entry, so a Xen PV
+ * guest does not convert it. Included by <asm/pgtable.h>.
  */
 #ifndef _ASM_X86_XEN_PV_MMU_FRAMES_H
 #define _ASM_X86_XEN_PV_MMU_FRAMES_H
@@ -10,15 +10,15 @@
 
 #include <linux/jump_label.h>
 
-/* Off natively; see the boot parameter xen_pv_mmu_off. */
+/* Off on bare metal; see the boot parameter xen_pv_mmu_off. */
 DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_keep_frame_key);
 
 /*
- * Whether @pte can get the flags of @prot with its frame as it stands.
+ * Whether @pte can get the flags of @prot and keep its frame as it is.
  *
- * Not so if either is not present: the frame of such an entry is never a
- * machine frame, and may be inverted. Not so either for frames without struct
- * page: those of other domains are shown as not present.
+ * Both have to be present: the frame of an entry that is not present is never a
+ * machine frame, and may be inverted. The frame has to have a struct page,
+ * because generic code sees entries for frames of other domains as not present.
  */
 static __always_inline bool xen_pv_mmu_keeps_frame(pte_t pte, pgprot_t prot)
 {
@@ -28,8 +28,9 @@ static __always_inline bool xen_pv_mmu_keeps_frame(pte_t pte, pgprot_t prot)
 }
 
 /*
- * Whether both entries are present and hold the same frame. If not, the frames
- * have to be converted to tell: one may be a machine frame, the other not.
+ * Whether both entries are present and hold the same frame. Otherwise the
+ * frames have to be converted first, because only one of them may be a machine
+ * frame.
  */
 static __always_inline bool xen_pv_mmu_same_frame(pte_t a, pte_t b)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Changes of page-table entries that generic code makes by atomic instructions
- * and that have no paravirt operation: in a Xen PV guest each would trap.
- * Included by <asm/pgtable.h>.
+ * Changes of page-table entries that generic code makes by atomic instructions.
+ * There is no paravirt operation for them, and in a Xen PV guest each would
+ * trap. Included by <asm/pgtable.h>.
  */
 #ifndef _ASM_X86_XEN_PV_MMU_PTES_H
 #define _ASM_X86_XEN_PV_MMU_PTES_H
@@ -11,7 +11,7 @@
 
 #include <linux/jump_label.h>
 
-/* All are off natively; see the boot parameter xen_pv_mmu_off. */
+/* All are off on bare metal; see the boot parameter xen_pv_mmu_off. */
 DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_get_and_clear_key);
 DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_set_ptes_key);
 DECLARE_STATIC_KEY_FALSE(xen_pv_mmu_wrprotect_key);
@@ -39,8 +39,8 @@ void __xen_pv_mmu_begin_table_move(void);
 void __xen_pv_mmu_end_table_move(void);
 
 /*
- * mremap() begins to move a whole table, or has done it. It holds the locks of
- * both entries in between: they may change together at the end.
+ * mremap() calls these before and after it moves a whole table. In between it
+ * holds the locks of both entries, so the changes may wait until the end.
  */
 static __always_inline void xen_pv_mmu_begin_table_move(void)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The helpers for runs of page-table entries, where a Xen PV guest has a cheaper
- * way than one entry after the other. Included by <asm/pgtable.h>; what they
- * are to do is said in <linux/pgtable.h>.
+ * Helpers for runs of page-table entries, which a Xen PV guest changes together
+ * instead of one by one. Included by <asm/pgtable.h>; <linux/pgtable.h>
+ * documents the helpers.
  */
 #ifndef ASM_X86_XEN_PV_MMU_RANGES_H
 #define ASM_X86_XEN_PV_MMU_RANGES_H
 
 #if defined(CONFIG_XEN_PV_MMU_RUST) && defined(CONFIG_PARAVIRT_XXL)
 
-/* Adds to @pte what the CPU has noted in other entries of its run. */
+/* Adds the accessed and dirty bits of the other entries of its run to @pte. */
 static inline pte_t xen_pv_mmu_merge_noted(pte_t pte, pte_t others)
 {
 	if (pte_dirty(others))
@@ -84,7 +84,7 @@ static inline void set_ptes(struct mm_struct *mm, unsigned long addr,
 }
 
 /*
- * One change for each entry: not cleared and set again, as the generic one does.
+ * Changes each entry once. The generic function clears it and sets it again.
  */
 #define clear_young_dirty_ptes clear_young_dirty_ptes
 static inline void clear_young_dirty_ptes(struct vm_area_struct *vma,
@@ -115,7 +115,7 @@ static inline void clear_young_dirty_ptes(struct vm_area_struct *vma,
 	}
 }
 
-/* As the generic one, but without a step, which costs conversions, past the end. */
+/* As the generic one, but without an advance past the end: it costs conversions. */
 #define modify_prot_commit_ptes modify_prot_commit_ptes
 static inline void modify_prot_commit_ptes(struct vm_area_struct *vma,
 					   unsigned long addr, pte_t *ptep,

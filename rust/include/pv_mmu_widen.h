@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For a test: on request, the two ways in which an empty table of PTEs is freed
- * meet more often. Included by mm/memory.c.
+ * For a test: there are two ways in which an empty table of PTEs is freed. On
+ * request, races between the two become more likely. Included by mm/memory.c.
  */
 #ifndef _ASM_X86_XEN_PV_MMU_WIDEN_H
 #define _ASM_X86_XEN_PV_MMU_WIDEN_H
@@ -29,7 +29,7 @@ static inline void widen_reclaim_wait(unsigned int loops)
 		cpu_relax();
 }
 
-/* Half of the time, while it is asked for. */
+/* True half of the time, if enabled. */
 static inline bool widen_reclaim_chance(void)
 {
 	return READ_ONCE(widen_reclaim) && (get_cycles() >> 6) & 1;
