@@ -166,7 +166,7 @@ impl MachineEntry {
 
     /// Returns the entry with the frame of `self` and the flags of `new`, which has lost the frame.
     ///
-    /// The result is empty if read or write access changes: Xen wants the number of the domain that
+    /// The result is empty if read or write access changes: Xen needs the number of the domain that
     /// owns the frame then, and only the code that mapped the frame knows it.
     pub(crate) const fn with_flags_of(self, new: Self) -> Self {
         if !new.is_present() || (self.0 ^ new.0) & (bits::PRESENT | bits::RW) != 0 {

@@ -125,7 +125,7 @@ pub(crate) fn apply(sleep: &mut MaySleep) {
     }
 }
 
-/// Translates the start of a range that ACPI wants to map.
+/// Translates the start of a range that ACPI maps.
 ///
 /// Context: any.
 pub(crate) fn translate(start: usize, bytes: usize) -> usize {

@@ -148,7 +148,7 @@ pub(crate) fn machine_address(vaddr: Vaddr) -> Maddr {
 
 /// Stores `word` for `pfn` without growing the list (`__set_phys_to_machine()`).
 ///
-/// Returns whether the list says `word` afterwards.
+/// Returns whether the list holds `word` for `pfn` afterwards.
 ///
 /// Context: any.
 pub(crate) fn try_set(pfn: Pfn, word: P2mWord) -> bool {

@@ -11,7 +11,7 @@
 //! All users of a table hold its lock while they change its entries. Under that lock this module
 //! checks whether Xen knows the table. The same lock is held while that state changes.
 //!
-//! # What the CPU notes
+//! # Accessed and dirty bits
 //!
 //! The CPU sets accessed and dirty bits at any time. A dirty bit must not get lost. It can get lost
 //! if an entry is writable and clean when it is read, and a thread writes to the page before Xen

@@ -62,7 +62,7 @@ macro_rules! exports {
         ///
         /// # Safety
         ///
-        /// As said for the module.
+        /// See the module.
         #[export]
         unsafe extern "C" fn $name($($arg: $type),*) $(-> $ret)? $body
     )*};

@@ -89,7 +89,7 @@ mod tables {
 
     impl Drop for SecondMapping {
         fn drop(&mut self) {
-            // SAFETY: What `vmap()` has returned, which nobody uses any more.
+            // SAFETY: `vmap()` has returned this mapping, and nobody uses it any more.
             unsafe { bindings::vunmap(self.0.as_ptr()) }
         }
     }

@@ -72,7 +72,7 @@ mod growing {
             p2m::grow::set(self.start, word, &mut MaySleep::in_test())
         }
 
-        /// Whether the list says what it said before, here and next to it.
+        /// Whether the words of this part and of its neighbour are as before.
         fn is_untouched(&self) -> bool {
             [
                 self.start,
@@ -132,7 +132,7 @@ mod growing {
             assert!(Part::are_shared_intact());
             sites += 1;
         }
-        // A table and a page; a middle page as well if the toolstack wants the tree.
+        // A table, a page, and a middle page if the toolstack needs the tree.
         assert!((1..=3).contains(&sites));
         assert!(part.works());
     }

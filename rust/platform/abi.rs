@@ -105,7 +105,7 @@ pub(crate) mod command {
     pub(crate) const NO_TRANSLATE: usize = 3;
 }
 
-/// How an element of `mmu_update` changes its entry; the value goes to the low bits of the address.
+/// How an element of `mmu_update` changes its entry; the low bits of the address hold the value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Command {
     /// Store the entry.
@@ -300,7 +300,7 @@ pub(crate) mod uvmf {
     pub(crate) const ALL: usize = 4;
 }
 
-/// What is flushed from the TLBs of other vCPUs.
+/// The range that is flushed from the TLBs of other vCPUs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FlushRange {
     /// The page at this address.

@@ -54,7 +54,7 @@ pub(crate) fn direct_map_start() -> Vaddr {
 
 /// Returns how many levels the kernel's page tables have.
 pub(crate) fn depth() -> Depth {
-    // SAFETY: Only reads what was decided at boot.
+    // SAFETY: Only reads a variable that is set at boot.
     if unsafe { bindings::pgtable_l5_enabled() } {
         Depth::Five
     } else {
@@ -66,7 +66,7 @@ pub(crate) fn depth() -> Depth {
 ///
 /// It is a multiple of the span of a root entry.
 pub(crate) fn user_end() -> Vaddr {
-    // SAFETY: Only reads what was decided at boot.
+    // SAFETY: Only reads a variable that is set at boot.
     let top = unsafe { bindings::xen_pv_mmu_task_size_max() };
     let span = depth().root().span();
     Vaddr::new((top + span - 1) & !(span - 1))

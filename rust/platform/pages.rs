@@ -260,8 +260,7 @@ fn free_early(page: Vaddr) {
 
 impl Drop for OwnedPage {
     fn drop(&mut self) {
-        // The page goes back to its allocator: no page that was allocated early is dropped
-        // late.
+        // The page is freed to its own allocator: no page that was allocated early is dropped late.
         // SAFETY: Only reads the state of the allocator.
         if unsafe { bindings::slab_is_available() } {
             // SAFETY: By the type invariant nobody else uses the page.
