@@ -100,7 +100,6 @@ mod table_and_call_sites {
         }
         for name in ["set_pte", "set_pmd", "make_pte", "pte_val", "alloc_pte"] {
             let own = own_slots()
-                .into_iter()
                 .find(|(slot, _, _)| *slot == name)
                 .map_or(0, |(_, _, own)| own);
             let sites = call_sites()

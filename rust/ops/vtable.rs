@@ -44,94 +44,94 @@ fn saves(function: unsafe extern "C" fn()) -> paravirt_callee_save {
     }
 }
 
-/// Sets slots of `pv_ops.mmu`.
-macro_rules! set_slots {
-    ($($slot:ident: $value:expr,)*) => {
-        // SAFETY: Only the boot CPU runs, and no call site is patched yet.
-        unsafe {
-            $(bindings::pv_ops.mmu.$slot = $value;)*
+/// Gives `then` the slots of `pv_ops.mmu` that are ours, one a line: what is put there early, after
+/// `=>` what the run-time table has instead, or after `until` what C puts there once it can.
+macro_rules! with_slots {
+    ($then:ident) => {
+        $then! {
+            function flush_tlb_user: xen_flush_tlb;
+            function flush_tlb_kernel: xen_flush_tlb;
+            function flush_tlb_one_user: xen_flush_tlb_one_user;
+            function flush_tlb_multi: xen_flush_tlb_multi;
+            function exit_mmap: xen_exit_mmap;
+            function write_cr2: xen_write_cr2;
+            function read_cr3: xen_read_cr3;
+            function write_cr3: xen_write_cr3_init => xen_write_cr3;
+            function enter_mmap: xen_enter_mmap;
+            function pgd_alloc: xen_pgd_alloc;
+            function pgd_free: xen_pgd_free;
+            function alloc_pte: xen_alloc_pte_init => xen_alloc_pte;
+            function alloc_pmd: xen_alloc_pmd_init => xen_alloc_pmd;
+            function alloc_pud: xen_alloc_pmd_init => xen_alloc_pud;
+            function release_pte: xen_release_pte_init => xen_release_pte;
+            function release_pmd: xen_release_pmd_init => xen_release_pmd;
+            function release_pud: xen_release_pmd_init => xen_release_pud;
+            function set_pte: xen_set_pte_init => xen_set_pte;
+            function set_pmd: xen_set_pmd_hyper => xen_set_pmd;
+            function set_pud: xen_set_pud_hyper => xen_set_pud;
+            function set_p4d: xen_set_p4d_hyper => xen_set_p4d;
+            function ptep_modify_prot_start: xen_ptep_modify_prot_start;
+            function ptep_modify_prot_commit: xen_ptep_modify_prot_commit;
+            function lazy_mode_flush: xen_flush_lazy_mmu;
+            function set_fixmap: xen_set_fixmap;
+            thunk pte_val: __raw_callee_save_xen_pte_val;
+            thunk pmd_val: __raw_callee_save_xen_pmd_val;
+            thunk pud_val: __raw_callee_save_xen_pud_val;
+            thunk p4d_val: __raw_callee_save_xen_p4d_val;
+            thunk pgd_val: __raw_callee_save_xen_pgd_val;
+            thunk make_pte: __raw_callee_save_xen_make_pte_init => __raw_callee_save_xen_make_pte;
+            thunk make_pmd: __raw_callee_save_xen_make_pmd;
+            thunk make_pud: __raw_callee_save_xen_make_pud;
+            thunk make_p4d: __raw_callee_save_xen_make_p4d;
+            thunk make_pgd: __raw_callee_save_xen_make_pgd;
+            thunk read_cr2: xen_read_cr2 until xen_read_cr2_direct;
         }
+    };
+}
+
+/// Returns what is stored in a slot to have `$function` called.
+macro_rules! slot_value {
+    (function $function:ident) => {
+        Some($function)
+    };
+    (thunk $thunk:ident) => {
+        saves($thunk)
     };
 }
 
 /// Puts the early table in place.
 #[link_section = ".init.text"]
 fn install_early() {
-    set_slots! {
-        read_cr2: saves(xen_read_cr2),
-        write_cr2: Some(xen_write_cr2),
-        read_cr3: Some(xen_read_cr3),
-        write_cr3: Some(xen_write_cr3_init),
-        flush_tlb_user: Some(xen_flush_tlb),
-        flush_tlb_kernel: Some(xen_flush_tlb),
-        flush_tlb_one_user: Some(xen_flush_tlb_one_user),
-        flush_tlb_multi: Some(xen_flush_tlb_multi),
-        pgd_alloc: Some(xen_pgd_alloc),
-        pgd_free: Some(xen_pgd_free),
-        alloc_pte: Some(xen_alloc_pte_init),
-        alloc_pmd: Some(xen_alloc_pmd_init),
-        alloc_pud: Some(xen_alloc_pmd_init),
-        release_pte: Some(xen_release_pte_init),
-        release_pmd: Some(xen_release_pmd_init),
-        release_pud: Some(xen_release_pmd_init),
-        set_pte: Some(xen_set_pte_init),
-        set_pmd: Some(xen_set_pmd_hyper),
-        set_pud: Some(xen_set_pud_hyper),
-        set_p4d: Some(xen_set_p4d_hyper),
-        ptep_modify_prot_start: Some(xen_ptep_modify_prot_start),
-        ptep_modify_prot_commit: Some(xen_ptep_modify_prot_commit),
-        pte_val: saves(__raw_callee_save_xen_pte_val),
-        pmd_val: saves(__raw_callee_save_xen_pmd_val),
-        pud_val: saves(__raw_callee_save_xen_pud_val),
-        p4d_val: saves(__raw_callee_save_xen_p4d_val),
-        pgd_val: saves(__raw_callee_save_xen_pgd_val),
-        make_pte: saves(__raw_callee_save_xen_make_pte_init),
-        make_pmd: saves(__raw_callee_save_xen_make_pmd),
-        make_pud: saves(__raw_callee_save_xen_make_pud),
-        make_p4d: saves(__raw_callee_save_xen_make_p4d),
-        make_pgd: saves(__raw_callee_save_xen_make_pgd),
-        enter_mmap: Some(xen_enter_mmap),
-        exit_mmap: Some(xen_exit_mmap),
-        lazy_mode_flush: Some(xen_flush_lazy_mmu),
-        set_fixmap: Some(xen_set_fixmap),
+    macro_rules! set_all {
+        ($($kind:ident $slot:ident: $early:ident $(=> $run_time:ident)? $(until $c:ident)?;)*) => {
+            // SAFETY: Only the boot CPU runs, and no call site is patched yet.
+            unsafe { $(bindings::pv_ops.mmu.$slot = slot_value!($kind $early);)* }
+        };
     }
-}
-
-/// Gives `then` the slots in which the run-time table differs from the early one.
-macro_rules! with_run_time_slots {
-    ($then:ident) => {
-        $then! {
-            write_cr3: Some(xen_write_cr3),
-            alloc_pte: Some(xen_alloc_pte),
-            alloc_pmd: Some(xen_alloc_pmd),
-            alloc_pud: Some(xen_alloc_pud),
-            release_pte: Some(xen_release_pte),
-            release_pmd: Some(xen_release_pmd),
-            release_pud: Some(xen_release_pud),
-            set_pte: Some(xen_set_pte),
-            set_pmd: Some(xen_set_pmd),
-            set_pud: Some(xen_set_pud),
-            set_p4d: Some(xen_set_p4d),
-            make_pte: saves(__raw_callee_save_xen_make_pte),
-        }
-    };
+    with_slots!(set_all);
 }
 
 /// Puts the run-time table in place.
 #[link_section = ".init.text"]
 fn install_run_time() {
-    with_run_time_slots!(set_slots);
+    macro_rules! set_differing {
+        ($($kind:ident $slot:ident: $early:ident $(=> $run_time:ident)? $(until $c:ident)?;)*) => {
+            // SAFETY: Only the boot CPU runs, and no call site is patched yet.
+            unsafe { $($(bindings::pv_ops.mmu.$slot = slot_value!($kind $run_time);)?)* }
+        };
+    }
+    with_slots!(set_differing);
 }
 
 /// Whether slot `name` is another one in the run-time table.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
 pub(super) fn differs_at_run_time(name: &str) -> bool {
     macro_rules! names {
-        ($($slot:ident: $value:expr,)*) => {
-            [$(stringify!($slot),)*]
+        ($($kind:ident $slot:ident: $early:ident $(=> $run_time:ident)? $(until $c:ident)?;)*) => {
+            [$($((stringify!($slot), stringify!($run_time)),)?)*]
         };
     }
-    with_run_time_slots!(names).contains(&name)
+    with_slots!(names).iter().any(|(slot, _)| *slot == name)
 }
 
 /// Registers the backend.
@@ -159,9 +159,8 @@ unsafe extern "C" fn xen_pagetable_init() {
     p2m::list::init();
     contiguous::init();
     // Most tables that are written to from here on are known to Xen.
-    set_slots! {
-        set_pte: Some(xen_set_pte),
-    }
+    // SAFETY: Only the boot CPU runs, and no call site is patched yet.
+    unsafe { bindings::pv_ops.mmu.set_pte = Some(xen_set_pte) };
     platform::build_kernel_mappings();
     install_run_time();
 
@@ -231,70 +230,34 @@ pub(crate) fn make_by_thunk(value: usize) -> usize {
 
 /// Returns the slots that have to be ours at run time: name, value, and our function.
 #[cfg(any(CONFIG_XEN_PV_MMU_RUST_DEBUGFS, CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST))]
-pub(super) fn own_slots() -> [(&'static str, usize, usize); 36] {
+pub(super) fn own_slots() -> impl ExactSizeIterator<Item = (&'static str, usize, usize)> {
+    macro_rules! address {
+        (function $slot:ident) => {
+            bindings::pv_ops.mmu.$slot.map_or(0, |slot| slot as usize)
+        };
+        (thunk $slot:ident) => {
+            bindings::pv_ops.mmu.$slot.func as usize
+        };
+    }
+    macro_rules! last {
+        ($only:ident) => {
+            $only
+        };
+        ($early:ident $later:ident) => {
+            $later
+        };
+    }
     macro_rules! slots {
-        (
-            functions { $($slot:ident: $function:ident,)* }
-            thunks { $($thunk_slot:ident: $thunk:ident,)* }
-        ) => {
+        ($($kind:ident $slot:ident: $early:ident $(=> $run_time:ident)? $(until $c:ident)?;)*) => {
             // SAFETY: The table does not change any more.
             unsafe {
-                [
-                    $((
-                        stringify!($slot),
-                        bindings::pv_ops.mmu.$slot.map_or(0, |slot| slot as usize),
-                        $function as usize,
-                    ),)*
-                    $((
-                        stringify!($thunk_slot),
-                        bindings::pv_ops.mmu.$thunk_slot.func as usize,
-                        $thunk as usize,
-                    ),)*
-                ]
+                [$((
+                    stringify!($slot),
+                    address!($kind $slot),
+                    last!($early $($run_time)? $($c)?) as usize,
+                ),)*]
             }
         };
     }
-
-    slots! {
-        functions {
-        flush_tlb_user: xen_flush_tlb,
-        flush_tlb_kernel: xen_flush_tlb,
-        flush_tlb_one_user: xen_flush_tlb_one_user,
-        flush_tlb_multi: xen_flush_tlb_multi,
-        exit_mmap: xen_exit_mmap,
-        write_cr2: xen_write_cr2,
-        read_cr3: xen_read_cr3,
-        write_cr3: xen_write_cr3,
-        enter_mmap: xen_enter_mmap,
-        pgd_alloc: xen_pgd_alloc,
-        pgd_free: xen_pgd_free,
-        alloc_pte: xen_alloc_pte,
-        alloc_pmd: xen_alloc_pmd,
-        alloc_pud: xen_alloc_pud,
-        release_pte: xen_release_pte,
-        release_pmd: xen_release_pmd,
-        release_pud: xen_release_pud,
-        set_pte: xen_set_pte,
-        set_pmd: xen_set_pmd,
-        set_pud: xen_set_pud,
-        set_p4d: xen_set_p4d,
-        ptep_modify_prot_start: xen_ptep_modify_prot_start,
-        ptep_modify_prot_commit: xen_ptep_modify_prot_commit,
-        lazy_mode_flush: xen_flush_lazy_mmu,
-        set_fixmap: xen_set_fixmap,
-        }
-        thunks {
-        pte_val: __raw_callee_save_xen_pte_val,
-        pmd_val: __raw_callee_save_xen_pmd_val,
-        pud_val: __raw_callee_save_xen_pud_val,
-        p4d_val: __raw_callee_save_xen_p4d_val,
-        pgd_val: __raw_callee_save_xen_pgd_val,
-        make_pte: __raw_callee_save_xen_make_pte,
-        make_pmd: __raw_callee_save_xen_make_pmd,
-        make_pud: __raw_callee_save_xen_make_pud,
-        make_p4d: __raw_callee_save_xen_make_p4d,
-        make_pgd: __raw_callee_save_xen_make_pgd,
-        read_cr2: xen_read_cr2_direct,
-        }
-    }
+    with_slots!(slots).into_iter()
 }
