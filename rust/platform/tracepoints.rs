@@ -135,7 +135,11 @@ pub(crate) mod trace {
             xen_mc_flush_reason(reason: bindings::xen_mc_flush_reason = reason.raw());
         /// The queue is flushed.
         fn mc_flush(calls: u32, arg_bytes: u32, callbacks: u32) counts Counter::Flush =>
-            xen_mc_flush(calls: u32 = calls, arg_bytes: u32 = arg_bytes, callbacks: u32 = callbacks);
+            xen_mc_flush(
+                calls: u32 = calls,
+                arg_bytes: u32 = arg_bytes,
+                callbacks: u32 = callbacks
+            );
         /// An attempt was made to add arguments to the last call.
         fn mc_extend(op: usize, bytes: usize, result: ExtendResult) => xen_mc_extend_args(
             op: usize = op,
