@@ -21,6 +21,7 @@ use crate::platform::{
     remap_released_memory,
     set_m2p,
     virt_to_phys,
+    Early,
     MaySleep,
     StartInfo, //
 };
@@ -28,43 +29,41 @@ use kernel::macros::init_text;
 
 /// Finds Xen's m2p table (`xen_setup_machphys_mapping()`).
 ///
-/// Context: start of day, before any entry is converted.
+/// Context: before any entry is converted.
 #[init_text]
-pub(crate) fn find_m2p() {
-    // The number of entries if Xen does not know the call: its ABI reserves room for that many.
+pub(crate) fn find_m2p(early: Early) {
+    // Number of entries to assume when Xen does not tell: what its ABI reserves room for.
     const RESERVED_ENTRIES: usize =
         (0xffff_8040_0000_0000usize - 0xffff_8000_0000_0000) / size_of::<usize>();
 
     match machphys_mapping() {
-        Ok((table, entries)) => set_m2p(Some(Vaddr::new(table)), entries),
-        Err(_) => set_m2p(None, RESERVED_ENTRIES),
+        Ok((table, entries)) => set_m2p(early, Some(Vaddr::new(table)), entries),
+        Err(_) => set_m2p(early, None, RESERVED_ENTRIES),
     }
 }
 
-/// Reserves the pages of `start_info`, xenstore and the console, so that memblock does not hand
-/// them out (`xen_reserve_special_pages()`).
-///
-/// Context: start of day.
+/// Keeps the pages that the domain shares with others from being handed out
+/// (`xen_reserve_special_pages()`).
 #[init_text]
-pub(crate) fn reserve_special_pages() {
-    memblock_reserve(virt_to_phys(StartInfo::address()), PAGE_SIZE);
+pub(crate) fn reserve_special_pages(early: Early) {
+    memblock_reserve(early, virt_to_phys(StartInfo::address()), PAGE_SIZE);
 
     let console = (!StartInfo::is_initial_domain()).then(StartInfo::console);
     for mfn in [StartInfo::store(), console].into_iter().flatten() {
         if let Some(pfn) = p2m::pfn_of(mfn) {
-            memblock_reserve(pfn.paddr(), PAGE_SIZE);
+            memblock_reserve(early, pfn.paddr(), PAGE_SIZE);
         }
     }
 }
 
 /// Moves the p2m list to its final place, and frees what only start of day needed.
 ///
-/// Context: start of day, with all memory mapped.
+/// Context: all memory is mapped.
 #[init_text]
-pub(crate) fn finish(sleep: &mut MaySleep) {
-    p2m::build::move_to_vmalloc(sleep);
-    cleanup::clean_up(sleep.caller());
+pub(crate) fn finish(early: Early, sleep: &mut MaySleep) {
+    p2m::build::move_to_vmalloc(early, sleep);
+    cleanup::clean_up(early, sleep.caller());
     p2m::list::build_tree(sleep);
-    remap_released_memory();
+    remap_released_memory(early);
     p2m::list::publish(sleep.caller());
 }

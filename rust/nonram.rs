@@ -21,6 +21,7 @@ use crate::platform::{
     may_report,
     raw_console,
     BootCell,
+    Early,
     MaySleep, //
 };
 use kernel::macros::init_text;
@@ -80,11 +81,9 @@ static REMAPS: BootCell<Remaps> = BootCell::new(Remaps {
     len: 0,
 });
 
-/// Records that a range moves (`xen_add_remap_nonram()`).
-///
-/// Context: start of day.
+/// Notes that a range moves (`xen_add_remap_nonram()`).
 #[init_text]
-pub(crate) fn add(remap: Remap) {
+pub(crate) fn add(early: Early, remap: Remap) {
     let mut remaps = REMAPS.get();
 
     if remap.machine % PAGE_SIZE != remap.pseudo % PAGE_SIZE {
@@ -96,10 +95,10 @@ pub(crate) fn add(remap: Remap) {
     };
     *place = remap;
     if remaps.len == 0 {
-        hook_acpi_mappings(translate);
+        hook_acpi_mappings(early, translate);
     }
     remaps.len += 1;
-    REMAPS.set(remaps);
+    REMAPS.set(early, remaps);
 }
 
 /// Enters the ranges that moved into the p2m list (`xen_do_remap_nonram()`).

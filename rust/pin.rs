@@ -35,7 +35,6 @@ use crate::platform::{
     depth,
     is_table_pinned,
     kernel_root,
-    leave_if_loaded,
     run_where_loaded,
     trace,
     user_end,
@@ -288,10 +287,9 @@ pub(crate) fn exit(mm: Mm, sleep: &mut MaySleep) {
     });
 }
 
-/// Makes this CPU leave the root of `mm`, and issues the hypercall for it.
+/// Makes this CPU, which has left `mm`, stop using its root in fact and not only in the queue.
 fn drop_from_this_cpu(mm: Mm) {
-    leave_if_loaded(mm);
-    // The load of another root may wait in the queue.
+    // The switch away may be waiting in the queue.
     if LOADED_CR3.read() == virt_to_phys(mm.root().table().vaddr()).raw() {
         crate::multicall::flush();
     }

@@ -7,12 +7,9 @@
 //! that Rust knows nothing of: a page table that Xen knows stays writable, a translation is stale,
 //! or a frame is leaked. The modules above prevent that, each for its part.
 //!
-//! Two facts are relied on without a type that shows them. Functions whose context is start of day
-//! are called only then, while one CPU runs; most of their callers are in `.init.text`, which is
-//! freed later. And the frame passed to [`Table::in_frame`] is one that an entry points to.
-//!
-//! Functions without a `Context:` only compute, or access only their arguments: any context may
-//! call them.
+//! What could break memory once a second CPU runs takes an [`Early`]. One thing is relied on and
+//! not shown by a type: a frame that is taken for a table, by [`Table::in_frame`], is what an entry
+//! points to.
 
 pub(crate) mod abi;
 mod address;

@@ -89,8 +89,8 @@ pub(crate) fn set_known(
         refuse_huge(ptr, entry, level, caller);
         return;
     }
-    // While the direct map is built, the table may be mapped elsewhere.
-    let at = arbitrary_machine_address(ptr.vaddr());
+    // The table may be mapped outside of the direct map while that is being made.
+    let at = arbitrary_machine_address(ptr);
     Batch::open(issue(), caller).update(Command::Normal, at, entry);
 }
 

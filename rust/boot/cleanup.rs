@@ -26,6 +26,7 @@ use crate::platform::{
     virt_to_phys,
     xen_p2m_addr,
     CallContext,
+    Early,
     EntryPtr,
     PreemptOff,
     StartInfo,
@@ -68,27 +69,27 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: CallContext<'_>) {
 
 /// Makes pages writable and frees them.
 #[init_text]
-fn free_read_only(start: Pfn, pages: usize, caller: CallContext<'_>) {
+fn free_read_only(early: Early, start: Pfn, pages: usize, caller: CallContext<'_>) {
     for page in 0..pages {
         direct_map::make_readwrite(pfn_to_virt(start.add(page)), caller);
     }
-    memblock_free(start.paddr(), pages << PAGE_SHIFT);
+    memblock_free(early, start.paddr(), pages << PAGE_SHIFT);
 }
 
 /// Frees a table that is no longer linked.
 #[init_text]
-fn free_table(table: Pfn, is_pinned: bool, caller: CallContext<'_>) {
+fn free_table(early: Early, table: Pfn, is_pinned: bool, caller: CallContext<'_>) {
     if is_pinned {
         unpin_early(table);
     }
-    free_read_only(table, 1, caller);
+    free_read_only(early, table, 1, caller);
 }
 
 /// Clears the entry of `level` at `ptr`, and frees everything below it.
 ///
 /// `is_pinned` says whether the tables have pins of their own.
 #[init_text]
-fn free_below(ptr: EntryPtr, level: Level, is_pinned: bool, caller: CallContext<'_>) {
+fn free_below(early: Early, ptr: EntryPtr, level: Level, is_pinned: bool, caller: CallContext<'_>) {
     let entry = ptr.read();
     if entry.is_none() {
         return;
@@ -98,7 +99,7 @@ fn free_below(ptr: EntryPtr, level: Level, is_pinned: bool, caller: CallContext<
         // A page of the list, of any size.
         _ => {
             if let Some(first) = p2m::pfn_of(entry.mfn()) {
-                free_read_only(first, level.span() / PAGE_SIZE, caller);
+                free_read_only(early, first, level.span() / PAGE_SIZE, caller);
             }
             return;
         }
@@ -107,42 +108,42 @@ fn free_below(ptr: EntryPtr, level: Level, is_pinned: bool, caller: CallContext<
         return;
     };
     for index in Index::all() {
-        free_below(table.entry(index), below, is_pinned, caller);
+        free_below(early, table.entry(index), below, is_pinned, caller);
     }
     match level {
         Level::L4 => upper::set_root_early(ptr.assume_pinned(), MachineEntry::EMPTY, caller),
         level => upper::set(ptr, MachineEntry::EMPTY, level, caller),
     }
-    free_table(table.pfn(), is_pinned, caller);
+    free_table(early, table.pfn(), is_pinned, caller);
 }
 
 /// Frees the list that Xen built, once the kernel has its own.
 #[init_text]
-fn free_initial_list(caller: CallContext<'_>) {
+fn free_initial_list(early: Early, caller: CallContext<'_>) {
     let list = StartInfo::mfn_list();
     let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) << PAGE_SHIFT;
 
     if xen_p2m_addr.get() == list.raw() {
         return;
     }
-    // Code that still uses this list must not find words that look valid.
-    StartInfo::wipe_list();
+    // Whoever still looks there shall not find anything that looks right.
+    StartInfo::wipe_list(early);
 
     if list >= KERNEL_MAP {
         let end = list.add(bytes.next_multiple_of(Level::L2.span()));
         clean_kernel_map(list, end, caller);
-        memblock_free(virt_to_phys(list), bytes);
+        memblock_free(early, virt_to_phys(list), bytes);
     } else {
         // The tables of a relocated list have pins of their own.
         let is_pinned = list == RELOCATED_LIST;
         let ptr = kernel_root().entry(list.index(Level::L4));
-        free_below(ptr, Level::L4, is_pinned, caller);
+        free_below(early, ptr, Level::L4, is_pinned, caller);
     }
 }
 
 /// Removes the mappings of Xen's tables from the kernel map.
 #[init_text]
-fn clean_xen_tables(caller: CallContext<'_>) {
+fn clean_xen_tables(early: Early, caller: CallContext<'_>) {
     let start = Vaddr::new(StartInfo::pt_base());
     let bytes = StartInfo::nr_pt_frames() << PAGE_SHIFT;
     // Xen maps up to a multiple of 4 MiB.
@@ -152,15 +153,15 @@ fn clean_xen_tables(caller: CallContext<'_>) {
         .next_multiple_of(2 * Level::L2.span());
 
     clean_kernel_map(start, Vaddr::new(end), caller);
-    StartInfo::set_pt_base(phys_to_virt(virt_to_phys(start)).raw());
+    StartInfo::set_pt_base(early, phys_to_virt(virt_to_phys(start)).raw());
 }
 
 /// Frees Xen's list and removes the mappings that only start of day needed.
 ///
-/// Context: start of day, with the list in the vmalloc area.
+/// Context: the list is in the vmalloc area.
 #[init_text]
-pub(crate) fn clean_up(caller: CallContext<'_>) {
-    free_initial_list(caller);
-    clean_xen_tables(caller);
-    StartInfo::note_list();
+pub(crate) fn clean_up(early: Early, caller: CallContext<'_>) {
+    free_initial_list(early, caller);
+    clean_xen_tables(early, caller);
+    StartInfo::note_list(early);
 }

@@ -90,8 +90,8 @@ fn convert_table(early: Early, table: Table) {
 
 /// Returns the table of Xen that the entry at `ptr` points to.
 #[init_text]
-fn xen_table(ptr: EntryPtr) -> Table {
-    match StartInfo::table_in(ptr.read().mfn()) {
+fn xen_table(early: Early, ptr: EntryPtr) -> Table {
+    match StartInfo::table_in(early, ptr.read().mfn()) {
         Some(table) => table,
         None => die(c"a page table that Xen built is not in the p2m list"),
     }
@@ -101,21 +101,22 @@ fn xen_table(ptr: EntryPtr) -> Table {
 ///
 /// `xen_root` is the loaded root table, which Xen built.
 ///
-/// Context: start of day, with interrupts off.
+/// Context: interrupts are off.
 #[init_text]
 pub(crate) fn setup(early: Early, xen_root: Table, caller: CallContext<'_>) {
     let first_table = virt_to_phys(Vaddr::new(StartInfo::pt_base())).pfn();
     let mfn_list = StartInfo::mfn_list();
 
-    // Behind the kernel, the mapping that Xen made is not in the order of frames.
-    set_max_pfn_mapped(if mfn_list < KERNEL_MAP {
+    // Behind the kernel Xen maps frames that are not in the order of their numbers.
+    let mapped = if mfn_list < KERNEL_MAP {
         StartInfo::first_p2m_pfn()
     } else {
         virt_to_phys(mfn_list).pfn().raw()
-    });
+    };
+    set_max_pfn_mapped(early, mapped);
 
-    let xen_level3 = xen_table(xen_root.entry(KERNEL_MAP.index(Level::L4)));
-    let xen_level2 = xen_table(xen_level3.entry(KERNEL_MAP.index(Level::L3)));
+    let xen_level3 = xen_table(early, xen_root.entry(KERNEL_MAP.index(Level::L4)));
+    let xen_level2 = xen_table(early, xen_level3.entry(KERNEL_MAP.index(Level::L3)));
     link_tables(early);
     copy_level2(early, xen_level2);
     copy_p2m_mapping(early, xen_root, mfn_list);
@@ -123,7 +124,8 @@ pub(crate) fn setup(early: Early, xen_root: Table, caller: CallContext<'_>) {
     cr3::write_early(tables::root().pfn(), caller);
 
     keep_xen_tables(early, first_table, [xen_root, xen_level3, xen_level2]);
-    StartInfo::set_address(phys_to_virt(virt_to_phys(StartInfo::address())));
+    let start_info = phys_to_virt(virt_to_phys(StartInfo::address()));
+    StartInfo::set_address(early, start_info);
 }
 
 /// Links and converts the tables of the kernel image.
@@ -234,18 +236,18 @@ fn keep_xen_tables(early: Early, first: Pfn, replaced: [Table; 3]) {
     }
     XEN_TABLES[0].set(first);
     XEN_TABLES[1].set(end - first);
-    memblock_reserve(Paddr::new(first << PAGE_SHIFT), (end - first) << PAGE_SHIFT);
+    let start = Paddr::new(first << PAGE_SHIFT);
+    memblock_reserve(early, start, (end - first) << PAGE_SHIFT);
 }
 
 /// Stops the boot if Xen's tables are where the machine has no RAM (`xen_pt_check_e820()`).
 ///
-/// They cannot be moved, because they are in use.
-///
-/// Context: start of day.
+/// They cannot be moved: they are in use.
 #[init_text]
-pub(crate) fn check_e820() {
+pub(crate) fn check_e820(early: Early) {
     let [first, count] = &XEN_TABLES;
     check_e820_usable(
+        early,
         Pfn::new(first.get()).paddr(),
         count.get() << PAGE_SHIFT,
         c"page table",

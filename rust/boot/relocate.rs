@@ -38,6 +38,7 @@ use crate::platform::{
     use_relocated_list,
     xen_cr3,
     CallContext,
+    Early,
     EntryPtr,
     FreeArea,
     StartInfo,
@@ -102,6 +103,7 @@ impl Layout {
 /// Fills table `number` of `level` and hands it over to Xen. The tables below it are complete.
 #[init_text]
 fn make_table(
+    early: Early,
     area: &mut FreeArea,
     layout: &Layout,
     level: Level,
@@ -128,7 +130,7 @@ fn make_table(
             _ => PseudoEntry::from_raw(pfn.paddr().raw() | bits::USER_TABLE),
         })
     });
-    area.map_zeroed(page).set_entries(entries);
+    area.map_zeroed(early, page).set_entries(entries);
 
     let table = first.add(page);
     // The direct map may not cover the area yet. It will then map these frames read-only, because
@@ -138,7 +140,7 @@ fn make_table(
 }
 
 /// The page tables in memory, read without relying on the direct map.
-struct EarlyTables;
+struct EarlyTables(Early);
 
 impl Tables for EarlyTables {
     type Table = Pfn;
@@ -146,7 +148,7 @@ impl Tables for EarlyTables {
     #[init_text]
     fn entry(&self, table: Pfn, _level: Level, index: Index) -> MachineEntry {
         let at = Paddr::new(table.paddr().raw() + index.raw() * size_of::<usize>());
-        MachineEntry::from_raw(read_phys_early(at))
+        MachineEntry::from_raw(read_phys_early(self.0, at))
     }
 
     #[init_text]
@@ -158,9 +160,9 @@ impl Tables for EarlyTables {
 /// Returns the frame of the page at `vaddr`. Large pages need not be aligned in pseudo-physical
 /// memory.
 #[init_text]
-fn frame_at(vaddr: Vaddr) -> Option<Pfn> {
+fn frame_at(early: Early, vaddr: Vaddr) -> Option<Pfn> {
     let root = Paddr::new(xen_cr3.read()).pfn();
-    let (entry, level) = find(&EarlyTables, root, Depth::Four, vaddr)?;
+    let (entry, level) = find(&EarlyTables(early), root, Depth::Four, vaddr)?;
     let first = p2m::pfn_of(entry.mfn())?;
     Some(first.add(vaddr.raw() % level.span() / PAGE_SIZE))
 }
@@ -172,12 +174,12 @@ fn root_ptr(vaddr: Vaddr) -> EntryPtr {
 
 /// Moves the p2m list to memory that is RAM on this machine (`xen_relocate_p2m()`).
 ///
-/// Context: start of day, before all memory is mapped.
+/// Context: before all memory is mapped.
 #[init_text]
-pub(crate) fn relocate(caller: CallContext<'_>) {
+pub(crate) fn relocate(early: Early, caller: CallContext<'_>) {
     let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) << PAGE_SHIFT;
     let layout = Layout::new(bytes);
-    let Some(mut area) = FreeArea::find(layout.frames() << PAGE_SHIFT) else {
+    let Some(mut area) = FreeArea::find(early, layout.frames() << PAGE_SHIFT) else {
         raw_console(c"Can't find new memory area for p2m needed due to E820 map conflict\n");
         die(c"no free memory to move the p2m list to");
     };
@@ -187,7 +189,7 @@ pub(crate) fn relocate(caller: CallContext<'_>) {
         .zip(layout.tables)
     {
         for number in 0..count {
-            make_table(&mut area, &layout, level, number, caller);
+            make_table(early, &mut area, &layout, level, number, caller);
         }
     }
     for number in 0..layout.tables[2] {
@@ -198,17 +200,17 @@ pub(crate) fn relocate(caller: CallContext<'_>) {
     }
 
     let old_list = StartInfo::mfn_list();
-    let Some(old_start) = frame_at(old_list) else {
+    let Some(old_start) = frame_at(early, old_list) else {
         die(c"the p2m list is not mapped");
     };
-    if !use_relocated_list(bytes / size_of::<usize>()) {
+    if !use_relocated_list(early, bytes / size_of::<usize>()) {
         die(c"the new place of the p2m list is not mapped");
     }
 
-    release(old_list, old_start, pages_for(bytes), caller);
-    StartInfo::note_list();
-    StartInfo::set_first_p2m_pfn(area.start().raw());
-    StartInfo::set_nr_p2m_frames(layout.frames());
+    release(early, old_list, old_start, pages_for(bytes), caller);
+    StartInfo::note_list(early);
+    StartInfo::set_first_p2m_pfn(early, area.start().raw());
+    StartInfo::set_nr_p2m_frames(early, layout.frames());
     kernel::pr_info!(
         "p2m list moved from pfn {:#x} to pfn {:#x}, in conflict with the memory map\n",
         old_start.raw(),
@@ -218,7 +220,13 @@ pub(crate) fn relocate(caller: CallContext<'_>) {
 
 /// Frees the old list, `list_pages` from `list_start` on, and the tables that mapped it.
 #[init_text]
-fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize, caller: CallContext<'_>) {
+fn release(
+    early: Early,
+    old_list: Vaddr,
+    list_start: Pfn,
+    list_pages: usize,
+    caller: CallContext<'_>,
+) {
     let is_separate = old_list < KERNEL_MAP;
     let (start, end) = if is_separate {
         let start = StartInfo::first_p2m_pfn();
@@ -230,8 +238,8 @@ fn release(old_list: Vaddr, list_start: Pfn, list_pages: usize, caller: CallCont
     };
     let list = list_start.raw()..list_start.raw() + list_pages;
 
-    memblock_free(Pfn::new(start).paddr(), (end - start) << PAGE_SHIFT);
-    // The pages of the list are writable already. All other frames were tables.
+    memblock_free(early, Pfn::new(start).paddr(), (end - start) << PAGE_SHIFT);
+    // The pages of the list are writable as they are; what else there is were tables.
     for pfn in (start..end).filter(|pfn| !list.contains(pfn)) {
         direct_map::make_readwrite(pfn_to_virt(Pfn::new(pfn)), caller);
     }

@@ -73,25 +73,28 @@ exports! {
     /// Registers the backend.
     #[link_section = ".init.text"]
     fn xen_init_mmu_ops() {
-        vtable::init();
+        // SAFETY: `xen_start_kernel()` runs, the kernel's first function.
+        vtable::init(unsafe { Early::new() });
     }
 
     /// Finds Xen's m2p table.
     #[link_section = ".init.text"]
     fn xen_setup_machphys_mapping() {
-        boot::find_m2p();
+        // SAFETY: `xen_start_kernel()` runs, the kernel's first function.
+        boot::find_m2p(unsafe { Early::new() });
     }
 
     /// Starts to use the p2m list that Xen built.
     #[link_section = ".init.text"]
     fn xen_build_dynamic_phys_to_machine() {
-        p2m::build::use_initial_list();
+        // SAFETY: `xen_start_kernel()` runs, the kernel's first function.
+        p2m::build::use_initial_list(unsafe { Early::new() });
     }
 
     /// Makes the kernel's page tables from those at `pgd`, which Xen built, and loads them.
     #[link_section = ".init.text"]
     fn xen_setup_kernel_pagetable(pgd: *mut bindings::pgd_t, _max_pfn: usize) {
-        // SAFETY: xen_start_kernel() calls this once, before the first page tables are built.
+        // SAFETY: `xen_start_kernel()` runs, the kernel's first function.
         let early = unsafe { Early::new() };
         // SAFETY: `pgd` is the root that is loaded. Xen has mapped its tables behind the kernel.
         boot::kernel_tables::setup(early, unsafe { Table::from_raw(pgd) }, caller!());
@@ -100,25 +103,29 @@ exports! {
     /// Reserves the pages of `start_info`, xenstore and the console.
     #[link_section = ".init.text"]
     fn xen_reserve_special_pages() {
-        boot::reserve_special_pages();
+        // SAFETY: `xen_start_kernel()` runs, the kernel's first function.
+        boot::reserve_special_pages(unsafe { Early::new() });
     }
 
     /// Stops the boot if Xen's page tables are where the machine has no RAM.
     #[link_section = ".init.text"]
     fn xen_pt_check_e820() {
-        boot::kernel_tables::check_e820();
+        // SAFETY: `setup_arch()` reads the memory map, before it maps memory.
+        boot::kernel_tables::check_e820(unsafe { Early::new() });
     }
 
     /// Moves the p2m list, which is in conflict with the E820 map.
     #[link_section = ".init.text"]
     fn xen_relocate_p2m() {
-        boot::relocate::relocate(caller!());
+        // SAFETY: `setup_arch()` reads the memory map, before it maps memory.
+        boot::relocate::relocate(unsafe { Early::new() }, caller!());
     }
 
     /// Moves the p2m list to the vmalloc area.
     #[link_section = ".init.text"]
     fn xen_vmalloc_p2m_tree() {
-        p2m::build::move_to_vmalloc(&mut may_sleep!());
+        // SAFETY: `setup_arch()` has mapped memory, and there is no page allocator yet.
+        p2m::build::move_to_vmalloc(unsafe { Early::new() }, &mut may_sleep!());
     }
 
     /// Makes frames identity frames; returns how many of them are in the p2m list.
@@ -134,11 +141,13 @@ exports! {
         paddr: bindings::phys_addr_t,
         size: usize,
     ) {
-        nonram::add(nonram::Remap {
+        let remap = nonram::Remap {
             machine: maddr as usize,
             pseudo: paddr as usize,
             bytes: size,
-        });
+        };
+        // SAFETY: `setup_arch()` reads the memory map, before it maps memory.
+        nonram::add(unsafe { Early::new() }, remap);
     }
 
     /// Enters the ranges that have moved into the p2m list.

@@ -279,7 +279,7 @@ early_hooks! {
     /// Sets an entry of level 1 while the first tables are built (`set_pte`).
     fn xen_set_pte_init(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
         let entry = MachineEntry::from_raw(pte.pte);
-        // SAFETY: Only the early table has this hook.
+        // SAFETY: The early table, in which this hook is, is replaced during start of day.
         pte::set_early(unsafe { Early::new() }, entry_ptr!(ptep), entry, caller!());
     }
 

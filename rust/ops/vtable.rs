@@ -6,6 +6,7 @@ use crate::ops::hooks::*;
 use crate::platform::{
     announce,
     init_dummy_page,
+    Early,
     RunTime, //
 };
 use crate::{
@@ -101,10 +102,10 @@ macro_rules! slot_value {
 
 /// Puts the early table in place.
 #[link_section = ".init.text"]
-fn install_early() {
+fn install_early(_: Early) {
     macro_rules! set_all {
         ($($kind:ident $slot:ident: $early:ident $(=> $run_time:ident)? $(until $c:ident)?;)*) => {
-            // SAFETY: Only the boot CPU runs, and no call site is patched yet.
+            // SAFETY: Nobody else runs, as `Early` shows, and no call site is patched yet.
             unsafe { $(bindings::pv_ops.mmu.$slot = slot_value!($kind $early);)* }
         };
     }
@@ -113,10 +114,10 @@ fn install_early() {
 
 /// Puts the run-time table in place.
 #[link_section = ".init.text"]
-fn install_run_time() {
+fn install_run_time(_: Early) {
     macro_rules! set_differing {
         ($($kind:ident $slot:ident: $early:ident $(=> $run_time:ident)? $(until $c:ident)?;)*) => {
-            // SAFETY: Only the boot CPU runs, and no call site is patched yet.
+            // SAFETY: Nobody else runs, as `Early` shows, and no call site is patched yet.
             unsafe { $($(bindings::pv_ops.mmu.$slot = slot_value!($kind $run_time);)?)* }
         };
     }
@@ -136,16 +137,16 @@ pub(super) fn differs_at_run_time(name: &str) -> bool {
 
 /// Registers the backend.
 ///
-/// Context: start of day, before the first page-table entry is set.
+/// Context: before the first page-table entry is set.
 #[link_section = ".init.text"]
-pub(super) fn init() {
-    // SAFETY: Only the boot CPU runs.
+pub(super) fn init(early: Early) {
+    // SAFETY: Nobody else runs, as `Early` shows.
     unsafe {
         bindings::x86_init.paging.pagetable_init = Some(xen_pagetable_init);
         bindings::x86_init.hyper.init_after_bootmem = Some(xen_after_bootmem);
     }
-    install_early();
-    init_dummy_page();
+    install_early(early);
+    init_dummy_page(early);
 }
 
 /// Maps all memory, switches to the run-time table, and moves the p2m list to its final place.
@@ -155,16 +156,19 @@ pub(super) fn init() {
 /// Called once, during start of day.
 #[link_section = ".init.text"]
 unsafe extern "C" fn xen_pagetable_init() {
+    // SAFETY: By the contract of this function, which `setup_arch()` calls.
+    let early = unsafe { Early::new() };
+
     announce();
     p2m::list::init();
     contiguous::init();
     // Most tables that are written to from here on are known to Xen.
-    // SAFETY: Only the boot CPU runs, and no call site is patched yet.
+    // SAFETY: Nobody else runs, as `early` shows, and no call site is patched yet.
     unsafe { bindings::pv_ops.mmu.set_pte = Some(xen_set_pte) };
-    platform::build_kernel_mappings();
-    install_run_time();
+    platform::build_kernel_mappings(early);
+    install_run_time(early);
 
-    boot::finish(&mut may_sleep!());
+    boot::finish(early, &mut may_sleep!());
 }
 
 /// Marks the kernel's page tables now that there are `struct page`s.

@@ -45,6 +45,7 @@ use crate::platform::{
     populate_level2,
     vmalloc_bytes,
     xen_max_p2m_pfn,
+    Early,
     MaySleep,
     Mm,
     OwnedPage,
@@ -63,7 +64,7 @@ use kernel::macros::init_text;
 
 /// Creates the shared page and the shared table of one kind.
 #[init_text]
-fn create_shared(shared: Shared, sleep: &mut MaySleep) -> Pages {
+fn create_shared(early: Early, shared: Shared, sleep: &mut MaySleep) -> Pages {
     let mut page = early_page(sleep);
     page.fill(|_| P2mWord::MISSING.raw());
     let page = page.leak();
@@ -76,7 +77,7 @@ fn create_shared(shared: Shared, sleep: &mut MaySleep) -> Pages {
         pte::set_now(table.entry(index), convert::to_machine(entry), caller);
     }
     let pages = Pages { page, table };
-    shared.set_pages(pages);
+    shared.set_pages(early, pages);
     pages
 }
 
@@ -89,15 +90,13 @@ fn early_page(sleep: &mut MaySleep) -> OwnedPage {
     }
 }
 
-/// Starts to use the list that Xen built (`xen_build_dynamic_phys_to_machine()`).
-///
-/// Context: start of day.
+/// Starts to use the list that Xen made (`xen_build_dynamic_phys_to_machine()`).
 #[init_text]
-pub(crate) fn use_initial_list() {
+pub(crate) fn use_initial_list(early: Early) {
     let frames = layout::round_to_leaves(StartInfo::nr_pages());
 
-    platform::use_initial_list(frames);
-    // Xen does not initialise the words behind the domain's last frame.
+    platform::use_initial_list(early, frames);
+    // Xen leaves whatever was in memory behind the last frame of the domain.
     for pfn in StartInfo::nr_pages()..frames {
         p2m_try_store(Pfn::new(pfn), P2mWord::MISSING);
     }
@@ -151,42 +150,42 @@ fn area_bytes() -> usize {
 
 /// Moves the list to the vmalloc area (`xen_vmalloc_p2m_tree()`).
 ///
-/// Context: start of day, with page tables for all memory and the memblock allocator.
+/// Context: there are page tables for all memory and the memblock allocator.
 #[init_text]
-pub(crate) fn move_to_vmalloc(sleep: &mut MaySleep) {
+pub(crate) fn move_to_vmalloc(early: Early, sleep: &mut MaySleep) {
     list::set_last_frame(xen_max_p2m_pfn.get(), sleep.caller());
 
-    let area = P2mArea::register(area_bytes());
+    let area = P2mArea::register(early, area_bytes());
     announce_p2m_area(&area);
     xen_max_p2m_pfn.set(area.bytes() / size_of::<usize>());
 
-    let pages = Shared::ALL.map(|shared| create_shared(shared, sleep));
+    let pages = Shared::ALL.map(|shared| create_shared(early, shared, sleep));
     for middle in (0..xen_max_p2m_pfn.get()).step_by(FRAMES_PER_MIDDLE) {
-        map_middle(&area, Pfn::new(middle), &pages, sleep);
+        map_middle(early, &area, Pfn::new(middle), &pages, sleep);
     }
 
-    platform::use_final_list(area);
-    invalidate_extra_memory();
+    platform::use_final_list(early, area);
+    invalidate_extra_memory(early);
 }
 
 /// Maps the part of the new list that a table of level 1 covers.
 #[init_text]
-fn map_middle(area: &P2mArea, start: Pfn, pages: &[Pages; 2], sleep: &mut MaySleep) {
+fn map_middle(early: Early, area: &P2mArea, start: Pfn, pages: &[Pages; 2], sleep: &mut MaySleep) {
     if let Some(shared) = shared(kind_of_range(start, FRAMES_PER_MIDDLE, kind_of), pages) {
         let table = shared.table.pfn().paddr();
         let entry = PseudoEntry::from_raw(table.raw() | bits::KERNEL_TABLE);
-        let ptr = populate_level2(word_address_in(area, start));
+        let ptr = populate_level2(early, word_address_in(area, start));
         upper::set_pmd(ptr, convert::to_machine(entry), sleep.caller());
         return;
     }
     for leaf in 0..ENTRIES {
-        map_leaf(area, start.add(leaf * FRAMES_PER_LEAF), pages, sleep);
+        map_leaf(early, area, start.add(leaf * FRAMES_PER_LEAF), pages, sleep);
     }
 }
 
 /// Maps one page of the new list.
 #[init_text]
-fn map_leaf(area: &P2mArea, start: Pfn, pages: &[Pages; 2], sleep: &mut MaySleep) {
+fn map_leaf(early: Early, area: &P2mArea, start: Pfn, pages: &[Pages; 2], sleep: &mut MaySleep) {
     let entry = match shared(kind_of_range(start, FRAMES_PER_LEAF, kind_of), pages) {
         Some(shared) => PseudoEntry::new(shared.page.pfn(), kernel_ro()),
         None => {
@@ -198,7 +197,7 @@ fn map_leaf(area: &P2mArea, start: Pfn, pages: &[Pages; 2], sleep: &mut MaySleep
             PseudoEntry::new(page.leak().pfn(), kernel_rw())
         }
     };
-    let ptr = populate_level1(word_address_in(area, start));
+    let ptr = populate_level1(early, word_address_in(area, start));
     pte::set_now(ptr, convert::to_machine(entry), sleep.caller());
 }
 

@@ -8,6 +8,7 @@ use crate::p2m_word::P2mWord;
 use crate::platform::{
     p2m_load,
     BootCell,
+    Early,
     EntryPtr,
     Table, //
 };
@@ -83,9 +84,9 @@ impl Shared {
 
     /// Records the shared page and the shared table.
     ///
-    /// Context: start of day, once.
+    /// Context: once.
     #[init_text]
-    pub(super) fn set_pages(self, pages: Pages) {
-        self.cell().set(Some(pages));
+    pub(super) fn set_pages(self, early: Early, pages: Pages) {
+        self.cell().set(early, Some(pages));
     }
 }

@@ -16,6 +16,7 @@ use crate::level::{
 };
 use crate::p2m_word::P2mWord;
 use crate::platform::{
+    Early,
     EntryPtr,
     Table, //
     UnpinnedEntryPtr,
@@ -26,9 +27,8 @@ use kernel::str::CStrExt as _;
 
 /// Reads a word at a pseudo-physical address without relying on the direct map.
 #[inline(always)]
-pub(crate) fn read_phys_early(paddr: Paddr) -> usize {
-    // SAFETY: The page is RAM, since callers pass addresses in page tables. It is mapped read-only
-    // while the word is read, and nobody else runs.
+pub(crate) fn read_phys_early(_: Early, paddr: Paddr) -> usize {
+    // SAFETY: Maps RAM read-only for the time of the read, which is possible as `Early` shows.
     unsafe {
         let word = bindings::early_memremap_ro(paddr.raw() as u64, size_of::<usize>());
         let value = word.cast::<usize>().read();
@@ -51,8 +51,8 @@ impl FreeArea {
     /// Finds `bytes` of RAM that is free and not in conflict with the E820 map, and reserves it
     /// (setup.c).
     #[inline(always)]
-    pub(crate) fn find(bytes: usize) -> Option<Self> {
-        // SAFETY: It is start of day, so nobody else changes the E820 map or memblock.
+    pub(crate) fn find(_: Early, bytes: usize) -> Option<Self> {
+        // SAFETY: Nobody else runs, as `Early` shows.
         let start = unsafe { bindings::xen_find_free_area(bytes as u64) };
         // INVARIANT: The area was free, and setup.c has reserved it.
         (start != 0).then_some(Self {
@@ -72,11 +72,11 @@ impl FreeArea {
     ///
     /// If the page is not part of the area.
     #[inline(always)]
-    pub(crate) fn map_zeroed(&mut self, index: usize) -> EarlyMapping<'_> {
+    pub(crate) fn map_zeroed(&mut self, _: Early, index: usize) -> EarlyMapping<'_> {
         assert!(index < self.pages);
         let paddr = self.start.add(index).paddr();
-        // SAFETY: By the type invariant this is RAM. There are eight slots for such mappings, of
-        // which at most three are in use here.
+        // SAFETY: Maps RAM, which is possible as `Early` shows; there are eight slots for such
+        // mappings, of which at most three are in use here.
         let page = unsafe { bindings::early_memremap(paddr.raw() as u64, PAGE_SIZE) };
         // SAFETY: The page is mapped, and by the type invariant it belongs to nobody else.
         unsafe { core::ptr::write_bytes(page.cast::<u8>(), 0, PAGE_SIZE) };
@@ -115,23 +115,23 @@ impl Drop for EarlyMapping<'_> {
 
 /// Reserves memory, so that memblock does not hand it out.
 #[inline(always)]
-pub(crate) fn memblock_reserve(start: Paddr, bytes: usize) {
-    // SAFETY: It is start of day, so nobody else uses memblock, which reports failures itself.
+pub(crate) fn memblock_reserve(_: Early, start: Paddr, bytes: usize) {
+    // SAFETY: Nobody else runs, as `Early` shows. A failure to record it is reported by memblock.
     unsafe { bindings::xen_pv_mmu_memblock_reserve(start.raw() as u64, bytes as u64) };
 }
 
-/// Frees reserved memory.
+/// Gives reserved memory back, which nobody uses any more.
 #[inline(always)]
-pub(crate) fn memblock_free(start: Paddr, bytes: usize) {
-    // SAFETY: It is start of day, so nobody else uses memblock. Nothing uses the memory any more:
-    // callers have removed the tables or the list in it from use.
+pub(crate) fn memblock_free(_: Early, start: Paddr, bytes: usize) {
+    // SAFETY: Nobody else runs, as `Early` shows. The memory is free, by the contract of this
+    // function.
     unsafe { bindings::memblock_phys_free(start.raw() as u64, bytes as u64) };
 }
 
 /// Stops the boot if part of the area is not RAM in the E820 map (setup.c).
 #[inline(always)]
-pub(crate) fn check_e820_usable(start: Paddr, bytes: usize, component: &'static CStr) {
-    // SAFETY: Only reads the E820 map; the string is terminated.
+pub(crate) fn check_e820_usable(_: Early, start: Paddr, bytes: usize, component: &'static CStr) {
+    // SAFETY: Nobody else runs, as `Early` shows.
     unsafe {
         bindings::xen_chk_is_e820_usable(start.raw() as u64, bytes as u64, component.as_char_ptr())
     }
@@ -148,36 +148,36 @@ pub(crate) fn check_extra_memory(pfn: Pfn) -> P2mWord {
 
 /// Marks extra memory as missing in the p2m list (setup.c).
 #[inline(always)]
-pub(crate) fn invalidate_extra_memory() {
-    // SAFETY: It is start of day, so nobody else uses the p2m list or the array of extra memory.
+pub(crate) fn invalidate_extra_memory(_: Early) {
+    // SAFETY: Nobody else runs, as `Early` shows.
     unsafe { bindings::xen_inv_extra_mem() }
 }
 
 /// Remaps memory that was freed for the sake of the E820 map (setup.c).
 #[inline(always)]
-pub(crate) fn remap_released_memory() {
-    // SAFETY: It is start of day, so nobody else uses the p2m list or the list of freed memory.
+pub(crate) fn remap_released_memory(_: Early) {
+    // SAFETY: Nobody else runs, as `Early` shows.
     unsafe { bindings::xen_remap_memory() }
 }
 
 /// Builds the kernel's page tables for all memory (`paging_init()`).
 #[inline(always)]
-pub(crate) fn build_kernel_mappings() {
-    // SAFETY: The hook that replaces `paging_init()` is the only caller, and setup.c calls it once.
+pub(crate) fn build_kernel_mappings(_: Early) {
+    // SAFETY: Nobody else runs, as `Early` shows. This is called once, from the hook that replaces
+    // it.
     unsafe { bindings::paging_init() }
 }
 
 /// Returns the entry of level 1 for `vaddr`; adds missing tables.
 #[inline(always)]
-pub(crate) fn populate_level1(vaddr: Vaddr) -> EntryPtr {
-    // SAFETY: It is start of day, so nobody else changes the kernel's tables. The result is an
-    // entry of these tables, which are never freed.
+pub(crate) fn populate_level1(_: Early, vaddr: Vaddr) -> EntryPtr {
+    // SAFETY: Nobody else runs, as `Early` shows. The entry is one of the kernel's tables, for good.
     unsafe { EntryPtr::from_raw(bindings::populate_extra_pte(vaddr.raw())) }
 }
 
 /// Returns the entry of level 2 for `vaddr`; adds missing tables.
 #[inline(always)]
-pub(crate) fn populate_level2(vaddr: Vaddr) -> EntryPtr {
+pub(crate) fn populate_level2(_: Early, vaddr: Vaddr) -> EntryPtr {
     // SAFETY: As in `populate_level1()`.
     unsafe { EntryPtr::from_raw(bindings::populate_extra_pmd(vaddr.raw())) }
 }

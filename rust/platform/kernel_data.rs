@@ -9,12 +9,12 @@ use crate::addr::{
 use crate::entry::MachineEntry;
 use crate::level::Index;
 use crate::platform::{
+    Early,
     EntryPtr,
     Mm,
     ReadMostly,
     StaticTable,
     Table, //
-    UnpinnedEntryPtr,
 };
 use core::cell::UnsafeCell;
 use kernel::bindings;
@@ -43,12 +43,10 @@ const fn hotplug_limit() -> usize {
 /// A page of ones, which the fixed mappings of the local APIC and the IO-APICs map.
 static DUMMY_PAGE: StaticTable = StaticTable::new();
 
-/// Fills the page that replaces hardware which is not mapped.
-///
-/// Context: start of day.
-pub(crate) fn init_dummy_page() {
+/// Fills the page that stands in for hardware which is not mapped.
+pub(crate) fn init_dummy_page(early: Early) {
     for index in Index::all() {
-        let ptr = UnpinnedEntryPtr::new(DUMMY_PAGE.table().entry(index));
+        let ptr = DUMMY_PAGE.table().unpinned_entry(early, index);
         ptr.store(MachineEntry::from_raw(usize::MAX));
     }
 }
@@ -132,15 +130,13 @@ pub(crate) fn fixmap_kind(index: u32) -> FixmapKind {
     FixmapKind::Machine
 }
 
-/// Returns the machine address behind any mapped address of the kernel.
+/// Returns the machine address of an entry, wherever its table is mapped.
 ///
-/// It walks the page tables for addresses outside of the direct map.
-///
-/// Context: any; `vaddr` stays mapped meanwhile.
-pub(crate) fn arbitrary_machine_address(vaddr: Vaddr) -> Maddr {
-    // SAFETY: The function only reads the kernel's tables, and `vaddr` is mapped, by the contract
-    // of this function.
-    let machine = unsafe { bindings::arbitrary_virt_to_machine(vaddr.raw() as *mut _) };
+/// This walks the page tables for addresses outside of the direct map.
+pub(crate) fn arbitrary_machine_address(ptr: EntryPtr) -> Maddr {
+    let vaddr = ptr.vaddr().raw() as *mut _;
+    // SAFETY: The address is mapped, by the type invariant of the pointer.
+    let machine = unsafe { bindings::arbitrary_virt_to_machine(vaddr) };
     Maddr::new(machine.maddr as usize)
 }
 
@@ -205,22 +201,20 @@ pub(crate) struct P2mArea {
 impl P2mArea {
     /// Reserves `bytes` of the vmalloc area.
     ///
-    /// Context: start of day, once.
+    /// Context: once.
     #[inline(always)]
-    pub(crate) fn register(bytes: usize) -> Self {
-        /// The structure in which the vmalloc code keeps the reservation.
+    pub(crate) fn register(_: Early, bytes: usize) -> Self {
+        /// The vmalloc area's record of the place.
         struct Record(UnsafeCell<core::mem::MaybeUninit<bindings::vm_struct>>);
 
-        // SAFETY: Only `register()` accesses it, at start of day when one CPU runs, before it hands
-        // it over to the vmalloc code.
+        // SAFETY: Only this function touches it, with an `Early`, before the vmalloc code gets it.
         unsafe impl Sync for Record {}
 
         static RECORD: Record = Record(UnsafeCell::new(core::mem::MaybeUninit::zeroed()));
 
         let area = RECORD.0.get().cast::<bindings::vm_struct>();
-        // SAFETY: The record is a static, and all zeroes is a valid value of it. It is start of
-        // day, and this function is called once, so nobody else uses the record or the vmalloc
-        // code.
+        // SAFETY: The record is a static, of which all zeroes is a valid value. Nobody else has it,
+        // as `Early` shows.
         let start = unsafe {
             (*area).flags = bindings::VM_ALLOC as usize;
             (*area).size = bytes;

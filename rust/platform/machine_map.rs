@@ -10,6 +10,7 @@ use crate::addr::{
 use crate::level::Level;
 use crate::p2m_word::P2mWord;
 use crate::platform::{
+    Early,
     P2mArea,
     StartInfo, //
 };
@@ -73,10 +74,8 @@ pub(crate) static xen_p2m_size: ListBound = ListBound(ReadMostly::new(0));
 #[link_section = ".data..read_mostly"]
 pub(crate) static xen_max_p2m_pfn: ReadMostly = ReadMostly::new(0);
 
-/// Uses the list that Xen built, whose pages have words for `frames` frames.
-///
-/// Context: start of day.
-pub(crate) fn use_initial_list(frames: usize) {
+/// Uses the list that Xen made, whose pages have a word for `frames` frames.
+pub(crate) fn use_initial_list(_: Early, frames: usize) {
     xen_p2m_addr.0.set(StartInfo::mfn_list().raw());
     xen_p2m_size.0.set(frames);
 }
@@ -87,10 +86,9 @@ pub(crate) const RELOCATED_LIST: Vaddr = Vaddr::new(2 << Level::L4.shift());
 
 /// Copies the first `words` words of the list to [`RELOCATED_LIST`], and uses the copy.
 ///
-/// Returns `false`, and goes on using the old list, if not all of the new one is mapped writable.
-///
-/// Context: start of day.
-pub(crate) fn use_relocated_list(words: usize) -> bool {
+/// Returns `false` if there is no writable memory for all of them, in which case the list in use
+/// stays.
+pub(crate) fn use_relocated_list(_: Early, words: usize) -> bool {
     let list = RELOCATED_LIST.raw() as *mut usize;
 
     for pfn in (0..words).map(Pfn::new) {
@@ -108,9 +106,7 @@ pub(crate) fn use_relocated_list(words: usize) -> bool {
 }
 
 /// Uses the list in the vmalloc area, which is mapped throughout.
-///
-/// Context: start of day.
-pub(crate) fn use_final_list(area: P2mArea) {
+pub(crate) fn use_final_list(_: Early, area: P2mArea) {
     xen_p2m_addr.0.set(area.start().raw());
     xen_p2m_size.0.set(area.bytes() / size_of::<usize>());
 }
@@ -180,11 +176,9 @@ pub(crate) fn m2p_load(mfn: Mfn) -> Option<Pfn> {
     (ret == 0).then_some(Pfn::new(pfn))
 }
 
-/// Sets the address of Xen's m2p table and its number of entries.
-///
-/// Context: start of day, once, before any entry is converted.
-pub(crate) fn set_m2p(table: Option<Vaddr>, entries: usize) {
-    // SAFETY: It is start of day, so nobody else accesses the variables.
+/// Sets where Xen's m2p table is and how many entries it has.
+pub(crate) fn set_m2p(_: Early, table: Option<Vaddr>, entries: usize) {
+    // SAFETY: Nobody else runs, as `Early` shows.
     unsafe {
         if let Some(table) = table {
             (&raw mut bindings::machine_to_phys_mapping).write(table.raw() as *mut usize);

@@ -175,14 +175,15 @@ pub(crate) fn for_each_root(caller: CallContext<'_>, mut visit: impl FnMut(Root)
     });
 }
 
-/// Switches this CPU away from `mm` if it is loaded.
+/// Switches this CPU away from `mm` if it is in lazy TLB mode on it.
 ///
-/// Context: preemption is off; the mm has no tasks any more.
-pub(crate) fn leave_if_loaded(mm: Mm) {
-    // SAFETY: Only reads per-CPU state.
+/// # Safety
+///
+/// Preemption is off, and no task uses `mm` any more.
+unsafe fn leave_if_loaded(mm: Mm) {
+    // SAFETY: Reads per-CPU state; preemption is off, by the contract of this function.
     if unsafe { bindings::xen_pv_mmu_loaded_mm() } == mm.as_ptr() {
-        // SAFETY: `leave_mm()` may be called on a CPU that does not run a task of the mm. That
-        // holds here: the mm has no tasks any more, so this CPU only borrows it.
+        // SAFETY: As above; the CPU only borrows the mm.
         unsafe { bindings::leave_mm() }
     }
 }
@@ -196,10 +197,11 @@ struct DropRequest {
     run: DropFn,
 }
 
-/// Runs `run(mm)` on this CPU, and on each other CPU on which Xen still uses the root table of
-/// `mm`; waits until all are done.
+/// Makes this CPU and every other that Xen still has on the root table of `mm` leave it, runs
+/// `run(mm)` there, and waits for it.
 ///
-/// Context: interrupts are on. No batch is open, because that would borrow the [`MaySleep`].
+/// Context: interrupts are on; so no batch is open, as [`MaySleep`] shows. No task uses `mm` any
+/// more.
 pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, sleep: &mut MaySleep) {
     /// # Safety
     ///
@@ -216,10 +218,15 @@ pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, sleep: &mut MaySleep) {
     unsafe extern "C" fn call(request: *mut c_void) {
         // SAFETY: By the contract of this function.
         let request = unsafe { &*request.cast::<DropRequest>() };
+        // SAFETY: This is an interrupt; `mm` is about to go, by the contract of
+        // `run_where_loaded()`.
+        unsafe { leave_if_loaded(request.mm) };
         (request.run)(request.mm)
     }
 
     let _preempt = PreemptOff::new(sleep.caller());
+    // SAFETY: Preemption is off, and `mm` is about to go, by the contract of this function.
+    unsafe { leave_if_loaded(mm) };
     run(mm);
     let mut request = DropRequest {
         mm,

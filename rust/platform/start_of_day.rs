@@ -15,6 +15,7 @@ use crate::platform::{
     own_frame,
     virt_to_phys,
     xen_p2m_addr,
+    Early,
     Table,
     KERNEL_MAP, //
 };
@@ -24,7 +25,7 @@ use kernel::str::CStrExt as _;
 
 /// Xen's `start_info` page (`public/xen.h`).
 ///
-/// Its owner at any time is the boot CPU, or the CPU that runs alone during a suspend.
+/// This crate changes it during start of day only.
 pub(crate) struct StartInfo;
 
 macro_rules! start_info_fields {
@@ -36,8 +37,8 @@ macro_rules! start_info_fields {
         }
 
         /// Sets what the getter of this name returns.
-        pub(crate) fn $set(value: usize) {
-            // SAFETY: As above; nobody else runs while start_info is changed.
+        pub(crate) fn $set(_: Early, value: usize) {
+            // SAFETY: As above. Nobody else runs, as `Early` shows.
             unsafe { (*bindings::xen_start_info).$field = value }
         }
     )*};
@@ -60,21 +61,22 @@ impl StartInfo {
     }
 
     /// Notes that the p2m list is where the kernel looks for it now.
-    pub(crate) fn note_list() {
-        // SAFETY: As above; nobody else runs while start_info is changed.
+    pub(crate) fn note_list(_: Early) {
+        // SAFETY: As above. Nobody else runs, as `Early` shows.
         unsafe { (*bindings::xen_start_info).mfn_list = xen_p2m_addr.get() }
     }
 
     /// Fills the list that `start_info` names with ones, unless it still is the kernel's.
     ///
-    /// Context: start of day, with the list in writable memory.
-    pub(crate) fn wipe_list() {
+    /// Context: the list is in writable memory.
+    pub(crate) fn wipe_list(_: Early) {
         let list = Self::mfn_list().raw();
         if list == xen_p2m_addr.get() {
             return;
         }
         for index in 0..Self::nr_pages() {
-            // SAFETY: The list was made for us, has a word for each frame, and is used no more.
+            // SAFETY: The list was made for us and has a word for each frame. Only the kernel's own
+            // is used, and nobody else runs, as `Early` shows.
             unsafe { (list as *mut usize).add(index).write(usize::MAX) };
         }
     }
@@ -83,15 +85,15 @@ impl StartInfo {
     /// kernel map.
     ///
     /// Context: before [`crate::boot::cleanup`].
-    pub(crate) fn table_in(mfn: Mfn) -> Option<Table> {
+    pub(crate) fn table_in(_: Early, mfn: Mfn) -> Option<Table> {
         let pfn = own_frame(mfn)?;
         let first = virt_to_phys(Vaddr::new(Self::pt_base())).pfn().raw();
         if !(first..first + Self::nr_pt_frames()).contains(&pfn.raw()) {
             return None;
         }
         let page = KERNEL_MAP.add(pfn.paddr().raw()).raw() as *mut usize;
-        // SAFETY: Xen maps its tables together with the kernel, at this distance, and nobody else
-        // uses them.
+        // SAFETY: Xen maps its tables together with the kernel, at this distance. Nobody else uses
+        // them, as `Early` shows.
         Some(unsafe { Table::from_raw(page) })
     }
 
@@ -140,8 +142,8 @@ impl StartInfo {
     }
 
     /// Uses the mapping of the page at `address` from now on.
-    pub(crate) fn set_address(address: Vaddr) {
-        // SAFETY: Start of day: nobody else runs.
+    pub(crate) fn set_address(_: Early, address: Vaddr) {
+        // SAFETY: Nobody else runs, as `Early` shows.
         unsafe { bindings::xen_start_info = address.raw() as *mut _ }
     }
 }
@@ -217,23 +219,24 @@ pub(crate) fn die(message: &'static CStr) -> ! {
 }
 
 /// Tells the kernel up to where Xen's initial mapping reaches.
-pub(crate) fn set_max_pfn_mapped(frames: usize) {
-    // SAFETY: Start of day: nobody else runs.
+pub(crate) fn set_max_pfn_mapped(_: Early, frames: usize) {
+    // SAFETY: Nobody else runs, as `Early` shows.
     unsafe { bindings::max_pfn_mapped = frames }
 }
 
 /// Returns where the kernel image begins and where it ends, with what it allocated so far.
 pub(crate) fn image_bounds() -> (Vaddr, Vaddr) {
     let start = (&raw const bindings::_text).cast::<u8>() as usize;
-    // SAFETY: Start of day: nobody else runs.
+    // SAFETY: Reads a word; the kernel does not move the end once it has a second CPU.
     let end = unsafe { bindings::_brk_end };
     (Vaddr::new(start), Vaddr::new(end))
 }
 
-/// A value that is set while only the boot CPU runs, and read later.
+/// A value that is set during start of day, and read later.
 pub(crate) struct BootCell<T>(core::cell::UnsafeCell<T>);
 
-// SAFETY: Writes happen before there is a second CPU or task; later there are only reads.
+// SAFETY: Writes take an `Early`, so they happen before there is a second CPU or task; later there
+// are only reads.
 unsafe impl<T: Copy + Send> Sync for BootCell<T> {}
 
 impl<T: Copy> BootCell<T> {
@@ -249,9 +252,7 @@ impl<T: Copy> BootCell<T> {
     }
 
     /// Sets the value.
-    ///
-    /// Context: start of day.
-    pub(crate) fn set(&self, value: T) {
+    pub(crate) fn set(&self, _: Early, value: T) {
         // SAFETY: See `Sync` above.
         unsafe { *self.0.get() = value }
     }
@@ -261,10 +262,8 @@ impl<T: Copy> BootCell<T> {
 type Translate = fn(usize, usize) -> usize;
 
 /// Has ACPI's mappings translated.
-///
-/// Context: start of day.
 #[cfg(CONFIG_ACPI)]
-pub(crate) fn hook_acpi_mappings(translate: Translate) {
+pub(crate) fn hook_acpi_mappings(early: Early, translate: Translate) {
     static TRANSLATE: BootCell<Translate> = BootCell::new(|start, _| start);
 
     /// # Safety
@@ -279,11 +278,11 @@ pub(crate) fn hook_acpi_mappings(translate: Translate) {
         unsafe { bindings::x86_acpi_os_ioremap(moved as u64, bytes) }
     }
 
-    TRANSLATE.set(translate);
-    // SAFETY: Start of day: nobody else runs.
+    TRANSLATE.set(early, translate);
+    // SAFETY: Nobody else runs, as `Early` shows.
     unsafe { bindings::acpi_os_ioremap = Some(remap) };
 }
 
 /// There is no ACPI, whose mappings could be translated.
 #[cfg(not(CONFIG_ACPI))]
-pub(crate) fn hook_acpi_mappings(_: Translate) {}
+pub(crate) fn hook_acpi_mappings(_: Early, _: Translate) {}

@@ -26,7 +26,7 @@ use crate::p2m_word::{
 use crate::platform::{
     image_bounds,
     is_ram,
-    read_phys_early,
+    read_phys,
     virt_to_phys,
     Entry,
     Host,
@@ -202,7 +202,7 @@ fn check_kept(guest: &Guest, map: &MemoryMap) {
     assert!(is_ram(&initrd));
     assert_eq!(initrd.len(), INITRD_PAGES * PAGE_SIZE);
     for offset in (0..initrd.len()).step_by(8) {
-        let word = read_phys_early(crate::addr::Paddr::new(initrd.start + offset));
+        let word = read_phys(crate::addr::Paddr::new(initrd.start + offset));
         assert_eq!(word, initrd_word(offset), "byte {offset:#x} of the initrd");
     }
 

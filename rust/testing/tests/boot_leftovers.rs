@@ -20,6 +20,7 @@ use crate::level::{
 };
 use crate::p2m;
 use crate::platform::{
+    early,
     max_pfn_mapped,
     pfn_to_virt,
     phys_to_virt,
@@ -68,7 +69,7 @@ fn boot(config: GuestConfig, is_moved: bool) -> (Guest, StartOfDay) {
     let start = host.machine.borrow().start_of_day(host.domain).clone();
     boot::boot_with(host, || {
         if is_moved {
-            relocate(CallContext::here());
+            relocate(early(), CallContext::here());
         }
     });
     guest.assert_sound();

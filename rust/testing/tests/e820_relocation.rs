@@ -19,6 +19,7 @@ use crate::nonram::{
 use crate::p2m;
 use crate::p2m_word::P2mWord;
 use crate::platform::{
+    early,
     nr_acpi_hooks,
     xen_p2m_addr,
     CallContext,
@@ -62,7 +63,7 @@ fn boot_with_relocation(config: GuestConfig) {
         let words: Vec<_> = (0..nr_pages).map(|pfn| p2m::word(Pfn::new(pfn))).collect();
         let old = StartInfo::mfn_list();
         let nr_free = guest.host().pool.borrow().nr_free();
-        relocate(CallContext::here());
+        relocate(early(), CallContext::here());
 
         assert_ne!(StartInfo::mfn_list(), old);
         assert_eq!(StartInfo::mfn_list(), RELOCATED_LIST);
@@ -115,7 +116,7 @@ fn a_list_that_has_no_place_to_go_to_stops_the_boot() {
         let mut pool = guest.host().pool.borrow_mut();
         pool.reserve(Pfn::new(0), 1024);
         drop(pool);
-        relocate(CallContext::here());
+        relocate(early(), CallContext::here());
     });
 }
 
@@ -133,10 +134,16 @@ const MOVES: [Remap; 2] = [
     },
 ];
 
+fn add_moves() {
+    for moved in MOVES {
+        nonram::add(early(), moved);
+    }
+}
+
 #[test]
 fn ranges_that_move_are_in_the_list() {
     let guest = Guest::build(GuestConfig::dom0(3000));
-    boot::boot_with(guest.host(), || MOVES.into_iter().for_each(nonram::add));
+    boot::boot_with(guest.host(), add_moves);
     log::take();
     nonram::apply(&mut MaySleep::here());
     let messages: Vec<_> = log::take()
@@ -165,7 +172,7 @@ fn nothing_is_reported_if_no_range_moves() {
 #[test]
 fn acpi_finds_ranges_that_moved() {
     let guest = Guest::build(GuestConfig::dom0(3000));
-    boot::boot_with(guest.host(), || MOVES.into_iter().for_each(nonram::add));
+    boot::boot_with(guest.host(), add_moves);
     assert_eq!(nr_acpi_hooks(), 1);
     for moved in MOVES {
         assert_eq!(nonram::translate(moved.machine, 8), moved.pseudo);
@@ -190,10 +197,11 @@ fn acpi_finds_ranges_that_moved() {
 fn a_range_moves_by_whole_pages() {
     let guest = Guest::build(GuestConfig::dom0(1000));
     boot::boot_with(guest.host(), || {
-        nonram::add(Remap {
+        let remap = Remap {
             pseudo: MOVES[0].pseudo + 1,
             ..MOVES[0]
-        })
+        };
+        nonram::add(early(), remap);
     });
 }
 
@@ -201,7 +209,7 @@ fn a_range_moves_by_whole_pages() {
 fn as_many_ranges_move_as_there_is_room_for() {
     let guest = Guest::build(GuestConfig::dom0(1000));
     boot::boot_with(guest.host(), || {
-        (0..nonram::MAX_REMAPS).for_each(|_| nonram::add(MOVES[0]))
+        (0..nonram::MAX_REMAPS).for_each(|_| nonram::add(early(), MOVES[0]))
     });
     assert_eq!(nr_acpi_hooks(), 1);
     guest.assert_sound();
@@ -212,7 +220,7 @@ fn as_many_ranges_move_as_there_is_room_for() {
 fn one_range_too_many_stops_the_boot() {
     let guest = Guest::build(GuestConfig::dom0(1000));
     boot::boot_with(guest.host(), || {
-        (0..=nonram::MAX_REMAPS).for_each(|_| nonram::add(MOVES[0]))
+        (0..=nonram::MAX_REMAPS).for_each(|_| nonram::add(early(), MOVES[0]))
     });
 }
 
@@ -221,11 +229,12 @@ fn one_range_too_many_stops_the_boot() {
 fn a_range_beyond_the_list_stops_the_boot() {
     let guest = Guest::build(GuestConfig::dom0(1000));
     boot::boot_with(guest.host(), || {
-        nonram::add(Remap {
+        let remap = Remap {
             pseudo: 1 << 40,
             machine: 0,
             bytes: 1,
-        })
+        };
+        nonram::add(early(), remap);
     });
     nonram::apply(&mut MaySleep::here());
 }

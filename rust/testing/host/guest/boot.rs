@@ -68,25 +68,25 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
     {
         let _irqs = IrqsOff::new();
         make_image_tables();
-        init_dummy_page();
-        boot::find_m2p();
-        p2m::build::use_initial_list();
+        init_dummy_page(early());
+        boot::find_m2p(early());
+        p2m::build::use_initial_list(early());
         boot::kernel_tables::setup(
             early(),
             Table::at(Vaddr::new(StartInfo::pt_base())),
             CallContext::here(),
         );
-        boot::reserve_special_pages();
+        boot::reserve_special_pages(early());
     }
     enable_emulation(host);
-    boot::kernel_tables::check_e820();
+    boot::kernel_tables::check_e820(early());
     setup();
     map_all_memory(host);
 
     p2m::list::init();
     contiguous::init();
     ops::install_run_time();
-    boot::finish(&mut MaySleep::here());
+    boot::finish(early(), &mut MaySleep::here());
     map_fixed();
 
     // SAFETY: `struct page`s are a matter of looking them up here.

@@ -15,6 +15,7 @@ use crate::level::{
 use crate::platform::{
     check_e820_usable,
     die,
+    early,
     image_bounds,
     is_ram,
     memblock_free,
@@ -31,14 +32,16 @@ use std::ops::Range;
 /// Resolves all conflicts but those of the page tables, which `boot_with()` has looked at.
 pub(crate) fn set_up(host: &Host) {
     let (start, end) = image_bounds();
-    check_e820_usable(virt_to_phys(start), end.raw() - start.raw(), c"kernel");
+    let size = end.raw() - start.raw();
+    check_e820_usable(early(), virt_to_phys(start), size, c"kernel");
     check_e820_usable(
+        early(),
         virt_to_phys(StartInfo::address()),
         PAGE_SIZE,
         c"xen_start_info",
     );
     if !is_ram(&list_range()) {
-        boot::relocate::relocate(CallContext::here());
+        boot::relocate::relocate(early(), CallContext::here());
     }
     move_initrd(host);
 }
@@ -64,7 +67,7 @@ fn move_initrd(host: &Host) {
     if is_ram(&old) {
         return;
     }
-    let Some(area) = FreeArea::find(old.len()) else {
+    let Some(area) = FreeArea::find(early(), old.len()) else {
         raw_console(c"Can't find new memory area for initrd needed due to E820 map conflict\n");
         die(c"no free memory to move the initrd to");
     };
@@ -72,7 +75,7 @@ fn move_initrd(host: &Host) {
     for offset in (0..old.len()).step_by(PAGE_SIZE) {
         host.copy_page(Paddr::new(old.start + offset), Paddr::new(new + offset));
     }
-    memblock_free(Paddr::new(old.start), old.len());
+    memblock_free(early(), Paddr::new(old.start), old.len());
     if let Some(map) = host.memory_map.borrow_mut().as_mut() {
         map.initrd = new..new + old.len();
     }

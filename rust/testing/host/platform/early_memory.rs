@@ -29,11 +29,12 @@ use crate::platform::{
     fix_to_virt,
     host,
     kernel_rw,
-    p2m_load,
+    read_phys,
     store_page,
     tables,
     xen_max_p2m_pfn,
     CallContext,
+    Early,
     EntryPtr,
     MaySleep,
     Mm,
@@ -49,14 +50,8 @@ const EARLY_FIXED: u32 = 1535;
 
 /// Reads a word at a pseudo-physical address without relying on the direct map.
 #[track_caller]
-pub(crate) fn read_phys_early(paddr: Paddr) -> usize {
-    let mfn = p2m_load(paddr.pfn()).and_then(P2mWord::mfn);
-    let Some(mfn) = mfn else {
-        panic!("there is no memory at {paddr:x?}");
-    };
-    let host = host();
-    let machine = host.machine.borrow();
-    machine.frame_word(xen_model::Mfn(mfn.raw() as u64), paddr.offset() / 8) as usize
+pub(crate) fn read_phys_early(_: Early, paddr: Paddr) -> usize {
+    read_phys(paddr)
 }
 
 /// An area of RAM that was free and is ours for good.
@@ -67,12 +62,12 @@ pub(crate) struct FreeArea {
 
 impl FreeArea {
     /// Finds `bytes` of RAM that is free, and keeps it.
-    pub(crate) fn find(bytes: usize) -> Option<Self> {
+    pub(crate) fn find(early: Early, bytes: usize) -> Option<Self> {
         let pages = pages_for(bytes);
         let host = host();
         let is_free = |pfn| host.pool.borrow().is_free(Pfn::new(pfn));
         let start = Pfn::new(find_free(bytes, is_free)?);
-        memblock_reserve(start.paddr(), bytes);
+        memblock_reserve(early, start.paddr(), bytes);
         Some(Self { start, pages })
     }
 
@@ -82,11 +77,11 @@ impl FreeArea {
     }
 
     /// Maps the page `index` pages into the area, and fills it with zeroes.
-    pub(crate) fn map_zeroed(&mut self, index: usize) -> EarlyMapping<'_> {
+    pub(crate) fn map_zeroed(&mut self, early: Early, index: usize) -> EarlyMapping<'_> {
         assert!(index < self.pages);
         let page = PseudoEntry::new(self.start.add(index), kernel_rw());
         let (ptr, address) = early_mapping();
-        pte::set_early(early(), ptr, convert::to_machine(page), CallContext::here());
+        pte::set_early(early, ptr, convert::to_machine(page), CallContext::here());
         store_page(address, |_| 0);
         let table = Table::at(address);
         EarlyMapping { table, _area: self }
@@ -129,25 +124,30 @@ impl Drop for EarlyMapping<'_> {
 }
 
 /// Keeps memory from being handed out.
-pub(crate) fn memblock_reserve(start: Paddr, bytes: usize) {
+pub(crate) fn memblock_reserve(_: Early, start: Paddr, bytes: usize) {
     let host = host();
     let mut pool = host.pool.borrow_mut();
     pool.reserve(start.pfn(), pages_for(bytes));
 }
 
-/// Gives reserved memory back.
-pub(crate) fn memblock_free(start: Paddr, bytes: usize) {
+/// Gives reserved memory back, which nobody uses any more.
+pub(crate) fn memblock_free(_: Early, start: Paddr, bytes: usize) {
     let host = host();
     let mut pool = host.pool.borrow_mut();
     pool.give(start.pfn(), pages_for(bytes));
 }
 
 /// Stops the boot if part of the area is not RAM in the E820 map, and cannot be made so.
-pub(crate) fn check_e820_usable(start: Paddr, bytes: usize, component: &'static CStr) {
+pub(crate) fn check_e820_usable(
+    early: Early,
+    start: Paddr,
+    bytes: usize,
+    component: &'static CStr,
+) {
     let end = start.raw() + bytes;
     let nr_pages = host().pool.borrow().nr_pages();
     assert!(pages_for(end) <= nr_pages, "{component:?} is not in memory");
-    check_usable(&(start.raw()..end), component);
+    check_usable(early, &(start.raw()..end), component);
 }
 
 /// Where memory may be added later: the first frame, and how many there are.
@@ -175,7 +175,7 @@ pub(crate) fn check_extra_memory(pfn: Pfn) -> P2mWord {
 }
 
 /// Marks extra memory as missing in the p2m list.
-pub(crate) fn invalidate_extra_memory() {
+pub(crate) fn invalidate_extra_memory(_: Early) {
     for pfn in extra_memory() {
         let is_set = p2m::grow::set(Pfn::new(pfn), P2mWord::MISSING, &mut MaySleep::here());
         assert!(is_set, "no word for {pfn:#x}");
@@ -183,10 +183,10 @@ pub(crate) fn invalidate_extra_memory() {
 }
 
 /// Remaps memory that was freed for the sake of the E820 map: there is none.
-pub(crate) fn remap_released_memory() {}
+pub(crate) fn remap_released_memory(_: Early) {}
 
 /// Makes sure that there are tables down to level 1 above `vaddr`; returns the entry.
-pub(crate) fn populate_level1(vaddr: Vaddr) -> EntryPtr {
+pub(crate) fn populate_level1(_: Early, vaddr: Vaddr) -> EntryPtr {
     match generic::level1_entry(Mm::kernel(), vaddr) {
         Some(ptr) => ptr,
         None => panic!("no memory for tables"),
@@ -194,7 +194,7 @@ pub(crate) fn populate_level1(vaddr: Vaddr) -> EntryPtr {
 }
 
 /// Makes sure that there are tables down to level 2 above `vaddr`; returns the entry.
-pub(crate) fn populate_level2(vaddr: Vaddr) -> EntryPtr {
+pub(crate) fn populate_level2(_: Early, vaddr: Vaddr) -> EntryPtr {
     match generic::level2_entry(Mm::kernel(), vaddr) {
         Some(ptr) => ptr,
         None => panic!("no memory for tables"),

@@ -13,8 +13,8 @@ use crate::guest::generic;
 use crate::level::Index;
 use crate::platform::{
     current,
-    early,
     host,
+    Early,
     EntryPtr,
     Mm,
     ReadMostly,
@@ -37,9 +37,9 @@ static DUMMY_PAGE: StaticTable = StaticTable::new();
 static USER_VSYSCALL_LEVEL3: StaticTable = StaticTable::new();
 
 /// Fills the page that stands in for hardware which is not mapped.
-pub(crate) fn init_dummy_page() {
+pub(crate) fn init_dummy_page(early: Early) {
     for index in Index::all() {
-        let ptr = DUMMY_PAGE.table().unpinned_entry(early(), index);
+        let ptr = DUMMY_PAGE.table().unpinned_entry(early, index);
         ptr.store(MachineEntry::from_raw(usize::MAX));
     }
 }
@@ -92,9 +92,10 @@ pub(crate) fn fixmap_kind(index: u32) -> FixmapKind {
     }
 }
 
-/// Returns the machine address behind any mapped address of the kernel.
+/// Returns the machine address of an entry, wherever its table is mapped.
 #[track_caller]
-pub(crate) fn arbitrary_machine_address(vaddr: Vaddr) -> Maddr {
+pub(crate) fn arbitrary_machine_address(ptr: EntryPtr) -> Maddr {
+    let vaddr = ptr.vaddr();
     let host = host();
     let walk = host
         .machine
@@ -126,7 +127,7 @@ pub(crate) struct P2mArea(usize);
 
 impl P2mArea {
     /// Takes `bytes` of the vmalloc area.
-    pub(crate) fn register(bytes: usize) -> Self {
+    pub(crate) fn register(_: Early, bytes: usize) -> Self {
         Self(bytes)
     }
 

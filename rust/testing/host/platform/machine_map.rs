@@ -14,6 +14,7 @@ use crate::platform::{
     host,
     load,
     try_store,
+    Early,
     P2mArea,
     ReadMostly,
     StartInfo, //
@@ -35,7 +36,7 @@ pub(crate) use P2M_SIZE as xen_p2m_size;
 static M2P_ENTRIES: ReadMostly = ReadMostly::new(0);
 
 /// Uses the list that Xen made, whose pages have a word for `frames` frames.
-pub(crate) fn use_initial_list(frames: usize) {
+pub(crate) fn use_initial_list(_: Early, frames: usize) {
     P2M_ADDR.set(StartInfo::mfn_list().raw());
     P2M_SIZE.set(frames);
 }
@@ -44,7 +45,7 @@ pub(crate) fn use_initial_list(frames: usize) {
 pub(crate) const RELOCATED_LIST: Vaddr = Vaddr::new(2 << Level::L4.shift());
 
 /// Copies the first `words` words of the list to [`RELOCATED_LIST`], and uses that from now on.
-pub(crate) fn use_relocated_list(words: usize) -> bool {
+pub(crate) fn use_relocated_list(_: Early, words: usize) -> bool {
     let is_copied = (0..words).all(|pfn| match p2m_load(Pfn::new(pfn)) {
         Some(word) => try_store(RELOCATED_LIST.add(pfn * 8), word.raw()),
         None => false,
@@ -56,7 +57,7 @@ pub(crate) fn use_relocated_list(words: usize) -> bool {
 }
 
 /// Uses the list in the vmalloc area, which is mapped throughout.
-pub(crate) fn use_final_list(area: P2mArea) {
+pub(crate) fn use_final_list(_: Early, area: P2mArea) {
     P2M_ADDR.set(area.start().raw());
     P2M_SIZE.set(area.bytes() / size_of::<usize>());
 }
@@ -94,7 +95,7 @@ pub(crate) fn m2p_load(mfn: Mfn) -> Option<Pfn> {
 }
 
 /// Sets where Xen's m2p table is and how many entries it has.
-pub(crate) fn set_m2p(table: Option<Vaddr>, entries: usize) {
+pub(crate) fn set_m2p(_: Early, table: Option<Vaddr>, entries: usize) {
     assert!(table.is_none_or(|table| table.raw() == 0xffff_8000_0000_0000));
     M2P_ENTRIES.set(entries);
 }

@@ -14,7 +14,6 @@ use crate::p2m_word::P2mWord;
 use crate::platform::{
     host,
     p2m_load,
-    read_phys_early,
     Host, //
 };
 use xen_model::{
@@ -81,6 +80,22 @@ pub(crate) fn store_page(page: Vaddr, word: impl Fn(usize) -> usize) {
     }
 }
 
+/// Reads a word at a pseudo-physical address, whether it is mapped or not.
+///
+/// # Panics
+///
+/// If there is no memory.
+#[track_caller]
+pub(crate) fn read_phys(paddr: Paddr) -> usize {
+    let mfn = p2m_load(paddr.pfn()).and_then(P2mWord::mfn);
+    let Some(mfn) = mfn else {
+        panic!("there is no memory at {paddr:x?}");
+    };
+    let host = host();
+    let machine = host.machine.borrow();
+    machine.frame_word(Mfn(mfn.raw() as u64), paddr.offset() / 8) as usize
+}
+
 impl Host {
     /// Lets `section` store to tables that Xen emulates the stores to.
     pub(crate) fn with_emulation<R>(&self, section: impl FnOnce() -> R) -> R {
@@ -93,7 +108,7 @@ impl Host {
     /// Copies a page of the domain's, whether it is mapped or not.
     pub(crate) fn copy_page(&self, from: Paddr, to: Paddr) {
         for offset in (0..PAGE_SIZE).step_by(size_of::<usize>()) {
-            let word = read_phys_early(Paddr::new(from.raw() + offset));
+            let word = read_phys(Paddr::new(from.raw() + offset));
             let mfn = p2m_load(to.pfn()).and_then(P2mWord::mfn);
             let mfn = mfn.map_or(Mfn(u64::MAX), |mfn| Mfn(mfn.raw() as u64));
             let mut machine = self.machine.borrow_mut();

@@ -10,7 +10,8 @@ use crate::nonram::{
 use crate::platform::{
     die,
     host,
-    raw_console, //
+    raw_console,
+    Early, //
 };
 use std::ffi::CStr;
 use std::ops::Range;
@@ -148,7 +149,7 @@ impl MemoryMap {
 
 /// Moves what is not RAM out of `range`, as far as that can be (`xen_chk_is_e820_usable()`), and
 /// stops the boot if it cannot.
-pub(super) fn check_usable(range: &Range<usize>, component: &'static CStr) {
+pub(super) fn check_usable(early: Early, range: &Range<usize>, component: &'static CStr) {
     let host = host();
     loop {
         let mut map = host.memory_map.borrow_mut();
@@ -159,7 +160,7 @@ pub(super) fn check_usable(range: &Range<usize>, component: &'static CStr) {
             break;
         };
         let remap = map.swap_with_ram(&conflict);
-        nonram::add(remap);
+        nonram::add(early, remap);
     }
     if !is_ram(range) {
         raw_console(c"Xen hypervisor allocated ");

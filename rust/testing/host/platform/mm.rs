@@ -243,7 +243,7 @@ pub(crate) fn for_each_root(caller: CallContext<'_>, mut visit: impl FnMut(Root)
 }
 
 /// Switches this CPU away from `mm` if it is in lazy TLB mode on it.
-pub(crate) fn leave_if_loaded(mm: Mm) {
+fn leave_if_loaded(mm: Mm) {
     if Mm::loaded() == mm {
         assert!(
             host().state().borrows_mm,
@@ -258,8 +258,8 @@ pub(crate) fn leave_if_loaded(mm: Mm) {
 /// A function to be run on CPUs that still have a root table loaded.
 pub(crate) type DropFn = fn(Mm);
 
-/// Runs `run(mm)` on this CPU and on every other that Xen still has on the root table of `mm`, and
-/// waits for it.
+/// Makes this CPU and every other that Xen still has on the root table of `mm` leave it, runs
+/// `run(mm)` there, and waits for it.
 pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, sleep: &mut MaySleep) {
     let host = host();
     assert!(
@@ -267,6 +267,7 @@ pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, sleep: &mut MaySleep) {
         "waiting for CPUs with interrupts off"
     );
     let _preempt = PreemptOff::new(sleep.caller());
+    leave_if_loaded(mm);
     run(mm);
     let root = virt_to_phys(mm.root().table().vaddr()).raw();
     let nr_cpus = host.cpus.borrow().len() as u32;
@@ -275,6 +276,7 @@ pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, sleep: &mut MaySleep) {
         let caller = host.switch_to(cpu);
         {
             let _irqs = IrqsOff::new();
+            leave_if_loaded(mm);
             run(mm);
         }
         host.switch_to(caller);

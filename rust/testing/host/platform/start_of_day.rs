@@ -11,6 +11,7 @@ use crate::platform::{
     own_frame,
     tables,
     virt_to_phys,
+    Early,
     ReadMostly,
     Table,
     KERNEL_MAP, //
@@ -65,7 +66,7 @@ macro_rules! start_info_fields {
         }
 
         /// Sets what the getter of this name returns.
-        pub(crate) fn $set(value: usize) {
+        pub(crate) fn $set(_: Early, value: usize) {
             host().start.$name.set(value)
         }
     )*};
@@ -87,13 +88,13 @@ impl StartInfo {
     }
 
     /// Notes that the p2m list is where the kernel looks for it now.
-    pub(crate) fn note_list() {
+    pub(crate) fn note_list(_: Early) {
         let list = crate::platform::xen_p2m_addr.get();
         host().start.mfn_list.set(list);
     }
 
     /// Fills the list that `start_info` names with ones, unless it still is the kernel's.
-    pub(crate) fn wipe_list() {
+    pub(crate) fn wipe_list(_: Early) {
         let list = Self::mfn_list();
         if list.raw() == crate::platform::xen_p2m_addr.get() {
             return;
@@ -105,7 +106,7 @@ impl StartInfo {
 
     /// Returns the table in machine frame `mfn` if it is one that Xen built, by its address in the
     /// kernel map.
-    pub(crate) fn table_in(mfn: Mfn) -> Option<Table> {
+    pub(crate) fn table_in(_: Early, mfn: Mfn) -> Option<Table> {
         let pfn = own_frame(mfn)?;
         let first = virt_to_phys(Vaddr::new(Self::pt_base())).pfn().raw();
         if !(first..first + Self::nr_pt_frames()).contains(&pfn.raw()) {
@@ -151,7 +152,7 @@ impl StartInfo {
     }
 
     /// Uses the mapping of the page at `address` from now on.
-    pub(crate) fn set_address(address: Vaddr) {
+    pub(crate) fn set_address(_: Early, address: Vaddr) {
         host().start.address.set(address.raw());
     }
 }
@@ -211,7 +212,7 @@ impl SharedP2m {
 static MAX_PFN_MAPPED: ReadMostly = ReadMostly::new(0);
 
 /// Tells the kernel up to where Xen's initial mapping reaches.
-pub(crate) fn set_max_pfn_mapped(frames: usize) {
+pub(crate) fn set_max_pfn_mapped(_: Early, frames: usize) {
     MAX_PFN_MAPPED.set(frames);
 }
 
@@ -229,7 +230,7 @@ pub(crate) fn image_bounds() -> (Vaddr, Vaddr) {
 static ACPI_HOOKS: ReadMostly = ReadMostly::new(0);
 
 /// Has ACPI's mappings translated. There is no ACPI here; that is only counted.
-pub(crate) fn hook_acpi_mappings(_: fn(usize, usize) -> usize) {
+pub(crate) fn hook_acpi_mappings(_: Early, _: fn(usize, usize) -> usize) {
     ACPI_HOOKS.set(ACPI_HOOKS.get() + 1);
 }
 

@@ -6,6 +6,7 @@ use crate::platform::{
     current,
     host,
     CallContext,
+    Early,
     IrqsOff, //
 };
 use std::any::Any;
@@ -153,7 +154,7 @@ impl ReadMostly {
     }
 }
 
-/// A value that is set while only the boot CPU runs, and read later.
+/// A value that is set during start of day, and read later.
 pub(crate) struct BootCell<T>(PerMachine<T>);
 
 impl<T: Copy + 'static> BootCell<T> {
@@ -173,7 +174,7 @@ impl<T: Copy + 'static> BootCell<T> {
     }
 
     /// Sets the value.
-    pub(crate) fn set(&'static self, value: T) {
+    pub(crate) fn set(&'static self, _: Early, value: T) {
         // SAFETY: As in `get()`.
         unsafe { self.0.get().write(value) }
     }

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// Run-time code does not change what only start of day may.
+
+#![allow(unexpected_cfgs, unused)]
+
+include!("../../host.rs");
+
+use crate::addr::{
+    Paddr,
+    Vaddr, //
+};
+use crate::platform::*;
+
+fn change(now: RunTime, place: Paddr, page: Vaddr, cell: &'static BootCell<usize>) {
+    memblock_free(now, place, 1);
+    populate_level1(now, page);
+    StartInfo::set_address(now, page);
+    cell.set(now, 1);
+    let _ = FreeArea::find(now, 1);
+}
+
+fn main() {}
