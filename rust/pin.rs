@@ -82,7 +82,7 @@ impl Tables for LiveTables {
     }
 
     fn target(&self, entry: MachineEntry) -> Option<Table> {
-        Table::in_frame(entry.mfn())
+        Table::below(entry)
     }
 }
 

@@ -8,8 +8,8 @@
 //! or a frame is leaked. The modules above prevent that, each for its part.
 //!
 //! What could break memory once a second CPU runs takes an [`Early`]. One thing is relied on and
-//! not shown by a type: a frame that is taken for a table, by [`Table::in_frame`], is what an entry
-//! points to.
+//! not shown by a type: an entry whose table is asked for, of [`Table::below`], was read from a
+//! table above level 1.
 
 pub(crate) mod abi;
 mod address;

@@ -104,7 +104,7 @@ fn free_below(early: Early, ptr: EntryPtr, level: Level, is_pinned: bool, caller
             return;
         }
     };
-    let Some(table) = Table::in_frame(entry.mfn()) else {
+    let Some(table) = Table::below(entry) else {
         return;
     };
     for index in Index::all() {

@@ -82,7 +82,9 @@ pub(crate) fn mapped_frame(op: &MapGrant) -> Option<Mfn> {
     if names_entry(op) {
         let address = op.host_addr as usize;
         let index = Index::at_offset(address % PAGE_SIZE);
-        let table = Table::in_frame(Mfn::new(address >> PAGE_SHIFT))?;
+        // SAFETY: Xen has taken the address for that of an entry, so the frame holds a table. There
+        // are no grants before all memory is mapped.
+        let table = unsafe { Table::in_frame(Mfn::new(address >> PAGE_SHIFT)) }?;
         Some(table.entry(index).read().mfn())
     } else {
         Some(Mfn::new(op.dev_bus_addr as usize >> PAGE_SHIFT))

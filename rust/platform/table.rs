@@ -64,12 +64,22 @@ impl Table {
         Self(unsafe { NonNull::new_unchecked(page.cast()) })
     }
 
-    /// Returns the page in machine frame `mfn`, if that is RAM of the domain.
+    /// Returns the table that `entry` points to, if that is in RAM of the domain.
     ///
-    /// Context: all memory is mapped; an entry or a grant operation names `mfn` as the frame of a
-    /// table.
+    /// Context: all memory is mapped; `entry` was read from a table above level 1 and maps no page.
     #[inline(always)]
-    pub(crate) fn in_frame(mfn: Mfn) -> Option<Self> {
+    pub(crate) fn below(entry: MachineEntry) -> Option<Self> {
+        // SAFETY: By the contract of this function the entry points to a table.
+        unsafe { Self::in_frame(entry.mfn()) }
+    }
+
+    /// Returns the table in machine frame `mfn`, if that is RAM of the domain.
+    ///
+    /// # Safety
+    ///
+    /// The frame holds a table, and all memory is mapped.
+    #[inline(always)]
+    pub(super) unsafe fn in_frame(mfn: Mfn) -> Option<Self> {
         let page = pfn_to_virt(own_frame(mfn)?).raw() as *mut usize;
         // SAFETY: `own_frame()` has found that the page is RAM of the domain, all of which stays
         // mapped in the direct map. By the contract of this function it is a table, so no Rust

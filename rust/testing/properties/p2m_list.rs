@@ -532,7 +532,7 @@ fn nr_own_pages() -> usize {
         });
         let has_table = match lookup_level2(p2m_word_address(start)) {
             Some(ptr) => {
-                let table = Table::in_frame(ptr.read().mfn());
+                let table = Table::below(ptr.read());
                 table.is_some_and(|table| Shared::of_table(table).is_none())
             }
             None => panic!("the list is not mapped at {start:x?}"),

@@ -194,7 +194,7 @@ fn map_all_memory(host: &Host) {
             Mm::kernel().with_page_table_lock(CallContext::here(), || {
                 generic::link(Mm::kernel(), ptr, Level::L2, table);
             });
-        } else if let Some(table) = Table::in_frame(current.mfn()) {
+        } else if let Some(table) = Table::below(current) {
             // One of Xen's tables, with the image's mapping in it. Stores to it are emulated.
             host.with_emulation(|| map_frames(table, start, end));
         }
@@ -212,7 +212,7 @@ fn level2_slot(address: Vaddr, low_pages: &mut LowPages) -> crate::platform::Ent
                 generic::link(Mm::kernel(), ptr, level, below);
             });
         }
-        table = match Table::in_frame(ptr.read().mfn()) {
+        table = match Table::below(ptr.read()) {
             Some(table) => table,
             None => panic!("the direct map has no tables"),
         };

@@ -62,7 +62,7 @@ fn make_down_to(
             mm.with_page_table_lock(CallContext::here(), || link(mm, ptr, level, page.leak()));
         }
         let entry = ptr.read();
-        table = match Table::in_frame(entry.mfn()) {
+        table = match Table::below(entry) {
             Some(table) => table,
             None => panic!("{entry:x?} for {address:x?} points to no table of ours"),
         };
@@ -86,7 +86,7 @@ pub(crate) fn link(mm: Mm, ptr: EntryPtr, level: Level, table: Table) {
 
 /// Takes the table below `ptr` of `level` out and frees it (`free_pte_range()` and its like).
 pub(crate) fn free_table(ptr: EntryPtr, level: Level) {
-    let Some(table) = Table::in_frame(ptr.read().mfn()) else {
+    let Some(table) = Table::below(ptr.read()) else {
         panic!("an entry points to no table of ours");
     };
     ops::set_upper(ptr, level, MachineEntry::EMPTY);
@@ -109,7 +109,7 @@ pub(crate) fn find(mm: Mm, level: Level, address: Vaddr) -> Option<EntryPtr> {
         if !entry.is_present() {
             return None;
         }
-        table = Table::in_frame(entry.mfn())?;
+        table = Table::below(entry)?;
         at = at.below()?;
     }
 }

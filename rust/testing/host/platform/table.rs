@@ -39,8 +39,13 @@ impl Table {
         Self(page)
     }
 
-    /// Returns the page in machine frame `mfn`, if that is RAM of the domain.
-    pub(crate) fn in_frame(mfn: Mfn) -> Option<Self> {
+    /// Returns the table that `entry` points to, if that is in RAM of the domain.
+    pub(crate) fn below(entry: MachineEntry) -> Option<Self> {
+        Self::in_frame(entry.mfn())
+    }
+
+    /// Returns the table in machine frame `mfn`, if that is RAM of the domain.
+    pub(super) fn in_frame(mfn: Mfn) -> Option<Self> {
         own_frame(mfn).map(|pfn| Self(pfn_to_virt(pfn)))
     }
 

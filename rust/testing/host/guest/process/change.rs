@@ -128,7 +128,7 @@ impl Process {
         if !to.read().is_none() {
             return Ok(0);
         }
-        let table = Table::in_frame(from.read().mfn());
+        let table = Table::below(from.read());
         let Some(table) = table else {
             panic!("an entry points to no table of ours");
         };
