@@ -49,6 +49,7 @@ use crate::addr::{
     Pfn,
     Vaddr, //
 };
+use crate::level::Level;
 use crate::p2m_word::P2mWord;
 use crate::platform::{
     check_extra_memory,
@@ -98,7 +99,7 @@ pub(crate) fn word_slow(pfn: Pfn) -> P2mWord {
 /// Returns the entry of level 1 that maps the word of `pfn`.
 fn leaf_ptr(pfn: Pfn) -> Option<EntryPtr> {
     match lookup_address(p2m_word_address(pfn)) {
-        Some((ptr, true)) => Some(ptr),
+        Some((ptr, Level::L1)) => Some(ptr),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@ use crate::addr::Vaddr;
 use crate::entry::MachineEntry;
 use crate::level::{
     Index,
+    Level,
     ENTRIES, //
 };
 use crate::platform::scan::GROUP;
@@ -124,12 +125,10 @@ impl EntryPtr {
     }
 }
 
-/// Finds the entry that maps `vaddr` in the kernel's address space.
+/// Finds the entry that maps `vaddr` in the kernel's address space, and its level.
 ///
-/// Also returns whether it is of level 1. Otherwise it maps a large page.
-///
-/// Context: any; `vaddr` stays mapped meanwhile.
-pub(crate) fn lookup_address(vaddr: Vaddr) -> Option<(EntryPtr, bool)> {
+/// Context: what is mapped there is in use.
+pub(crate) fn lookup_address(vaddr: Vaddr) -> Option<(EntryPtr, Level)> {
     let mut level: u32 = 0;
     // SAFETY: The function only reads the kernel's tables. Those above `vaddr` are not freed while
     // it is mapped.
@@ -138,10 +137,16 @@ pub(crate) fn lookup_address(vaddr: Vaddr) -> Option<(EntryPtr, bool)> {
     if entry.is_null() {
         return None;
     }
-    // SAFETY: `lookup_address()` returns an entry of the kernel's tables. They are not freed while
-    // the memory that they map is in use, which it is, by the contract of this function.
+    // SAFETY: `lookup_address()` returns an entry of the kernel's tables. Those are not freed while
+    // what they map is in use, as it is by the contract of this function.
     let ptr = unsafe { EntryPtr::from_raw(entry) };
-    Some((ptr, level == bindings::pg_level_PG_LEVEL_4K))
+    let level = match level {
+        bindings::pg_level_PG_LEVEL_4K => Level::L1,
+        bindings::pg_level_PG_LEVEL_2M => Level::L2,
+        bindings::pg_level_PG_LEVEL_1G => Level::L3,
+        _ => Level::L4,
+    };
+    Some((ptr, level))
 }
 
 /// Finds the entry of level 2 above `vaddr` in the kernel's address space.

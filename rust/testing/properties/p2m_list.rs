@@ -12,7 +12,10 @@ use crate::guest::{
     Guest,
     GuestConfig, //
 };
-use crate::level::Index;
+use crate::level::{
+    Index,
+    Level, //
+};
 use crate::p2m;
 use crate::p2m::shared::Shared;
 use crate::p2m::{
@@ -516,8 +519,8 @@ impl List {
 
 /// Returns which shared page the word of `pfn` lies in, if it does.
 pub(crate) fn shared_leaf(pfn: Pfn) -> Option<Shared> {
-    let (ptr, is_level1) = crate::platform::lookup_address(p2m_word_address(pfn))?;
-    assert!(is_level1, "the list is mapped by a large page");
+    let (ptr, level) = crate::platform::lookup_address(p2m_word_address(pfn))?;
+    assert_eq!(level, Level::L1, "the list is mapped by a large page");
     Shared::of_leaf(ptr)
 }
 

@@ -10,6 +10,7 @@ use crate::addr::{
 use crate::entry::MachineEntry;
 use crate::level::{
     Index,
+    Level,
     PAGE_SIZE, //
 };
 use crate::platform::scan::GROUP;
@@ -292,14 +293,12 @@ impl TableList {
     }
 }
 
-/// Finds the entry that maps `vaddr` in the kernel's address space.
-///
-/// Returns its place and whether it is of level 1, as opposed to one that maps a large page.
-pub(crate) fn lookup_address(vaddr: Vaddr) -> Option<(EntryPtr, bool)> {
-    let level1 = slot_for(vaddr, xen_model::Level::L1).map(|ptr| (ptr, true));
+/// Finds the entry that maps `vaddr` in the kernel's address space, and its level.
+pub(crate) fn lookup_address(vaddr: Vaddr) -> Option<(EntryPtr, Level)> {
+    let level1 = slot_for(vaddr, xen_model::Level::L1).map(|ptr| (ptr, Level::L1));
     level1.or_else(|| {
         let ptr = lookup_level2(vaddr)?;
-        ptr.read().is_huge().then_some((ptr, false))
+        ptr.read().is_huge().then_some((ptr, Level::L2))
     })
 }
 
