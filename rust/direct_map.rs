@@ -19,8 +19,6 @@ use crate::entry::{
 use crate::multicall::Batch;
 use crate::platform::{
     die_refused,
-    kernel_ro,
-    kernel_rw,
     lookup_address,
     massage_pgprot,
     pfn_to_virt,
@@ -76,11 +74,8 @@ pub(crate) fn make_readwrite(page: Vaddr, caller: CallContext<'_>) {
     change(page, caller, |entry| entry.with(bits::RW));
 }
 
-/// Queues a change of a page of the direct map to read-only or writable.
-///
-/// Context: any.
-pub(crate) fn protect(batch: &mut Batch<'_>, pfn: Pfn, writable: bool, flush: VaFlush) {
-    let protection = if writable { kernel_rw() } else { kernel_ro() };
+/// Queues to map a page of the direct map with `protection`.
+pub(crate) fn protect(batch: &mut Batch<'_>, pfn: Pfn, protection: Protection, flush: VaFlush) {
     let entry = convert::to_machine(PseudoEntry::new(pfn, protection));
     batch.update_va(pfn_to_virt(pfn), entry, flush);
 }

@@ -21,7 +21,10 @@
 
 use crate::addr::Mfn;
 use crate::direct_map;
-use crate::entry::MachineEntry;
+use crate::entry::{
+    MachineEntry,
+    Protection, //
+};
 use crate::level::{
     Index,
     Level, //
@@ -34,7 +37,9 @@ use crate::multicall::{
 use crate::platform::{
     depth,
     is_table_pinned,
+    kernel_ro,
     kernel_root,
+    kernel_rw,
     run_where_loaded,
     trace,
     user_end,
@@ -154,12 +159,12 @@ impl<'context> Group<'context> {
         }
         match self.direction {
             Direction::Pin => {
-                Self::protect(&mut batch, tables, false);
+                Self::protect(&mut batch, tables, kernel_ro());
                 Self::retype(&mut batch, tables, &locks, |mfn| ExtOp::pin(Level::L1, mfn));
             }
             Direction::Unpin => {
                 Self::retype(&mut batch, tables, &locks, ExtOp::unpin);
-                Self::protect(&mut batch, tables, true);
+                Self::protect(&mut batch, tables, kernel_rw());
             }
         }
         for lock in locks.into_iter().flatten() {
@@ -168,9 +173,13 @@ impl<'context> Group<'context> {
         self.len = 0;
     }
 
-    fn protect(batch: &mut Batch<'_>, tables: &[Option<(TablePage, Level)>], writable: bool) {
+    fn protect(
+        batch: &mut Batch<'_>,
+        tables: &[Option<(TablePage, Level)>],
+        protection: Protection,
+    ) {
         for (page, _) in tables.iter().flatten() {
-            direct_map::protect(batch, page.pfn(), writable, VaFlush::None);
+            direct_map::protect(batch, page.pfn(), protection, VaFlush::None);
         }
     }
 

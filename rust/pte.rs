@@ -116,6 +116,12 @@ impl Contents {
         }
         contents
     }
+
+    /// Returns when clearing the entries, which are of `mm`, has to take effect.
+    #[inline(always)]
+    fn when_cleared(&self, mm: Mm) -> Issue {
+        lazy_if(self.is_final && mm.may_clear_later())
+    }
 }
 
 /// Whether the CPU sets the dirty bit of `entry` when a thread writes to the page.
@@ -182,22 +188,20 @@ impl PteRange {
         mm: Mm,
         address: Vaddr,
         first: PinnedEntryPtr,
-        is_final: bool,
+        issue: Issue,
         caller: CallContext<'_>,
     ) {
         stats::count_avoided_traps(self.count);
-        let waits = is_final && mm.may_clear_later();
-        match (self.count, waits) {
-            (1, true) => wait(Command::Normal, first, MachineEntry::EMPTY, caller),
-            (1, false) => issue_at(mm, address, first, MachineEntry::EMPTY, caller),
-            _ => self.clear_all(waits, caller),
+        match (self.count, issue) {
+            (1, Issue::Now) => issue_at(mm, address, first, MachineEntry::EMPTY, caller),
+            (1, _) => wait(Command::Normal, first, MachineEntry::EMPTY, caller),
+            _ => self.clear_all(issue, caller),
         }
     }
 
     /// Not inlined into [`Self::clear_known`], which would need more registers for a single entry.
     #[inline(never)]
-    fn clear_all(self, waits: bool, caller: CallContext<'_>) {
-        let issue = if waits { Issue::LazyMmu } else { Issue::Now };
+    fn clear_all(self, issue: Issue, caller: CallContext<'_>) {
         self.update(issue, Command::Normal, caller, |_, _| {
             Some(MachineEntry::EMPTY)
         });
@@ -233,8 +237,7 @@ impl PteRange {
             PinState::Unpinned(_) => self.store(|page, _| nth(page)),
             PinState::Pinned(_) => {
                 let fills = || self.ptrs().all(|ptr| ptr.read().is_none());
-                let waits = mm.may_fill_later(address) && fills();
-                let issue = if waits { Issue::LazyMmu } else { Issue::Now };
+                let issue = lazy_if(mm.may_fill_later(address) && fills());
                 self.update(issue, Command::Normal, caller, |page, _| Some(nth(page)));
             }
         }
@@ -256,7 +259,17 @@ impl PteRange {
     }
 }
 
-/// Queues a change, which waits. Context: the task is in lazy MMU mode.
+/// Returns when a change takes effect that may or may not wait.
+#[inline(always)]
+fn lazy_if(may_wait: bool) -> Issue {
+    if may_wait {
+        Issue::LazyMmu
+    } else {
+        Issue::Now
+    }
+}
+
+/// Leaves a change in the queue. Context: the task is in lazy MMU mode.
 #[inline(always)]
 fn wait(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     let at = p2m::machine_address(at.ptr().vaddr());
@@ -398,7 +411,7 @@ pub(crate) fn get_and_clear(
         PinState::Pinned(_) if contents.may_become_dirty && mm != Mm::kernel() => {
             return range.clear_noted(contents, caller).0;
         }
-        PinState::Pinned(known) => range.clear_known(mm, address, known, false, caller),
+        PinState::Pinned(known) => range.clear_known(mm, address, known, Issue::Now, caller),
     }
     contents.first
 }
@@ -421,7 +434,9 @@ pub(crate) fn get_and_clear_range(
         PinState::Pinned(_) if contents.may_become_dirty => {
             return range.clear_noted(contents, caller);
         }
-        PinState::Pinned(first) => range.clear_known(mm, address, first, contents.is_final, caller),
+        PinState::Pinned(first) => {
+            range.clear_known(mm, address, first, contents.when_cleared(mm), caller);
+        }
     }
     (contents.first, contents.others)
 }
@@ -434,8 +449,8 @@ pub(crate) fn clear(mm: Mm, address: Vaddr, range: PteRange, caller: CallContext
     range.check(mm, address);
     match range.first.pin_state() {
         PinState::Pinned(first) => {
-            let is_final = Contents::of(range).is_final;
-            range.clear_known(mm, address, first, is_final, caller);
+            let issue = Contents::of(range).when_cleared(mm);
+            range.clear_known(mm, address, first, issue, caller);
         }
         PinState::Unpinned(_) => range.clear_private(),
     }

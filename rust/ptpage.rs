@@ -24,6 +24,8 @@ use crate::multicall::{
 use crate::platform::{
     die_refused,
     is_table_pinned,
+    kernel_ro,
+    kernel_rw,
     mmuext_op,
     pfn_to_virt,
     trace,
@@ -76,7 +78,7 @@ pub(crate) fn alloc(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
         return;
     }
     let mut batch = Batch::open(Issue::Now, caller);
-    direct_map::protect(&mut batch, pfn, false, VaFlush::None);
+    direct_map::protect(&mut batch, pfn, kernel_ro(), VaFlush::None);
     if is_pinned_alone(level) {
         batch.ext(ExtOp::pin(Level::L1, mfn_of_table(pfn)));
     }
@@ -97,7 +99,7 @@ pub(crate) fn release(pfn: Pfn, level: Level, caller: CallContext<'_>) {
     if is_pinned_alone(level) {
         batch.ext(ExtOp::unpin(mfn_of_table(pfn)));
     }
-    direct_map::protect(&mut batch, pfn, true, VaFlush::None);
+    direct_map::protect(&mut batch, pfn, kernel_rw(), VaFlush::None);
 }
 
 /// Pins `pfn` as a table of `level`, or stops the boot.
