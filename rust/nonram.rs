@@ -112,7 +112,8 @@ pub(crate) fn apply(sleep: &mut MaySleep) {
     for remap in &remaps.ranges[..remaps.len] {
         let (pfn, mfn, count) = remap.frames();
         for frame in 0..count {
-            if !p2m::grow::set(Pfn::new(pfn + frame), P2mWord::from_raw(mfn + frame), sleep) {
+            let word = P2mWord::from_raw(mfn + frame);
+            if p2m::grow::set(Pfn::new(pfn + frame), word, sleep).is_err() {
                 kernel::pr_emerg!("no p2m entry for frame {:#x}\n", pfn + frame);
                 die(c"a range that is not RAM could not be remapped");
             }

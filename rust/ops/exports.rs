@@ -214,7 +214,7 @@ exports! {
 
     /// Stores a p2m word; it may sleep, as in C.
     fn set_phys_to_machine(pfn: usize, mfn: usize) -> bool {
-        p2m::grow::set(Pfn::new(pfn), P2mWord::from_raw(mfn), &mut may_sleep!())
+        p2m::grow::set(Pfn::new(pfn), P2mWord::from_raw(mfn), &mut may_sleep!()).is_ok()
     }
 }
 

@@ -69,7 +69,7 @@ mod growing {
 
         fn set(&self) -> bool {
             let word = P2mWord::encode(self.start, FOREIGN);
-            p2m::grow::set(self.start, word, &mut MaySleep::in_test())
+            p2m::grow::set(self.start, word, &mut MaySleep::in_test()).is_ok()
         }
 
         /// Whether the words of this part and of its neighbour are as before.
@@ -109,6 +109,7 @@ mod growing {
                     P2mWord::encode(self.start, self.before),
                     &mut MaySleep::in_test(),
                 )
+                .is_ok()
                 && self.is_untouched()
                 && SharedP2m::generation() % 2 == 0
         }

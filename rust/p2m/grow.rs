@@ -55,7 +55,7 @@ use crate::{
     ptpage, //
 };
 
-/// Memory is short, or the frame is beyond the list.
+/// Memory is short, Xen has refused, or the frame is beyond the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct CannotGrow;
 
@@ -119,17 +119,19 @@ impl Drop for Update<'_> {
 
 /// Stores `word` for `pfn`; the list grows if necessary (`set_phys_to_machine()`).
 ///
-/// Returns `false` if memory is short or the frame is beyond the list.
-///
 /// Context: may sleep if the list has to grow.
 #[inline(always)]
-pub(crate) fn set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> bool {
-    try_set(pfn, word) || grow_and_set(pfn, word, sleep)
+pub(crate) fn set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
+    if try_set(pfn, word) {
+        return Ok(());
+    }
+    grow_and_set(pfn, word, sleep)
 }
 
 #[cold]
-fn grow_and_set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> bool {
-    grow(pfn, sleep).is_ok() && try_set(pfn, word)
+fn grow_and_set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
+    grow(pfn, sleep)?;
+    try_set(pfn, word).then_some(()).ok_or(CannotGrow)
 }
 
 /// Makes the word of `pfn` writable (`xen_alloc_p2m_entry()`).

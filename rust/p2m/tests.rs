@@ -124,11 +124,7 @@ mod live_list {
         let before = p2m::word(start).decode();
         assert!(matches!(before, P2mEntry::Missing | P2mEntry::Identity));
         assert!(!p2m::try_set(start, P2mWord::encode(start, foreign)));
-        assert!(p2m::grow::set(
-            start,
-            P2mWord::encode(start, foreign),
-            &mut sleep
-        ));
+        assert!(p2m::grow::set(start, P2mWord::encode(start, foreign), &mut sleep).is_ok());
 
         assert_eq!(p2m::word(start).decode(), foreign);
         assert_eq!(p2m::word(start.add(1)).decode(), before);
@@ -141,11 +137,7 @@ mod live_list {
         let generation = SharedP2m::generation();
         assert!(grow::grow(start, &mut sleep).is_ok());
         assert_eq!(SharedP2m::generation(), generation);
-        assert!(p2m::grow::set(
-            start,
-            P2mWord::encode(start, before),
-            &mut sleep
-        ));
+        assert!(p2m::grow::set(start, P2mWord::encode(start, before), &mut sleep).is_ok());
         assert_eq!(p2m::word(start).decode(), before);
         Ok(())
     }
@@ -158,7 +150,7 @@ mod live_list {
         let mut sleep = MaySleep::in_test();
         let end = Pfn::new(xen_max_p2m_pfn.get());
         assert!(grow::grow(end, &mut sleep).is_err());
-        assert!(!p2m::grow::set(end, P2mWord::from_raw(1), &mut sleep));
+        assert!(p2m::grow::set(end, P2mWord::from_raw(1), &mut sleep).is_err());
     }
 
     #[test]
@@ -212,9 +204,9 @@ mod live_list {
         let mut sleep = MaySleep::in_test();
         let before = p2m::word(pfn);
         let entry = PseudoEntry::new(pfn, Protection::from_raw(bits::PRESENT));
-        let is_set = p2m::grow::set(pfn, P2mWord::MISSING, &mut sleep);
+        let is_set = p2m::grow::set(pfn, P2mWord::MISSING, &mut sleep).is_ok();
         let missing = convert::to_machine(entry);
-        let is_restored = p2m::grow::set(pfn, before, &mut sleep);
+        let is_restored = p2m::grow::set(pfn, before, &mut sleep).is_ok();
 
         assert!(is_set && is_restored);
         assert_eq!(missing, MachineEntry::EMPTY);

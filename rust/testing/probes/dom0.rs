@@ -128,7 +128,7 @@ impl Dom0 {
     fn has_frame(&mut self, own: usize, mfn: usize) {
         self.mfns[own] = Mfn::new(mfn);
         self.given[own] = false;
-        p2m::grow::set(
+        let _ = p2m::grow::set(
             self.pages[own].pfn(),
             P2mWord::from_raw(mfn),
             &mut MaySleep::in_test(),
@@ -140,7 +140,7 @@ impl Dom0 {
         for own in 0..FRAMES {
             if self.mfns[own].raw() as u64 == mfn {
                 self.given[own] = true;
-                p2m::grow::set(
+                let _ = p2m::grow::set(
                     self.pages[own].pfn(),
                     P2mWord::MISSING,
                     &mut MaySleep::in_test(),

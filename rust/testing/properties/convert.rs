@@ -111,11 +111,7 @@ fn add_one_to_one(list: &mut List) -> Pfn {
     let pfn = Pfn::new(mfn.0 as usize);
     let entry = P2mEntry::Local(Mfn::new(pfn.raw()));
     list.expect(pfn, entry);
-    assert!(p2m::grow::set(
-        pfn,
-        P2mWord::encode(pfn, entry),
-        &mut MaySleep::here()
-    ));
+    assert!(p2m::grow::set(pfn, P2mWord::encode(pfn, entry), &mut MaySleep::here()).is_ok());
     pfn
 }
 
@@ -162,7 +158,7 @@ proptest! {
         for mfn in foreign.iter().filter(is_free).step_by(2) {
             let pfn = Pfn::new(mfn.raw());
             list.expect(pfn, P2mEntry::Missing);
-            prop_assert!(p2m::grow::set(pfn, P2mWord::MISSING, &mut MaySleep::here()));
+            prop_assert!(p2m::grow::set(pfn, P2mWord::MISSING, &mut MaySleep::here()).is_ok());
         }
         let size = xen_max_p2m_pfn.get();
         let touched = kinds.iter().map(|(place, ..)| place.pfn());

@@ -328,7 +328,7 @@ impl List {
         let was_shared = !is_beyond && shared_leaf(pfn).is_some();
         let word = P2mWord::encode(pfn, entry);
         let is_set = if may_grow {
-            p2m::grow::set(pfn, word, &mut MaySleep::here())
+            p2m::grow::set(pfn, word, &mut MaySleep::here()).is_ok()
         } else {
             p2m::try_set(pfn, word)
         };
@@ -441,7 +441,7 @@ impl List {
         }
         let mfn = Mfn::new(extent[0] as usize);
         let entry = P2mEntry::Local(mfn);
-        if !p2m::grow::set(pfn, P2mWord::encode(pfn, entry), &mut MaySleep::here()) {
+        if p2m::grow::set(pfn, P2mWord::encode(pfn, entry), &mut MaySleep::here()).is_err() {
             assert!(may_fail || pfn.raw() >= xen_max_p2m_pfn.get());
             self.give_frame_back(mfn);
             return None;

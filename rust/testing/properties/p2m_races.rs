@@ -138,11 +138,7 @@ const fn foreign(number: usize) -> P2mEntry {
 
 fn set((pfn, entry): Word) {
     let pfn = Pfn::new(pfn);
-    assert!(p2m::grow::set(
-        pfn,
-        P2mWord::encode(pfn, entry),
-        &mut MaySleep::here()
-    ));
+    assert!(p2m::grow::set(pfn, P2mWord::encode(pfn, entry), &mut MaySleep::here()).is_ok());
     assert_eq!(p2m::word(pfn).decode(), entry);
 }
 

@@ -148,11 +148,7 @@ fn contents(reference: u32) -> usize {
 
 /// Makes the page one without a frame, that can be mapped.
 fn prepare(page: Pfn) {
-    assert!(p2m::grow::set(
-        page,
-        P2mWord::MISSING,
-        &mut MaySleep::here()
-    ));
+    assert!(p2m::grow::set(page, P2mWord::MISSING, &mut MaySleep::here()).is_ok());
     assert!(generic::level1_entry(Mm::kernel(), pfn_to_virt(page)).is_some());
 }
 
@@ -227,7 +223,7 @@ fn a_frame_of_ones_own_that_is_covered_is_reported() {
     let fixture = Fixture::new();
     prepare(SHARED);
     let own = P2mWord::from_raw(0x77);
-    assert!(p2m::grow::set(SHARED, own, &mut MaySleep::here()));
+    assert!(p2m::grow::set(SHARED, own, &mut MaySleep::here()).is_ok());
     let mut ops = [fixture.for_kernel(0, SHARED)];
     assert_eq!(map_grants(&mut ops), 0);
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);

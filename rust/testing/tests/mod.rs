@@ -277,26 +277,16 @@ fn list_takes_words_of_all_kinds() {
         let before = p2m::word(pfn).decode();
         for entry in kinds {
             let generation = SharedP2m::generation();
-            assert!(p2m::grow::set(
-                pfn,
-                P2mWord::encode(pfn, entry),
-                &mut MaySleep::here()
-            ));
+            assert!(
+                p2m::grow::set(pfn, P2mWord::encode(pfn, entry), &mut MaySleep::here()).is_ok()
+            );
             assert_eq!(p2m::word(pfn).decode(), entry);
             assert_eq!(SharedP2m::generation() % 2, 0);
             assert!(SharedP2m::generation() >= generation);
         }
-        assert!(p2m::grow::set(
-            pfn,
-            P2mWord::encode(pfn, before),
-            &mut MaySleep::here()
-        ));
+        assert!(p2m::grow::set(pfn, P2mWord::encode(pfn, before), &mut MaySleep::here()).is_ok());
     }
-    assert!(!p2m::grow::set(
-        Pfn::new(end),
-        P2mWord::from_raw(1),
-        &mut MaySleep::here()
-    ));
+    assert!(p2m::grow::set(Pfn::new(end), P2mWord::from_raw(1), &mut MaySleep::here()).is_err());
     assert_eq!(
         list::with_list(CallContext::here(), |list| list.last_frame),
         end

@@ -177,7 +177,7 @@ pub(crate) fn check_extra_memory(pfn: Pfn) -> P2mWord {
 /// Marks extra memory as missing in the p2m list.
 pub(crate) fn invalidate_extra_memory(_: Early) {
     for pfn in extra_memory() {
-        let is_set = p2m::grow::set(Pfn::new(pfn), P2mWord::MISSING, &mut MaySleep::here());
+        let is_set = p2m::grow::set(Pfn::new(pfn), P2mWord::MISSING, &mut MaySleep::here()).is_ok();
         assert!(is_set, "no word for {pfn:#x}");
     }
 }
