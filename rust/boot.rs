@@ -15,15 +15,14 @@ pub(crate) mod relocate;
 use crate::addr::Vaddr;
 use crate::level::PAGE_SIZE;
 use crate::p2m;
-use crate::platform::{
-    machphys_mapping,
-    memblock_reserve,
-    remap_released_memory,
-    set_m2p,
-    virt_to_phys,
-    Early,
-    MaySleep,
-    StartInfo, //
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::early::early_memory;
+use crate::platform::early::phase::Early;
+use crate::platform::early::start_of_day::StartInfo;
+use crate::platform::kernel::address;
+use crate::platform::xen::{
+    hypercall,
+    machine_map, //
 };
 use kernel::macros::init_text;
 
@@ -36,9 +35,9 @@ pub(crate) fn find_m2p(early: Early) {
     const RESERVED_ENTRIES: usize =
         (0xffff_8040_0000_0000usize - 0xffff_8000_0000_0000) / size_of::<usize>();
 
-    match machphys_mapping() {
-        Ok((table, entries)) => set_m2p(early, Some(Vaddr::new(table)), entries),
-        Err(_) => set_m2p(early, None, RESERVED_ENTRIES),
+    match hypercall::machphys_mapping() {
+        Ok((table, entries)) => machine_map::set_m2p(early, Some(Vaddr::new(table)), entries),
+        Err(_) => machine_map::set_m2p(early, None, RESERVED_ENTRIES),
     }
 }
 
@@ -46,12 +45,16 @@ pub(crate) fn find_m2p(early: Early) {
 /// (`xen_reserve_special_pages()`).
 #[init_text]
 pub(crate) fn reserve_special_pages(early: Early) {
-    memblock_reserve(early, virt_to_phys(StartInfo::address()), PAGE_SIZE);
+    early_memory::memblock_reserve(
+        early,
+        address::virt_to_phys(StartInfo::address()),
+        PAGE_SIZE,
+    );
 
     let console = (!StartInfo::is_initial_domain()).then(StartInfo::console);
     for mfn in [StartInfo::store(), console].into_iter().flatten() {
         if let Some(pfn) = p2m::pfn_of(mfn) {
-            memblock_reserve(early, pfn.paddr(), PAGE_SIZE);
+            early_memory::memblock_reserve(early, pfn.paddr(), PAGE_SIZE);
         }
     }
 }
@@ -64,6 +67,6 @@ pub(crate) fn finish(early: Early, sleep: &mut MaySleep) {
     p2m::build::move_to_vmalloc(early, sleep);
     cleanup::clean_up(early, sleep.caller());
     p2m::list::build_tree(sleep);
-    remap_released_memory(early);
+    early_memory::remap_released_memory(early);
     p2m::list::publish(sleep.caller());
 }

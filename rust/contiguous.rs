@@ -21,18 +21,16 @@ use crate::multicall::{
 };
 use crate::p2m;
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    die,
-    exchange,
-    kernel_rw,
-    phys_to_virt,
-    virt_to_phys,
-    CallContext,
-    IrqLock,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::cpu::lock::IrqLock;
+use crate::platform::diag::report;
+use crate::platform::kernel::address;
+use crate::platform::paging::pages::{
     Region,
-    VaFlush,
     WordArray, //
 };
+use crate::platform::xen::abi::VaFlush;
+use crate::platform::xen::hypercall;
 use kernel::macros::init_text;
 
 /// Order of the largest regions that can be exchanged without an allocation: 2 MiB.
@@ -110,7 +108,7 @@ fn pages(start: Vaddr, count: usize) -> impl Iterator<Item = Vaddr> {
 }
 
 fn mfn_at(page: Vaddr) -> Option<Mfn> {
-    p2m::mfn_of(virt_to_phys(page).pfn())
+    p2m::mfn_of(address::virt_to_phys(page).pfn())
 }
 
 /// Clears the mappings and the p2m entries of a region.
@@ -118,7 +116,7 @@ fn unmap(start: Vaddr, count: usize, caller: CallContext<'_>) {
     let mut batch = Batch::open(Issue::Now, caller);
     for page in pages(start, count) {
         batch.update_va(page, MachineEntry::EMPTY, VaFlush::None);
-        p2m::try_set(virt_to_phys(page).pfn(), P2mWord::MISSING);
+        p2m::try_set(address::virt_to_phys(page).pfn(), P2mWord::MISSING);
     }
 }
 
@@ -132,8 +130,11 @@ fn map(start: Vaddr, count: usize, mfn: impl Fn(usize) -> Mfn, caller: CallConte
             (true, _) => VaFlush::All,
         };
         let mfn = mfn(index);
-        batch.update_va(page, MachineEntry::new(mfn, kernel_rw()), flush);
-        p2m::try_set(virt_to_phys(page).pfn(), P2mWord::from_raw(mfn.raw()));
+        batch.update_va(page, MachineEntry::new(mfn, address::kernel_rw()), flush);
+        p2m::try_set(
+            address::virt_to_phys(page).pfn(),
+            P2mWord::from_raw(mfn.raw()),
+        );
     }
 }
 
@@ -144,9 +145,9 @@ fn exchange_or_die(
     order_out: u32,
     address_bits: u32,
 ) -> bool {
-    match exchange(frames_in, order_in, frames_out, order_out, address_bits) {
+    match hypercall::exchange(frames_in, order_in, frames_out, order_out, address_bits) {
         Some(exchanged) => exchanged,
-        None => die(c"XENMEM_exchange was carried out in part"),
+        None => report::die(c"XENMEM_exchange was carried out in part"),
     }
 }
 
@@ -168,7 +169,7 @@ pub(crate) fn create(
     }
     region.clear();
     let count = 1usize << order;
-    let region = phys_to_virt(start);
+    let region = address::phys_to_virt(start);
 
     with_frames(order, caller, |frames| {
         for (frame, page) in frames.iter_mut().zip(pages(region, count)) {
@@ -201,7 +202,7 @@ pub(crate) fn destroy(mut region: Region<'_>, caller: CallContext<'_>) {
     }
     region.clear();
     let count = 1usize << order;
-    let region = phys_to_virt(start);
+    let region = address::phys_to_virt(start);
 
     let done = with_frames(order, caller, |frames| {
         let Some(first) = mfn_at(region) else {
@@ -234,11 +235,9 @@ mod tests {
     use super::*;
     use crate::addr::Paddr;
     use crate::p2m_word::P2mEntry;
-    use crate::platform::{
-        skip_without_xen,
-        OwnedRegion,
-        StartInfo, //
-    };
+    use crate::platform::diag::kunit;
+    use crate::platform::early::start_of_day::StartInfo;
+    use crate::platform::paging::pages::OwnedRegion;
     use kernel::prelude::*;
 
     /// The largest order that Xen allows for a guest without devices, unless its command line says
@@ -272,7 +271,7 @@ mod tests {
 
     #[test]
     fn regions_become_contiguous_and_are_given_back() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         // Below, at and above the largest order that needs no allocation.
@@ -305,7 +304,7 @@ mod tests {
 
     #[test]
     fn refused_exchange_changes_nothing() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let mut memory = OwnedRegion::new(1).ok_or(ENOMEM)?;
@@ -323,12 +322,12 @@ mod tests {
     #[cfg(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION)]
     #[test]
     fn failed_exchange_changes_nothing() -> Result {
-        use crate::platform::{
+        use crate::platform::diag::fault::{
             Armed,
             Fault, //
         };
 
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         // The first of the larger regions needs an allocation.

@@ -16,19 +16,23 @@ use crate::multicall::{
     Deferred,
     Issue, //
 };
-use crate::platform::{
-    is_preemptible,
-    mmuext_ops,
-    trace,
-    writes_cr3_past_queue,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::cpu::context::{
+    self,
+    IrqsOff, //
+};
+use crate::platform::cpu::percpu::{
     xen_cr3,
-    CallContext,
-    ExtOp,
-    IrqsOff,
-    Root,
-    Table,
     LOADED_CR3, //
 };
+use crate::platform::diag::tracepoints::trace;
+use crate::platform::kernel::switches;
+use crate::platform::paging::table::{
+    Root,
+    Table, //
+};
+use crate::platform::xen::abi::ExtOp;
+use crate::platform::xen::hypercall;
 use crate::ptpage::mfn_of_table;
 use kernel::macros::init_text;
 
@@ -55,7 +59,7 @@ fn load_kernel_root(batch: &mut Batch<'_>, root: Pfn) {
 ///
 /// Context: preemption is off.
 pub(crate) fn write(root: Root, caller: CallContext<'_>) {
-    if is_preemptible() {
+    if context::is_preemptible() {
         kernel::pr_warn!("root table loaded with preemption on\n");
     }
     let (kernel, user) = (root.table().pfn(), root.user_root().map(Table::pfn));
@@ -63,7 +67,7 @@ pub(crate) fn write(root: Root, caller: CallContext<'_>) {
     trace::write_cr3(false, user.map(Pfn::paddr));
 
     let load_user = ExtOp::new_user_root(user.map(mfn_of_table));
-    if writes_cr3_past_queue() && is_queue_empty() && load_now(kernel, load_user) {
+    if switches::writes_cr3_past_queue() && is_queue_empty() && load_now(kernel, load_user) {
         return;
     }
     let mut batch = Batch::open(Issue::LazyCpu, caller);
@@ -79,7 +83,7 @@ fn load_now(kernel: Pfn, load_user: ExtOp) -> bool {
 
     xen_cr3.write(address);
     // If Xen refuses, the caller tries again through the queue, which reports the refusal.
-    let loaded = mmuext_ops([load_kernel, load_user]).is_ok();
+    let loaded = hypercall::mmuext_ops([load_kernel, load_user]).is_ok();
     if loaded {
         LOADED_CR3.write(address);
     }

@@ -17,17 +17,12 @@ use crate::entry::{
     PseudoEntry, //
 };
 use crate::multicall::Batch;
-use crate::platform::{
-    die_refused,
-    lookup_address,
-    massage_pgprot,
-    pfn_to_virt,
-    report_refusal,
-    update_va_mapping,
-    virt_to_phys,
-    CallContext,
-    VaFlush, //
-};
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::diag::report;
+use crate::platform::kernel::address;
+use crate::platform::paging::entry_ptr;
+use crate::platform::xen::abi::VaFlush;
+use crate::platform::xen::hypercall;
 use core::ffi::CStr;
 use kernel::macros::init_text;
 
@@ -38,7 +33,7 @@ const CALL: &CStr = c"update_va_mapping";
 /// Before the direct map is built, the tables of the p2m list may not be mapped. The direct map
 /// then maps them read-only from the start.
 fn change(page: Vaddr, caller: CallContext<'_>, flags: impl FnOnce(MachineEntry) -> MachineEntry) {
-    let Some((ptr, _)) = lookup_address(page) else {
+    let Some((ptr, _)) = entry_ptr::lookup_address(page) else {
         return;
     };
     let old = ptr.read();
@@ -46,10 +41,10 @@ fn change(page: Vaddr, caller: CallContext<'_>, flags: impl FnOnce(MachineEntry)
         return;
     }
     let new = flags(old);
-    if let Err(error) = update_va_mapping(page, new, VaFlush::None) {
+    if let Err(error) = hypercall::update_va_mapping(page, new, VaFlush::None) {
         let by = caller.site();
-        report_refusal(CALL, page.raw(), new.raw(), error.errno(), by);
-        die_refused(
+        report::report_refusal(CALL, page.raw(), new.raw(), error.errno(), by);
+        report::die_refused(
             c"Xen refused to change the protection of a page",
             CALL,
             page.raw(),
@@ -77,7 +72,7 @@ pub(crate) fn make_readwrite(page: Vaddr, caller: CallContext<'_>) {
 /// Queues to map a page of the direct map with `protection`.
 pub(crate) fn protect(batch: &mut Batch<'_>, pfn: Pfn, protection: Protection, flush: VaFlush) {
     let entry = convert::to_machine(PseudoEntry::new(pfn, protection));
-    batch.update_va(pfn_to_virt(pfn), entry, flush);
+    batch.update_va(address::pfn_to_virt(pfn), entry, flush);
 }
 
 /// Maps the page of the kernel image at `page` with `protection`, or stops the boot.
@@ -85,9 +80,12 @@ pub(crate) fn protect(batch: &mut Batch<'_>, pfn: Pfn, protection: Protection, f
 /// Context: start of day.
 #[init_text]
 pub(crate) fn set_early(page: Vaddr, protection: Protection, flush: VaFlush) {
-    let entry = convert::to_machine(PseudoEntry::new(virt_to_phys(page).pfn(), protection));
-    if let Err(error) = update_va_mapping(page, entry, flush) {
-        die_refused(
+    let entry = convert::to_machine(PseudoEntry::new(
+        address::virt_to_phys(page).pfn(),
+        protection,
+    ));
+    if let Err(error) = hypercall::update_va_mapping(page, entry, flush) {
+        report::die_refused(
             c"Xen refused to map a page of the kernel",
             CALL,
             page.raw(),
@@ -101,9 +99,9 @@ pub(crate) fn set_early(page: Vaddr, protection: Protection, flush: VaFlush) {
 /// Context: start of day.
 #[init_text]
 pub(crate) fn map_machine_early(page: Vaddr, mfn: Mfn, protection: Protection) {
-    let entry = MachineEntry::new(mfn, massage_pgprot(protection));
-    if let Err(error) = update_va_mapping(page, entry, VaFlush::PageLocal) {
-        die_refused(
+    let entry = MachineEntry::new(mfn, address::massage_pgprot(protection));
+    if let Err(error) = hypercall::update_va_mapping(page, entry, VaFlush::PageLocal) {
+        report::die_refused(
             c"Xen refused to map a machine frame",
             CALL,
             page.raw(),

@@ -19,49 +19,47 @@ use crate::entry::{
     Protection,
     PseudoEntry, //
 };
-use crate::platform::{
-    die_refused,
-    dummy_page,
-    fix_to_virt,
-    fixmap_kind,
-    kernel_rw,
-    massage_pgprot,
-    report_refusal,
-    set_user_vsyscall,
-    update_va_mapping,
-    CallContext,
-    FixmapKind,
-    VaFlush, //
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::diag::report;
+use crate::platform::kernel::address;
+use crate::platform::kernel::kernel_data::{
+    self,
+    FixmapKind, //
 };
+use crate::platform::xen::abi::VaFlush;
+use crate::platform::xen::hypercall;
 
 /// Maps `address` at fixed mapping `index`; the index decides whether the address is
 /// pseudo-physical or machine.
 ///
 /// Context: any but interrupts.
 pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: CallContext<'_>) {
-    let kind = fixmap_kind(index);
+    let kind = kernel_data::fixmap_kind(index);
     let entry = match kind {
         FixmapKind::Memory | FixmapKind::Vsyscall => convert::to_machine(PseudoEntry::new(
             Paddr::new(address).pfn(),
-            massage_pgprot(protection),
+            address::massage_pgprot(protection),
         )),
-        FixmapKind::Apic => convert::to_machine(PseudoEntry::new(dummy_page().pfn(), kernel_rw())),
+        FixmapKind::Apic => convert::to_machine(PseudoEntry::new(
+            kernel_data::dummy_page().pfn(),
+            address::kernel_rw(),
+        )),
         FixmapKind::Machine => MachineEntry::new(
             Mfn::new(address >> crate::level::PAGE_SHIFT),
-            massage_pgprot(protection),
+            address::massage_pgprot(protection),
         ),
     };
-    let page = fix_to_virt(index);
+    let page = address::fix_to_virt(index);
 
-    if let Err(error) = update_va_mapping(page, entry, VaFlush::PageLocal) {
-        report_refusal(
+    if let Err(error) = hypercall::update_va_mapping(page, entry, VaFlush::PageLocal) {
+        report::report_refusal(
             c"fixed mapping",
             page.raw(),
             entry.raw(),
             error.errno(),
             caller.site(),
         );
-        die_refused(
+        report::die_refused(
             c"Xen refused a fixed mapping",
             c"update_va_mapping",
             page.raw(),
@@ -70,6 +68,6 @@ pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Ca
     }
     if kind == FixmapKind::Vsyscall {
         // User roots have tables of their own for this page.
-        set_user_vsyscall(page, entry);
+        kernel_data::set_user_vsyscall(page, entry);
     }
 }

@@ -13,12 +13,9 @@ use crate::p2m_word::{
     P2mEntry,
     P2mWord, //
 };
-use crate::platform::{
-    map_grants,
-    mapped_frame,
-    maps_for_device,
-    may_report,
-    unmap_grants,
+use crate::platform::diag::report;
+use crate::platform::xen::grants::{
+    self,
     GrantPages,
     MapGrant,
     UnmapGrant,
@@ -46,7 +43,7 @@ pub(crate) fn map(
     pages: &GrantPages<'_>,
 ) -> i32 {
     if let Some(ops) = &mut kernel_ops {
-        let ret = map_grants(ops);
+        let ret = grants::map_grants(ops);
         if ret != 0 {
             return ret;
         }
@@ -59,13 +56,13 @@ pub(crate) fn map(
             continue;
         }
         let pfn = pages.pfn(index);
-        if !p2m::word(pfn).is_missing() && may_report() {
+        if !p2m::word(pfn).is_missing() && report::may_report() {
             kernel::pr_warn!(
                 "frame {:#x} gets a foreign frame but has one of its own\n",
                 pfn.raw()
             );
         }
-        let is_noted = mapped_frame(op)
+        let is_noted = grants::mapped_frame(op)
             .is_some_and(|mfn| p2m::try_set(pfn, P2mWord::encode(pfn, P2mEntry::Foreign(mfn))));
         if !is_noted {
             undo(op, kernel_op);
@@ -78,7 +75,7 @@ pub(crate) fn map(
 fn fail(op: &mut MapGrant) -> UnmapGrant {
     let unmap = UnmapGrant {
         host_addr: op.host_addr,
-        dev_bus_addr: if maps_for_device(op) {
+        dev_bus_addr: if grants::maps_for_device(op) {
             op.dev_bus_addr
         } else {
             0
@@ -103,7 +100,7 @@ fn undo(op: &mut MapGrant, kernel_op: Option<&mut MapGrant>) {
         }
         None => &mut both[..1],
     };
-    let ret = unmap_grants(unmaps);
+    let ret = grants::unmap_grants(unmaps);
     if ret != 0 || unmaps.iter().any(|op| op.status != GRANT_OKAY) {
         kernel::pr_err!(
             "a grant stays mapped: unmap returned {}, status {:?}\n",
@@ -133,7 +130,7 @@ pub(crate) fn unmap(kernel_ops: Option<&mut [UnmapGrant]>, pages: &GrantPages<'_
             _ => ret = -EINVAL,
         }
     }
-    match kernel_ops.map(unmap_grants) {
+    match kernel_ops.map(grants::unmap_grants) {
         None | Some(0) => ret,
         Some(error) => error,
     }

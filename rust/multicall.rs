@@ -44,20 +44,19 @@ pub(crate) use queue::{
     Space, //
 };
 
-use crate::platform::{
-    is_in_nmi,
-    is_preemptible,
-    CallContext,
-    Callback,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::cpu::context::{
+    self,
     IrqsOff, //
 };
+use crate::platform::kernel::callback::Callback;
 use queue::LocalQueue;
 
 /// Issues everything that is queued on this CPU, and runs the deferred work.
 ///
 /// Context: preemption is off.
 pub(crate) fn flush() {
-    if is_preemptible() {
+    if context::is_preemptible() {
         kernel::pr_warn!("multicall queue flushed with preemption on\n");
     }
     LocalQueue::new(IrqsOff::new()).flush();
@@ -71,7 +70,7 @@ pub(crate) fn flush() {
 /// Context: any.
 #[inline(always)]
 pub(crate) fn is_queue_bypassed() -> bool {
-    is_queue_empty() || is_in_nmi()
+    is_queue_empty() || context::is_in_nmi()
 }
 
 /// Adds a call with `bytes` of argument space to the queue, for C code to fill in.

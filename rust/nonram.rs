@@ -15,14 +15,12 @@ use crate::level::{
 };
 use crate::p2m;
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    die,
-    hook_acpi_mappings,
-    may_report,
-    raw_console,
-    BootCell,
-    Early,
-    MaySleep, //
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::diag::report;
+use crate::platform::early::phase::Early;
+use crate::platform::early::start_of_day::{
+    self,
+    BootCell, //
 };
 use kernel::macros::init_text;
 
@@ -87,15 +85,17 @@ pub(crate) fn add(early: Early, remap: Remap) {
     let mut remaps = REMAPS.get();
 
     if remap.machine % PAGE_SIZE != remap.pseudo % PAGE_SIZE {
-        die(c"a range that is not RAM moves by a part of a page");
+        report::die(c"a range that is not RAM moves by a part of a page");
     }
     let Some(place) = remaps.ranges.get_mut(remaps.len) else {
-        raw_console(c"Number of required E820 entry remapping actions exceed maximum value\n");
-        die(c"too many ranges that are not RAM lie where Xen put the kernel");
+        report::raw_console(
+            c"Number of required E820 entry remapping actions exceed maximum value\n",
+        );
+        report::die(c"too many ranges that are not RAM lie where Xen put the kernel");
     };
     *place = remap;
     if remaps.len == 0 {
-        hook_acpi_mappings(early, translate);
+        start_of_day::hook_acpi_mappings(early, translate);
     }
     remaps.len += 1;
     REMAPS.set(early, remaps);
@@ -115,7 +115,7 @@ pub(crate) fn apply(sleep: &mut MaySleep) {
             let word = P2mWord::from_raw(mfn + frame);
             if p2m::grow::set(Pfn::new(pfn + frame), word, sleep).is_err() {
                 kernel::pr_emerg!("no p2m entry for frame {:#x}\n", pfn + frame);
-                die(c"a range that is not RAM could not be remapped");
+                report::die(c"a range that is not RAM could not be remapped");
             }
         }
         pages += count;
@@ -133,7 +133,7 @@ pub(crate) fn translate(start: usize, bytes: usize) -> usize {
 
     for remap in &remaps.ranges[..remaps.len] {
         if let Some((moved, is_within)) = remap.translate(start, bytes) {
-            if !is_within && may_report() {
+            if !is_within && report::may_report() {
                 kernel::pr_warn!(
                     "ACPI maps {:#x} bytes at {:#x} across the border of a range that moved\n",
                     bytes,

@@ -29,15 +29,19 @@
 //! Only the entry points know whether the caller may sleep. They create each [`CallContext`] and
 //! [`MaySleep`].
 //!
-//! [`CallContext`]: crate::platform::CallContext
-//! [`MaySleep`]: crate::platform::MaySleep
+//! [`CallContext`]: crate::platform::cpu::call_context::CallContext
+//! [`MaySleep`]: crate::platform::cpu::call_context::MaySleep
 
 /// Returns the context of an entry point that does not sleep, with its return address.
 macro_rules! caller {
     () => {
         // SAFETY: The entry point passes this to functions that take a `CallContext`, none of
         // which sleeps, and it does not sleep itself until they return.
-        unsafe { crate::platform::CallContext::new(crate::platform::CallSite::here()) }
+        unsafe {
+            crate::platform::cpu::call_context::CallContext::new(
+                crate::platform::cpu::call_context::CallSite::here(),
+            )
+        }
     };
 }
 
@@ -46,7 +50,11 @@ macro_rules! may_sleep {
     () => {
         // SAFETY: By the contract of the entry point, its caller holds no locks and interrupts are
         // on; or it is start of day, when nothing sleeps.
-        unsafe { crate::platform::MaySleep::new(crate::platform::CallSite::here()) }
+        unsafe {
+            crate::platform::cpu::call_context::MaySleep::new(
+                crate::platform::cpu::call_context::CallSite::here(),
+            )
+        }
     };
 }
 

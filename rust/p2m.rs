@@ -51,16 +51,15 @@ use crate::addr::{
 };
 use crate::level::Level;
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    check_extra_memory,
-    lookup_address,
-    m2p_load,
-    p2m_load,
-    p2m_try_store,
-    p2m_word_address,
-    virt_to_phys,
-    xen_max_p2m_pfn,
+use crate::platform::early::early_memory;
+use crate::platform::kernel::address;
+use crate::platform::paging::entry_ptr::{
+    self,
     EntryPtr, //
+};
+use crate::platform::xen::machine_map::{
+    self,
+    xen_max_p2m_pfn, //
 };
 use shared::Shared;
 
@@ -69,7 +68,7 @@ use shared::Shared;
 /// Context: any.
 #[inline(always)]
 pub(crate) fn word(pfn: Pfn) -> P2mWord {
-    match p2m_load(pfn) {
+    match machine_map::p2m_load(pfn) {
         Some(word) if !word.is_missing() => word,
         _ => word_slow(pfn),
     }
@@ -80,9 +79,9 @@ pub(crate) fn word(pfn: Pfn) -> P2mWord {
 /// Context: any.
 #[cold]
 pub(crate) fn word_slow(pfn: Pfn) -> P2mWord {
-    if p2m_load(pfn).is_none() {
+    if machine_map::p2m_load(pfn).is_none() {
         return if pfn.raw() < xen_max_p2m_pfn.get() {
-            check_extra_memory(pfn)
+            early_memory::check_extra_memory(pfn)
         } else {
             P2mWord::identity(pfn)
         };
@@ -93,12 +92,12 @@ pub(crate) fn word_slow(pfn: Pfn) -> P2mWord {
     }
     // The word is read after the page was checked. A word that was read before could come from the
     // shared page of identity frames, if another CPU has replaced that page in between.
-    p2m_load(pfn).unwrap_or(P2mWord::MISSING)
+    machine_map::p2m_load(pfn).unwrap_or(P2mWord::MISSING)
 }
 
 /// Returns the entry of level 1 that maps the word of `pfn`.
 fn leaf_ptr(pfn: Pfn) -> Option<EntryPtr> {
-    match lookup_address(p2m_word_address(pfn)) {
+    match entry_ptr::lookup_address(machine_map::p2m_word_address(pfn)) {
         Some((ptr, Level::L1)) => Some(ptr),
         _ => None,
     }
@@ -119,7 +118,7 @@ pub(crate) fn mfn_of(pfn: Pfn) -> Option<Mfn> {
 /// Context: any.
 #[inline(always)]
 pub(crate) fn pfn_of(mfn: Mfn) -> Option<Pfn> {
-    if let Some(pfn) = m2p_load(mfn) {
+    if let Some(pfn) = machine_map::m2p_load(mfn) {
         // The m2p table covers all domains. The frame is this domain's if the p2m list agrees.
         if word(pfn).is_local(mfn) {
             return Some(pfn);
@@ -142,7 +141,7 @@ fn identity_pfn_of(mfn: Mfn) -> Option<Pfn> {
 /// Context: any.
 #[inline(always)]
 pub(crate) fn machine_address(vaddr: Vaddr) -> Maddr {
-    let paddr = virt_to_phys(vaddr);
+    let paddr = address::virt_to_phys(vaddr);
     let mfn = mfn_of(paddr.pfn()).unwrap_or(Mfn::new(usize::MAX >> crate::level::PAGE_SHIFT));
     Maddr::in_frame(mfn, paddr.offset())
 }
@@ -153,11 +152,11 @@ pub(crate) fn machine_address(vaddr: Vaddr) -> Maddr {
 ///
 /// Context: any.
 pub(crate) fn try_set(pfn: Pfn, word: P2mWord) -> bool {
-    if p2m_load(pfn).is_none() {
+    if machine_map::p2m_load(pfn).is_none() {
         // Beyond the list there is no word to store, and nothing to do for a missing frame.
         return word.is_missing();
     }
-    if p2m_try_store(pfn, word) {
+    if machine_map::p2m_try_store(pfn, word) {
         return true;
     }
     match leaf_ptr(pfn).and_then(Shared::of_leaf) {
@@ -177,7 +176,7 @@ pub(crate) fn set_range_identity(start: Pfn, end: Pfn) -> usize {
 
     while start.add(count) < end {
         let pfn = start.add(count);
-        if !p2m_try_store(pfn, P2mWord::identity(pfn)) {
+        if !machine_map::p2m_try_store(pfn, P2mWord::identity(pfn)) {
             break;
         }
         count += 1;

@@ -34,29 +34,32 @@ use crate::multicall::{
     Deferred,
     Issue, //
 };
-use crate::platform::{
-    depth,
-    is_table_pinned,
-    kernel_ro,
-    kernel_root,
-    kernel_rw,
-    run_where_loaded,
-    trace,
-    user_end,
-    user_vsyscall_table,
-    virt_to_phys,
+use crate::platform::cpu::call_context::{
     CallContext,
-    ExtOp,
-    MaySleep,
+    MaySleep, //
+};
+use crate::platform::cpu::percpu::LOADED_CR3;
+use crate::platform::diag::tracepoints::trace;
+use crate::platform::early::phase::RunTime;
+use crate::platform::kernel::address::{
+    self,
+    FIXED_END, //
+};
+use crate::platform::kernel::kernel_data;
+use crate::platform::kernel::mm::{
+    self,
     Mm,
+    TableLock, //
+};
+use crate::platform::paging::pages::TablePage;
+use crate::platform::paging::pin_state;
+use crate::platform::paging::table::{
     Root,
-    RunTime,
-    Table,
-    TableLock,
-    TablePage,
-    VaFlush,
-    FIXED_END,
-    LOADED_CR3, //
+    Table, //
+};
+use crate::platform::xen::abi::{
+    ExtOp,
+    VaFlush, //
 };
 use crate::ptpage::mfn_of_table;
 use crate::walk::{
@@ -159,12 +162,12 @@ impl<'context> Group<'context> {
         }
         match self.direction {
             Direction::Pin => {
-                Self::protect(&mut batch, tables, kernel_ro());
+                Self::protect(&mut batch, tables, address::kernel_ro());
                 Self::retype(&mut batch, tables, &locks, |mfn| ExtOp::pin(Level::L1, mfn));
             }
             Direction::Unpin => {
                 Self::retype(&mut batch, tables, &locks, ExtOp::unpin);
-                Self::protect(&mut batch, tables, kernel_rw());
+                Self::protect(&mut batch, tables, address::kernel_rw());
             }
         }
         for lock in locks.into_iter().flatten() {
@@ -200,7 +203,7 @@ impl<'context> Group<'context> {
 }
 
 fn user_walk_range() -> WalkRange {
-    WalkRange::below(depth(), user_end())
+    WalkRange::below(address::depth(), address::user_end())
 }
 
 /// Calls `visit` for each table of `mm`, with its level and whether Xen knows it.
@@ -211,15 +214,15 @@ fn user_walk_range() -> WalkRange {
 #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
 pub(crate) fn for_each_table(mm: Mm, mut visit: impl FnMut(Level, bool)) {
     let walk_range = if mm == Mm::kernel() {
-        WalkRange::below(depth(), FIXED_END)
+        WalkRange::below(address::depth(), FIXED_END)
     } else {
         user_walk_range()
     };
     walk(&LiveTables, mm.root().table(), &walk_range, |visited| {
-        visit(visited.level, is_table_pinned(visited.table))
+        visit(visited.level, pin_state::is_table_pinned(visited.table))
     });
     if let Some(user_root) = mm.root().user_root() {
-        visit(Level::L4, is_table_pinned(user_root));
+        visit(Level::L4, pin_state::is_table_pinned(user_root));
     }
 }
 
@@ -286,11 +289,11 @@ pub(crate) fn enter(mm: Mm, caller: CallContext<'_>) {
 ///
 /// Context: interrupts are on and no batch is open; the caller does not hold `mm->page_table_lock`.
 pub(crate) fn exit(mm: Mm, sleep: &mut MaySleep) {
-    run_where_loaded(mm, drop_from_this_cpu, sleep);
+    mm::run_where_loaded(mm, drop_from_this_cpu, sleep);
     let caller = sleep.caller();
     mm.with_page_table_lock(caller, || {
         // It is not pinned if exec failed before the tree was used.
-        if is_table_pinned(mm.root().table()) {
+        if pin_state::is_table_pinned(mm.root().table()) {
             unpin_tree(mm, mm.root(), caller);
         }
     });
@@ -299,7 +302,7 @@ pub(crate) fn exit(mm: Mm, sleep: &mut MaySleep) {
 /// Makes this CPU, which has left `mm`, stop using its root in fact and not only in the queue.
 fn drop_from_this_cpu(mm: Mm) {
     // The switch away may be waiting in the queue.
-    if LOADED_CR3.read() == virt_to_phys(mm.root().table().vaddr()).raw() {
+    if LOADED_CR3.read() == address::virt_to_phys(mm.root().table().vaddr()).raw() {
         crate::multicall::flush();
     }
 }
@@ -310,11 +313,16 @@ fn drop_from_this_cpu(mm: Mm) {
 /// Context: the beginning of run time, before any table is changed.
 #[init_text]
 pub(crate) fn mark_kernel_tables(now: RunTime) {
-    if let Some(table) = user_vsyscall_table() {
+    if let Some(table) = kernel_data::user_vsyscall_table() {
         TablePage::at(now, table).test_set_pinned();
     }
-    let everything = WalkRange::below(depth(), FIXED_END);
-    walk(&LiveTables, kernel_root(), &everything, |visited| {
-        TablePage::at(now, visited.table).test_set_pinned();
-    });
+    let everything = WalkRange::below(address::depth(), FIXED_END);
+    walk(
+        &LiveTables,
+        address::kernel_root(),
+        &everything,
+        |visited| {
+            TablePage::at(now, visited.table).test_set_pinned();
+        },
+    );
 }

@@ -56,26 +56,30 @@ use crate::multicall::{
     Issue, //
 };
 use crate::p2m;
-use crate::platform::{
-    check_page_table_clear,
-    check_page_table_set,
-    is_lazy_mmu_mode_active,
-    mmu_update_one,
-    report_refusal,
-    stats,
-    trace,
-    update_va_mapping,
-    CallContext,
-    Command,
-    Early,
-    EntryPtr,
-    Mm,
-    MmuUpdate,
-    PinState,
-    PinnedEntryPtr,
-    VaFlush,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::cpu::context;
+use crate::platform::diag::tracepoints::trace;
+use crate::platform::diag::{
+    report,
+    stats, //
+};
+use crate::platform::early::phase::Early;
+use crate::platform::kernel::kernel_data::{
+    self,
     PAGE_TABLE_CHECK, //
 };
+use crate::platform::kernel::mm::Mm;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::pin_state::{
+    PinState,
+    PinnedEntryPtr, //
+};
+use crate::platform::xen::abi::{
+    Command,
+    MmuUpdate,
+    VaFlush, //
+};
+use crate::platform::xen::hypercall;
 use kernel::macros::init_text;
 
 /// The bits that the CPU sets in an entry.
@@ -158,7 +162,7 @@ impl PteRange {
             return;
         }
         for (page, ptr) in self.ptrs().enumerate() {
-            check_page_table_clear(mm, address.add(page * PAGE_SIZE), ptr.read());
+            kernel_data::check_page_table_clear(mm, address.add(page * PAGE_SIZE), ptr.read());
         }
     }
 
@@ -285,9 +289,9 @@ fn issue(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Call
         return;
     }
     let update = MmuUpdate::new(command, at, entry);
-    if let Err(error) = mmu_update_one(update) {
+    if let Err(error) = hypercall::mmu_update_one(update) {
         let (target, value) = update.raw();
-        report_refusal(c"mmu_update", target, value, error.errno(), caller.site());
+        report::report_refusal(c"mmu_update", target, value, error.errno(), caller.site());
     }
 }
 
@@ -306,7 +310,7 @@ fn issue_at(
     caller: CallContext<'_>,
 ) {
     let by_address = mm.is_loaded_here() && is_queue_empty();
-    if by_address && update_va_mapping(address, entry, VaFlush::None).is_ok() {
+    if by_address && hypercall::update_va_mapping(address, entry, VaFlush::None).is_ok() {
         return;
     }
     // If Xen has refused, it refuses this as well, and the refusal is reported.
@@ -316,7 +320,7 @@ fn issue_at(
 /// Changes flags of a present entry.
 #[inline(always)]
 fn change(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
-    if is_lazy_mmu_mode_active() {
+    if context::is_lazy_mmu_mode_active() {
         wait(command, at, entry, caller);
     } else {
         issue(command, at, entry, caller);
@@ -343,7 +347,7 @@ pub(crate) fn set_now(ptr: EntryPtr, entry: MachineEntry, caller: CallContext<'_
 /// Context: start of day.
 #[init_text]
 pub(crate) fn set_early(early: Early, ptr: EntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
-    if crate::platform::is_early_ioremap(ptr) {
+    if crate::platform::paging::entry_ptr::is_early_ioremap(ptr) {
         issue(Command::Normal, ptr.assume_pinned(), entry, caller);
     } else {
         ptr.early(early).store(entry);
@@ -499,7 +503,7 @@ pub(crate) fn clear_young_dirty(
     for (page, ptr) in range.ptrs().enumerate() {
         let address = address.add(page * PAGE_SIZE);
         let entry = get_and_clear(mm, address, ptr, caller).without(noted);
-        check_page_table_set(mm, address, ptr, entry);
+        kernel_data::check_page_table_set(mm, address, ptr, entry);
         set_now(ptr, entry, caller);
     }
 }
@@ -525,7 +529,7 @@ pub(crate) fn modify_protection(
     };
     // The generic functions report the old entry when they clear it, and the new one when they set
     // it. Here the old entry stays until the new one replaces it, so one report is enough.
-    check_page_table_set(mm, address, ptr, entry);
+    kernel_data::check_page_table_set(mm, address, ptr, entry);
     change(command, ptr.assume_pinned(), entry, caller);
 }
 
@@ -537,11 +541,9 @@ mod tests {
         Index,
         ENTRIES, //
     };
-    use crate::platform::{
-        lookup_address,
-        skip_without_xen,
-        ScratchMemory, //
-    };
+    use crate::platform::diag::kunit;
+    use crate::platform::paging::entry_ptr;
+    use crate::platform::paging::pages::ScratchMemory;
     use crate::tlb;
     use kernel::prelude::*;
 
@@ -561,16 +563,16 @@ mod tests {
     /// Runs `test` on the entries of memory that nobody else uses, and restores them. Skips without
     /// Xen.
     fn with_scratch(test: impl FnOnce(PteRange, Vaddr)) -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         // The entries of one half are in one table, whatever the address of the memory is.
         let memory = ScratchMemory::new(2 * PAGES).ok_or(ENOMEM)?;
         let mut start = memory.start();
-        let (mut first, _) = lookup_address(start).ok_or(EINVAL)?;
+        let (mut first, _) = entry_ptr::lookup_address(start).ok_or(EINVAL)?;
         if first.index().raw() + PAGES > ENTRIES {
             start = start.add(PAGES * PAGE_SIZE);
-            (first, _) = lookup_address(start).ok_or(EINVAL)?;
+            (first, _) = entry_ptr::lookup_address(start).ok_or(EINVAL)?;
         }
         let range = PteRange::new(first, PAGES);
         let before: [MachineEntry; PAGES] = core::array::from_fn(|page| nth(range, page).read());

@@ -21,27 +21,33 @@ use crate::multicall::{
     Batch,
     Issue, //
 };
-use crate::platform::{
-    die_refused,
-    is_table_pinned,
-    kernel_ro,
-    kernel_rw,
-    mmuext_op,
-    pfn_to_virt,
-    trace,
-    user_vsyscall_table,
+use crate::platform::cpu::call_context::{
     CallContext,
-    ExtOp,
-    MaySleep,
-    Mm,
-    OwnedPage,
-    Root,
-    RunTime,
-    TablePage,
-    VaFlush,
-    SPLIT_PTE_LOCKS,
+    MaySleep, //
+};
+use crate::platform::diag::report;
+use crate::platform::diag::tracepoints::trace;
+use crate::platform::early::phase::RunTime;
+use crate::platform::kernel::address::{
+    self,
     VSYSCALL, //
 };
+use crate::platform::kernel::kernel_data;
+use crate::platform::kernel::mm::{
+    Mm,
+    SPLIT_PTE_LOCKS, //
+};
+use crate::platform::paging::pages::{
+    OwnedPage,
+    TablePage, //
+};
+use crate::platform::paging::pin_state;
+use crate::platform::paging::table::Root;
+use crate::platform::xen::abi::{
+    ExtOp,
+    VaFlush, //
+};
+use crate::platform::xen::hypercall;
 use crate::{
     convert,
     direct_map,
@@ -69,7 +75,7 @@ fn is_pinned_alone(level: Level) -> bool {
 ///
 /// Context: any.
 pub(crate) fn alloc(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
-    let pinned = is_table_pinned(mm.root().table());
+    let pinned = pin_state::is_table_pinned(mm.root().table());
     trace::alloc_ptpage(mm, pfn, level, pinned);
     if !pinned {
         return;
@@ -78,7 +84,7 @@ pub(crate) fn alloc(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
         return;
     }
     let mut batch = Batch::open(Issue::Now, caller);
-    direct_map::protect(&mut batch, pfn, kernel_ro(), VaFlush::None);
+    direct_map::protect(&mut batch, pfn, address::kernel_ro(), VaFlush::None);
     if is_pinned_alone(level) {
         batch.ext(ExtOp::pin(Level::L1, mfn_of_table(pfn)));
     }
@@ -99,7 +105,7 @@ pub(crate) fn release(pfn: Pfn, level: Level, caller: CallContext<'_>) {
     if is_pinned_alone(level) {
         batch.ext(ExtOp::unpin(mfn_of_table(pfn)));
     }
-    direct_map::protect(&mut batch, pfn, kernel_rw(), VaFlush::None);
+    direct_map::protect(&mut batch, pfn, address::kernel_rw(), VaFlush::None);
 }
 
 /// Pins `pfn` as a table of `level`, or stops the boot.
@@ -108,8 +114,8 @@ pub(crate) fn release(pfn: Pfn, level: Level, caller: CallContext<'_>) {
 #[init_text]
 pub(crate) fn pin_early(level: Level, pfn: Pfn) {
     let mfn = mfn_of_table(pfn);
-    if let Err(error) = mmuext_op(ExtOp::pin(level, mfn)) {
-        die_refused(
+    if let Err(error) = hypercall::mmuext_op(ExtOp::pin(level, mfn)) {
+        report::die_refused(
             c"Xen refused to pin a page table",
             c"mmuext_op",
             mfn.raw(),
@@ -124,8 +130,8 @@ pub(crate) fn pin_early(level: Level, pfn: Pfn) {
 #[init_text]
 pub(crate) fn unpin_early(pfn: Pfn) {
     let mfn = mfn_of_table(pfn);
-    if let Err(error) = mmuext_op(ExtOp::unpin(mfn)) {
-        die_refused(
+    if let Err(error) = hypercall::mmuext_op(ExtOp::unpin(mfn)) {
+        report::die_refused(
             c"Xen refused to unpin a page table",
             c"mmuext_op",
             mfn.raw(),
@@ -139,7 +145,7 @@ pub(crate) fn unpin_early(pfn: Pfn) {
 /// Context: start of day.
 #[init_text]
 pub(crate) fn alloc_early(pfn: Pfn, level: Level, caller: CallContext<'_>) {
-    direct_map::make_readonly(pfn_to_virt(pfn), caller);
+    direct_map::make_readonly(address::pfn_to_virt(pfn), caller);
     if level == Level::L1 {
         pin_early(level, pfn);
     }
@@ -153,7 +159,7 @@ pub(crate) fn release_early(pfn: Pfn, level: Level, caller: CallContext<'_>) {
     if level == Level::L1 {
         unpin_early(pfn);
     }
-    direct_map::make_readwrite(pfn_to_virt(pfn), caller);
+    direct_map::make_readwrite(address::pfn_to_virt(pfn), caller);
 }
 
 /// There is no memory for a user root.
@@ -170,7 +176,7 @@ pub(crate) struct NoMemory;
 pub(crate) fn create_user_root(mm: Mm, sleep: &mut MaySleep) -> Result<(), NoMemory> {
     let mut user_root = OwnedPage::zeroed(sleep).ok_or(NoMemory)?;
 
-    if let Some(table) = user_vsyscall_table() {
+    if let Some(table) = kernel_data::user_vsyscall_table() {
         let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | bits::USER_TABLE);
         user_root.set_entry(VSYSCALL.index(Level::L4), convert::to_machine(entry));
     }

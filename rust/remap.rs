@@ -14,19 +14,21 @@ use crate::entry::{
 };
 use crate::level::PAGE_SIZE;
 use crate::p2m;
-use crate::platform::{
-    cond_resched,
-    for_each_level1_entry,
-    massage_pgprot,
-    mmu_update,
-    Command,
-    DomId,
-    FrameList,
-    KernelError,
-    MaySleep,
-    MmuUpdate,
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::cpu::context;
+use crate::platform::kernel::address;
+use crate::platform::kernel::error::KernelError;
+use crate::platform::kernel::frame_list::FrameList;
+use crate::platform::kernel::mm::{
+    self,
     Vma, //
 };
+use crate::platform::xen::abi::{
+    Command,
+    DomId,
+    MmuUpdate, //
+};
+use crate::platform::xen::hypercall;
 use crate::tlb;
 
 /// How many frames one hypercall maps.
@@ -108,7 +110,7 @@ pub(crate) fn map(
         if result.is_err() {
             break;
         }
-        cond_resched(sleep);
+        context::cond_resched(sleep);
     }
     tlb::flush_all(sleep.caller());
     result.and(outcome.last).map(|()| outcome.mapped)
@@ -124,10 +126,10 @@ fn map_batch(
     outcome: &mut Outcome,
 ) -> Result<(), KernelError> {
     let mut updates = [MmuUpdate::NONE; BATCH];
-    let protection = massage_pgprot(mapping.protection);
+    let protection = address::massage_pgprot(mapping.protection);
     let mut next = 0;
 
-    for_each_level1_entry(
+    mm::for_each_level1_entry(
         vma,
         start.add(first * PAGE_SIZE),
         count * PAGE_SIZE,
@@ -142,10 +144,11 @@ fn map_batch(
 
     let mut index = 0;
     while index < next {
-        let (done, error) = match mmu_update(&mut updates[index..next], mapping.domid.raw()) {
-            Ok(()) => (next - index, None),
-            Err((error, done)) => (done, Some(error)),
-        };
+        let (done, error) =
+            match hypercall::mmu_update(&mut updates[index..next], mapping.domid.raw()) {
+                Ok(()) => (next - index, None),
+                Err((error, done)) => (done, Some(error)),
+            };
         for ok in index..index + done {
             frames.report(first + ok, Ok(()))?;
         }

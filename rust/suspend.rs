@@ -11,9 +11,9 @@
 #![forbid(unsafe_code)]
 
 use crate::pin;
-use crate::platform::{
-    for_each_root,
-    CallContext,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::kernel::mm::{
+    self,
     Mm, //
 };
 
@@ -21,7 +21,7 @@ use crate::platform::{
 ///
 /// Context: before a suspend, while no other task runs.
 pub(crate) fn pin_all(caller: CallContext<'_>) {
-    for_each_root(caller, |root| {
+    mm::for_each_root(caller, |root| {
         if let Some(page) = root.page().filter(|page| !page.is_pinned()) {
             pin::pin_tree(Mm::kernel(), root, caller);
             page.set_save_pinned(true);
@@ -33,7 +33,7 @@ pub(crate) fn pin_all(caller: CallContext<'_>) {
 ///
 /// Context: after a suspend, while no other task runs.
 pub(crate) fn unpin_all(caller: CallContext<'_>) {
-    for_each_root(caller, |root| {
+    mm::for_each_root(caller, |root| {
         if let Some(page) = root.page().filter(|page| page.is_save_pinned()) {
             pin::unpin_tree(Mm::kernel(), root, caller);
             page.set_save_pinned(false);

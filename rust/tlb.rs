@@ -10,24 +10,24 @@ use crate::multicall::{
     Batch,
     Issue, //
 };
-use crate::platform::{
-    is_lazy_mmu_mode_active,
-    mmuext_op,
-    report_refusal,
-    CallContext,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::cpu::context;
+use crate::platform::diag::report;
+use crate::platform::xen::abi::{
     ExtOp,
     FlushRange, //
 };
+use crate::platform::xen::hypercall;
 
 /// Flushes at once or, in lazy MMU mode, after the operations that are queued.
 fn flush(op: ExtOp, caller: CallContext<'_>) {
-    if is_lazy_mmu_mode_active() || !is_queue_bypassed() {
+    if context::is_lazy_mmu_mode_active() || !is_queue_bypassed() {
         Batch::open(Issue::LazyMmu, caller).ext(op);
         return;
     }
-    if let Err(error) = mmuext_op(op) {
+    if let Err(error) = hypercall::mmuext_op(op) {
         let (command, argument) = op.raw();
-        report_refusal(
+        report::report_refusal(
             c"mmuext_op",
             command as usize,
             argument,

@@ -6,7 +6,7 @@
 //! drops the lock that protects such an entry before its section ends (`zap_empty_pte_table()`), so
 //! another thread that takes the lock would find the old table and free it again. There is one
 //! exception: the section in which `mremap()` moves a whole table holds the locks of both entries
-//! until it ends ([`is_moving_table`]).
+//! until it ends ([`context::is_moving_table`]).
 
 #![forbid(unsafe_code)]
 
@@ -17,24 +17,26 @@ use crate::multicall::{
     Issue, //
 };
 use crate::p2m;
-use crate::platform::{
-    arbitrary_machine_address,
-    is_moving_table,
-    report_refusal,
-    trace,
-    user_end,
-    CallContext,
-    Command,
-    EntryPtr, //
-    PinState,
-    PinnedEntryPtr,
-    RootEntryPtr,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::cpu::context;
+use crate::platform::diag::report;
+use crate::platform::diag::tracepoints::trace;
+use crate::platform::kernel::{
+    address,
+    kernel_data, //
 };
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::pin_state::{
+    PinState,
+    PinnedEntryPtr, //
+};
+use crate::platform::paging::table::RootEntryPtr;
+use crate::platform::xen::abi::Command;
 use kernel::macros::init_text;
 
 /// Returns when a change of a table that Xen knows is issued.
 fn issue() -> Issue {
-    if is_moving_table() {
+    if context::is_moving_table() {
         Issue::LazyMmu
     } else {
         Issue::Now
@@ -52,7 +54,7 @@ fn refuse_huge(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: CallCon
         Level::L2 => c"large page in level 2",
         _ => c"large page above level 2",
     };
-    report_refusal(what, ptr.vaddr().raw(), entry.raw(), EINVAL, caller.site());
+    report::report_refusal(what, ptr.vaddr().raw(), entry.raw(), EINVAL, caller.site());
 }
 
 /// Sets an entry of level 2 or 3.
@@ -90,7 +92,7 @@ pub(crate) fn set_known(
         return;
     }
     // The table may be mapped outside of the direct map while that is being made.
-    let at = arbitrary_machine_address(ptr);
+    let at = kernel_data::arbitrary_machine_address(ptr);
     Batch::open(issue(), caller).update(Command::Normal, at, entry);
 }
 
@@ -100,7 +102,7 @@ pub(crate) fn set_known(
 fn user_ptr(entry: RootEntryPtr) -> Option<EntryPtr> {
     let index = entry.ptr().index();
 
-    if index >= user_end().index(Level::L4) {
+    if index >= address::user_end().index(Level::L4) {
         return None;
     }
     Some(entry.root().user_root()?.entry(index))

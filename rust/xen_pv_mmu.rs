@@ -33,7 +33,9 @@
 //!
 //! *Start of day*: one CPU runs, all page tables are the kernel's own and known to Xen, and there
 //! is no `struct page`. *Run time*, from `init_after_bootmem` on: a table's `struct page` says
-//! whether Xen knows the table ([`platform::TablePage`], which early code cannot create).
+//! whether Xen knows the table ([`TablePage`], which early code cannot create).
+//!
+//! [`TablePage`]: platform::paging::pages::TablePage
 //!
 //! # Lock order
 //!

@@ -16,22 +16,23 @@ use crate::level::{
     PAGE_SHIFT,
     PAGE_SIZE, //
 };
-use crate::platform::{
-    image_bounds,
-    kernel_root,
-    memblock_free,
-    pfn_to_virt,
-    phys_to_virt,
-    tables,
-    virt_to_phys,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::cpu::context::PreemptOff;
+use crate::platform::early::early_memory;
+use crate::platform::early::phase::Early;
+use crate::platform::early::start_of_day::{
+    self,
+    StartInfo, //
+};
+use crate::platform::kernel::address::{
+    self,
+    KERNEL_MAP, //
+};
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::static_tables;
+use crate::platform::paging::table::Table;
+use crate::platform::xen::machine_map::{
     xen_p2m_addr,
-    CallContext,
-    Early,
-    EntryPtr,
-    PreemptOff,
-    StartInfo,
-    Table,
-    KERNEL_MAP,
     RELOCATED_LIST, //
 };
 use crate::ptpage::unpin_early;
@@ -47,7 +48,7 @@ use kernel::macros::init_text;
 /// those of the kernel image.
 #[init_text]
 fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: CallContext<'_>) {
-    let (image_start, image_end) = image_bounds();
+    let (image_start, image_end) = start_of_day::image_bounds();
     let image_end = Vaddr::new(image_end.raw().next_multiple_of(Level::L2.span()) - 1);
     let span = Level::L2.span();
     let mut address = start;
@@ -56,7 +57,7 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: CallContext<'_>) {
         if address > end {
             break;
         }
-        let ptr = tables::kernel_level2().entry(index);
+        let ptr = static_tables::kernel_level2().entry(index);
         if !ptr.read().is_none() && (address < image_start || address > image_end) {
             upper::set_pmd(ptr, MachineEntry::EMPTY, caller);
         }
@@ -71,9 +72,9 @@ fn clean_kernel_map(start: Vaddr, end: Vaddr, caller: CallContext<'_>) {
 #[init_text]
 fn free_read_only(early: Early, start: Pfn, pages: usize, caller: CallContext<'_>) {
     for page in 0..pages {
-        direct_map::make_readwrite(pfn_to_virt(start.add(page)), caller);
+        direct_map::make_readwrite(address::pfn_to_virt(start.add(page)), caller);
     }
-    memblock_free(early, start.paddr(), pages << PAGE_SHIFT);
+    early_memory::memblock_free(early, start.paddr(), pages << PAGE_SHIFT);
 }
 
 /// Frees a table that is no longer linked.
@@ -126,17 +127,17 @@ fn free_initial_list(early: Early, caller: CallContext<'_>) {
     if xen_p2m_addr.get() == list.raw() {
         return;
     }
-    // Whoever still looks there shall not find anything that looks right.
+    // Code that still looks there must not find anything that looks right.
     StartInfo::wipe_list(early);
 
     if list >= KERNEL_MAP {
         let end = list.add(bytes.next_multiple_of(Level::L2.span()));
         clean_kernel_map(list, end, caller);
-        memblock_free(early, virt_to_phys(list), bytes);
+        early_memory::memblock_free(early, address::virt_to_phys(list), bytes);
     } else {
         // The tables of a relocated list have pins of their own.
         let is_pinned = list == RELOCATED_LIST;
-        let ptr = kernel_root().entry(list.index(Level::L4));
+        let ptr = address::kernel_root().entry(list.index(Level::L4));
         free_below(early, ptr, Level::L4, is_pinned, caller);
     }
 }
@@ -153,7 +154,10 @@ fn clean_xen_tables(early: Early, caller: CallContext<'_>) {
         .next_multiple_of(2 * Level::L2.span());
 
     clean_kernel_map(start, Vaddr::new(end), caller);
-    StartInfo::set_pt_base(early, phys_to_virt(virt_to_phys(start)).raw());
+    StartInfo::set_pt_base(
+        early,
+        address::phys_to_virt(address::virt_to_phys(start)).raw(),
+    );
 }
 
 /// Frees Xen's list and removes the mappings that only start of day needed.

@@ -35,29 +35,27 @@ use crate::level::{
     Level,
     PAGE_SHIFT, //
 };
-use crate::platform::{
-    check_e820_usable,
-    die,
-    direct_map_start,
-    is_nx_supported,
-    kernel_ro,
-    kernel_rw,
-    memblock_reserve,
-    phys_to_virt,
-    set_max_pfn_mapped,
-    tables,
-    user_vsyscall_table,
-    virt_to_phys,
-    CallContext,
-    Early,
-    EntryPtr,
-    ReadMostly,
-    StartInfo,
-    StaticTable,
-    Table,
-    VaFlush,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::diag::report;
+use crate::platform::early::early_memory;
+use crate::platform::early::phase::Early;
+use crate::platform::early::start_of_day::{
+    self,
+    StartInfo, //
+};
+use crate::platform::kernel::address::{
+    self,
     KERNEL_MAP, //
 };
+use crate::platform::kernel::kernel_data;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::static_tables;
+use crate::platform::paging::table::{
+    StaticTable,
+    Table, //
+};
+use crate::platform::xen::abi::VaFlush;
+use crate::platform::xen::machine_map::ReadMostly;
 use crate::ptpage::{
     pin_early,
     unpin_early, //
@@ -93,7 +91,7 @@ fn convert_table(early: Early, table: Table) {
 fn xen_table(early: Early, ptr: EntryPtr) -> Table {
     match StartInfo::table_in(early, ptr.read().mfn()) {
         Some(table) => table,
-        None => die(c"a page table that Xen built is not in the p2m list"),
+        None => report::die(c"a page table that Xen built is not in the p2m list"),
     }
 }
 
@@ -104,16 +102,16 @@ fn xen_table(early: Early, ptr: EntryPtr) -> Table {
 /// Context: interrupts are off.
 #[init_text]
 pub(crate) fn setup(early: Early, xen_root: Table, caller: CallContext<'_>) {
-    let first_table = virt_to_phys(Vaddr::new(StartInfo::pt_base())).pfn();
+    let first_table = address::virt_to_phys(Vaddr::new(StartInfo::pt_base())).pfn();
     let mfn_list = StartInfo::mfn_list();
 
     // Behind the kernel Xen maps frames that are not in the order of their numbers.
     let mapped = if mfn_list < KERNEL_MAP {
         StartInfo::first_p2m_pfn()
     } else {
-        virt_to_phys(mfn_list).pfn().raw()
+        address::virt_to_phys(mfn_list).pfn().raw()
     };
-    set_max_pfn_mapped(early, mapped);
+    start_of_day::set_max_pfn_mapped(early, mapped);
 
     let xen_level3 = xen_table(early, xen_root.entry(KERNEL_MAP.index(Level::L4)));
     let xen_level2 = xen_table(early, xen_level3.entry(KERNEL_MAP.index(Level::L3)));
@@ -121,23 +119,23 @@ pub(crate) fn setup(early: Early, xen_root: Table, caller: CallContext<'_>) {
     copy_level2(early, xen_level2);
     copy_p2m_mapping(early, xen_root, mfn_list);
     protect_and_pin(xen_root);
-    cr3::write_early(tables::root().pfn(), caller);
+    cr3::write_early(static_tables::root().pfn(), caller);
 
     keep_xen_tables(early, first_table, [xen_root, xen_level3, xen_level2]);
-    let start_info = phys_to_virt(virt_to_phys(StartInfo::address()));
+    let start_info = address::phys_to_virt(address::virt_to_phys(StartInfo::address()));
     StartInfo::set_address(early, start_info);
 }
 
 /// Links and converts the tables of the kernel image.
 #[init_text]
 fn link_tables(early: Early) {
-    let root = tables::root();
+    let root = static_tables::root();
     let set = |table: Table, index, entry| table.unpinned_entry(early, index).store(entry);
 
     set(root, Index::FIRST, MachineEntry::EMPTY);
     let direct = pointer_to(DIRECT_LEVEL3.table(), bits::KERNEL_TABLE);
-    set(root, direct_map_start().index(Level::L4), direct);
-    let kernel = pointer_to(tables::kernel_level3(), bits::USER_TABLE);
+    set(root, address::direct_map_start().index(Level::L4), direct);
+    let kernel = pointer_to(static_tables::kernel_level3(), bits::USER_TABLE);
     set(root, KERNEL_MAP.index(Level::L4), kernel);
     let first = pointer_to(DIRECT_LEVEL2.table(), bits::KERNEL_TABLE);
     set(DIRECT_LEVEL3.table(), Index::FIRST, first);
@@ -145,8 +143,8 @@ fn link_tables(early: Early) {
     for table in [
         root,
         DIRECT_LEVEL3.table(),
-        tables::kernel_level3(),
-        tables::fixmap_level2(),
+        static_tables::kernel_level3(),
+        static_tables::fixmap_level2(),
     ] {
         convert_table(early, table);
     }
@@ -157,11 +155,15 @@ fn link_tables(early: Early) {
 fn copy_level2(early: Early, xen_level2: Table) {
     // The tables of level 1 are shared with the kernel map, so the entries of level 2 forbid
     // execution in the direct map.
-    let direct_flags = if is_nx_supported() { bits::NX } else { 0 };
+    let direct_flags = if address::is_nx_supported() {
+        bits::NX
+    } else {
+        0
+    };
 
     for index in Index::all() {
         let entry = xen_level2.entry(index).read();
-        let kernel = tables::kernel_level2().unpinned_entry(early, index);
+        let kernel = static_tables::kernel_level2().unpinned_entry(early, index);
         kernel.store(entry);
         let direct = DIRECT_LEVEL2.table().unpinned_entry(early, index);
         direct.store(if entry.is_none() {
@@ -179,7 +181,9 @@ fn copy_p2m_mapping(early: Early, xen_root: Table, mfn_list: Vaddr) {
 
     if index != Index::FIRST && index < KERNEL_MAP.index(Level::L4) {
         let entry = xen_root.entry(index).read();
-        tables::root().unpinned_entry(early, index).store(entry);
+        static_tables::root()
+            .unpinned_entry(early, index)
+            .store(entry);
     }
 }
 
@@ -187,21 +191,21 @@ fn copy_p2m_mapping(early: Early, xen_root: Table, mfn_list: Vaddr) {
 #[init_text]
 fn protect_and_pin(xen_root: Table) {
     let upper = [
-        tables::root(),
+        static_tables::root(),
         DIRECT_LEVEL3.table(),
-        tables::kernel_level3(),
+        static_tables::kernel_level3(),
         DIRECT_LEVEL2.table(),
-        tables::kernel_level2(),
-        tables::fixmap_level2(),
+        static_tables::kernel_level2(),
+        static_tables::fixmap_level2(),
     ];
-    for table in upper.into_iter().chain(tables::fixmap_level1()) {
-        set_early(table.vaddr(), kernel_ro(), VaFlush::None);
+    for table in upper.into_iter().chain(static_tables::fixmap_level1()) {
+        set_early(table.vaddr(), address::kernel_ro(), VaFlush::None);
     }
-    pin_early(Level::L4, tables::root().pfn());
+    pin_early(Level::L4, static_tables::root().pfn());
     unpin_early(xen_root.pfn());
 
-    if let Some(table) = user_vsyscall_table() {
-        set_early(table.vaddr(), kernel_ro(), VaFlush::None);
+    if let Some(table) = kernel_data::user_vsyscall_table() {
+        set_early(table.vaddr(), address::kernel_ro(), VaFlush::None);
         pin_early(Level::L3, table.pfn());
     }
 }
@@ -222,7 +226,7 @@ fn keep_xen_tables(early: Early, first: Pfn, replaced: [Table; 3]) {
         if pfn != first && pfn + 1 != end {
             continue;
         }
-        set_early(table.vaddr(), kernel_rw(), VaFlush::PageLocal);
+        set_early(table.vaddr(), address::kernel_rw(), VaFlush::PageLocal);
         for index in Index::all() {
             table
                 .unpinned_entry(early, index)
@@ -237,7 +241,7 @@ fn keep_xen_tables(early: Early, first: Pfn, replaced: [Table; 3]) {
     XEN_TABLES[0].set(first);
     XEN_TABLES[1].set(end - first);
     let start = Paddr::new(first << PAGE_SHIFT);
-    memblock_reserve(early, start, (end - first) << PAGE_SHIFT);
+    early_memory::memblock_reserve(early, start, (end - first) << PAGE_SHIFT);
 }
 
 /// Stops the boot if Xen's tables are where the machine has no RAM (`xen_pt_check_e820()`).
@@ -246,7 +250,7 @@ fn keep_xen_tables(early: Early, first: Pfn, replaced: [Table; 3]) {
 #[init_text]
 pub(crate) fn check_e820(early: Early) {
     let [first, count] = &XEN_TABLES;
-    check_e820_usable(
+    early_memory::check_e820_usable(
         early,
         Pfn::new(first.get()).paddr(),
         count.get() << PAGE_SHIFT,

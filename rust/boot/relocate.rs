@@ -27,22 +27,22 @@ use crate::level::{
     PAGE_SHIFT,
     PAGE_SIZE, //
 };
-use crate::platform::{
-    die,
-    kernel_root,
-    kernel_rw,
-    memblock_free,
-    pfn_to_virt,
-    raw_console,
-    read_phys_early,
-    use_relocated_list,
-    xen_cr3,
-    CallContext,
-    Early,
-    EntryPtr,
-    FreeArea,
-    StartInfo,
-    KERNEL_MAP,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::cpu::percpu::xen_cr3;
+use crate::platform::diag::report;
+use crate::platform::early::early_memory::{
+    self,
+    FreeArea, //
+};
+use crate::platform::early::phase::Early;
+use crate::platform::early::start_of_day::StartInfo;
+use crate::platform::kernel::address::{
+    self,
+    KERNEL_MAP, //
+};
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::xen::machine_map::{
+    self,
     RELOCATED_LIST, //
 };
 use crate::ptpage::pin_early;
@@ -126,7 +126,7 @@ fn make_table(
     let entries = below.skip(number * ENTRIES).take(ENTRIES).map(|page| {
         let pfn = first.add(page);
         convert::to_machine(match level {
-            Level::L1 => PseudoEntry::new(pfn, kernel_rw()),
+            Level::L1 => PseudoEntry::new(pfn, address::kernel_rw()),
             _ => PseudoEntry::from_raw(pfn.paddr().raw() | bits::USER_TABLE),
         })
     });
@@ -135,7 +135,7 @@ fn make_table(
     let table = first.add(page);
     // The direct map may not cover the area yet. It will then map these frames read-only, because
     // `start_info` says that they belong to the list.
-    direct_map::make_readonly(pfn_to_virt(table), caller);
+    direct_map::make_readonly(address::pfn_to_virt(table), caller);
     pin_early(level, table);
 }
 
@@ -148,7 +148,7 @@ impl Tables for EarlyTables {
     #[init_text]
     fn entry(&self, table: Pfn, _level: Level, index: Index) -> MachineEntry {
         let at = Paddr::new(table.paddr().raw() + index.raw() * size_of::<usize>());
-        MachineEntry::from_raw(read_phys_early(self.0, at))
+        MachineEntry::from_raw(early_memory::read_phys_early(self.0, at))
     }
 
     #[init_text]
@@ -169,7 +169,7 @@ fn frame_at(early: Early, vaddr: Vaddr) -> Option<Pfn> {
 
 #[init_text]
 fn root_ptr(vaddr: Vaddr) -> EntryPtr {
-    kernel_root().entry(vaddr.index(Level::L4))
+    address::kernel_root().entry(vaddr.index(Level::L4))
 }
 
 /// Moves the p2m list to memory that is RAM on this machine (`xen_relocate_p2m()`).
@@ -180,8 +180,10 @@ pub(crate) fn relocate(early: Early, caller: CallContext<'_>) {
     let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) << PAGE_SHIFT;
     let layout = Layout::new(bytes);
     let Some(mut area) = FreeArea::find(early, layout.frames() << PAGE_SHIFT) else {
-        raw_console(c"Can't find new memory area for p2m needed due to E820 map conflict\n");
-        die(c"no free memory to move the p2m list to");
+        report::raw_console(
+            c"Can't find new memory area for p2m needed due to E820 map conflict\n",
+        );
+        report::die(c"no free memory to move the p2m list to");
     };
 
     for (level, count) in [Level::L1, Level::L2, Level::L3]
@@ -201,10 +203,10 @@ pub(crate) fn relocate(early: Early, caller: CallContext<'_>) {
 
     let old_list = StartInfo::mfn_list();
     let Some(old_start) = frame_at(early, old_list) else {
-        die(c"the p2m list is not mapped");
+        report::die(c"the p2m list is not mapped");
     };
-    if !use_relocated_list(early, bytes / size_of::<usize>()) {
-        die(c"the new place of the p2m list is not mapped");
+    if !machine_map::use_relocated_list(early, bytes / size_of::<usize>()) {
+        report::die(c"the new place of the p2m list is not mapped");
     }
 
     release(early, old_list, old_start, pages_for(bytes), caller);
@@ -238,10 +240,10 @@ fn release(
     };
     let list = list_start.raw()..list_start.raw() + list_pages;
 
-    memblock_free(early, Pfn::new(start).paddr(), (end - start) << PAGE_SHIFT);
+    early_memory::memblock_free(early, Pfn::new(start).paddr(), (end - start) << PAGE_SHIFT);
     // The pages of the list are writable as they are; what else there is were tables.
     for pfn in (start..end).filter(|pfn| !list.contains(pfn)) {
-        direct_map::make_readwrite(pfn_to_virt(Pfn::new(pfn)), caller);
+        direct_map::make_readwrite(address::pfn_to_virt(Pfn::new(pfn)), caller);
     }
 }
 

@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::platform::{
+use crate::platform::xen::abi::{
     Element,
     MmuUpdate, //
 };

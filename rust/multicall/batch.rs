@@ -11,14 +11,15 @@ use crate::addr::{
 use crate::entry::MachineEntry;
 use crate::multicall::deferred::Deferred;
 use crate::multicall::queue::LocalQueue;
-use crate::platform::{
-    is_lazy_cpu_mode_active,
-    is_lazy_mmu_mode_active,
-    trace,
-    CallContext,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::cpu::context::{
+    self,
+    IrqsOff, //
+};
+use crate::platform::diag::tracepoints::trace;
+use crate::platform::xen::abi::{
     Command,
     ExtOp,
-    IrqsOff,
     MmuUpdate,
     VaFlush, //
 };
@@ -39,8 +40,8 @@ impl Issue {
     fn is_now(self) -> bool {
         match self {
             Issue::Now => true,
-            Issue::LazyMmu => !is_lazy_mmu_mode_active(),
-            Issue::LazyCpu => !is_lazy_cpu_mode_active(),
+            Issue::LazyMmu => !context::is_lazy_mmu_mode_active(),
+            Issue::LazyCpu => !context::is_lazy_cpu_mode_active(),
         }
     }
 }
@@ -51,7 +52,7 @@ impl Issue {
 /// because it borrows the [`MaySleep`] that they take. Batches may nest: each restores the
 /// interrupt state that it found.
 ///
-/// [`MaySleep`]: crate::platform::MaySleep
+/// [`MaySleep`]: crate::platform::cpu::call_context::MaySleep
 #[must_use = "the batch ends when this is dropped"]
 pub(crate) struct Batch<'context> {
     issue: Issue,

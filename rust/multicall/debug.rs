@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use crate::multicall::queue::Record;
-use crate::platform::{
+use crate::platform::xen::abi::{
     number,
     Call, //
 };

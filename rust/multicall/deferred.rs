@@ -4,11 +4,9 @@
 
 #![forbid(unsafe_code)]
 
-use crate::platform::{
-    Callback,
-    TableLock,
-    LOADED_CR3, //
-};
+use crate::platform::cpu::percpu::LOADED_CR3;
+use crate::platform::kernel::callback::Callback;
+use crate::platform::kernel::mm::TableLock;
 
 /// How many pieces of deferred work fit into the queue.
 pub(crate) const MAX_DEFERRED: usize = 32;

@@ -11,12 +11,14 @@ use crate::multicall::queue::{
     Queue,
     MAX_CALLS, //
 };
-use crate::platform::{
-    fault,
+use crate::platform::diag::fault::{
+    self,
+    Fault, //
+};
+use crate::platform::xen::abi::{
     number,
     Call,
     ExtOp,
-    Fault,
     MmuUpdate,
     XenError,
     DOMID_SELF, //
@@ -39,13 +41,15 @@ impl Refusals {
             let refusal = match record.op {
                 number::MMU_UPDATE => first(record.value, |at| {
                     let update = queue.args.read::<MmuUpdate>(record.target, at)?;
-                    fault(Fault::of_update(&update)).err()
+                    fault::inject(Fault::of_update(&update)).err()
                 }),
                 number::MMUEXT_OP => first(record.value, |at| {
                     let op = queue.args.read::<ExtOp>(record.target, at)?;
-                    fault(Fault::of_ext(&op)).err()
+                    fault::inject(Fault::of_ext(&op)).err()
                 }),
-                number::UPDATE_VA_MAPPING => fault(Fault::VaMapping).err().map(|error| (0, error)),
+                number::UPDATE_VA_MAPPING => fault::inject(Fault::VaMapping)
+                    .err()
+                    .map(|error| (0, error)),
                 _ => None,
             };
             let Some((at, error)) = refusal else {

@@ -15,30 +15,34 @@ mod refused_operations {
         Issue, //
     };
     use crate::p2m;
-    use crate::platform::{
-        keep_reports,
-        lookup_address,
-        mmu_update,
-        mmu_update_one,
-        mmuext_op,
-        pfn_to_virt,
-        print_reports,
-        skip_without_xen,
-        update_va_mapping,
-        Armed,
+    use crate::platform::cpu::call_context::{
         CallContext,
-        Callback,
+        MaySleep, //
+    };
+    use crate::platform::diag::fault::{
+        Armed,
+        Fault, //
+    };
+    use crate::platform::diag::kunit;
+    use crate::platform::diag::report::{
+        self,
+        Report, //
+    };
+    use crate::platform::kernel::address;
+    use crate::platform::kernel::callback::Callback;
+    use crate::platform::paging::entry_ptr::{
+        self,
+        EntryPtr, //
+    };
+    use crate::platform::paging::pages::OwnedPage;
+    use crate::platform::xen::abi::{
         Command,
-        EntryPtr,
         ExtOp,
-        Fault,
-        MaySleep,
         MmuUpdate,
-        OwnedPage,
-        Report,
         VaFlush,
         DOMID_SELF, //
     };
+    use crate::platform::xen::hypercall;
     use core::ffi::c_void;
     use core::ptr::null_mut;
     use kernel::prelude::*;
@@ -66,7 +70,8 @@ mod refused_operations {
             let mut ptrs = KVec::new();
             for _ in 0..PAGES {
                 let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-                let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).ok_or(EINVAL)?;
+                let (ptr, _) =
+                    entry_ptr::lookup_address(address::pfn_to_virt(page.pfn())).ok_or(EINVAL)?;
                 ptrs.push(ptr, GFP_KERNEL)?;
                 pages.push(page, GFP_KERNEL)?;
             }
@@ -116,11 +121,11 @@ mod refused_operations {
         errno: u32,
         section: impl FnOnce(),
     ) -> (u32, usize, Option<Report>) {
-        keep_reports();
+        report::keep_reports();
         let armed = Armed::new(kind, index as u32, times, errno);
         section();
         let refused = armed.disarm();
-        let (reports, last) = print_reports();
+        let (reports, last) = report::print_reports();
         (refused, reports, last)
     }
 
@@ -136,7 +141,7 @@ mod refused_operations {
 
     #[test]
     fn each_update_of_a_batch_may_be_refused() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let targets = Targets::new()?;
@@ -165,7 +170,7 @@ mod refused_operations {
 
     #[test]
     fn several_updates_of_a_batch_may_be_refused() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let targets = Targets::new()?;
@@ -184,7 +189,7 @@ mod refused_operations {
 
     #[test]
     fn calls_behind_a_refused_one_are_carried_out() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let targets = Targets::new()?;
@@ -198,7 +203,7 @@ mod refused_operations {
             let (refused, reports, last) = refuse(kind, index, 1, 16, || {
                 let mut batch = Batch::open(Issue::Now, CALLER);
                 for each in 0..3 {
-                    let page = pfn_to_virt(targets.pages[each].pfn());
+                    let page = address::pfn_to_virt(targets.pages[each].pfn());
                     batch.update_va(page, targets.marked(each), VaFlush::None);
                     if each == 1 {
                         batch.ext(ExtOp::flush_local());
@@ -214,7 +219,10 @@ mod refused_operations {
             let mut subject = (flush.0 as usize, flush.1);
             if kind == Fault::VaMapping {
                 let entry = targets.ptrs[index].read().with(SOFTWARE_BIT);
-                subject = (pfn_to_virt(targets.pages[index].pfn()).raw(), entry.raw());
+                subject = (
+                    address::pfn_to_virt(targets.pages[index].pfn()).raw(),
+                    entry.raw(),
+                );
                 expected[index] = false;
             }
             assert_eq!(targets.unmark(), expected);
@@ -226,11 +234,11 @@ mod refused_operations {
 
     #[test]
     fn lone_call_may_be_refused() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let targets = Targets::new()?;
-        let page = pfn_to_virt(targets.pages[0].pfn());
+        let page = address::pfn_to_virt(targets.pages[0].pfn());
         for kind in [Fault::Update, Fault::VaMapping, Fault::Ext] {
             let (refused, reports, last) = refuse(kind, 0, 1, 12, || {
                 let mut batch = Batch::open(Issue::Now, CALLER);
@@ -251,25 +259,25 @@ mod refused_operations {
 
     #[test]
     fn direct_calls_return_their_errors() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let targets = Targets::new()?;
-        let page = pfn_to_virt(targets.pages[0].pfn());
+        let page = address::pfn_to_virt(targets.pages[0].pfn());
         for errno in ERRORS {
             let error = Some(-(errno as isize));
 
             let armed = Armed::new(Fault::Update, 0, 1, errno);
-            let one = mmu_update_one(targets.mark(0)).map_err(|error| error.errno());
+            let one = hypercall::mmu_update_one(targets.mark(0)).map_err(|error| error.errno());
             assert_eq!((one.err(), armed.disarm()), (error, 1));
 
             let armed = Armed::new(Fault::VaMapping, 0, 1, errno);
-            let va = update_va_mapping(page, targets.marked(0), VaFlush::None)
+            let va = hypercall::update_va_mapping(page, targets.marked(0), VaFlush::None)
                 .map_err(|error| error.errno());
             assert_eq!((va.err(), armed.disarm()), (error, 1));
 
             let armed = Armed::new(Fault::Ext, 0, 1, errno);
-            let ext = mmuext_op(ExtOp::flush_local()).map_err(|error| error.errno());
+            let ext = hypercall::mmuext_op(ExtOp::flush_local()).map_err(|error| error.errno());
             assert_eq!((ext.err(), armed.disarm()), (error, 1));
             assert_eq!(targets.unmark(), [false; PAGES]);
         }
@@ -278,14 +286,14 @@ mod refused_operations {
 
     #[test]
     fn arrays_say_how_far_they_got() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let targets = Targets::new()?;
         for index in 0..PAGES {
             let mut updates = [0, 1, 2, 3, 4].map(|each| targets.mark(each));
             let armed = Armed::new(Fault::Remap, index as u32, 1, 14);
-            let result = mmu_update(&mut updates, DOMID_SELF);
+            let result = hypercall::mmu_update(&mut updates, DOMID_SELF);
             let refused = armed.disarm();
             let result = result.map_err(|(error, done)| (error.errno(), done));
             let marks = targets.unmark();

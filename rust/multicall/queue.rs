@@ -20,25 +20,26 @@ use crate::multicall::recover::{
     self,
     Reports, //
 };
-use crate::platform::{
-    define_per_cpu,
-    is_multicall_debug_on,
-    multicall,
-    number,
-    single_call,
+use crate::platform::cpu::call_context::CallSite;
+use crate::platform::cpu::context::IrqsOff;
+use crate::platform::cpu::percpu::define_per_cpu;
+use crate::platform::diag::tracepoints::{
     trace,
+    ExtendResult,
+    FlushReason, //
+};
+use crate::platform::kernel::kernel_data;
+use crate::platform::xen::abi::{
+    number,
     Call,
-    CallSite,
     Element,
     ExtOp,
-    ExtendResult,
-    FlushReason,
-    IrqsOff,
     MmuUpdate,
     VaFlush,
     XenError,
     DOMID_SELF, //
 };
+use crate::platform::xen::hypercall;
 use core::ffi::c_void;
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -306,10 +307,10 @@ impl LocalQueue {
             [] => return None,
             // A single call is cheaper without a multicall.
             [call] => {
-                single_call(call);
+                hypercall::single_call(call);
                 Ok(())
             }
-            _ => multicall(calls),
+            _ => hypercall::multicall(calls),
         };
         #[cfg(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION)]
         refusals.apply(calls);
@@ -360,7 +361,7 @@ impl LocalQueue {
             }
         }
         recover::finish(&mut reports, first);
-        if is_multicall_debug_on() {
+        if kernel_data::is_multicall_debug_on() {
             self.show(range);
         }
         reports

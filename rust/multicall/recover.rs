@@ -20,21 +20,18 @@ use crate::addr::{
 use crate::entry::MachineEntry;
 use crate::multicall::queue::Record;
 use crate::p2m;
-use crate::platform::{
-    die,
-    lookup_address,
-    mmu_update_one,
-    mmuext_op,
+use crate::platform::cpu::call_context::CallSite;
+use crate::platform::diag::report;
+use crate::platform::paging::entry_ptr;
+use crate::platform::xen::abi::{
     number,
-    report_refusal,
-    update_va_mapping,
     Call,
-    CallSite,
     ExtOp,
     MmuUpdate,
     VaFlush,
     XenError, //
 };
+use crate::platform::xen::hypercall;
 use core::ffi::CStr;
 
 /// An operation that Xen refused.
@@ -78,7 +75,7 @@ impl Reports {
     #[cold]
     pub(super) fn print(&self) {
         for report in self.reports.iter().flatten() {
-            report_refusal(
+            report::report_refusal(
                 report.what,
                 report.target,
                 report.value,
@@ -119,7 +116,7 @@ impl Refusable for MmuUpdate {
     }
 
     fn carry_out(self) -> Result<(), XenError> {
-        mmu_update_one(self)
+        hypercall::mmu_update_one(self)
     }
 }
 
@@ -136,7 +133,7 @@ impl Refusable for ExtOp {
     }
 
     fn carry_out(self) -> Result<(), XenError> {
-        mmuext_op(self)
+        hypercall::mmuext_op(self)
     }
 }
 
@@ -184,7 +181,7 @@ pub(super) fn resume_array<T: Refusable>(
 
 /// Returns the machine address of the entry that an `update_va_mapping` of `page` changes.
 pub(super) fn entry_maddr_of(page: usize) -> Option<Maddr> {
-    lookup_address(Vaddr::new(page)).map(|(ptr, _)| p2m::machine_address(ptr.vaddr()))
+    entry_ptr::lookup_address(Vaddr::new(page)).map(|(ptr, _)| p2m::machine_address(ptr.vaddr()))
 }
 
 /// Records a refused call that has no array, or carries it out if it was refused only because it
@@ -205,7 +202,7 @@ pub(super) fn single(
         }
         let entry = MachineEntry::from_raw(record.value);
         // TLBs are flushed in `finish()`.
-        match update_va_mapping(Vaddr::new(record.target), entry, VaFlush::None) {
+        match hypercall::update_va_mapping(Vaddr::new(record.target), entry, VaFlush::None) {
             Ok(()) => return,
             Err(refusal) => error = refusal.errno(),
         }
@@ -253,5 +250,5 @@ pub(super) fn unreadable(nr_calls: usize, error: XenError) -> ! {
         nr_calls,
         error.errno()
     );
-    die(c"Xen could not read the multicall queue")
+    report::die(c"Xen could not read the multicall queue")
 }

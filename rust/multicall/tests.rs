@@ -14,13 +14,15 @@ mod queue_memory {
         Record,
         MAX_CALLS, //
     };
-    use crate::platform::{
+    use crate::platform::cpu::call_context::CallSite;
+    use crate::platform::diag::tracepoints::{
+        ExtendResult,
+        FlushReason, //
+    };
+    use crate::platform::xen::abi::{
         number,
-        CallSite,
         Command,
         ExtOp,
-        ExtendResult,
-        FlushReason,
         MmuUpdate, //
     };
     use kernel::prelude::*;
@@ -176,23 +178,32 @@ mod batches {
         Issue, //
     };
     use crate::p2m;
-    use crate::platform::{
-        is_preemptible,
-        keep_reports,
-        lookup_address,
-        pfn_to_virt,
-        print_reports,
-        skip_without_xen,
+    use crate::platform::cpu::call_context::{
         CallContext,
         CallSite,
-        Callback,
-        Command,
-        EntryPtr,
-        ExtOp,
-        MaySleep,
+        MaySleep, //
+    };
+    use crate::platform::cpu::context::{
+        self,
+        PreemptOff, //
+    };
+    use crate::platform::diag::{
+        kunit,
+        report, //
+    };
+    use crate::platform::kernel::address;
+    use crate::platform::kernel::callback::Callback;
+    use crate::platform::paging::entry_ptr::{
+        self,
+        EntryPtr, //
+    };
+    use crate::platform::paging::pages::{
         OwnedPage,
-        PreemptOff,
-        ScratchMemory,
+        ScratchMemory, //
+    };
+    use crate::platform::xen::abi::{
+        Command,
+        ExtOp,
         VaFlush, //
     };
     use core::ffi::c_void;
@@ -262,7 +273,7 @@ mod batches {
             let mut inner = Batch::open(Issue::Now, CallContext::in_test());
             inner.after(counted(0));
         }
-        let still_off = !is_preemptible();
+        let still_off = !context::is_preemptible();
         drop(outer);
         assert!(still_off);
         assert_eq!(CALLS.load(Relaxed), 1);
@@ -270,14 +281,14 @@ mod batches {
 
     #[test]
     fn more_operations_than_fit_all_reach_xen() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         const PAGES: usize = 300;
         let memory = ScratchMemory::new(PAGES).ok_or(ENOMEM)?;
         let ptrs = || {
             (0..PAGES)
-                .filter_map(|page| lookup_address(memory.start().add(page * PAGE_SIZE)))
+                .filter_map(|page| entry_ptr::lookup_address(memory.start().add(page * PAGE_SIZE)))
                 .map(|(ptr, _)| ptr)
         };
         let software_bit = 1 << 10;
@@ -305,7 +316,7 @@ mod batches {
 
     #[test]
     fn updates_behind_a_refused_one_are_carried_out() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         // The test changes the entries of the direct map for two pages of its own.
@@ -313,12 +324,16 @@ mod batches {
             OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?,
             OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?,
         ];
-        let first = lookup_address(pfn_to_virt(pages[0].pfn())).ok_or(EINVAL)?.0;
-        let second = lookup_address(pfn_to_virt(pages[1].pfn())).ok_or(EINVAL)?.0;
+        let first = entry_ptr::lookup_address(address::pfn_to_virt(pages[0].pfn()))
+            .ok_or(EINVAL)?
+            .0;
+        let second = entry_ptr::lookup_address(address::pfn_to_virt(pages[1].pfn()))
+            .ok_or(EINVAL)?
+            .0;
         let bad = Maddr::new(((1 << 40) - 1) << 12);
         let software_bit = 1 << 10;
 
-        keep_reports();
+        report::keep_reports();
         {
             let mut batch = Batch::open(Issue::Now, CallContext::in_test());
             for (at, ptr) in [
@@ -329,7 +344,7 @@ mod batches {
                 batch.update(Command::Normal, at, ptr.read().with(software_bit));
             }
         }
-        let (count, last) = print_reports();
+        let (count, last) = report::print_reports();
         let applied = [first, second].map(|ptr| ptr.read().raw() & software_bit != 0);
         for ptr in [first, second] {
             let mut batch = Batch::open(Issue::Now, CallContext::in_test());
@@ -347,12 +362,12 @@ mod batches {
 
     #[test]
     fn calls_behind_a_refused_element_find_the_others_done() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-        let vaddr = pfn_to_virt(page.pfn());
-        let (ptr, _) = lookup_address(vaddr).ok_or(EINVAL)?;
+        let vaddr = address::pfn_to_virt(page.pfn());
+        let (ptr, _) = entry_ptr::lookup_address(vaddr).ok_or(EINVAL)?;
         let mfn = p2m::mfn_of(page.pfn()).ok_or(EINVAL)?;
         let nobody = Mfn::new((1 << 40) - 1);
         let writable = ptr.read();
@@ -362,7 +377,7 @@ mod batches {
             batch.ext(ExtOp::pin(Level::L1, mfn));
         }
 
-        keep_reports();
+        report::keep_reports();
         {
             // A table cannot become writable before its pin is dropped.
             let mut batch = Batch::open(Issue::Now, CallContext::in_test());
@@ -370,7 +385,7 @@ mod batches {
             batch.ext(ExtOp::unpin(mfn));
             batch.update_va(vaddr, writable, VaFlush::None);
         }
-        let (count, last) = print_reports();
+        let (count, last) = report::print_reports();
         let is_writable = ptr.read().raw() & bits::RW != 0;
         if !is_writable {
             let mut batch = Batch::open(Issue::Now, CallContext::in_test());

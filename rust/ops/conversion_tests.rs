@@ -11,17 +11,15 @@ mod thunks {
         Protection,
         PseudoEntry, //
     };
-    use crate::platform::{
-        skip_without_xen,
-        xen_max_p2m_pfn,
-        MaySleep,
-        OwnedPage, //
-    };
+    use crate::platform::cpu::call_context::MaySleep;
+    use crate::platform::diag::kunit;
+    use crate::platform::paging::pages::OwnedPage;
+    use crate::platform::xen::machine_map::xen_max_p2m_pfn;
     use kernel::prelude::*;
 
     #[test]
     fn thunks_agree_with_rust() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
@@ -56,16 +54,14 @@ mod table_thunks {
     };
     use crate::ops::vtable::table_val_by_thunk;
     use crate::p2m;
-    use crate::platform::{
-        skip_without_xen,
-        MaySleep,
-        OwnedPage, //
-    };
+    use crate::platform::cpu::call_context::MaySleep;
+    use crate::platform::diag::kunit;
+    use crate::platform::paging::pages::OwnedPage;
     use kernel::prelude::*;
 
     #[test]
     fn they_agree_with_rust() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
@@ -98,11 +94,9 @@ mod kept_frames {
     };
     use crate::level::PAGE_SHIFT;
     use crate::p2m;
-    use crate::platform::{
-        skip_without_xen,
-        MaySleep,
-        OwnedPage, //
-    };
+    use crate::platform::cpu::call_context::MaySleep;
+    use crate::platform::diag::kunit;
+    use crate::platform::paging::pages::OwnedPage;
     use kernel::bindings;
     use kernel::prelude::*;
 
@@ -132,7 +126,7 @@ mod kept_frames {
 
     #[test]
     fn frames_stay_when_flags_change() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let pages = [
@@ -158,7 +152,7 @@ mod kept_frames {
 
     #[test]
     fn mappings_without_access_hold_no_machine_frame() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
@@ -175,7 +169,7 @@ mod kept_frames {
 
     #[test]
     fn frames_of_others_are_not_kept() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         // Xen's own memory, for example, does not belong to the domain.

@@ -10,10 +10,8 @@ use crate::p2m::ranges::{
     Kind, //
 };
 use crate::pin;
-use crate::platform::{
-    stats,
-    Mm, //
-};
+use crate::platform::diag::stats;
+use crate::platform::kernel::mm::Mm;
 use kernel::bindings;
 use kernel::prelude::*;
 use kernel::seq_file::{

@@ -18,20 +18,22 @@ use crate::entry::{
 };
 use crate::ops::vtable;
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    is_pv_domain,
-    note_table_move,
-    Command,
-    DomId,
-    Early,
-    EntryPtr,
-    FrameList,
-    GrantPages,
+use crate::platform::cpu::context;
+use crate::platform::early::phase::Early;
+use crate::platform::kernel::frame_list::FrameList;
+use crate::platform::kernel::kernel_data;
+use crate::platform::kernel::mm::{
     Mm,
-    Region,
-    Table,
     Vma, //
 };
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::pages::Region;
+use crate::platform::paging::table::Table;
+use crate::platform::xen::abi::{
+    Command,
+    DomId, //
+};
+use crate::platform::xen::grants::GrantPages;
 use crate::pte::PteRange;
 use crate::remap::{
     Frames,
@@ -239,7 +241,7 @@ exports! {
         pages: *mut *mut bindings::page,
         count: u32,
     ) -> i32 {
-        if !is_pv_domain() {
+        if !kernel_data::is_pv_domain() {
             return 0;
         }
         // SAFETY: By its contract each array is null or has `count` elements, and only the caller,
@@ -261,7 +263,7 @@ exports! {
         pages: *mut *mut bindings::page,
         count: u32,
     ) -> i32 {
-        if !is_pv_domain() {
+        if !kernel_data::is_pv_domain() {
             return 0;
         }
         // SAFETY: As in `set_foreign_p2m_mapping()`.
@@ -372,10 +374,10 @@ exports! {
 unsafe extern "C" fn paddr_vmcoreinfo_note() -> bindings::phys_addr_t {
     // SAFETY: Only reads a variable that holds the address of the note.
     let note = Vaddr::new(unsafe { bindings::vmcoreinfo_note } as usize);
-    if is_pv_domain() {
+    if kernel_data::is_pv_domain() {
         p2m::machine_address(note).raw() as u64
     } else {
-        crate::platform::virt_to_phys(note).raw() as u64
+        crate::platform::kernel::address::virt_to_phys(note).raw() as u64
     }
 }
 
@@ -461,12 +463,12 @@ exports! {
         // SAFETY: The task holds the locks of both entries, so it does not sleep in the section,
         // which `__xen_pv_mmu_end_table_move()` ends.
         unsafe { bindings::lazy_mmu_mode_enable() };
-        note_table_move(true);
+        context::note_table_move(true);
     }
 
     /// Leaves lazy MMU mode after a move, which issues the changes.
     fn __xen_pv_mmu_end_table_move() {
-        note_table_move(false);
+        context::note_table_move(false);
         // SAFETY: `__xen_pv_mmu_begin_table_move()` has entered the section.
         unsafe { bindings::lazy_mmu_mode_disable() };
     }

@@ -13,21 +13,24 @@ use crate::entry::{
     PseudoEntry, //
 };
 use crate::level::Level;
-use crate::platform::{
-    flush_request,
-    online_words,
-    phys_to_virt,
-    set_vcpu_cr2,
-    trace,
-    Early,
-    EntryPtr,
+use crate::platform::cpu::context::PreemptOff;
+use crate::platform::diag::tracepoints::trace;
+use crate::platform::early::phase::Early;
+use crate::platform::kernel::mm::{
+    self,
     FlushRequest,
     Mm,
-    PreemptOff,
+    Vma, //
+};
+use crate::platform::kernel::{
+    address,
+    kernel_data, //
+};
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::table::{
     Root,
     RootEntryPtr,
-    Table,
-    Vma, //
+    Table, //
 };
 use crate::{
     convert,
@@ -190,7 +193,7 @@ hooks! {
     fn xen_exit_mmap(mm: *mut bindings::mm_struct) {
         // A section that was not left would still be active here.
         #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
-        kernel::warn_on!(crate::platform::is_lazy_mmu_mode_active());
+        kernel::warn_on!(crate::platform::cpu::context::is_lazy_mmu_mode_active());
         pin::exit(mm!(mm), &mut may_sleep!());
     }
 
@@ -201,7 +204,7 @@ hooks! {
 
     /// Loads a root (`write_cr3`).
     fn xen_write_cr3(cr3: usize) {
-        let pgd = phys_to_virt(Paddr::new(cr3)).raw() as *mut bindings::pgd_t;
+        let pgd = address::phys_to_virt(Paddr::new(cr3)).raw() as *mut bindings::pgd_t;
         // SAFETY: Generic code loads the root of an address space that exists, or the kernel's.
         let root = unsafe { Root::from_table(Table::from_raw(pgd)) };
         cr3::write(root, caller!());
@@ -224,10 +227,10 @@ hooks! {
         info: *const bindings::flush_tlb_info
     ) {
         // SAFETY: By the contract of the hook, `info` points to a request during the call.
-        let FlushRequest { mm, start, end, range } = unsafe { flush_request(info) };
+        let FlushRequest { mm, start, end, range } = unsafe { mm::flush_request(info) };
         trace::flush_tlb_multi(cpus, mm, start, end);
         // SAFETY: By the contract of the hook, `cpus` points to a CPU mask during the call.
-        let words = unsafe { online_words(cpus) };
+        let words = unsafe { mm::online_words(cpus) };
         if let Some(words) = words {
             tlb::flush_vcpus(words, range, caller!());
         }
@@ -261,7 +264,7 @@ hooks! {
 #[no_mangle]
 #[link_section = ".noinstr.text"]
 pub(super) unsafe extern "C" fn xen_write_cr2(cr2: usize) {
-    set_vcpu_cr2(cr2);
+    kernel_data::set_vcpu_cr2(cr2);
 }
 
 /// Defines functions of the early table, which are freed after boot.

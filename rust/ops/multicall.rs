@@ -3,10 +3,8 @@
 //! The multicall interface of the Xen port's C code (`arch/x86/xen/xen-ops.h`).
 
 use crate::multicall;
-use crate::platform::{
-    die,
-    Callback, //
-};
+use crate::platform::diag::report;
+use crate::platform::kernel::callback::Callback;
 use core::ffi::c_void;
 use kernel::bindings;
 use kernel::prelude::*;
@@ -42,7 +40,7 @@ unsafe extern "C" fn xen_mc_flush() {
 #[export]
 unsafe extern "C" fn __xen_mc_entry(args: usize) -> bindings::multicall_space {
     match multicall::take_space(args, caller!()) {
-        None => die(c"a multicall needs more argument space than there is"),
+        None => report::die(c"a multicall needs more argument space than there is"),
         space => to_c(space),
     }
 }

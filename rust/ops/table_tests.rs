@@ -15,24 +15,24 @@ mod tables {
         MachineEntry, //
     };
     use crate::level::Level;
-    use crate::platform::{
-        for_each_root,
-        keep_reports,
-        kernel_rw,
-        lookup_address,
-        may_report,
-        pfn_to_virt,
-        print_reports,
-        skip,
-        skip_without_xen,
+    use crate::platform::cpu::call_context::{
         CallContext,
         CallSite,
-        MaySleep,
-        Mm,
-        OwnedPage,
-        Report,
-        Table, //
+        MaySleep, //
     };
+    use crate::platform::diag::kunit;
+    use crate::platform::diag::report::{
+        self,
+        Report, //
+    };
+    use crate::platform::kernel::address;
+    use crate::platform::kernel::mm::{
+        self,
+        Mm, //
+    };
+    use crate::platform::paging::entry_ptr;
+    use crate::platform::paging::pages::OwnedPage;
+    use crate::platform::paging::table::Table;
     use crate::{
         p2m,
         pte,
@@ -47,7 +47,7 @@ mod tables {
     /// Returns how often `root` is among the roots of all address spaces.
     fn times_listed(root: Table) -> usize {
         let mut times = 0;
-        for_each_root(CALLER, |listed| {
+        mm::for_each_root(CALLER, |listed| {
             times += usize::from(listed.table() == root)
         });
         times
@@ -55,7 +55,7 @@ mod tables {
 
     #[test]
     fn list_of_roots_follows_address_spaces() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         // SAFETY: KUnit runs tests in a context that may sleep.
@@ -78,7 +78,7 @@ mod tables {
             // SAFETY: The frame is memory.
             let mut page = unsafe { bindings::xen_pv_mmu_pfn_to_page(pfn.raw()) };
             let protection = bindings::pgprot_t {
-                pgprot: kernel_rw().raw(),
+                pgprot: address::kernel_rw().raw(),
             };
             let flags = bindings::VM_MAP as usize;
             // SAFETY: The array has one element; the page is not freed before the mapping.
@@ -97,27 +97,27 @@ mod tables {
     /// Makes `page` a table, and an ordinary page again. Returns how many reports the first step
     /// caused, and the last of them.
     fn make_table(page: &OwnedPage) -> (usize, Option<Report>) {
-        keep_reports();
+        report::keep_reports();
         ptpage::alloc(Mm::kernel(), page.pfn(), Level::L1, CALLER);
-        let reports = print_reports();
+        let reports = report::print_reports();
         // If Xen did not pin the table, it refuses to unpin it. That report is not counted.
-        keep_reports();
+        report::keep_reports();
         ptpage::release(page.pfn(), Level::L1, CALLER);
-        print_reports();
+        report::print_reports();
         reports
     }
 
     #[test]
     fn second_mapping_of_a_table_is_told() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
-        if !crate::platform::SPLIT_PTE_LOCKS {
-            skip(c"tables have no locks of their own");
+        if !crate::platform::kernel::mm::SPLIT_PTE_LOCKS {
+            kunit::skip(c"tables have no locks of their own");
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-        let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).ok_or(EINVAL)?;
+        let (ptr, _) = entry_ptr::lookup_address(address::pfn_to_virt(page.pfn())).ok_or(EINVAL)?;
         let mfn = p2m::mfn_of(page.pfn()).ok_or(EINVAL)?;
         let is_writable = || ptr.read().mfn() == mfn && ptr.read().raw() & bits::RW != 0;
 
@@ -142,9 +142,9 @@ mod tables {
             PAGE_SHIFT,
             PAGE_SIZE, //
         };
-        use crate::platform::virt_to_phys;
+        use crate::platform::kernel::address;
 
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         // SAFETY: The note was allocated when the kernel's subsystems were, before tests run.
@@ -154,7 +154,7 @@ mod tables {
                 Vaddr::new(bindings::vmcoreinfo_note as usize),
             )
         };
-        let here = virt_to_phys(note);
+        let here = address::virt_to_phys(note);
         assert_eq!(
             p2m::pfn_of(Mfn::new(machine >> PAGE_SHIFT)),
             Some(here.pfn())
@@ -164,7 +164,7 @@ mod tables {
 
     #[test]
     fn refused_device_page_is_told() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         /// The frame of the local APIC, which only Xen may map.
@@ -172,14 +172,14 @@ mod tables {
         const EPERM: isize = -1;
 
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-        let vaddr: Vaddr = pfn_to_virt(page.pfn());
-        let (ptr, _) = lookup_address(vaddr).ok_or(EINVAL)?;
+        let vaddr: Vaddr = address::pfn_to_virt(page.pfn());
+        let (ptr, _) = entry_ptr::lookup_address(vaddr).ok_or(EINVAL)?;
         let before = ptr.read();
-        let entry = MachineEntry::new(LOCAL_APIC, kernel_rw());
+        let entry = MachineEntry::new(LOCAL_APIC, address::kernel_rw());
 
-        keep_reports();
+        report::keep_reports();
         pte::set_now(ptr, entry, CALLER);
-        let (count, last) = print_reports();
+        let (count, last) = report::print_reports();
         let after = ptr.read();
         if after != before {
             pte::set_now(ptr, before, CALLER);
@@ -203,7 +203,7 @@ mod tables {
     fn reports_are_limited() {
         const BURST: usize = 10;
 
-        let printed = (0..4 * BURST).filter(|_| may_report()).count();
+        let printed = (0..4 * BURST).filter(|_| report::may_report()).count();
         assert!((1..=2 * BURST).contains(&printed));
     }
 }
@@ -214,11 +214,9 @@ mod crash {
         Batch,
         Issue, //
     };
-    use crate::platform::{
-        skip,
-        CallContext,
-        ExtOp, //
-    };
+    use crate::platform::cpu::call_context::CallContext;
+    use crate::platform::diag::kunit;
+    use crate::platform::xen::abi::ExtOp;
     use kernel::bindings;
     use kernel::prelude::*;
     use kernel::str::CStr;
@@ -232,7 +230,7 @@ mod crash {
         let parameters = unsafe { CStr::from_char_ptr(bindings::saved_command_line) };
         let mut words = parameters.to_bytes().split(|byte| *byte == b' ');
         if !words.any(|word| word == PARAMETER) {
-            return skip(c"nobody asks for the crash");
+            return kunit::skip(c"nobody asks for the crash");
         }
         let mut batch = Batch::open(Issue::Now, CallContext::in_test());
         batch.ext(ExtOp::flush_local());

@@ -5,11 +5,8 @@
 #[kernel::macros::kunit_tests(xen_pv_mmu_ops)]
 mod table_and_call_sites {
     use crate::ops::vtable::own_slots;
-    use crate::platform::{
-        is_pv_domain,
-        skip,
-        skip_without_xen, //
-    };
+    use crate::platform::diag::kunit;
+    use crate::platform::kernel::kernel_data;
     use kernel::bindings;
     use kernel::prelude::*;
 
@@ -26,7 +23,7 @@ mod table_and_call_sites {
 
     #[test]
     fn all_slots_are_ours() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         for (name, value, own) in own_slots() {
@@ -39,8 +36,8 @@ mod table_and_call_sites {
 
     #[test]
     fn without_xen_no_slot_is_ours() {
-        if is_pv_domain() {
-            return skip(c"in a PV domain");
+        if kernel_data::is_pv_domain() {
+            return kunit::skip(c"in a PV domain");
         }
         for (_, value, own) in own_slots() {
             assert!(value != own);
@@ -95,7 +92,7 @@ mod table_and_call_sites {
 
     #[test]
     fn call_sites_are_direct_calls_of_ours() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         for name in ["set_pte", "set_pmd", "make_pte", "pte_val", "alloc_pte"] {
@@ -128,7 +125,7 @@ mod table_and_call_sites {
 
     #[test]
     fn no_call_site_is_indirect() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         // `call *disp32(%rip)` and `call *disp32` are what paravirt calls are compiled to.
@@ -166,22 +163,24 @@ mod lazy_mode {
         P2mEntry,
         P2mWord, //
     };
-    use crate::platform::{
-        is_lazy_cpu_mode_active,
-        is_lazy_mmu_mode_active,
-        lookup_address,
-        pfn_to_virt,
-        skip,
-        skip_without_xen,
-        xen_p2m_size,
+    use crate::platform::cpu::call_context::{
         CallContext,
-        EntryPtr, //
-        ExtOp,
-        IrqsOff,
-        MaySleep,
-        Mm,
-        OwnedPage,
+        MaySleep, //
     };
+    use crate::platform::cpu::context::{
+        self,
+        IrqsOff, //
+    };
+    use crate::platform::diag::kunit;
+    use crate::platform::kernel::address;
+    use crate::platform::kernel::mm::Mm;
+    use crate::platform::paging::entry_ptr::{
+        self,
+        EntryPtr, //
+    };
+    use crate::platform::paging::pages::OwnedPage;
+    use crate::platform::xen::abi::ExtOp;
+    use crate::platform::xen::machine_map::xen_p2m_size;
     use crate::pte;
     use kernel::bindings;
     use kernel::prelude::*;
@@ -225,25 +224,25 @@ mod lazy_mode {
 
     #[test]
     fn mode_can_be_entered() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         enter();
-        let active = is_lazy_mmu_mode_active();
+        let active = context::is_lazy_mmu_mode_active();
         leave();
         assert!(active);
-        assert!(!is_lazy_mmu_mode_active());
+        assert!(!context::is_lazy_mmu_mode_active());
         assert_eq!(counts(), (0, 0));
     }
 
     #[test]
     fn mode_survives_task_switches() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         enter();
         switch_tasks();
-        let inside = (is_lazy_mmu_mode_active(), counts());
+        let inside = (context::is_lazy_mmu_mode_active(), counts());
         leave();
         assert_eq!(inside, (true, (0, 1)));
         assert_eq!(counts(), (0, 0));
@@ -252,12 +251,12 @@ mod lazy_mode {
     /// Runs `test` on the entry of the direct map for a page of the test, given without and with a
     /// software bit.
     fn with_entry(test: impl FnOnce(Vaddr, EntryPtr, MachineEntry, MachineEntry)) -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
-        let address = pfn_to_virt(page.pfn());
-        let ptr = lookup_address(address).ok_or(EINVAL)?.0;
+        let address = address::pfn_to_virt(page.pfn());
+        let ptr = entry_ptr::lookup_address(address).ok_or(EINVAL)?.0;
         let old = ptr.read();
 
         test(address, ptr, old, old.with(bits::UFFD_WP));
@@ -307,7 +306,7 @@ mod lazy_mode {
 
     #[test]
     fn what_is_about_the_cpu_waits_for_the_end_of_a_task_switch_only() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         // SAFETY: The table does not change any more.
@@ -316,7 +315,12 @@ mod lazy_mode {
         let end = operations.end_context_switch.ok_or(EINVAL)?;
         // SAFETY: Reads state of the current task.
         let task = unsafe { bindings::get_current() };
-        let modes = || [is_lazy_mmu_mode_active(), is_lazy_cpu_mode_active()];
+        let modes = || {
+            [
+                context::is_lazy_mmu_mode_active(),
+                context::is_lazy_cpu_mode_active(),
+            ]
+        };
         let kept_back = || [Issue::LazyMmu, Issue::LazyCpu].map(waits);
 
         let irqs = IrqsOff::new();
@@ -340,13 +344,13 @@ mod lazy_mode {
 
     #[test]
     fn list_grows_by_a_fault_within_a_section() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         let last_frame = list::with_list(CallContext::in_test(), |list| list.last_frame);
         let pfn = Pfn::new(layout::round_to_leaves(last_frame));
         if pfn.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {
-            return skip(c"the list has all its pages");
+            return kunit::skip(c"the list has all its pages");
         }
         let before = p2m::word(pfn);
         let foreign = P2mWord::encode(pfn, P2mEntry::Foreign(Mfn::new(0x1234)));
@@ -366,16 +370,16 @@ mod lazy_mode {
 
     #[test]
     fn nested_sections_flush_when_left() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         enter();
         enter();
         leave();
-        let still_active = is_lazy_mmu_mode_active();
+        let still_active = context::is_lazy_mmu_mode_active();
         leave();
         assert!(still_active);
-        assert!(!is_lazy_mmu_mode_active());
+        assert!(!context::is_lazy_mmu_mode_active());
     }
 }
 
@@ -383,16 +387,13 @@ mod lazy_mode {
 mod live_tables {
     use crate::addr::Vaddr;
     use crate::pin::LiveTables;
-    use crate::platform::{
-        depth,
-        is_table_pinned,
-        kernel_root,
-        lookup_address,
-        skip_without_xen,
-        xen_p2m_addr,
-        MaySleep,
-        OwnedPage, //
-    };
+    use crate::platform::cpu::call_context::MaySleep;
+    use crate::platform::diag::kunit;
+    use crate::platform::kernel::address;
+    use crate::platform::paging::entry_ptr;
+    use crate::platform::paging::pages::OwnedPage;
+    use crate::platform::paging::pin_state;
+    use crate::platform::xen::machine_map::xen_p2m_addr;
     use crate::walk::{
         find,
         walk,
@@ -402,13 +403,13 @@ mod live_tables {
 
     #[test]
     fn walker_agrees_with_the_kernel() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         let addresses = [
-            crate::platform::pfn_to_virt(page.pfn()).raw(),
-            kernel_root().vaddr().raw(),
+            crate::platform::kernel::address::pfn_to_virt(page.pfn()).raw(),
+            address::kernel_root().vaddr().raw(),
             walker_agrees_with_the_kernel as usize,
             xen_p2m_addr.get(),
             0xffff_ffff_ff60_0000,
@@ -416,9 +417,14 @@ mod live_tables {
         ];
         let mut mapped = 0;
         for address in addresses.map(Vaddr::new) {
-            let ours = find(&LiveTables, kernel_root(), depth(), address)
-                .map(|(entry, _)| entry.raw() & !0x60);
-            let theirs = lookup_address(address)
+            let ours = find(
+                &LiveTables,
+                address::kernel_root(),
+                address::depth(),
+                address,
+            )
+            .map(|(entry, _)| entry.raw() & !0x60);
+            let theirs = entry_ptr::lookup_address(address)
                 .map(|(ptr, _)| ptr.read().raw() & !0x60)
                 .filter(|entry| entry & 1 != 0);
             assert_eq!(ours, theirs);
@@ -431,18 +437,23 @@ mod live_tables {
 
     #[test]
     fn all_kernel_tables_are_pinned() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         let mut tables = 0;
         let mut unpinned = 0;
-        let everything = WalkRange::below(depth(), Vaddr::new(0xffff_ffff_ff80_0000));
-        walk(&LiveTables, kernel_root(), &everything, |visited| {
-            tables += 1;
-            if !is_table_pinned(visited.table) {
-                unpinned += 1;
-            }
-        });
+        let everything = WalkRange::below(address::depth(), Vaddr::new(0xffff_ffff_ff80_0000));
+        walk(
+            &LiveTables,
+            address::kernel_root(),
+            &everything,
+            |visited| {
+                tables += 1;
+                if !pin_state::is_table_pinned(visited.table) {
+                    unpinned += 1;
+                }
+            },
+        );
         assert!(tables > 10);
         assert_eq!(unpinned, 0);
     }

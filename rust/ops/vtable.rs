@@ -3,18 +3,17 @@
 //! The two tables of paravirt operations, early and run-time.
 
 use crate::ops::hooks::*;
-use crate::platform::{
-    announce,
-    init_dummy_page,
+use crate::platform::early::early_memory;
+use crate::platform::early::phase::{
     Early,
     RunTime, //
 };
+use crate::platform::kernel::kernel_data;
 use crate::{
     boot,
     contiguous,
     p2m,
-    pin,
-    platform, //
+    pin, //
 };
 use kernel::bindings;
 use kernel::bindings::paravirt_callee_save;
@@ -146,7 +145,7 @@ pub(super) fn init(early: Early) {
         bindings::x86_init.hyper.init_after_bootmem = Some(xen_after_bootmem);
     }
     install_early(early);
-    init_dummy_page(early);
+    kernel_data::init_dummy_page(early);
 }
 
 /// Maps all memory, switches to the run-time table, and moves the p2m list to its final place.
@@ -159,13 +158,13 @@ unsafe extern "C" fn xen_pagetable_init() {
     // SAFETY: By the contract of this function, which `setup_arch()` calls.
     let early = unsafe { Early::new() };
 
-    announce();
+    kernel_data::announce();
     p2m::list::init();
     contiguous::init();
     // Most tables that are written to from here on are known to Xen.
     // SAFETY: Nobody else runs, as `early` shows, and no call site is patched yet.
     unsafe { bindings::pv_ops.mmu.set_pte = Some(xen_set_pte) };
-    platform::build_kernel_mappings(early);
+    early_memory::build_kernel_mappings(early);
     install_run_time(early);
 
     boot::finish(early, &mut may_sleep!());

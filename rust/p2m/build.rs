@@ -33,29 +33,25 @@ use crate::p2m_word::{
     P2mEntry,
     P2mWord, //
 };
-use crate::platform::{
-    announce_p2m_area,
-    die,
-    invalidate_extra_memory,
-    kernel_ro,
-    kernel_rw,
-    p2m_load,
-    p2m_try_store,
-    populate_level1,
-    populate_level2,
-    vmalloc_bytes,
-    xen_max_p2m_pfn,
-    Early,
-    MaySleep,
-    Mm,
-    OwnedPage,
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::diag::report;
+use crate::platform::early::early_memory;
+use crate::platform::early::phase::Early;
+use crate::platform::early::start_of_day::StartInfo;
+use crate::platform::kernel::address;
+use crate::platform::kernel::kernel_data::{
+    self,
     P2mArea,
-    StartInfo,
     HOTPLUG_LIMIT_GIB, //
+};
+use crate::platform::kernel::mm::Mm;
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::xen::machine_map::{
+    self,
+    xen_max_p2m_pfn, //
 };
 use crate::{
     convert,
-    platform,
     pte,
     ptpage,
     upper, //
@@ -68,7 +64,7 @@ fn create_shared(early: Early, shared: Shared, sleep: &mut MaySleep) -> Pages {
     let mut page = early_page(sleep);
     page.fill(|_| P2mWord::MISSING.raw());
     let page = page.leak();
-    let entry = PseudoEntry::new(page.pfn(), kernel_ro());
+    let entry = PseudoEntry::new(page.pfn(), address::kernel_ro());
 
     let table = early_page(sleep).leak();
     let caller = sleep.caller();
@@ -86,7 +82,7 @@ fn create_shared(early: Early, shared: Shared, sleep: &mut MaySleep) -> Pages {
 fn early_page(sleep: &mut MaySleep) -> OwnedPage {
     match OwnedPage::new(sleep) {
         Some(page) => page,
-        None => die(c"no memory for the p2m list"),
+        None => report::die(c"no memory for the p2m list"),
     }
 }
 
@@ -95,17 +91,17 @@ fn early_page(sleep: &mut MaySleep) -> OwnedPage {
 pub(crate) fn use_initial_list(early: Early) {
     let frames = layout::round_to_leaves(StartInfo::nr_pages());
 
-    platform::use_initial_list(early, frames);
+    machine_map::use_initial_list(early, frames);
     // Xen leaves whatever was in memory behind the last frame of the domain.
     for pfn in StartInfo::nr_pages()..frames {
-        p2m_try_store(Pfn::new(pfn), P2mWord::MISSING);
+        machine_map::p2m_try_store(Pfn::new(pfn), P2mWord::MISSING);
     }
     xen_max_p2m_pfn.set(frames);
 }
 
 #[init_text]
 fn kind_of(pfn: Pfn) -> Kind {
-    match p2m_load(pfn).map(P2mWord::decode) {
+    match machine_map::p2m_load(pfn).map(P2mWord::decode) {
         None | Some(P2mEntry::Identity) => Kind::Identity,
         Some(P2mEntry::Missing) => Kind::Missing,
         Some(P2mEntry::Local(_) | P2mEntry::Foreign(_)) => Kind::Mixed,
@@ -127,7 +123,7 @@ fn shared(kind: Kind, pages: &[Pages; 2]) -> Option<Pages> {
 fn area_bytes() -> usize {
     let present = layout::area_bytes(xen_max_p2m_pfn.get());
     let wanted = present.max(layout::area_bytes(layout::frames_in(HOTPLUG_LIMIT_GIB)));
-    let space = vmalloc_bytes();
+    let space = address::vmalloc_bytes();
 
     if present > space {
         kernel::pr_emerg!(
@@ -135,7 +131,7 @@ fn area_bytes() -> usize {
             present,
             space
         );
-        die(c"the p2m list does not fit the vmalloc area");
+        report::die(c"the p2m list does not fit the vmalloc area");
     }
     if wanted > space {
         kernel::pr_warn!(
@@ -156,7 +152,7 @@ pub(crate) fn move_to_vmalloc(early: Early, sleep: &mut MaySleep) {
     list::set_last_frame(xen_max_p2m_pfn.get(), sleep.caller());
 
     let area = P2mArea::register(early, area_bytes());
-    announce_p2m_area(&area);
+    kernel_data::announce_p2m_area(&area);
     xen_max_p2m_pfn.set(area.bytes() / size_of::<usize>());
 
     let pages = Shared::ALL.map(|shared| create_shared(early, shared, sleep));
@@ -164,8 +160,8 @@ pub(crate) fn move_to_vmalloc(early: Early, sleep: &mut MaySleep) {
         map_middle(early, &area, Pfn::new(middle), &pages, sleep);
     }
 
-    platform::use_final_list(early, area);
-    invalidate_extra_memory(early);
+    machine_map::use_final_list(early, area);
+    early_memory::invalidate_extra_memory(early);
 }
 
 /// Maps the part of the new list that a table of level 1 covers.
@@ -174,7 +170,7 @@ fn map_middle(early: Early, area: &P2mArea, start: Pfn, pages: &[Pages; 2], slee
     if let Some(shared) = shared(kind_of_range(start, FRAMES_PER_MIDDLE, kind_of), pages) {
         let table = shared.table.pfn().paddr();
         let entry = PseudoEntry::from_raw(table.raw() | bits::KERNEL_TABLE);
-        let ptr = populate_level2(early, word_address_in(area, start));
+        let ptr = early_memory::populate_level2(early, word_address_in(area, start));
         upper::set_pmd(ptr, convert::to_machine(entry), sleep.caller());
         return;
     }
@@ -187,17 +183,17 @@ fn map_middle(early: Early, area: &P2mArea, start: Pfn, pages: &[Pages; 2], slee
 #[init_text]
 fn map_leaf(early: Early, area: &P2mArea, start: Pfn, pages: &[Pages; 2], sleep: &mut MaySleep) {
     let entry = match shared(kind_of_range(start, FRAMES_PER_LEAF, kind_of), pages) {
-        Some(shared) => PseudoEntry::new(shared.page.pfn(), kernel_ro()),
+        Some(shared) => PseudoEntry::new(shared.page.pfn(), address::kernel_ro()),
         None => {
             let mut page = early_page(sleep);
             page.fill(|offset| {
-                let word = p2m_load(start.add(offset));
+                let word = machine_map::p2m_load(start.add(offset));
                 word.unwrap_or(P2mWord::MISSING).raw()
             });
-            PseudoEntry::new(page.leak().pfn(), kernel_rw())
+            PseudoEntry::new(page.leak().pfn(), address::kernel_rw())
         }
     };
-    let ptr = populate_level1(early, word_address_in(area, start));
+    let ptr = early_memory::populate_level1(early, word_address_in(area, start));
     pte::set_now(ptr, convert::to_machine(entry), sleep.caller());
 }
 

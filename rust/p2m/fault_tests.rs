@@ -21,18 +21,20 @@ mod growing {
         P2mEntry,
         P2mWord, //
     };
-    use crate::platform::{
-        keep_reports,
-        print_reports,
-        skip,
-        skip_without_xen,
-        xen_p2m_size,
-        Armed,
+    use crate::platform::cpu::call_context::{
         CallContext,
-        Fault,
-        MaySleep,
-        SharedP2m, //
+        MaySleep, //
     };
+    use crate::platform::diag::fault::{
+        Armed,
+        Fault, //
+    };
+    use crate::platform::diag::{
+        kunit,
+        report, //
+    };
+    use crate::platform::early::start_of_day::SharedP2m;
+    use crate::platform::xen::machine_map::xen_p2m_size;
 
     const FOREIGN: P2mEntry = P2mEntry::Foreign(Mfn::new(0x1234));
     const EBUSY: u32 = 16;
@@ -48,7 +50,7 @@ mod growing {
     impl Part {
         /// Finds the first such part, or skips the test.
         fn find() -> Option<Self> {
-            if skip_without_xen() {
+            if kunit::skip_without_xen() {
                 return None;
             }
             let last_frame = list::with_list(CallContext::in_test(), |list| list.last_frame);
@@ -56,7 +58,7 @@ mod growing {
             let neighbour = start.add(layout::FRAMES_PER_MIDDLE);
 
             if neighbour.raw() + layout::FRAMES_PER_MIDDLE > xen_p2m_size.get() {
-                skip(c"the list has no such part");
+                kunit::skip(c"the list has no such part");
                 return None;
             }
             Some(Self {
@@ -145,11 +147,11 @@ mod growing {
             let Some(part) = Part::find() else {
                 return;
             };
-            keep_reports();
+            report::keep_reports();
             let armed = Armed::new(Fault::Update, index, 1, EBUSY);
             let grown = part.set();
             let refused = armed.disarm();
-            let (reports, last) = print_reports();
+            let (reports, last) = report::print_reports();
 
             assert_eq!((grown, refused, reports), (false, 1, 1));
             assert!(last.is_some_and(|report| report.error == -(EBUSY as isize)));
@@ -165,11 +167,11 @@ mod growing {
         let Some(part) = Part::find() else {
             return;
         };
-        keep_reports();
+        report::keep_reports();
         let armed = Armed::new(Fault::Pin, 0, 1, EBUSY);
         let grown = part.set();
         let refused = armed.disarm();
-        let (reports, _) = print_reports();
+        let (reports, _) = report::print_reports();
 
         assert_eq!((grown, refused, reports), (true, 1, 1));
         assert!(part.works());
@@ -181,11 +183,11 @@ mod growing {
         let Some(part) = Part::find() else {
             return;
         };
-        keep_reports();
+        report::keep_reports();
         let armed = Armed::new(Fault::VaMapping, 0, 1, EBUSY);
         let grown = part.set();
         let refused = armed.disarm();
-        let (reports, _) = print_reports();
+        let (reports, _) = report::print_reports();
 
         assert_eq!((grown, refused), (false, 1));
         // Xen itself refuses to pin the table, to link it, and to unpin it.

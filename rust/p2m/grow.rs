@@ -36,20 +36,23 @@ use crate::p2m::{
     try_set, //
 };
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    kernel_rw,
-    lookup_level2,
-    p2m_load,
-    p2m_word_address,
+use crate::platform::cpu::call_context::{
     CallContext,
-    Command,
-    EntryPtr, //
-    ExtOp,
-    MaySleep,
-    Mm,
-    OwnedPage,
-    SharedP2m,
+    MaySleep, //
 };
+use crate::platform::early::start_of_day::SharedP2m;
+use crate::platform::kernel::address;
+use crate::platform::kernel::mm::Mm;
+use crate::platform::paging::entry_ptr::{
+    self,
+    EntryPtr, //
+};
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::xen::abi::{
+    Command,
+    ExtOp, //
+};
+use crate::platform::xen::machine_map;
 use crate::{
     convert,
     ptpage, //
@@ -138,7 +141,7 @@ fn grow_and_set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> Result<(), Can
 ///
 /// Context: may sleep.
 pub(crate) fn grow(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
-    if p2m_load(pfn).is_none() {
+    if machine_map::p2m_load(pfn).is_none() {
         return Err(CannotGrow);
     }
     // The tree grows first. So each table of the list's own has its middle page, and none has to
@@ -150,7 +153,7 @@ pub(crate) fn grow(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
 
 /// Replaces the table of level 1 above the word of `pfn` if it is shared.
 fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
-    let page = p2m_word_address(pfn).page_start();
+    let page = machine_map::p2m_word_address(pfn).page_start();
     let ptr = leaf_ptr(pfn).ok_or(CannotGrow)?;
     let shared = ptr.table();
     if Shared::of_table(shared).is_none() {
@@ -158,7 +161,7 @@ fn own_table(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
     }
     let mut table = OwnedPage::new(sleep).ok_or(CannotGrow)?;
     table.copy_from(shared);
-    let above = lookup_level2(page).ok_or(CannotGrow)?;
+    let above = entry_ptr::lookup_level2(page).ok_or(CannotGrow)?;
     let entry = PseudoEntry::from_raw(table.pfn().paddr().raw() | bits::KERNEL_TABLE);
 
     let caller = sleep.caller();
@@ -213,7 +216,7 @@ fn own_leaf(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
         Shared::Identity => P2mWord::identity(start.add(offset)).raw(),
     });
     let leaf = mfn_of(page.pfn()).ok_or(CannotGrow)?;
-    let entry = PseudoEntry::new(page.pfn(), kernel_rw());
+    let entry = PseudoEntry::new(page.pfn(), address::kernel_rw());
 
     let caller = sleep.caller();
     with_list(caller, |list| {
@@ -221,7 +224,7 @@ fn own_leaf(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
             return;
         }
         let mut update = Update::begin(list);
-        let page_of_list = p2m_word_address(pfn).page_start();
+        let page_of_list = machine_map::p2m_word_address(pfn).page_start();
         if update.set(ptr, entry, page_of_list, caller) {
             update.add_leaf(pfn, leaf);
             page.leak();

@@ -9,16 +9,18 @@ use crate::p2m::tree::{
     mfn_of_page,
     Tree, //
 };
-use crate::platform::{
-    die,
-    kernel_root,
-    xen_p2m_addr,
+use crate::platform::cpu::call_context::{
     CallContext,
-    IrqLock,
-    MaySleep,
+    MaySleep, //
+};
+use crate::platform::cpu::lock::IrqLock;
+use crate::platform::diag::report;
+use crate::platform::early::start_of_day::{
     SharedP2m,
     StartInfo, //
 };
+use crate::platform::kernel::address;
+use crate::platform::xen::machine_map::xen_p2m_addr;
 use kernel::macros::init_text;
 
 /// The state that the lock of the list protects.
@@ -70,7 +72,7 @@ pub(crate) fn build_tree(sleep: &mut MaySleep) {
         return;
     }
     let Some(tree) = Tree::new(sleep) else {
-        die(c"no memory for the p2m tree");
+        report::die(c"no memory for the p2m tree");
     };
     with_list(sleep.caller(), |list| list.tree = Some(tree));
 }
@@ -91,14 +93,14 @@ pub(crate) fn refresh_tree(caller: CallContext<'_>) {
 /// Context: start of day, or as [`refresh_tree`], with the real `shared_info` mapped.
 pub(crate) fn publish(caller: CallContext<'_>) {
     if !SharedP2m::is_real() {
-        die(c"shared_info is not mapped");
+        report::die(c"shared_info is not mapped");
     }
     with_list(caller, |list| {
         SharedP2m::publish(
             list.tree.as_ref().map(Tree::root),
             list.last_frame,
             Vaddr::new(xen_p2m_addr.get()),
-            mfn_of_page(kernel_root()),
+            mfn_of_page(address::kernel_root()),
         );
     });
 }

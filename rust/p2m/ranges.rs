@@ -12,8 +12,8 @@ use crate::p2m::layout::{
 use crate::p2m::leaf_ptr;
 use crate::p2m::shared::Shared;
 use crate::p2m_word::P2mEntry;
-use crate::platform::{
-    p2m_load,
+use crate::platform::xen::machine_map::{
+    self,
     xen_p2m_size, //
 };
 
@@ -62,7 +62,7 @@ fn range_at(start: Pfn, size: usize, run_at: impl Fn(Pfn) -> (Kind, usize)) -> O
 
 /// Returns the kind of `pfn` in the live list, and how many frames one look at the list covers.
 fn live_run_at(pfn: Pfn) -> (Kind, usize) {
-    let kind = match p2m_load(pfn).map(|word| word.decode()) {
+    let kind = match machine_map::p2m_load(pfn).map(|word| word.decode()) {
         Some(P2mEntry::Local(_)) => Kind::Local,
         Some(P2mEntry::Foreign(_)) => Kind::Foreign,
         None | Some(P2mEntry::Identity) => Kind::Identity,
@@ -103,7 +103,7 @@ pub(crate) fn find(start: Pfn) -> Option<Range> {
 mod tests {
     use super::*;
     use crate::p2m;
-    use crate::platform::skip_without_xen;
+    use crate::platform::diag::kunit;
 
     /// Three local frames, then missing ones up to the end of a unit of 8, then foreign ones.
     fn run_at(pfn: Pfn) -> (Kind, usize) {
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn ranges_of_the_live_list_agree_with_lookups() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         let mut start = Pfn::new(0);

@@ -5,13 +5,11 @@
 #![forbid(unsafe_code)]
 
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    p2m_load,
-    BootCell,
-    Early,
-    EntryPtr,
-    Table, //
-};
+use crate::platform::early::phase::Early;
+use crate::platform::early::start_of_day::BootCell;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::table::Table;
+use crate::platform::xen::machine_map;
 use kernel::macros::init_text;
 
 /// The meaning of all words of a shared page.
@@ -68,7 +66,9 @@ impl Shared {
         // and that lookup may call this function.
         let mfn = ptr.read().mfn();
         Self::ALL.into_iter().find(|shared| {
-            let word = shared.page().and_then(|page| p2m_load(page.pfn()));
+            let word = shared
+                .page()
+                .and_then(|page| machine_map::p2m_load(page.pfn()));
             word.and_then(P2mWord::mfn) == Some(mfn)
         })
     }

@@ -29,22 +29,25 @@ mod live_list {
         P2mEntry,
         P2mWord, //
     };
-    use crate::platform::{
-        skip,
-        skip_without_xen,
-        xen_max_p2m_pfn,
-        xen_p2m_size,
+    use crate::platform::cpu::call_context::{
         CallContext,
-        MaySleep,
-        OwnedPage,
+        MaySleep, //
+    };
+    use crate::platform::diag::kunit;
+    use crate::platform::early::start_of_day::{
         SharedP2m,
         StartInfo, //
+    };
+    use crate::platform::paging::pages::OwnedPage;
+    use crate::platform::xen::machine_map::{
+        xen_max_p2m_pfn,
+        xen_p2m_size, //
     };
     use kernel::prelude::*;
 
     #[test]
     fn frames_of_the_domain_map_back() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         let mut local = 0;
@@ -62,7 +65,7 @@ mod live_list {
 
     #[test]
     fn lookups_at_the_borders() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         let (size, max) = (xen_p2m_size.get(), xen_max_p2m_pfn.get());
@@ -78,13 +81,13 @@ mod live_list {
 
     #[test]
     fn nothing_is_where_the_list_has_no_pages() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         let last_frame = list::with_list(CallContext::in_test(), |list| list.last_frame);
         let rest = layout::round_to_leaves(last_frame)..xen_p2m_size.get();
         if rest.is_empty() {
-            return skip(c"the list has all its pages");
+            return kunit::skip(c"the list has all its pages");
         }
         for pfn in [rest.start, rest.end - 1].map(Pfn::new) {
             let entry = p2m::word(pfn).decode();
@@ -94,7 +97,7 @@ mod live_list {
 
     #[test]
     fn shared_pages_hold_nothing_but_ones() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         for shared in [Shared::Missing, Shared::Identity] {
@@ -108,14 +111,14 @@ mod live_list {
 
     #[test]
     fn list_grows_where_it_is_written() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         // The first whole page behind the list's own pages.
         let last_frame = list::with_list(CallContext::in_test(), |list| list.last_frame);
         let start = Pfn::new(layout::round_to_leaves(last_frame));
         if start.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {
-            skip(c"the list has all its pages");
+            kunit::skip(c"the list has all its pages");
             return Ok(());
         }
         let mut sleep = MaySleep::in_test();
@@ -144,7 +147,7 @@ mod live_list {
 
     #[test]
     fn list_cannot_grow_beyond_its_end() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         let mut sleep = MaySleep::in_test();
@@ -155,7 +158,7 @@ mod live_list {
 
     #[test]
     fn conversions_are_inverse_on_own_frames() -> Result {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return Ok(());
         }
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
@@ -182,7 +185,7 @@ mod live_list {
 
     #[test]
     fn frames_of_nobody_are_shown_as_themselves() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         // The frame of all ones is never RAM, and it is beyond the m2p table. Frames beyond the
@@ -193,13 +196,13 @@ mod live_list {
 
     #[test]
     fn missing_frames_are_not_mapped() {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return;
         }
         let last_frame = list::with_list(CallContext::in_test(), |list| list.last_frame);
         let pfn = Pfn::new(layout::round_to_leaves(last_frame));
         if pfn.raw() >= xen_p2m_size.get() {
-            return skip(c"the list has all its pages");
+            return kunit::skip(c"the list has all its pages");
         }
         let mut sleep = MaySleep::in_test();
         let before = p2m::word(pfn);

@@ -23,15 +23,15 @@ use crate::p2m::{
     leaf_ptr,
     machine_address, //
 };
-use crate::platform::{
-    die,
-    xen_max_p2m_pfn,
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::diag::report;
+use crate::platform::paging::frame_pages::{
     FramePage,
-    MaySleep,
-    OwnedPage,
-    Table,
     TableList, //
 };
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::paging::table::Table;
+use crate::platform::xen::machine_map::xen_max_p2m_pfn;
 use kernel::macros::init_text;
 
 /// The tree.
@@ -65,7 +65,7 @@ pub(crate) fn new_middle(sleep: &mut MaySleep) -> Option<OwnedPage> {
 fn table_at(start: Pfn) -> Table {
     match leaf_ptr(start) {
         Some(ptr) => ptr.table(),
-        None => die(c"the p2m list is not mapped by pages"),
+        None => report::die(c"the p2m list is not mapped by pages"),
     }
 }
 

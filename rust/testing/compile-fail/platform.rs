@@ -3,48 +3,73 @@
 //! The part of the backend's `platform` that is made of types only, with stand-ins for what it
 //! names. There is no kernel and no table behind them.
 
-#[path = "../../platform/phase.rs"]
-mod phase;
-#[path = "../../platform/pin_state.rs"]
-mod pin_state;
+#[path = "../../platform/early/phase.rs"]
+pub(crate) mod phase;
+#[path = "../../platform/paging/pin_state.rs"]
+pub(crate) mod pin_state;
 
-pub(crate) use phase::*;
-pub(crate) use pin_state::*;
-
-use crate::entry::MachineEntry;
-use crate::level::Index;
-
-mod pages {
-    pub(super) fn struct_pages_ready() -> bool {
-        true
-    }
-
-    pub(super) fn set_struct_pages_ready() {}
+/// Start of day.
+pub(crate) mod early {
+    pub(crate) use super::phase;
 }
 
-/// A page of entries.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Table;
+/// Page tables in memory.
+pub(crate) mod paging {
+    pub(crate) use super::pin_state;
 
-impl Table {
-    pub(crate) fn entry(self, index: Index) -> EntryPtr {
-        let _ = index;
-        EntryPtr
+    pub(crate) mod pages {
+        use super::table::Table;
+        use crate::platform::early::phase::RunTime;
+
+        pub(in crate::platform) fn struct_pages_ready() -> bool {
+            true
+        }
+
+        pub(in crate::platform) fn set_struct_pages_ready() {}
+
+        pub(crate) struct TablePage;
+
+        impl TablePage {
+            pub(crate) fn at(_: RunTime, _: Table) -> Self {
+                Self
+            }
+
+            pub(crate) fn is_pinned(&self) -> bool {
+                true
+            }
+        }
     }
-}
 
-/// A pointer to an entry.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct EntryPtr;
+    pub(crate) mod table {
+        use super::entry_ptr::EntryPtr;
+        use crate::level::Index;
 
-impl EntryPtr {
-    pub(super) fn table(self) -> Table {
-        Table
+        /// A page of entries.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        pub(crate) struct Table;
+
+        impl Table {
+            pub(crate) fn entry(self, index: Index) -> EntryPtr {
+                let _ = index;
+                EntryPtr
+            }
+        }
     }
 
-    fn store(self, _: MachineEntry) {}
-}
+    pub(crate) mod entry_ptr {
+        use super::table::Table;
+        use crate::entry::MachineEntry;
 
-fn is_table_pinned(_: Table) -> bool {
-    true
+        /// A pointer to an entry.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        pub(crate) struct EntryPtr;
+
+        impl EntryPtr {
+            pub(in crate::platform) fn table(self) -> Table {
+                Table
+            }
+
+            pub(in crate::platform) fn store(self, _: MachineEntry) {}
+        }
+    }
 }

@@ -17,22 +17,21 @@ use super::run::{
 use crate::addr::Mfn;
 use crate::p2m;
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    self,
-    die,
-    frame_of_xen,
-    loaded_root,
-    mmuext_op,
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::cpu::context::IrqsOff;
+use crate::platform::diag::{
+    probing,
+    report, //
+};
+use crate::platform::kernel::address;
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::xen::abi::{
     number,
-    pfn_to_virt,
-    shared_info_frame,
-    single_call,
+    Call,
     ExtOp,
-    IrqsOff,
-    MaySleep,
-    OwnedPage,
     DOMID_SELF, //
 };
+use crate::platform::xen::hypercall;
 use crate::ptpage::mfn_of_table;
 use kernel::bindings;
 use kernel::prelude::*;
@@ -50,12 +49,12 @@ pub(super) struct Dom0 {
 /// Makes a hypercall.
 fn hypercall(op: usize, args: [usize; 4]) -> i64 {
     let [a1, a2, a3, a4] = args;
-    let mut call = platform::Call {
+    let mut call = Call {
         op,
         result: 0,
         args: [a1, a2, a3, a4, 0, 0],
     };
-    single_call(&mut call);
+    hypercall::single_call(&mut call);
     call.result as i64
 }
 
@@ -65,11 +64,11 @@ fn hypercall(op: usize, args: [usize; 4]) -> i64 {
 fn keeping_user_root<R>(section: impl FnOnce() -> R) -> R {
     let _irqs = IrqsOff::new();
     let ret = section();
-    let mfn = loaded_root()
+    let mfn = probing::loaded_root()
         .user_root()
         .map(|root| mfn_of_table(root.pfn()));
-    if mmuext_op(ExtOp::new_user_root(mfn)).is_err() {
-        die(c"the root for user mode cannot be loaded after a probe");
+    if hypercall::mmuext_op(ExtOp::new_user_root(mfn)).is_err() {
+        report::die(c"the root for user mode cannot be loaded after a probe");
     }
     ret
 }
@@ -157,14 +156,14 @@ impl Target for Dom0 {
         match frame {
             Frame::Own(own) => self.mfns[own].raw() as u64,
             Frame::Number(number) => number,
-            Frame::Xen => frame_of_xen().raw() as u64,
-            Frame::SharedInfo => shared_info_frame().raw() as u64,
-            Frame::Foreign => die(c"a probe needs another domain, and none runs"),
+            Frame::Xen => probing::frame_of_xen().raw() as u64,
+            Frame::SharedInfo => probing::shared_info_frame().raw() as u64,
+            Frame::Foreign => report::die(c"a probe needs another domain, and none runs"),
         }
     }
 
     fn address(&self, own: usize) -> u64 {
-        pfn_to_virt(self.pages[own].pfn()).raw() as u64
+        address::pfn_to_virt(self.pages[own].pfn()).raw() as u64
     }
 
     fn load(&mut self, own: usize, index: usize) -> Option<u64> {
@@ -193,7 +192,7 @@ impl Target for Dom0 {
     }
 
     fn multicall(&mut self, calls: &[RawCall], results: &mut [i64]) -> i64 {
-        let mut entries = [platform::Call::NONE; MAX_ELEMENTS];
+        let mut entries = [Call::NONE; MAX_ELEMENTS];
         let mut updates = [[0; 2]; MAX_ELEMENTS];
         let mut ops = [[0; 3]; MAX_ELEMENTS];
         let (mut updates, mut ops) = (updates.iter_mut(), ops.iter_mut());

@@ -33,11 +33,8 @@ mod tests {
         Tally, //
     };
     use super::*;
-    use crate::platform::{
-        skip,
-        skip_without_xen,
-        StartInfo, //
-    };
+    use crate::platform::diag::kunit;
+    use crate::platform::early::start_of_day::StartInfo;
     use kernel::prelude::*;
 
     /// Runs the probes of a table that can run on Xen.
@@ -66,12 +63,12 @@ mod tests {
 
     /// Skips the test where there is not what the tables speak of: Xen, and the rights of dom0.
     fn skip_without_dom0() -> bool {
-        if skip_without_xen() {
+        if kunit::skip_without_xen() {
             return true;
         }
         let is_guest = !StartInfo::is_initial_domain();
         if is_guest {
-            skip(c"not in dom0");
+            kunit::skip(c"not in dom0");
         }
         is_guest
     }

@@ -15,14 +15,16 @@ use crate::multicall::{
     Issue, //
 };
 use crate::p2m;
-use crate::platform::{
-    lookup_address,
-    pfn_to_virt,
+use crate::platform::cpu::call_context::{
     CallContext,
+    MaySleep, //
+};
+use crate::platform::kernel::address;
+use crate::platform::paging::entry_ptr;
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::xen::abi::{
     Command,
     ExtOp,
-    MaySleep,
-    OwnedPage,
     VaFlush, //
 };
 
@@ -82,8 +84,8 @@ impl Entries {
 
     fn change(&mut self, batch: &mut Batch, page: u8, bits: u8, is_by_address: bool) {
         let page = usize::from(page % PAGES);
-        let address = pfn_to_virt(self.pages[page].pfn());
-        let Some((ptr, _)) = lookup_address(address) else {
+        let address = address::pfn_to_virt(self.pages[page].pfn());
+        let Some((ptr, _)) = entry_ptr::lookup_address(address) else {
             panic!("a page is not mapped");
         };
         let bits = usize::from(bits % 8) << BITS;
@@ -100,7 +102,8 @@ impl Entries {
     fn check(&self) {
         assert!(multicall::is_queue_empty(), "calls are left in the queue");
         for (page, expected) in self.pages.iter().zip(&self.expected) {
-            let entry = lookup_address(pfn_to_virt(page.pfn())).map(|(ptr, _)| ptr.read().raw());
+            let entry = entry_ptr::lookup_address(address::pfn_to_virt(page.pfn()))
+                .map(|(ptr, _)| ptr.read().raw());
             assert_eq!(entry.map(|entry| entry & (7 << BITS)), Some(*expected));
         }
     }
@@ -146,7 +149,7 @@ pub(crate) fn check(seed: u64, steps: &[Step]) {
                     } => entries.change(batch, page, bits, is_by_address),
                     Step::FlushPage(page) => {
                         let page = &entries.pages[usize::from(page % PAGES)];
-                        batch.ext(ExtOp::flush_page_all(pfn_to_virt(page.pfn())));
+                        batch.ext(ExtOp::flush_page_all(address::pfn_to_virt(page.pfn())));
                     }
                     _ => {
                         nr_refused += 1;

@@ -23,10 +23,10 @@ use crate::p2m_word::{
     P2mEntry,
     P2mWord, //
 };
-use crate::platform::{
-    m2p_load,
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::xen::machine_map::{
+    self,
     xen_max_p2m_pfn, //
-    MaySleep,
 };
 use crate::properties::p2m::place;
 use crate::properties::p2m_list::{
@@ -48,7 +48,8 @@ const OWN_PAGES: u64 = 700;
 
 /// Returns the frame that stands for `mfn`, by what the list has to say and by Xen's own table.
 fn owner(list: &List, mfn: Mfn) -> Option<Pfn> {
-    let by_table = m2p_load(mfn).filter(|pfn| list.expected(*pfn) == P2mEntry::Local(mfn));
+    let by_table =
+        machine_map::m2p_load(mfn).filter(|pfn| list.expected(*pfn) == P2mEntry::Local(mfn));
     let same = Pfn::new(mfn.raw());
     by_table.or_else(|| (list.expected(same) == P2mEntry::Identity).then_some(same))
 }

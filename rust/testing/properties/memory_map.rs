@@ -23,16 +23,18 @@ use crate::p2m_word::{
     P2mEntry,
     P2mWord, //
 };
-use crate::platform::{
-    image_bounds,
-    is_ram,
-    read_phys,
-    virt_to_phys,
-    Entry,
-    Host,
-    MaySleep,
-    MemoryMap,
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::early::start_of_day::{
+    self,
     StartInfo, //
+};
+use crate::platform::kernel::address;
+use crate::platform::machine::host::Host;
+use crate::platform::machine::memory::read_phys;
+use crate::platform::machine::memory_map::{
+    is_ram,
+    Entry,
+    MemoryMap, //
 };
 use std::ops::Range;
 use std::panic::{
@@ -148,9 +150,9 @@ pub(crate) fn check(mut config: GuestConfig, holes: &[Hole]) -> Outcome {
             REASONS.iter().any(|known| reason.contains(known)),
             "stopped for another reason: {reason}"
         );
-        let (start, end) = image_bounds();
-        let start_of_all = virt_to_phys(start).raw();
-        let end_of_all = (virt_to_phys(end).raw() + 40 * PAGE_SIZE)
+        let (start, end) = start_of_day::image_bounds();
+        let start_of_all = address::virt_to_phys(start).raw();
+        let end_of_all = (address::virt_to_phys(end).raw() + 40 * PAGE_SIZE)
             .max(list.end)
             .max(initrd.end);
         assert!(
@@ -186,9 +188,9 @@ fn reason_to_stop(boot: impl FnOnce()) -> Option<String> {
 /// Checks what has to be there after a boot; `map` is that of the machine.
 fn check_kept(guest: &Guest, map: &MemoryMap) {
     let nr_pages = StartInfo::nr_pages();
-    let (start, end) = image_bounds();
+    let (start, end) = start_of_day::image_bounds();
     assert!(is_ram(
-        &(virt_to_phys(start).raw()..virt_to_phys(end).raw())
+        &(address::virt_to_phys(start).raw()..address::virt_to_phys(end).raw())
     ));
     for pfn in (0..nr_pages).map(Pfn::new) {
         let P2mEntry::Local(mfn) = p2m::word(pfn).decode() else {
@@ -285,7 +287,7 @@ mod tests {
         let places = |mut config: GuestConfig| {
             config.domain.initrd_pages = INITRD_PAGES as u64;
             let _guest = Guest::build(config);
-            let tables = virt_to_phys(Vaddr::new(StartInfo::pt_base()));
+            let tables = address::virt_to_phys(Vaddr::new(StartInfo::pt_base()));
             (list_range().start / PAGE_SIZE, tables.pfn().raw())
         };
         let (list, tables) = places(config());

@@ -27,23 +27,28 @@ use crate::p2m_word::{
     P2mEntry,
     P2mWord, //
 };
-use crate::platform::{
-    kernel_rw,
-    load,
-    lookup_level2,
-    p2m_word_address,
-    pfn_to_virt,
-    store_page,
-    update_va_mapping,
-    xen_max_p2m_pfn,
+use crate::platform::cpu::call_context::{
     CallContext,
-    Host,
-    MaySleep,
-    OwnedPage,
+    MaySleep, //
+};
+use crate::platform::early::start_of_day::{
     SharedP2m,
-    StartInfo,
-    Table,
-    VaFlush, //
+    StartInfo, //
+};
+use crate::platform::kernel::address;
+use crate::platform::machine::host::Host;
+use crate::platform::machine::memory::{
+    load,
+    store_page, //
+};
+use crate::platform::paging::entry_ptr;
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::paging::table::Table;
+use crate::platform::xen::abi::VaFlush;
+use crate::platform::xen::hypercall;
+use crate::platform::xen::machine_map::{
+    self,
+    xen_max_p2m_pfn, //
 };
 use crate::properties::toolstack_view::Watch;
 use std::cell::RefCell;
@@ -377,7 +382,11 @@ impl List {
             panic!("{pfn:x?} was free without a frame");
         };
         self.watch.allow(pfn);
-        let unmapped = update_va_mapping(pfn_to_virt(pfn), MachineEntry::EMPTY, VaFlush::All);
+        let unmapped = hypercall::update_va_mapping(
+            address::pfn_to_virt(pfn),
+            MachineEntry::EMPTY,
+            VaFlush::All,
+        );
         assert_eq!(unmapped, Ok(()));
         assert!(p2m::try_set(pfn, P2mWord::MISSING));
         self.expected.borrow_mut().set(pfn, P2mEntry::Missing);
@@ -396,14 +405,17 @@ impl List {
             self.given_back.push(pfn);
             return pfn;
         };
-        let entry = MachineEntry::new(mfn, kernel_rw());
+        let entry = MachineEntry::new(mfn, address::kernel_rw());
         assert_eq!(
-            update_va_mapping(pfn_to_virt(pfn), entry, VaFlush::None),
+            hypercall::update_va_mapping(address::pfn_to_virt(pfn), entry, VaFlush::None),
             Ok(())
         );
-        store_page(pfn_to_virt(pfn), |index| pfn.raw() ^ index);
-        assert_eq!(load(pfn_to_virt(pfn).add(8 * 511)), pfn.raw() ^ 511);
-        drop(OwnedPage::from_leaked(Table::at(pfn_to_virt(pfn))));
+        store_page(address::pfn_to_virt(pfn), |index| pfn.raw() ^ index);
+        assert_eq!(
+            load(address::pfn_to_virt(pfn).add(8 * 511)),
+            pfn.raw() ^ 511
+        );
+        drop(OwnedPage::from_leaked(Table::at(address::pfn_to_virt(pfn))));
         pfn
     }
 
@@ -519,7 +531,8 @@ impl List {
 
 /// Returns which shared page the word of `pfn` lies in, if it does.
 pub(crate) fn shared_leaf(pfn: Pfn) -> Option<Shared> {
-    let (ptr, level) = crate::platform::lookup_address(p2m_word_address(pfn))?;
+    let (ptr, level) =
+        crate::platform::paging::entry_ptr::lookup_address(machine_map::p2m_word_address(pfn))?;
     assert_eq!(level, Level::L1, "the list is mapped by a large page");
     Shared::of_leaf(ptr)
 }
@@ -533,7 +546,7 @@ fn nr_own_pages() -> usize {
             let tree = list.tree.as_ref();
             tree.is_none_or(|tree| tree.lacks_middle(start))
         });
-        let has_table = match lookup_level2(p2m_word_address(start)) {
+        let has_table = match entry_ptr::lookup_level2(machine_map::p2m_word_address(start)) {
             Some(ptr) => {
                 let table = Table::below(ptr.read());
                 table.is_some_and(|table| Shared::of_table(table).is_none())

@@ -16,12 +16,12 @@ use crate::p2m_word::{
     P2mEntry,
     P2mWord, //
 };
-use crate::platform::{
-    host,
+use crate::platform::cpu::call_context::{
     CallContext,
-    Interleaver,
     MaySleep, //
 };
+use crate::platform::machine::host::host;
+use crate::platform::machine::interleave::Interleaver;
 use crate::properties::p2m_list::{
     check_shared,
     List, //

@@ -19,11 +19,9 @@ use crate::guest::{
 };
 use crate::level::Level;
 use crate::multicall::is_queue_empty;
-use crate::platform::{
-    CallContext,
-    EntryPtr, //
-    Mm,
-};
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::kernel::mm::Mm;
+use crate::platform::paging::entry_ptr::EntryPtr;
 use crate::pte::{
     self,
     PteRange, //

@@ -19,18 +19,18 @@ use crate::level::{
     PAGE_SIZE, //
 };
 use crate::p2m;
-use crate::platform::{
-    early,
-    max_pfn_mapped,
-    pfn_to_virt,
-    phys_to_virt,
-    tables,
-    virt_to_phys,
-    xen_p2m_addr,
-    CallContext,
-    StartInfo,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::early::start_of_day::{
+    self,
+    StartInfo, //
+};
+use crate::platform::kernel::address::{
+    self,
     KERNEL_MAP, //
 };
+use crate::platform::machine::host::early;
+use crate::platform::paging::static_tables;
+use crate::platform::xen::machine_map::xen_p2m_addr;
 use std::ops::Range;
 use xen_model::{
     Entry,
@@ -84,7 +84,7 @@ fn is_free(guest: &Guest, pfn: usize) -> bool {
 fn pages_of_list(start: &StartOfDay) -> Range<usize> {
     let (first, count) = match start.nr_p2m_frames {
         0 => {
-            let list = virt_to_phys(Vaddr::new(start.mfn_list as usize));
+            let list = address::virt_to_phys(Vaddr::new(start.mfn_list as usize));
             (
                 list.pfn().raw(),
                 (start.nr_pages as usize).div_ceil(ENTRIES),
@@ -97,7 +97,9 @@ fn pages_of_list(start: &StartOfDay) -> Range<usize> {
 
 /// Returns the pages of the tables that Xen built.
 fn pages_of_tables(start: &StartOfDay) -> Range<usize> {
-    let first = virt_to_phys(Vaddr::new(start.pt_base as usize)).pfn().raw();
+    let first = address::virt_to_phys(Vaddr::new(start.pt_base as usize))
+        .pfn()
+        .raw();
     first..first + start.nr_pt_frames as usize
 }
 
@@ -134,7 +136,7 @@ fn tables_that_xen_built_are_kept_from_the_first_to_the_last_in_use() {
 
 /// `start_info` and the rings are kept, and nothing of the list that Xen built.
 fn check_reserved(guest: &Guest, start: &StartOfDay) {
-    let info = virt_to_phys(Vaddr::new(start.start_info as usize))
+    let info = address::virt_to_phys(Vaddr::new(start.start_info as usize))
         .pfn()
         .raw();
     assert!(!is_free(guest, info));
@@ -154,7 +156,7 @@ fn check_free(guest: &Guest, start: &StartOfDay) {
     let free = |page: &usize| is_free(guest, *page);
     for page in (0..start.frames.len()).filter(free) {
         let mfn = start.frames[page];
-        let entry = host.entry_for(pfn_to_virt(Pfn::new(page)), Level::L1);
+        let entry = host.entry_for(address::pfn_to_virt(Pfn::new(page)), Level::L1);
         let is_mapped = |entry: &Entry| entry.is_writable() && entry.mfn() == mfn;
         assert!(
             entry.as_ref().is_some_and(is_mapped),
@@ -167,7 +169,8 @@ fn check_free(guest: &Guest, start: &StartOfDay) {
 
 /// `start_info` names addresses that stay.
 fn check_start_info(start: &StartOfDay) {
-    let stays = |address: u64| phys_to_virt(virt_to_phys(Vaddr::new(address as usize)));
+    let stays =
+        |address: u64| address::phys_to_virt(address::virt_to_phys(Vaddr::new(address as usize)));
     assert_eq!(StartInfo::address(), stays(start.start_info));
     assert_eq!(StartInfo::pt_base(), stays(start.pt_base).raw());
     assert_eq!(StartInfo::mfn_list().raw(), xen_p2m_addr.get());
@@ -175,12 +178,15 @@ fn check_start_info(start: &StartOfDay) {
         0 => pages_of_list(start).start,
         _ => start.first_p2m_pfn as usize,
     };
-    assert_eq!(max_pfn_mapped(), mapped);
+    assert_eq!(start_of_day::max_pfn_mapped(), mapped);
 }
 
 /// The kernel map is executable, the direct map of the same pages is not.
 fn check_executable(guest: &Guest) {
-    for (address, is_executable) in [(KERNEL_MAP, true), (pfn_to_virt(Pfn::new(0)), false)] {
+    for (address, is_executable) in [
+        (KERNEL_MAP, true),
+        (address::pfn_to_virt(Pfn::new(0)), false),
+    ] {
         let entry = guest.host().entry_for(address, Level::L2);
         let agrees =
             |entry: Entry| entry.is_present() && entry.has(bits::NX as u64) != is_executable;
@@ -231,12 +237,12 @@ fn check_kernel_map(mut config: GuestConfig, image_pages: u64, is_moved: bool) {
         0 if !is_moved => list.start..pages_of_tables(&start).end,
         _ => pages_of_tables(&start),
     };
-    let end = virt_to_phys(Vaddr::new(start.region_end as usize))
+    let end = address::virt_to_phys(Vaddr::new(start.region_end as usize))
         .pfn()
         .raw();
     for table in 0..end.div_ceil(ENTRIES) {
         let pages = table * ENTRIES..(table + 1) * ENTRIES;
-        let has_image = pages.start < tables::IMAGE_PAGES;
+        let has_image = pages.start < static_tables::IMAGE_PAGES;
         let is_given_up = pages.start < given_up.end && given_up.start < pages.end;
         let is_before = pages.end <= given_up.start;
         let entry = guest

@@ -18,14 +18,18 @@ use crate::nonram::{
 };
 use crate::p2m;
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    early,
-    nr_acpi_hooks,
-    xen_p2m_addr,
+use crate::platform::cpu::call_context::{
     CallContext,
-    MaySleep,
-    StartInfo,
-    KERNEL_MAP,
+    MaySleep, //
+};
+use crate::platform::early::start_of_day::{
+    self,
+    StartInfo, //
+};
+use crate::platform::kernel::address::KERNEL_MAP;
+use crate::platform::machine::host::early;
+use crate::platform::xen::machine_map::{
+    xen_p2m_addr,
     RELOCATED_LIST, //
 };
 use kernel::log;
@@ -166,14 +170,14 @@ fn nothing_is_reported_if_no_range_moves() {
     log::take();
     nonram::apply(&mut MaySleep::here());
     assert_eq!(log::take(), []);
-    assert_eq!(nr_acpi_hooks(), 0);
+    assert_eq!(start_of_day::nr_acpi_hooks(), 0);
 }
 
 #[test]
 fn acpi_finds_ranges_that_moved() {
     let guest = Guest::build(GuestConfig::dom0(3000));
     boot::boot_with(guest.host(), add_moves);
-    assert_eq!(nr_acpi_hooks(), 1);
+    assert_eq!(start_of_day::nr_acpi_hooks(), 1);
     for moved in MOVES {
         assert_eq!(nonram::translate(moved.machine, 8), moved.pseudo);
         assert_eq!(
@@ -211,7 +215,7 @@ fn as_many_ranges_move_as_there_is_room_for() {
     boot::boot_with(guest.host(), || {
         (0..nonram::MAX_REMAPS).for_each(|_| nonram::add(early(), MOVES[0]))
     });
-    assert_eq!(nr_acpi_hooks(), 1);
+    assert_eq!(start_of_day::nr_acpi_hooks(), 1);
     guest.assert_sound();
 }
 

@@ -29,17 +29,21 @@ use crate::multicall::{
     Issue, //
 };
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    pfn_to_virt,
+use crate::platform::cpu::call_context::{
     CallContext,
-    EntryPtr,
-    ExtOp,
-    FlushRange,
-    MaySleep,
-    Mm,
-    OwnedPage,
-    Table,
+    MaySleep, //
+};
+use crate::platform::kernel::address::{
+    self,
     VSYSCALL, //
+};
+use crate::platform::kernel::mm::Mm;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::paging::table::Table;
+use crate::platform::xen::abi::{
+    ExtOp,
+    FlushRange, //
 };
 use crate::pte::{
     self,
@@ -95,7 +99,7 @@ fn traps(guest: &Guest, action: impl FnOnce()) -> u64 {
 fn tables_that_xen_does_not_know_are_filled_without_it() {
     let guest = guest();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let table = Table::at(pfn_to_virt(page.pfn()));
+    let table = Table::at(address::pfn_to_virt(page.pfn()));
     let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | 0x5000);
     let nth = |index| table.entry(Index::wrapping(index));
     let count = traps(&guest, || {
@@ -130,7 +134,8 @@ fn a_new_root_and_its_user_root_get_the_same_entries() {
     let (first, last) = (Index::FIRST, Index::wrapping(255));
     let entry = MachineEntry::from_raw(bits::USER_TABLE | 0x5000);
     let set = |index, entry| {
-        let ptr = crate::platform::RootEntryPtr::from_slot(root.table().entry(index));
+        let ptr =
+            crate::platform::paging::table::RootEntryPtr::from_slot(root.table().entry(index));
         upper::set_root(ptr, entry, BY);
     };
     let count = traps(&guest, || {
@@ -356,7 +361,7 @@ fn one_page_is_flushed_from_the_cpus_that_are_named() {
     let entry = mapped.read();
     pte::set_now(mapped, absent, BY);
     {
-        let _preempt = crate::platform::PreemptOff::new(BY);
+        let _preempt = crate::platform::cpu::context::PreemptOff::new(BY);
         tlb::flush_vcpus([0b11].into_iter(), FlushRange::Page(Vaddr::new(at)), BY);
     }
     for cpu in [0, 1] {
@@ -410,7 +415,7 @@ fn a_tree_that_ends_is_left_before_it_is_unpinned() {
 fn what_is_not_ours_has_no_frame() {
     let guest = Guest::boot(GuestConfig::domu(1000));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (pfn, address) = (page.pfn(), pfn_to_virt(page.pfn()).add(8));
+    let (pfn, address) = (page.pfn(), address::pfn_to_virt(page.pfn()).add(8));
     let mfn = p2m::mfn_of(pfn).unwrap();
     assert_eq!(p2m::machine_address(address).raw(), (mfn.raw() << 12) | 8);
     // Without a frame its address is one that Xen refuses.

@@ -22,13 +22,11 @@ use crate::guest::{
 use crate::level::Level;
 use crate::p2m;
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    pfn_to_virt,
-    update_va_mapping,
-    CallContext,
-    OwnedRegion,
-    VaFlush, //
-};
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::kernel::address;
+use crate::platform::paging::pages::OwnedRegion;
+use crate::platform::xen::abi::VaFlush;
+use crate::platform::xen::hypercall;
 use xen_model::Owner;
 
 const BY: CallContext<'_> = CallContext::in_test();
@@ -125,7 +123,11 @@ fn a_guest_gets_no_larger_regions_than_xen_lets_it_have() {
 /// What the balloon driver does to give a page back; returns whether Xen took it.
 fn give_back(guest: &Guest, page: Pfn) -> bool {
     let mfn = p2m::mfn_of(page).unwrap();
-    let unmapped = update_va_mapping(pfn_to_virt(page), MachineEntry::EMPTY, VaFlush::All);
+    let unmapped = hypercall::update_va_mapping(
+        address::pfn_to_virt(page),
+        MachineEntry::EMPTY,
+        VaFlush::All,
+    );
     assert_eq!(unmapped, Ok(()));
     assert!(p2m::try_set(page, P2mWord::MISSING));
     let host = guest.host();

@@ -17,15 +17,13 @@ use crate::multicall::{
     Issue, //
 };
 use crate::p2m;
-use crate::platform::{
-    host,
-    CallContext,
-    ExtOp,
-    IrqsOff,
-    Mm,
-    Root,
-    LOADED_CR3, //
-};
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::cpu::context::IrqsOff;
+use crate::platform::cpu::percpu::LOADED_CR3;
+use crate::platform::kernel::mm::Mm;
+use crate::platform::machine::host::host;
+use crate::platform::paging::table::Root;
+use crate::platform::xen::abi::ExtOp;
 use crate::{
     multicall,
     tlb, //

@@ -21,16 +21,15 @@ use crate::p2m_word::{
     P2mEntry,
     P2mWord, //
 };
-use crate::platform::{
-    load,
-    map_grants,
-    pfn_to_virt,
-    unmap_grants,
-    EntryPtr,
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::kernel::address;
+use crate::platform::kernel::mm::Mm;
+use crate::platform::machine::memory::load;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::xen::grants::{
+    self,
     GrantPages,
     MapGrant,
-    MaySleep,
-    Mm,
     UnmapGrant,
     GRANT_GENERAL_ERROR,
     GRANT_OKAY,
@@ -95,7 +94,7 @@ impl Fixture {
 
     /// Returns the operation that maps a grant at a page of the direct map.
     fn for_kernel(&self, reference: u32, page: Pfn) -> MapGrant {
-        self.operation(reference, pfn_to_virt(page).raw() as u64, 0)
+        self.operation(reference, address::pfn_to_virt(page).raw() as u64, 0)
     }
 
     /// Returns the operation that maps a grant with the entry at `ptr`.
@@ -149,7 +148,7 @@ fn contents(reference: u32) -> usize {
 /// Makes the page one without a frame, that can be mapped.
 fn prepare(page: Pfn) {
     assert!(p2m::grow::set(page, P2mWord::MISSING, &mut MaySleep::here()).is_ok());
-    assert!(generic::level1_entry(Mm::kernel(), pfn_to_virt(page)).is_some());
+    assert!(generic::level1_entry(Mm::kernel(), address::pfn_to_virt(page)).is_some());
 }
 
 fn unmapping(op: &MapGrant) -> UnmapGrant {
@@ -170,16 +169,16 @@ fn granted_frames_are_mapped_and_given_back() {
     let mut ops: Vec<_> = (0..3)
         .map(|reference| fixture.for_kernel(reference, PAGES[reference as usize]))
         .collect();
-    assert_eq!(map_grants(&mut ops), 0);
+    assert_eq!(grants::map_grants(&mut ops), 0);
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES)), 0);
     for (reference, page) in (0..).zip(PAGES) {
         assert_eq!(p2m::word(page).decode(), fixture.foreign(reference));
-        assert_eq!(load(pfn_to_virt(page)), contents(reference));
+        assert_eq!(load(address::pfn_to_virt(page)), contents(reference));
         assert!(fixture.count(reference) > unused);
     }
 
     let mut unmaps: Vec<_> = ops.iter().map(unmapping).collect();
-    assert_eq!(unmap_grants(&mut unmaps), 0);
+    assert_eq!(grants::unmap_grants(&mut unmaps), 0);
     assert!(unmaps.iter().all(|op| op.status == GRANT_OKAY));
     assert_eq!(grant::unmap(None, &GrantPages::new(&PAGES)), 0);
     for (reference, page) in (0..).zip(PAGES) {
@@ -194,7 +193,7 @@ fn operations_beyond_the_pages_are_left_alone() {
     let fixture = Fixture::new();
     PAGES.into_iter().for_each(prepare);
     let mut ops = [0, 1].map(|reference| fixture.for_kernel(reference, PAGES[reference as usize]));
-    assert_eq!(map_grants(&mut ops), 0);
+    assert_eq!(grants::map_grants(&mut ops), 0);
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES[..1])), 0);
     assert_eq!(p2m::word(PAGES[0]).decode(), fixture.foreign(0));
     assert!(p2m::word(PAGES[1]).is_missing());
@@ -205,9 +204,9 @@ fn a_grant_that_xen_refuses_is_not_noted() {
     let fixture = Fixture::new();
     PAGES.into_iter().for_each(prepare);
     let mut ops = [0, 9, 2].map(|reference| fixture.for_kernel(reference, PAGES[0]));
-    ops[1].host_addr = pfn_to_virt(PAGES[1]).raw() as u64;
-    ops[2].host_addr = pfn_to_virt(PAGES[2]).raw() as u64;
-    assert_eq!(map_grants(&mut ops), 0);
+    ops[1].host_addr = address::pfn_to_virt(PAGES[1]).raw() as u64;
+    ops[2].host_addr = address::pfn_to_virt(PAGES[2]).raw() as u64;
+    assert_eq!(grants::map_grants(&mut ops), 0);
     let refused = ops[1];
     assert_ne!(refused.status, GRANT_OKAY);
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&PAGES)), 0);
@@ -225,7 +224,7 @@ fn a_frame_of_ones_own_that_is_covered_is_reported() {
     let own = P2mWord::from_raw(0x77);
     assert!(p2m::grow::set(SHARED, own, &mut MaySleep::here()).is_ok());
     let mut ops = [fixture.for_kernel(0, SHARED)];
-    assert_eq!(map_grants(&mut ops), 0);
+    assert_eq!(grants::map_grants(&mut ops), 0);
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);
     let report = format!(
         "frame {:#x} gets a foreign frame but has one of its own",
@@ -237,10 +236,10 @@ fn a_frame_of_ones_own_that_is_covered_is_reported() {
 
 /// Maps grant 0 at [`SHARED`]: the list does not grow, since the caller may not be able to wait.
 fn map_unprepared(fixture: &Fixture, flags: u32) -> MapGrant {
-    assert!(generic::level1_entry(Mm::kernel(), pfn_to_virt(SHARED)).is_some());
+    assert!(generic::level1_entry(Mm::kernel(), address::pfn_to_virt(SHARED)).is_some());
     let mut ops = [fixture.for_kernel(0, SHARED)];
     ops[0].flags |= flags;
-    assert_eq!(map_grants(&mut ops), 0);
+    assert_eq!(grants::map_grants(&mut ops), 0);
     assert_eq!(ops[0].status, GRANT_OKAY);
     let nr_free = fixture.guest.snapshot().nr_free;
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&[SHARED])), 0);
@@ -298,7 +297,7 @@ fn a_process_and_the_kernel_map_the_same_grant() {
     let (mut process, ptr, user, kernel) = map_for_process(&fixture, 4 * PAGE);
 
     let (mut users, mut kernels) = ([user], [kernel]);
-    assert_eq!(map_grants(&mut users), 0);
+    assert_eq!(grants::map_grants(&mut users), 0);
     let pages = GrantPages::new(&PAGES[..1]);
     assert_eq!(grant::map(&mut users, Some(&mut kernels), &pages), 0);
     assert_eq!(
@@ -308,10 +307,10 @@ fn a_process_and_the_kernel_map_the_same_grant() {
     assert_eq!(ptr.read().mfn(), fixture.frames[0]);
     assert_eq!(p2m::word(PAGES[0]).decode(), fixture.foreign(0));
     assert_eq!(process.read(4 * PAGE), contents(0) as u64);
-    assert_eq!(load(pfn_to_virt(PAGES[0])), contents(0));
+    assert_eq!(load(address::pfn_to_virt(PAGES[0])), contents(0));
 
     let (mut user, mut kernel) = ([unmapping(&users[0])], [unmapping(&kernels[0])]);
-    assert_eq!(unmap_grants(&mut user), 0);
+    assert_eq!(grants::unmap_grants(&mut user), 0);
     assert_eq!(grant::unmap(Some(&mut kernel), &pages), 0);
     assert_eq!((user[0].status, kernel[0].status), (GRANT_OKAY, GRANT_OKAY));
     assert!(p2m::word(PAGES[0]).is_missing());
@@ -334,13 +333,13 @@ fn an_entry_of_a_process_is_named_by_its_aligned_address() {
         // Xen takes nothing beside it.
         let mut users = [user, user];
         users[0].host_addr += 4;
-        assert_eq!(map_grants(&mut users), 0);
+        assert_eq!(grants::map_grants(&mut users), 0);
         assert_ne!(users[0].status, GRANT_OKAY);
         assert_eq!(users[1].status, GRANT_OKAY);
         assert_eq!(ptr.read().mfn(), fixture.frames[0]);
         let mut unmaps = [unmapping(&users[1])];
         assert_eq!(
-            (unmap_grants(&mut unmaps), unmaps[0].status),
+            (grants::unmap_grants(&mut unmaps), unmaps[0].status),
             (0, GRANT_OKAY)
         );
         process.exit();
@@ -354,7 +353,7 @@ fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
     prepare(PAGES[0]);
     let (process, ptr, user, kernel) = map_for_process(&fixture, 4 * PAGE);
     let (mut users, mut kernels) = ([user], [kernel]);
-    assert_eq!(map_grants(&mut users), 0);
+    assert_eq!(grants::map_grants(&mut users), 0);
     fixture.refuse(Call::GrantMap, 0);
     let pages = GrantPages::new(&PAGES[..1]);
     assert_eq!(grant::map(&mut users, Some(&mut kernels), &pages), 0);
@@ -363,7 +362,7 @@ fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
     // What the process has stays for the caller to undo.
     assert_eq!(users[0].status, GRANT_OKAY);
     assert_eq!(ptr.read().mfn(), fixture.frames[0]);
-    assert_eq!(unmap_grants(&mut [unmapping(&users[0])]), 0);
+    assert_eq!(grants::unmap_grants(&mut [unmapping(&users[0])]), 0);
     process.exit();
     fixture.guest.assert_sound();
 }
@@ -372,10 +371,10 @@ fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
 fn both_mappings_go_if_the_frame_cannot_be_noted() {
     let fixture = Fixture::new();
     let unused = fixture.count(0);
-    assert!(generic::level1_entry(Mm::kernel(), pfn_to_virt(SHARED)).is_some());
+    assert!(generic::level1_entry(Mm::kernel(), address::pfn_to_virt(SHARED)).is_some());
     let (process, ptr, user, _) = map_for_process(&fixture, 4 * PAGE);
     let (mut users, mut kernels) = ([user], [fixture.for_kernel(0, SHARED)]);
-    assert_eq!(map_grants(&mut users), 0);
+    assert_eq!(grants::map_grants(&mut users), 0);
     let pages = [SHARED];
     assert_eq!(
         grant::map(&mut users, Some(&mut kernels), &GrantPages::new(&pages)),
@@ -401,7 +400,7 @@ fn pages_without_a_foreign_frame_are_not_unmapped() {
     let fixture = Fixture::new();
     PAGES.into_iter().for_each(prepare);
     let mut ops = [fixture.for_kernel(0, PAGES[1])];
-    assert_eq!(map_grants(&mut ops), 0);
+    assert_eq!(grants::map_grants(&mut ops), 0);
     let foreign = [PAGES[1]];
     assert_eq!(grant::map(&mut ops, None, &GrantPages::new(&foreign)), 0);
     let own = Pfn::new(20);

@@ -43,19 +43,23 @@ use crate::p2m_word::{
     P2mEntry,
     P2mWord, //
 };
-use crate::platform::{
-    lookup_address,
-    pfn_to_virt,
-    xen_max_p2m_pfn,
+use crate::platform::cpu::call_context::{
     CallContext,
     CallSite,
-    Command,
-    ExtOp,
-    MaySleep,
-    OwnedPage,
+    MaySleep, //
+};
+use crate::platform::early::start_of_day::{
     SharedP2m,
     StartInfo, //
 };
+use crate::platform::kernel::address;
+use crate::platform::paging::entry_ptr;
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::xen::abi::{
+    Command,
+    ExtOp, //
+};
+use crate::platform::xen::machine_map::xen_max_p2m_pfn;
 use crate::ptpage::pin_early;
 use std::panic::{
     catch_unwind,
@@ -298,7 +302,7 @@ fn list_takes_words_of_all_kinds() {
 fn batches_larger_than_the_queue_reach_xen() {
     let guest = Guest::boot(GuestConfig::dom0(3000));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
+    let (ptr, _) = entry_ptr::lookup_address(address::pfn_to_virt(page.pfn())).unwrap();
     let at = p2m::machine_address(ptr.vaddr());
     let software = |entry: MachineEntry, number: usize| {
         MachineEntry::from_raw((entry.raw() & !(3 << 9)) | ((number % 4) << 9))
@@ -310,7 +314,7 @@ fn batches_larger_than_the_queue_reach_xen() {
         for number in 0..1000 {
             batch.update(Command::Normal, at, software(old, number));
             if number % 7 == 0 {
-                batch.ext(ExtOp::flush_page_local(pfn_to_virt(page.pfn())));
+                batch.ext(ExtOp::flush_page_local(address::pfn_to_virt(page.pfn())));
             }
         }
     }
@@ -351,7 +355,7 @@ fn refused_updates_are_reported_and_do_not_stop_the_others() {
     {
         let mut batch = Batch::open(Issue::Now, CallContext::in_test());
         for (number, page) in pages.iter().enumerate() {
-            let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
+            let (ptr, _) = entry_ptr::lookup_address(address::pfn_to_virt(page.pfn())).unwrap();
             if number % 4 == 1 {
                 batch.update(Command::Normal, bad, ptr.read());
             }
@@ -368,7 +372,7 @@ fn refused_updates_are_reported_and_do_not_stop_the_others() {
         assert_eq!(refusal.error, -(Errno::EINVAL.0 as isize));
     }
     for page in &pages {
-        let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
+        let (ptr, _) = entry_ptr::lookup_address(address::pfn_to_virt(page.pfn())).unwrap();
         assert!(ptr.read().raw() & software_bit != 0);
     }
     drop(pages);
@@ -387,9 +391,9 @@ fn sleeping_with_a_batch_open_is_noticed() {
 #[should_panic(expected = "is emulated")]
 fn plain_stores_to_known_tables_are_noticed() {
     let _guest = Guest::boot(GuestConfig::dom0(1000));
-    let (ptr, _) = lookup_address(pfn_to_virt(Pfn::new(100))).unwrap();
+    let (ptr, _) = entry_ptr::lookup_address(address::pfn_to_virt(Pfn::new(100))).unwrap();
     // What a store without a look at the table would be.
-    crate::platform::store(ptr.vaddr(), ptr.read().raw());
+    crate::platform::machine::memory::store(ptr.vaddr(), ptr.read().raw());
 }
 
 #[test]

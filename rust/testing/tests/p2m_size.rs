@@ -15,12 +15,10 @@ use crate::p2m::ranges::{
     Kind, //
 };
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    add_extra_memory,
-    lookup_address,
-    p2m_word_address,
-    set_vmalloc_bytes, //
-};
+use crate::platform::early::early_memory;
+use crate::platform::kernel::address;
+use crate::platform::paging::entry_ptr;
+use crate::platform::xen::machine_map;
 use std::panic::{
     catch_unwind,
     AssertUnwindSafe, //
@@ -45,7 +43,7 @@ fn memory_that_may_be_added_has_no_frames() {
         }
     };
     boot::boot_with(guest.host(), || {
-        add_extra_memory(Pfn::new(extra.start), extra.len());
+        early_memory::add_extra_memory(Pfn::new(extra.start), extra.len());
         check();
     });
     // By now the list has words for all of it.
@@ -57,7 +55,9 @@ fn memory_that_may_be_added_has_no_frames() {
 fn ranges_that_begin_within_shared_memory_end_where_the_kind_changes() {
     let guest = Guest::build(GuestConfig::dom0(1024));
     // All that the list says of frames 1536 to 2560 is in shared pages; behind them is another.
-    boot::boot_with(guest.host(), || add_extra_memory(Pfn::new(2560), 100));
+    boot::boot_with(guest.host(), || {
+        early_memory::add_extra_memory(Pfn::new(2560), 100)
+    });
     for pfn in [1024, 1535, 1536, 1700, 2047, 2048, 2559, 2560, 2600] {
         let (kind, end) = match pfn {
             ..2560 => (Kind::Identity, 2560),
@@ -74,8 +74,8 @@ fn a_list_that_knows_nothing_of_its_own_pages_can_be_read() {
     let guest = Guest::build(GuestConfig::dom0(1024));
     boot::boot(guest.host());
     let pages = [0, 512].map(|pfn| {
-        let (ptr, _) =
-            lookup_address(p2m_word_address(Pfn::new(pfn))).expect("no page of the list");
+        let (ptr, _) = entry_ptr::lookup_address(machine_map::p2m_word_address(Pfn::new(pfn)))
+            .expect("no page of the list");
         to_pseudo(ptr.read()).pfn()
     });
     for page in pages {
@@ -91,7 +91,7 @@ fn a_list_that_knows_nothing_of_its_own_pages_can_be_read() {
 fn the_list_takes_no_more_than_the_vmalloc_area_has() {
     let boot_in = |bytes| {
         let guest = Guest::build(GuestConfig::domu(600));
-        set_vmalloc_bytes(bytes);
+        address::set_vmalloc_bytes(bytes);
         let booted = catch_unwind(AssertUnwindSafe(|| boot::boot(guest.host())));
         (booted.is_ok(), guest.complaints())
     };

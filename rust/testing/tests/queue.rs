@@ -15,22 +15,24 @@ use crate::multicall::{
     Space, //
 };
 use crate::p2m;
-use crate::platform::{
-    abi::{
-        number,
-        DOMID_SELF, //
-    },
-    lookup_address,
-    pfn_to_virt,
+use crate::platform::cpu::call_context::{
     CallContext,
-    Callback,
-    Command,
+    MaySleep, //
+};
+use crate::platform::cpu::context::IrqsOff;
+use crate::platform::kernel::address;
+use crate::platform::kernel::callback::Callback;
+use crate::platform::paging::entry_ptr::{
+    self,
     EntryPtr, //
+};
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::xen::abi::{
+    number,
+    Command,
     ExtOp,
-    IrqsOff,
-    MaySleep,
     MmuUpdate,
-    OwnedPage,
+    DOMID_SELF, //
 };
 use crate::{
     pte,
@@ -74,7 +76,9 @@ fn update(ptr: EntryPtr, entry: MachineEntry) -> MmuUpdate {
 }
 
 fn slot_of(page: &OwnedPage) -> EntryPtr {
-    lookup_address(pfn_to_virt(page.pfn())).unwrap().0
+    entry_ptr::lookup_address(address::pfn_to_virt(page.pfn()))
+        .unwrap()
+        .0
 }
 
 #[test]
@@ -159,7 +163,7 @@ fn a_bitmap_of_many_cpus_fills_the_queue_to_the_last_byte() {
 
     let guest = Guest::boot(GuestConfig::dom0(600).with_cpus(CPUS));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let at = pfn_to_virt(page.pfn());
+    let at = address::pfn_to_virt(page.pfn());
     let ptr = slot_of(&page);
     let entry = ptr.read();
     let is_seen = |cpu| {

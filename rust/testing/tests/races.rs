@@ -22,13 +22,12 @@ use crate::level::{
     Level, //
 };
 use crate::pin;
-use crate::platform::{
-    host,
-    kernel_root,
-    pfn_to_virt,
+use crate::platform::cpu::call_context::{
     CallContext,
     MaySleep, //
 };
+use crate::platform::kernel::address;
+use crate::platform::machine::host::host;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -121,7 +120,7 @@ fn writes_are_noticed_while_entries_are_write_protected() {
 
 /// Has a process with one thread of its own clear the entry of a page of a file that it may write
 /// to; returns it with its address space, and where the entry is.
-fn clean_page(guest: &Guest) -> (Process, crate::platform::EntryPtr) {
+fn clean_page(guest: &Guest) -> (Process, crate::platform::paging::entry_ptr::EntryPtr) {
     let mut process = guest.spawn();
     process.map_file(START, FOLIO, Access::Write, 0);
     process.read(START);
@@ -235,8 +234,8 @@ fn kernel_mappings_change_before_and_after_a_tree_is_handed_over() {
         let at = Vaddr::new(number * (2 << 20));
         assert!(generic::level1_entry(process.mm(), at).is_some());
     }
-    let index = pfn_to_virt(Pfn::new(0)).index(Level::L4);
-    let direct_map = kernel_root().entry(index).read();
+    let index = address::pfn_to_virt(Pfn::new(0)).index(Level::L4);
+    let direct_map = address::kernel_root().entry(index).read();
 
     set_kernel_entry(&process, direct_map);
     let (with, without) = units_with_lock(&guest, || process.enter());

@@ -17,14 +17,16 @@ use crate::multicall::{
     Issue, //
 };
 use crate::p2m;
-use crate::platform::{
-    lookup_address,
-    pfn_to_virt,
+use crate::platform::cpu::call_context::{
     CallContext,
+    MaySleep, //
+};
+use crate::platform::kernel::address;
+use crate::platform::paging::entry_ptr;
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::xen::abi::{
     Command,
-    ExtOp,
-    MaySleep,
-    OwnedPage, //
+    ExtOp, //
 };
 use crate::pte;
 
@@ -48,7 +50,7 @@ fn refusals_that_are_all_reported_are_not_counted() {
 fn an_update_that_is_late_does_not_undo_a_later_one() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
+    let (ptr, _) = entry_ptr::lookup_address(address::pfn_to_virt(page.pfn())).unwrap();
     let (at, entry) = (p2m::machine_address(ptr.vaddr()), ptr.read());
     {
         let mut batch = Batch::open(Issue::Now, BY);

@@ -30,26 +30,33 @@ use crate::multicall::{
     Issue, //
 };
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    fix_to_virt,
-    kernel_root,
-    kernel_rw,
-    load,
-    lookup_address,
-    pfn_to_virt,
-    set_multicall_debug,
-    store,
+use crate::platform::cpu::call_context::{
     CallContext,
-    Command,
-    EntryPtr,
-    ExtOp,
-    MaySleep,
+    MaySleep, //
+};
+use crate::platform::cpu::context::PreemptOff;
+use crate::platform::diag::report::Report;
+use crate::platform::early::start_of_day::SharedP2m;
+use crate::platform::kernel::{
+    address,
+    kernel_data, //
+};
+use crate::platform::machine::memory::{
+    load,
+    store, //
+};
+use crate::platform::paging::entry_ptr::{
+    self,
+    EntryPtr, //
+};
+use crate::platform::paging::pages::{
     OwnedPage,
-    OwnedRegion,
-    PreemptOff,
-    Report,
-    RootEntryPtr,
-    SharedP2m,
+    OwnedRegion, //
+};
+use crate::platform::paging::table::RootEntryPtr;
+use crate::platform::xen::abi::{
+    Command,
+    ExtOp,
     VaFlush, //
 };
 use crate::{
@@ -170,12 +177,12 @@ fn a_boot_does_without_the_size_of_the_m2p_table() {
 #[test]
 fn a_machine_frame_that_cannot_be_mapped_stops_the_boot() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    let page = fix_to_virt(1400);
-    let (ptr, _) = lookup_address(page).unwrap();
+    let page = address::fix_to_virt(1400);
+    let (ptr, _) = entry_ptr::lookup_address(page).unwrap();
     let mfn = p2m::mfn_of(Pfn::new(7)).unwrap();
-    direct_map::map_machine_early(page, mfn, kernel_rw());
+    direct_map::map_machine_early(page, mfn, address::kernel_rw());
     assert_eq!(ptr.read().mfn(), mfn);
-    let death = death_in(|| direct_map::map_machine_early(page, NOWHERE, kernel_rw()));
+    let death = death_in(|| direct_map::map_machine_early(page, NOWHERE, address::kernel_rw()));
     assert_eq!(death.as_deref(), Some("Xen refused to map a machine frame"));
     assert_eq!(ptr.read().mfn(), mfn);
     drop(guest);
@@ -184,15 +191,15 @@ fn a_machine_frame_that_cannot_be_mapped_stops_the_boot() {
 #[test]
 fn only_pages_that_are_mapped_are_protected_and_then_for_sure() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    let unmapped = fix_to_virt(1400);
-    assert!(lookup_address(unmapped).is_none_or(|(ptr, _)| !ptr.read().is_present()));
+    let unmapped = address::fix_to_virt(1400);
+    assert!(entry_ptr::lookup_address(unmapped).is_none_or(|(ptr, _)| !ptr.read().is_present()));
     let left = refuse(&guest, Call::UpdateVaMapping, 0, 2);
     direct_map::make_readonly(unmapped, BY);
     direct_map::make_readwrite(unmapped, BY);
     assert_eq!(left.get(), 2);
 
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let mapped = pfn_to_virt(page.pfn());
+    let mapped = address::pfn_to_virt(page.pfn());
     for change in [direct_map::make_readonly, direct_map::make_readwrite] {
         let death = death_in(|| change(mapped, BY));
         let why = "Xen refused to change the protection of a page";
@@ -210,7 +217,7 @@ fn tables_are_made_and_released_early() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     for level in [Level::L1, Level::L2] {
         let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-        let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
+        let (ptr, _) = entry_ptr::lookup_address(address::pfn_to_virt(page.pfn())).unwrap();
         let is_pinned = || {
             let mfn = xen_model::Mfn(ptr.read().mfn().raw() as u64);
             let machine = guest.host().machine.borrow();
@@ -233,34 +240,44 @@ fn fixed_mappings_of_all_kinds() {
         .unwrap()
         .leak()
         .pfn();
-    let mapped = |index: u32| lookup_address(fix_to_virt(index)).unwrap().0.read();
+    let mapped = |index: u32| {
+        entry_ptr::lookup_address(address::fix_to_virt(index))
+            .unwrap()
+            .0
+            .read()
+    };
 
-    fixmap::set(1400, memory.paddr().raw(), kernel_rw(), BY);
+    fixmap::set(1400, memory.paddr().raw(), address::kernel_rw(), BY);
     assert_eq!(mapped(1400).mfn(), p2m::mfn_of(memory).unwrap());
     // A machine address, which happens to be one of our pages.
     let mfn = p2m::mfn_of(memory).unwrap();
-    fixmap::set(600, mfn.raw() << 12, kernel_rw(), BY);
+    fixmap::set(600, mfn.raw() << 12, address::kernel_rw(), BY);
     assert_eq!(mapped(600).mfn(), mfn);
-    let flags = kernel_rw().raw();
+    let flags = address::kernel_rw().raw();
     assert_eq!(mapped(600).raw() & flags, flags);
     guest.assert_sound();
 
-    let death = death_in(|| fixmap::set(600, NOWHERE.raw() << 12, kernel_rw(), BY));
+    let death = death_in(|| fixmap::set(600, NOWHERE.raw() << 12, address::kernel_rw(), BY));
     assert_eq!(death.as_deref(), Some("Xen refused a fixed mapping"));
     let [report] = guest.take_refusals()[..] else {
         panic!("not one report");
     };
     assert_eq!(
         (report.target, report.by),
-        (fix_to_virt(600).raw(), BY.site())
+        (address::fix_to_virt(600).raw(), BY.site())
     );
-    assert_eq!(report.value, MachineEntry::new(NOWHERE, kernel_rw()).raw());
+    assert_eq!(
+        report.value,
+        MachineEntry::new(NOWHERE, address::kernel_rw()).raw()
+    );
     assert!(report.error < 0);
 }
 
 /// Returns an entry of the direct map, for a page of the guest.
 fn slot_of(page: &OwnedPage) -> EntryPtr {
-    lookup_address(pfn_to_virt(page.pfn())).unwrap().0
+    entry_ptr::lookup_address(address::pfn_to_virt(page.pfn()))
+        .unwrap()
+        .0
 }
 
 /// Returns the one report there is.
@@ -278,7 +295,7 @@ fn a_refused_entry_is_reported_with_all_there_is_to_know() {
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let ptr = slot_of(&page);
     let at = p2m::machine_address(ptr.vaddr()).raw();
-    let entry = MachineEntry::new(NOWHERE, kernel_rw());
+    let entry = MachineEntry::new(NOWHERE, address::kernel_rw());
     pte::set_now(ptr, entry, BY);
     let report = only_report(&guest);
     assert_eq!((report.target, report.value), (at, entry.raw()));
@@ -292,7 +309,7 @@ fn a_refused_entry_is_reported_with_all_there_is_to_know() {
 fn large_pages_above_level_1_do_not_reach_xen() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | bits::HUGE);
-    let known = kernel_root().entry(Index::wrapping(3));
+    let known = address::kernel_root().entry(Index::wrapping(3));
     let process = guest.spawn();
     let root = process.mm().root().table().entry(Index::FIRST);
     let before = guest.host().machine.borrow().stats();
@@ -332,7 +349,7 @@ fn tables_that_xen_does_not_know_take_large_pages() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | bits::HUGE);
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let table = crate::platform::Table::at(pfn_to_virt(page.pfn()));
+    let table = crate::platform::paging::table::Table::at(address::pfn_to_virt(page.pfn()));
     // As kexec does, for the time after Xen.
     for (index, level) in [(0, Level::L2), (1, Level::L3)] {
         let ptr = table.entry(Index::wrapping(index));
@@ -362,7 +379,7 @@ fn roots_are_loaded_with_preemption_off() {
     let root = process.mm().root();
     assert_eq!(
         cr3::read(),
-        crate::platform::virt_to_phys(root.table().vaddr()).raw()
+        crate::platform::kernel::address::virt_to_phys(root.table().vaddr()).raw()
     );
     {
         let _preempt = PreemptOff::new(BY);
@@ -400,9 +417,9 @@ fn a_queue_that_xen_cannot_read_stops_the_machine() {
 #[test]
 fn refused_batches_are_shown_for_debugging() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    set_multicall_debug();
+    kernel_data::set_multicall_debug();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, vaddr) = (slot_of(&page), pfn_to_virt(page.pfn()));
+    let (ptr, vaddr) = (slot_of(&page), address::pfn_to_virt(page.pfn()));
     let bad = Maddr::new(NOWHERE.raw() << 12);
     let entry = ptr.read();
     {
@@ -442,8 +459,8 @@ fn refused_batches_are_shown_for_debugging() {
 fn a_refused_mapping_is_reported_once() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, vaddr) = (slot_of(&page), pfn_to_virt(page.pfn()));
-    let bad = MachineEntry::new(NOWHERE, kernel_rw());
+    let (ptr, vaddr) = (slot_of(&page), address::pfn_to_virt(page.pfn()));
+    let bad = MachineEntry::new(NOWHERE, address::kernel_rw());
     // Alone; and behind a refused element, so that it is tried again.
     for is_late in [false, true] {
         {
@@ -523,7 +540,7 @@ fn regions_that_cannot_be_exchanged_stay() {
     let guest = Guest::boot(GuestConfig::dom0(8000));
     let mut memory = OwnedRegion::new(0).unwrap();
     let start = memory.region().start();
-    let too_large = || crate::platform::Region::new(start, 19);
+    let too_large = || crate::platform::paging::pages::Region::new(start, 19);
     let before = guest.host().machine.borrow().stats();
     assert_eq!(contiguous::create(too_large(), 0, BY), Err(NotExchanged));
     contiguous::destroy(too_large(), BY);
@@ -555,12 +572,12 @@ fn all_cpus_see_the_frames_of_a_region() {
         };
         // TLBs have what is to go.
         on_all_cpus(&|_, page| {
-            load(pfn_to_virt(page));
+            load(address::pfn_to_virt(page));
         });
         let first = contiguous::create(memory.region(), 0, BY).unwrap();
         on_all_cpus(&|cpu, page| {
             let word = 0x100 * page.raw() + cpu as usize;
-            store(pfn_to_virt(page), word);
+            store(address::pfn_to_virt(page), word);
             let mfn = xen_model::Mfn(p2m::mfn_of(page).unwrap().raw() as u64);
             let stored = guest.host().machine.borrow().frame_word(mfn, 0);
             assert_eq!(stored, word as u64, "CPU {cpu}, order {order}");
@@ -578,7 +595,7 @@ fn all_cpus_see_the_frames_of_a_region() {
 #[test]
 fn a_console_driver_may_use_the_queue() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    set_multicall_debug();
+    kernel_data::set_multicall_debug();
     let [late, shown] = [(); 2].map(|()| OwnedPage::zeroed(&mut MaySleep::here()).unwrap());
     let (late_slot, entry) = (slot_of(&late), slot_of(&late).read());
     let (shown_slot, other) = (slot_of(&shown), slot_of(&shown).read());

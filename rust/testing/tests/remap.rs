@@ -21,13 +21,13 @@ use crate::guest::{
     PAGE, //
 };
 use crate::level::Level;
-use crate::platform::{
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::kernel::error::KernelError;
+use crate::platform::kernel::frame_list::FrameList;
+use crate::platform::kernel::mm::Vma;
+use crate::platform::xen::abi::{
     Command,
-    DomId,
-    FrameList,
-    KernelError,
-    MaySleep,
-    Vma, //
+    DomId, //
 };
 use crate::remap::{
     self,

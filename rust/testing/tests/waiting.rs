@@ -21,16 +21,18 @@ use crate::level::{
     Level, //
 };
 use crate::multicall::is_queue_empty;
-use crate::platform::{
-    lookup_address,
-    pfn_to_virt,
+use crate::platform::cpu::call_context::{
     CallContext,
-    CpuState,
-    EntryPtr, //
-    MaySleep,
-    Mm,
-    OwnedPage,
+    MaySleep, //
 };
+use crate::platform::kernel::address;
+use crate::platform::kernel::mm::Mm;
+use crate::platform::machine::host::CpuState;
+use crate::platform::paging::entry_ptr::{
+    self,
+    EntryPtr, //
+};
+use crate::platform::paging::pages::OwnedPage;
 use crate::pte::{
     self,
     PteRange, //
@@ -210,7 +212,7 @@ fn set_pte_is_in_effect_on_return() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
+    let (ptr, _) = entry_ptr::lookup_address(address::pfn_to_virt(page.pfn())).unwrap();
     let present = ptr.read();
     ops::in_lazy_mmu(|| {
         pte::write_protect(mapped.range(1), BY);
@@ -343,8 +345,8 @@ fn exec_moves_its_stack_over_itself() {
 fn an_entry_of_the_kernel_is_emptied_and_set_by_an_instruction() {
     let guest = guest();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let at = pfn_to_virt(page.pfn());
-    let (ptr, _) = lookup_address(at).unwrap();
+    let at = address::pfn_to_virt(page.pfn());
+    let (ptr, _) = entry_ptr::lookup_address(at).unwrap();
     let (old, new) = (ptr.read(), ptr.read().with(bits::SPECIAL));
     let set = Store::CompareExchange {
         old: 0,
@@ -440,7 +442,7 @@ fn a_new_table_is_read_only_on_return() {
     let guest = guest();
     let process = guest.spawn();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (entry, _) = lookup_address(pfn_to_virt(page.pfn())).unwrap();
+    let (entry, _) = entry_ptr::lookup_address(address::pfn_to_virt(page.pfn())).unwrap();
     ops::in_lazy_mmu(|| {
         ops::alloc_table(process.mm(), page.pfn(), Level::L1);
         assert_eq!(entry.read().raw() & bits::RW, 0);
@@ -491,8 +493,8 @@ fn an_nmi_goes_past_a_queue_that_is_half_filled() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let address = pfn_to_virt(page.pfn());
-    let (ptr, _) = lookup_address(address).unwrap();
+    let address = address::pfn_to_virt(page.pfn());
+    let (ptr, _) = entry_ptr::lookup_address(address).unwrap();
     let old = ptr.read();
     ops::in_lazy_mmu(|| {
         pte::write_protect(mapped.range(1), BY);

@@ -9,10 +9,8 @@ use crate::guest::{
 };
 use crate::p2m;
 use crate::p2m_word::P2mWord;
-use crate::platform::{
-    MaySleep,
-    SharedP2m, //
-};
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::early::start_of_day::SharedP2m;
 use std::cell::RefCell;
 use std::rc::Rc;
 use xen_model::{

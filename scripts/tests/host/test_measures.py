@@ -60,7 +60,7 @@ class Coverage(unittest.TestCase):
     def test_files_that_count(self):
         for name in ("pte.rs", "p2m.rs", "p2m/tree.rs", "boot/relocate.rs"):
             self.assertTrue(coverage.is_logic(Path(name)), name)
-        others = ("platform/entry_ptr.rs", "ops/hooks.rs", "p2m/tests.rs")
+        others = ("platform/paging/entry_ptr.rs", "ops/hooks.rs", "p2m/tests.rs")
         for name in (*others, "testing/host/lib.rs", "testing/probes/pins.rs", "testing/model/src/a.rs"):
             self.assertFalse(coverage.is_logic(Path(name)), name)
 

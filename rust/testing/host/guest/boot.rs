@@ -21,30 +21,34 @@ use crate::level::{
     Level,
     ENTRIES, //
 };
-use crate::platform::{
-    alias_of,
-    direct_map_start,
-    early,
-    fixmap_index,
-    init_dummy_page,
-    kernel_root,
-    kernel_rw,
-    pfn_to_virt,
-    tables,
-    virt_to_phys,
-    xen_cr3,
+use crate::platform::cpu::call_context::{
     CallContext,
-    Host,
-    IrqsOff,
-    MaySleep,
-    Mm,
-    OwnedPage,
-    RunTime,
-    StartInfo,
-    Table,
+    MaySleep, //
+};
+use crate::platform::cpu::context::IrqsOff;
+use crate::platform::cpu::percpu::xen_cr3;
+use crate::platform::early::phase::RunTime;
+use crate::platform::early::start_of_day::StartInfo;
+use crate::platform::kernel::address::{
+    self,
     FIXED_END,
     KERNEL_MAP, //
 };
+use crate::platform::kernel::kernel_data::{
+    self,
+    fixmap_index, //
+};
+use crate::platform::kernel::mm::Mm;
+use crate::platform::machine::host::{
+    early,
+    Host, //
+};
+use crate::platform::paging::pages::{
+    self,
+    OwnedPage, //
+};
+use crate::platform::paging::static_tables;
+use crate::platform::paging::table::Table;
 use crate::ptpage::mfn_of_table;
 use crate::{
     boot,
@@ -68,7 +72,7 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
     {
         let _irqs = IrqsOff::new();
         make_image_tables();
-        init_dummy_page(early());
+        kernel_data::init_dummy_page(early());
         boot::find_m2p(early());
         p2m::build::use_initial_list(early());
         boot::kernel_tables::setup(
@@ -97,8 +101,8 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
 
 /// Starts CPU `cpu` on the kernel's tables, as smp_pv.c does.
 pub(crate) fn start_cpu(host: &Host, cpu: u32) {
-    let root = kernel_root();
-    xen_cr3.write_of(cpu, virt_to_phys(root.vaddr()).raw());
+    let root = address::kernel_root();
+    xen_cr3.write_of(cpu, address::virt_to_phys(root.vaddr()).raw());
     let mfn = Mfn(mfn_of_table(root.pfn()).raw() as u64);
     let result = host
         .machine
@@ -113,30 +117,38 @@ pub(crate) fn start_cpu(host: &Host, cpu: u32) {
 /// Fills the tables of the kernel image as the build does (`head_64.S`), and the rest of it with
 /// zeroes.
 fn make_image_tables() {
-    for page in 0..tables::IMAGE_PAGES {
-        clear(tables::nth(page));
+    for page in 0..static_tables::IMAGE_PAGES {
+        clear(static_tables::nth(page));
     }
     let set = |table: Table, index, to| table.unpinned_entry(early(), index).store(pointer(to));
-    for start in [Vaddr::new(0), direct_map_start(), KERNEL_MAP] {
-        let level3 = tables::kernel_level3();
-        set(tables::root(), start.index(Level::L4), level3);
+    for start in [Vaddr::new(0), address::direct_map_start(), KERNEL_MAP] {
+        let level3 = static_tables::kernel_level3();
+        set(static_tables::root(), start.index(Level::L4), level3);
     }
     let last = Vaddr::new(FIXED_END.raw() - 1);
     let kernel_map = KERNEL_MAP.index(Level::L3);
-    set(tables::kernel_level3(), kernel_map, tables::kernel_level2());
+    set(
+        static_tables::kernel_level3(),
+        kernel_map,
+        static_tables::kernel_level2(),
+    );
     let fixed_map = last.index(Level::L3);
-    set(tables::kernel_level3(), fixed_map, tables::fixmap_level2());
+    set(
+        static_tables::kernel_level3(),
+        fixed_map,
+        static_tables::fixmap_level2(),
+    );
 
     let end = last.index(Level::L2).raw() + 1;
-    let first = Index::wrapping(end - tables::NR_FIXMAP_LEVEL1);
-    for (index, table) in first.and_behind().zip(tables::fixmap_level1()) {
-        set(tables::fixmap_level2(), index, table);
+    let first = Index::wrapping(end - static_tables::NR_FIXMAP_LEVEL1);
+    for (index, table) in first.and_behind().zip(static_tables::fixmap_level1()) {
+        set(static_tables::fixmap_level2(), index, table);
     }
 }
 
 /// Returns the entry for a table, with its pseudo-physical frame.
 fn pointer(table: Table) -> MachineEntry {
-    MachineEntry::from_raw(virt_to_phys(table.vaddr()).raw() | bits::USER_TABLE)
+    MachineEntry::from_raw(address::virt_to_phys(table.vaddr()).raw() | bits::USER_TABLE)
 }
 
 fn clear(table: Table) {
@@ -162,8 +174,8 @@ struct LowPages {
 impl LowPages {
     /// Returns an empty table by its address in the direct map.
     fn take(&mut self) -> Table {
-        if self.next < tables::IMAGE_PAGES {
-            let table = alias_of(tables::nth(self.next));
+        if self.next < static_tables::IMAGE_PAGES {
+            let table = pages::alias_of(static_tables::nth(self.next));
             self.next += 1;
             clear(table);
             return table;
@@ -179,13 +191,13 @@ impl LowPages {
 fn map_all_memory(host: &Host) {
     let frames = StartInfo::nr_pages();
     let mut low_pages = LowPages {
-        next: tables::FIRST_BRK,
+        next: static_tables::FIRST_BRK,
     };
     let per_table = ENTRIES;
 
     for start in (0..frames).step_by(per_table) {
         let end = frames.min(start + per_table);
-        let address = pfn_to_virt(Pfn::new(start));
+        let address = address::pfn_to_virt(Pfn::new(start));
         let ptr = level2_slot(address, &mut low_pages);
         let current = ptr.read();
         if current.is_none() {
@@ -202,8 +214,11 @@ fn map_all_memory(host: &Host) {
     }
 }
 
-fn level2_slot(address: Vaddr, low_pages: &mut LowPages) -> crate::platform::EntryPtr {
-    let mut table = kernel_root();
+fn level2_slot(
+    address: Vaddr,
+    low_pages: &mut LowPages,
+) -> crate::platform::paging::entry_ptr::EntryPtr {
+    let mut table = address::kernel_root();
     for level in [Level::L4, Level::L3] {
         let ptr = table.entry(address.index(level));
         if ptr.read().is_none() {
@@ -224,7 +239,7 @@ fn map_frames(table: Table, start: usize, end: usize) {
     for pfn in start..end {
         let ptr = table.entry(Index::wrapping(pfn));
         if ptr.read().is_none() {
-            let entry = PseudoEntry::new(Pfn::new(pfn), kernel_rw());
+            let entry = PseudoEntry::new(Pfn::new(pfn), address::kernel_rw());
             ops::set_pte(ptr, ops::make_pte(entry));
         }
     }
@@ -232,7 +247,8 @@ fn map_frames(table: Table, start: usize, end: usize) {
 
 /// Sets the fixed mappings that every kernel has.
 fn map_fixed() {
-    let page = virt_to_phys(tables::nth(tables::FIRST_BRK - 1).vaddr()).raw();
+    let page =
+        address::virt_to_phys(static_tables::nth(static_tables::FIRST_BRK - 1).vaddr()).raw();
     let flags = bits::PRESENT | bits::USER | bits::ACCESSED;
     let caller = CallContext::here();
     fixmap::set(
@@ -241,5 +257,10 @@ fn map_fixed() {
         Protection::from_raw(flags),
         caller,
     );
-    fixmap::set(fixmap_index::APIC, 0xfee0_0000, kernel_rw(), caller);
+    fixmap::set(
+        fixmap_index::APIC,
+        0xfee0_0000,
+        address::kernel_rw(),
+        caller,
+    );
 }

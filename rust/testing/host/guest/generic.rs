@@ -13,16 +13,18 @@ use crate::entry::{
 };
 use crate::guest::ops;
 use crate::level::Level;
-use crate::platform::{
-    free_page,
-    host,
+use crate::platform::cpu::call_context::{
     CallContext,
-    EntryPtr,
-    MaySleep,
-    Mm,
-    OwnedPage,
-    Table, //
+    MaySleep, //
 };
+use crate::platform::kernel::mm::Mm;
+use crate::platform::machine::host::host;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::pages::{
+    self,
+    OwnedPage, //
+};
+use crate::platform::paging::table::Table;
 use xen_model::Store;
 
 /// Returns the entry for `address` in the tables of `mm`, of level 1, making tables that are
@@ -64,7 +66,7 @@ fn make_down_to(
         let entry = ptr.read();
         table = match Table::below(entry) {
             Some(table) => table,
-            None => panic!("{entry:x?} for {address:x?} points to no table of ours"),
+            None => panic!("{entry:x?} for {address:x?} points to no table of the domain"),
         };
         level = below;
     }
@@ -87,13 +89,13 @@ pub(crate) fn link(mm: Mm, ptr: EntryPtr, level: Level, table: Table) {
 /// Takes the table below `ptr` of `level` out and frees it (`free_pte_range()` and its like).
 pub(crate) fn free_table(ptr: EntryPtr, level: Level) {
     let Some(table) = Table::below(ptr.read()) else {
-        panic!("an entry points to no table of ours");
+        panic!("an entry points to no table of the domain");
     };
     ops::set_upper(ptr, level, MachineEntry::EMPTY);
     if let Some(below) = level.below() {
         ops::release_table(table.pfn(), below);
     }
-    free_page(table.pfn());
+    pages::free_page(table.pfn());
 }
 
 /// Returns the entry of `level` for `address` in the tables of `mm`, if there is a table with it.

@@ -12,31 +12,35 @@ use crate::level::{
     pages_for,
     PAGE_SIZE, //
 };
-use crate::platform::{
-    check_e820_usable,
-    die,
-    early,
-    image_bounds,
-    is_ram,
-    memblock_free,
-    raw_console,
-    virt_to_phys,
-    CallContext,
-    FreeArea,
-    Host,
-    StartInfo,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::diag::report;
+use crate::platform::early::early_memory::{
+    self,
+    FreeArea, //
+};
+use crate::platform::early::start_of_day::{
+    self,
+    StartInfo, //
+};
+use crate::platform::kernel::address::{
+    self,
     KERNEL_MAP, //
 };
+use crate::platform::machine::host::{
+    early,
+    Host, //
+};
+use crate::platform::machine::memory_map::is_ram;
 use std::ops::Range;
 
 /// Resolves all conflicts but those of the page tables, which `boot_with()` has looked at.
 pub(crate) fn set_up(host: &Host) {
-    let (start, end) = image_bounds();
+    let (start, end) = start_of_day::image_bounds();
     let size = end.raw() - start.raw();
-    check_e820_usable(early(), virt_to_phys(start), size, c"kernel");
-    check_e820_usable(
+    early_memory::check_e820_usable(early(), address::virt_to_phys(start), size, c"kernel");
+    early_memory::check_e820_usable(
         early(),
-        virt_to_phys(StartInfo::address()),
+        address::virt_to_phys(StartInfo::address()),
         PAGE_SIZE,
         c"xen_start_info",
     );
@@ -50,7 +54,7 @@ pub(crate) fn set_up(host: &Host) {
 pub(crate) fn list_range() -> Range<usize> {
     let (start, bytes) = if StartInfo::mfn_list() >= KERNEL_MAP {
         let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) * PAGE_SIZE;
-        (virt_to_phys(StartInfo::mfn_list()).raw(), bytes)
+        (address::virt_to_phys(StartInfo::mfn_list()).raw(), bytes)
     } else {
         let start = Pfn::new(StartInfo::first_p2m_pfn()).paddr();
         (start.raw(), StartInfo::nr_p2m_frames() * PAGE_SIZE)
@@ -68,14 +72,16 @@ fn move_initrd(host: &Host) {
         return;
     }
     let Some(area) = FreeArea::find(early(), old.len()) else {
-        raw_console(c"Can't find new memory area for initrd needed due to E820 map conflict\n");
-        die(c"no free memory to move the initrd to");
+        report::raw_console(
+            c"Can't find new memory area for initrd needed due to E820 map conflict\n",
+        );
+        report::die(c"no free memory to move the initrd to");
     };
     let new = area.start().paddr().raw();
     for offset in (0..old.len()).step_by(PAGE_SIZE) {
         host.copy_page(Paddr::new(old.start + offset), Paddr::new(new + offset));
     }
-    memblock_free(early(), Paddr::new(old.start), old.len());
+    early_memory::memblock_free(early(), Paddr::new(old.start), old.len());
     if let Some(map) = host.memory_map.borrow_mut().as_mut() {
         map.initrd = new..new + old.len();
     }

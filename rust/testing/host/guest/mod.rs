@@ -42,14 +42,15 @@ pub(crate) use process::{
 };
 
 use crate::multicall;
-use crate::platform::{
-    self,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::cpu::context::PreemptOff;
+use crate::platform::diag::report::Report;
+use crate::platform::kernel::mm::Mm;
+use crate::platform::machine::host::{
     set_current,
-    CallContext,
-    Host,
-    Mm,
-    PreemptOff, //
+    Host, //
 };
+use crate::platform::paging::static_tables;
 use kernel::log;
 use std::rc::Rc;
 use xen_model::{
@@ -73,7 +74,7 @@ pub(crate) struct GuestConfig {
 
 impl GuestConfig {
     fn new(domain: DomainConfig) -> Self {
-        let image_pages = platform::tables::IMAGE_PAGES as u64;
+        let image_pages = static_tables::IMAGE_PAGES as u64;
         Self {
             domain: DomainConfig {
                 image_pages,
@@ -285,7 +286,7 @@ impl Guest {
     }
 
     /// Takes the refused operations that were reported since the last call.
-    pub(crate) fn take_refusals(&self) -> Vec<platform::Report> {
+    pub(crate) fn take_refusals(&self) -> Vec<Report> {
         self.host.refusals.take()
     }
 

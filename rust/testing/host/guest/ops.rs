@@ -16,19 +16,23 @@ use crate::level::{
     Level,
     PAGE_SIZE, //
 };
-use crate::platform::{
-    early,
-    host,
-    note_table_move,
-    store,
-    CallContext,
-    EntryPtr, //
-    Mm,
-    PreemptOff,
-    ReadMostly,
-    Root,
-    RootEntryPtr,
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::cpu::context::{
+    self,
+    PreemptOff, //
 };
+use crate::platform::kernel::mm::Mm;
+use crate::platform::machine::host::{
+    early,
+    host, //
+};
+use crate::platform::machine::memory::store;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::table::{
+    Root,
+    RootEntryPtr, //
+};
+use crate::platform::xen::machine_map::ReadMostly;
 use crate::pte::PteRange;
 use crate::{
     convert,
@@ -273,9 +277,9 @@ pub(crate) fn in_table_move<R>(section: impl FnOnce() -> R) -> R {
     }
     let _preempt = PreemptOff::new(CallContext::here());
     enter_lazy_mmu();
-    note_table_move(true);
+    context::note_table_move(true);
     let ret = section();
-    note_table_move(false);
+    context::note_table_move(false);
     leave_lazy_mmu();
     ret
 }

@@ -3,14 +3,16 @@
 //! Pages that processes map: anonymous ones, and those of the one file there is.
 
 use crate::addr::Pfn;
-use crate::platform::{
-    free_page,
-    host,
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::kernel::address;
+use crate::platform::machine::host::host;
+use crate::platform::machine::memory::{
     load,
-    pfn_to_virt,
     store,
-    store_page,
-    MaySleep,
+    store_page, //
+};
+use crate::platform::paging::pages::{
+    self,
     OwnedPage, //
 };
 use std::cell::RefCell;
@@ -56,7 +58,7 @@ impl Pages {
         let page = match copied {
             Some(from) => {
                 let mut page = OwnedPage::new(&mut MaySleep::here())?;
-                page.fill(|index| load(pfn_to_virt(from).add(index * size_of::<usize>())));
+                page.fill(|index| load(address::pfn_to_virt(from).add(index * size_of::<usize>())));
                 page
             }
             None => OwnedPage::zeroed(&mut MaySleep::here())?,
@@ -99,7 +101,7 @@ impl Pages {
             btree_map::Entry::Vacant(vacant) => {
                 let first = host().pool.borrow_mut().take_run(FOLIO_ORDER)?;
                 for page in 0..FOLIO {
-                    store_page(pfn_to_virt(first.add(page)), |_| 0);
+                    store_page(address::pfn_to_virt(first.add(page)), |_| 0);
                 }
                 let is_dirty = false;
                 vacant.insert(Folio { first, is_dirty })
@@ -180,6 +182,6 @@ fn free_user_page(page: Pfn) {
         assert_eq!(user, None, "{page:x?} is freed while a TLB has it");
     }
     // A process that still reads it shall see that it is gone.
-    store(pfn_to_virt(page), usize::MAX);
-    free_page(page);
+    store(address::pfn_to_virt(page), usize::MAX);
+    pages::free_page(page);
 }

@@ -28,19 +28,23 @@ use crate::level::{
     ENTRIES,
     PAGE_SIZE, //
 };
-use crate::platform::{
-    free_page,
-    host,
-    kernel_root,
+use crate::platform::cpu::call_context::{
     CallContext,
-    FlushRange,
-    IrqsOff,
-    MaySleep,
-    Mm,
-    OwnedPage,
-    PreemptOff,
-    Table, //
+    MaySleep, //
 };
+use crate::platform::cpu::context::{
+    IrqsOff,
+    PreemptOff, //
+};
+use crate::platform::kernel::address;
+use crate::platform::kernel::mm::Mm;
+use crate::platform::machine::host::host;
+use crate::platform::paging::pages::{
+    self,
+    OwnedPage, //
+};
+use crate::platform::paging::table::Table;
+use crate::platform::xen::abi::FlushRange;
 use crate::{
     multicall,
     pin,
@@ -138,7 +142,7 @@ impl Process {
     pub(crate) fn new(pages: SharedPages) -> Option<Self> {
         let mut root = OwnedPage::zeroed(&mut MaySleep::here())?;
         for index in Index::wrapping(ENTRIES / 2).and_behind() {
-            root.set_entry(index, kernel_root().entry(index).read());
+            root.set_entry(index, address::kernel_root().entry(index).read());
         }
         let mm = Mm::create(root.leak());
         let process = Self {
@@ -276,7 +280,7 @@ impl Process {
     fn free_root(&self) {
         ptpage::free_user_root(self.mm.root());
         let root = self.mm.destroy();
-        free_page(root.pfn());
+        pages::free_page(root.pfn());
     }
 }
 

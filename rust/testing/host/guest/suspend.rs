@@ -3,9 +3,9 @@
 //! Save and restore of the domain, with the kernel's part in it.
 
 use crate::addr::Pfn;
-use crate::platform::{
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::machine::host::{
     host,
-    CallContext,
     Host, //
 };
 use crate::{

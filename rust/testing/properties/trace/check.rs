@@ -10,11 +10,9 @@ use crate::guest::{
     Process, //
 };
 use crate::p2m;
-use crate::platform::{
-    host,
-    user_end,
-    Table, //
-};
+use crate::platform::kernel::address;
+use crate::platform::machine::host::host;
+use crate::platform::paging::table::Table;
 use crate::properties::reference::Contents;
 use std::collections::{
     BTreeMap,
@@ -145,7 +143,7 @@ impl Trace {
         let machine = host.machine.borrow();
         for cpu in 0..self.guest.nr_cpus() {
             let stale = machine.stale(host.domain.vcpu(cpu));
-            let of_processes = |(va, _): &&(u64, _)| *va < user_end().raw() as u64;
+            let of_processes = |(va, _): &&(u64, _)| *va < address::user_end().raw() as u64;
             let stale: Vec<_> = stale.iter().filter(of_processes).collect();
             assert!(stale.is_empty(), "CPU {cpu} still has {stale:x?}");
         }

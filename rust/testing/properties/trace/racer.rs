@@ -8,10 +8,8 @@ use crate::guest::{
     PAGE, //
 };
 use crate::p2m;
-use crate::platform::{
-    host,
-    Mm, //
-};
+use crate::platform::kernel::mm::Mm;
+use crate::platform::machine::host::host;
 use crate::properties::reference::Contents;
 use std::collections::BTreeMap;
 use xen_model::{

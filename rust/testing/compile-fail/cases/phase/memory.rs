@@ -10,11 +10,19 @@ use crate::addr::{
     Paddr,
     Vaddr, //
 };
-use crate::platform::*;
+use crate::platform::early::early_memory::{
+    self,
+    FreeArea, //
+};
+use crate::platform::early::phase::RunTime;
+use crate::platform::early::start_of_day::{
+    BootCell,
+    StartInfo, //
+};
 
 fn change(now: RunTime, place: Paddr, page: Vaddr, cell: &'static BootCell<usize>) {
-    memblock_free(now, place, 1);
-    populate_level1(now, page);
+    early_memory::memblock_free(now, place, 1);
+    early_memory::populate_level1(now, page);
     StartInfo::set_address(now, page);
     cell.set(now, 1);
     let _ = FreeArea::find(now, 1);

@@ -6,7 +6,10 @@
 
 include!("../../types.rs");
 
-use crate::platform::*;
+use crate::platform::early::phase::{
+    Early,
+    RunTime, //
+};
 
 fn at_start_of_day(_: Early) {}
 

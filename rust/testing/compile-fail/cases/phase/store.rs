@@ -6,7 +6,9 @@
 
 include!("../../types.rs");
 
-use crate::platform::*;
+use crate::platform::early::phase::RunTime;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::table::Table;
 
 fn set(now: RunTime, ptr: EntryPtr, table: Table) {
     ptr.early(now).store(MACHINE_ENTRY);

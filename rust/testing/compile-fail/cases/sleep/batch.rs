@@ -9,7 +9,11 @@ include!("../../host.rs");
 use crate::addr::Pfn;
 use crate::multicall::*;
 use crate::p2m_word::P2mWord;
-use crate::platform::*;
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::cpu::context;
+use crate::platform::kernel::mm::Mm;
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::xen::abi::ExtOp;
 
 fn allocate(sleep: &mut MaySleep) {
     let mut batch = Batch::open(Issue::LazyMmu, sleep.caller());
@@ -19,7 +23,7 @@ fn allocate(sleep: &mut MaySleep) {
 
 fn schedule(sleep: &mut MaySleep) {
     let batch = Batch::open(Issue::Now, sleep.caller());
-    cond_resched(sleep);
+    context::cond_resched(sleep);
 }
 
 fn grow(sleep: &mut MaySleep) {

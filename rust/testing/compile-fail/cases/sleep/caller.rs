@@ -6,11 +6,16 @@
 
 include!("../../host.rs");
 
-use crate::platform::*;
+use crate::platform::cpu::call_context::{
+    CallContext,
+    MaySleep, //
+};
+use crate::platform::cpu::context;
+use crate::platform::paging::pages::OwnedPage;
 
 fn hook(caller: CallContext<'_>) {
     let _ = OwnedPage::new(caller);
-    cond_resched();
+    context::cond_resched();
     let _: &mut MaySleep = &mut caller.into();
 }
 

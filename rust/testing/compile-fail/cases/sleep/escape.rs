@@ -7,7 +7,10 @@
 include!("../../host.rs");
 
 use crate::multicall::*;
-use crate::platform::*;
+use crate::platform::cpu::call_context::{
+    CallContext,
+    MaySleep, //
+};
 
 fn open() -> Batch<'static> {
     let sleep = MaySleep::here();

@@ -6,7 +6,11 @@
 
 include!("../../host.rs");
 
-use crate::platform::*;
+use crate::platform::cpu::call_context::{
+    CallContext,
+    CallSite,
+    MaySleep, //
+};
 
 fn hook() {
     let _ = CallContext::new(CallSite(1));

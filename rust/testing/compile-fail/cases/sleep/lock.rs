@@ -9,7 +9,13 @@ include!("../../host.rs");
 use crate::addr::Pfn;
 use crate::p2m::list::with_list;
 use crate::p2m_word::P2mWord;
-use crate::platform::*;
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::cpu::context;
+use crate::platform::kernel::mm::{
+    self,
+    Mm, //
+};
+use crate::platform::paging::pages::OwnedPage;
 
 fn allocate(sleep: &mut MaySleep) {
     with_list(sleep.caller(), |list| OwnedPage::new(sleep));
@@ -22,11 +28,11 @@ fn grow(sleep: &mut MaySleep) {
 }
 
 fn schedule(mm: Mm, sleep: &mut MaySleep) {
-    mm.with_page_table_lock(sleep.caller(), || cond_resched(sleep));
+    mm.with_page_table_lock(sleep.caller(), || context::cond_resched(sleep));
 }
 
 fn wait_for_others(mm: Mm, sleep: &mut MaySleep) {
-    for_each_root(sleep.caller(), |_| pin::exit(mm, sleep));
+    mm::for_each_root(sleep.caller(), |_| pin::exit(mm, sleep));
 }
 
 fn main() {}

@@ -7,7 +7,17 @@
 include!("../../host.rs");
 
 use crate::multicall::*;
-use crate::platform::*;
+use crate::platform::cpu::call_context::{
+    CallSite,
+    MaySleep, //
+};
+use crate::platform::cpu::context::{
+    self,
+    PreemptOff, //
+};
+use crate::platform::kernel::mm::Mm;
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::xen::abi::ExtOp;
 
 fn work(mm: Mm, sleep: &mut MaySleep) {
     let page = OwnedPage::zeroed(sleep);
@@ -16,7 +26,7 @@ fn work(mm: Mm, sleep: &mut MaySleep) {
         batch.ext(ExtOp::flush_local());
         tlb::flush_local(sleep.caller());
     }
-    cond_resched(sleep);
+    context::cond_resched(sleep);
     p2m::list::with_list(sleep.caller(), |list| list.last_frame);
     {
         let _preempt = PreemptOff::new(sleep.caller());

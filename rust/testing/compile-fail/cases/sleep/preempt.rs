@@ -6,7 +6,12 @@
 
 include!("../../host.rs");
 
-use crate::platform::*;
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::cpu::context::{
+    self,
+    PreemptOff, //
+};
+use crate::platform::paging::pages::OwnedPage;
 
 fn allocate(sleep: &mut MaySleep) {
     let _preempt = PreemptOff::new(sleep.caller());
@@ -15,7 +20,7 @@ fn allocate(sleep: &mut MaySleep) {
 
 fn schedule(sleep: &mut MaySleep) {
     let _preempt = PreemptOff::new(sleep.caller());
-    cond_resched(sleep);
+    context::cond_resched(sleep);
 }
 
 fn keep(sleep: &mut MaySleep) -> PreemptOff<'static> {

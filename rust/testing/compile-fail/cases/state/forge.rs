@@ -6,7 +6,11 @@
 
 include!("../../types.rs");
 
-use crate::platform::*;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::pin_state::{
+    PinnedEntryPtr,
+    UnpinnedEntryPtr, //
+};
 
 fn set(ptr: EntryPtr) {
     let _ = UnpinnedEntryPtr(ptr);

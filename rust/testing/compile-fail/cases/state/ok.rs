@@ -6,7 +6,13 @@
 
 include!("../../types.rs");
 
-use crate::platform::*;
+use crate::platform::early::phase::Early;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::pin_state::{
+    PinState,
+    PinnedEntryPtr, //
+};
+use crate::platform::paging::table::Table;
 
 fn by_hypercall(_: PinnedEntryPtr) {}
 

@@ -6,7 +6,9 @@
 
 include!("../../types.rs");
 
-use crate::platform::*;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::pin_state::PinState;
+use crate::platform::paging::table::Table;
 
 fn set(ptr: EntryPtr, table: Table) {
     ptr.store(MACHINE_ENTRY);

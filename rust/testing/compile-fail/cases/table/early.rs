@@ -7,7 +7,12 @@
 include!("../../host.rs");
 
 use crate::addr::Pfn;
-use crate::platform::*;
+use crate::platform::early::phase::{
+    Early,
+    RunTime, //
+};
+use crate::platform::paging::pages::TablePage;
+use crate::platform::paging::table::Table;
 
 fn table(early: Early, table: Table, pfn: Pfn) {
     let _ = TablePage::of(early, pfn);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// A page that has become a table, or was handed over as one, is not written to as memory of ours.
+// A page that has become a table, or was handed over as one, is not written to as ordinary memory.
 
 #![allow(unexpected_cfgs, unused)]
 
@@ -8,7 +8,8 @@ include!("../../host.rs");
 
 use crate::entry::MachineEntry;
 use crate::level::Index;
-use crate::platform::*;
+use crate::platform::paging::pages::OwnedPage;
+use crate::platform::paging::table::Root;
 
 fn leak(mut page: OwnedPage) {
     let table = page.leak();

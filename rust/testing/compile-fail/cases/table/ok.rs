@@ -9,7 +9,12 @@ include!("../../host.rs");
 use crate::addr::Pfn;
 use crate::entry::MachineEntry;
 use crate::level::Index;
-use crate::platform::*;
+use crate::platform::cpu::call_context::MaySleep;
+use crate::platform::early::phase::RunTime;
+use crate::platform::paging::pages::{
+    OwnedPage,
+    TablePage, //
+};
 
 fn make(now: RunTime, sleep: &mut MaySleep) -> Option<TablePage> {
     let mut page = OwnedPage::zeroed(sleep)?;

@@ -8,7 +8,11 @@ include!("../../host.rs");
 
 use crate::entry::MachineEntry;
 use crate::level::Index;
-use crate::platform::*;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::table::{
+    RootEntryPtr,
+    Table, //
+};
 
 fn overwrite(table: Table, ptr: EntryPtr, root: RootEntryPtr) {
     table.set_entry(Index::FIRST, MachineEntry::EMPTY);

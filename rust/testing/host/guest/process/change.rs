@@ -29,12 +29,10 @@ use crate::level::{
     Level,
     ENTRIES, //
 };
-use crate::platform::{
-    CallContext,
-    EntryPtr,
-    FlushRange,
-    Table, //
-};
+use crate::platform::cpu::call_context::CallContext;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::table::Table;
+use crate::platform::xen::abi::FlushRange;
 use crate::pte;
 
 impl Process {
@@ -130,7 +128,7 @@ impl Process {
         }
         let table = Table::below(from.read());
         let Some(table) = table else {
-            panic!("an entry points to no table of ours");
+            panic!("an entry points to no table of the domain");
         };
         ops::in_table_move(|| {
             ops::set_upper(from, Level::L2, MachineEntry::EMPTY);

@@ -22,10 +22,8 @@ use crate::level::{
     Level,
     ENTRIES, //
 };
-use crate::platform::{
-    EntryPtr, //
-    FlushRange,
-};
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::xen::abi::FlushRange;
 use std::ops::Range;
 
 /// The most entries that are shared in one go, as if they were of one folio.

@@ -19,12 +19,10 @@ use crate::guest::{
     generic, //
     ops,
 };
-use crate::platform::{
-    host,
-    EntryPtr, //
-    FlushRange,
-    Mm,
-};
+use crate::platform::kernel::mm::Mm;
+use crate::platform::machine::host::host;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::xen::abi::FlushRange;
 use xen_model::FaultKind;
 
 impl Process {

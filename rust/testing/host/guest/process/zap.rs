@@ -21,10 +21,8 @@ use crate::level::{
     Index,
     Level, //
 };
-use crate::platform::{
-    EntryPtr, //
-    FlushRange,
-};
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::xen::abi::FlushRange;
 use std::ops::Range;
 
 /// An entry that goes.

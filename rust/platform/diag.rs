@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Diagnostics: reports, trace events, statistics, faults on request, KUnit.
+
+pub(crate) mod fault;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+pub(crate) mod kunit;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+pub(crate) mod probing;
+pub(crate) mod report;
+pub(crate) mod stats;
+pub(crate) mod tracepoints;

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Start of day: memory and data of the time before the kernel runs.
+
+pub(crate) mod early_memory;
+pub(crate) mod phase;
+pub(crate) mod start_of_day;

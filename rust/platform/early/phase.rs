@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The two phases of the kernel's life, as values without size: a function that relies on one of
+//! them takes it.
+
+use crate::platform::paging::pages;
+use core::marker::PhantomData;
+
+/// Start of day: one CPU runs, all page tables are the kernel's own, there is no `struct page`.
+#[derive(Clone, Copy)]
+pub(crate) struct Early(PhantomData<()>);
+
+impl Early {
+    /// Says that it is start of day.
+    ///
+    /// # Safety
+    ///
+    /// It is, until the function that this is passed to has returned.
+    #[inline(always)]
+    pub(crate) const unsafe fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// Run time: each frame of RAM has a `struct page`, which says whether Xen knows it as a table.
+#[derive(Clone, Copy)]
+pub(crate) struct RunTime(PhantomData<()>);
+
+impl RunTime {
+    /// Begins with run time.
+    ///
+    /// # Safety
+    ///
+    /// Each frame of RAM has a `struct page` from now on.
+    pub(crate) unsafe fn begin() -> Self {
+        pages::set_struct_pages_ready();
+        Self(PhantomData)
+    }
+
+    /// Returns this if it has begun.
+    #[inline(always)]
+    pub(crate) fn now() -> Option<Self> {
+        pages::struct_pages_ready().then_some(Self(PhantomData))
+    }
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The rest of the kernel: addresses, configuration, address spaces, callbacks.
+
+pub(crate) mod address;
+pub(crate) mod callback;
+pub(crate) mod error;
+pub(crate) mod frame_list;
+pub(crate) mod kernel_data;
+pub(crate) mod mm;
+pub(crate) mod switches;

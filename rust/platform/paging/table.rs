@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pages of entries: page tables, and pages that the toolstack reads in the same way.
+//!
+//! Safe code cannot create a [`Table`] from an address. Each one comes from something that is known
+//! to be one: a static, a page that the backend owns, an address space, another table, or a frame
+//! on which the p2m list and the m2p table agree.
+
+use crate::addr::{
+    Mfn,
+    Pfn,
+    Vaddr, //
+};
+use crate::entry::MachineEntry;
+use crate::level::{
+    Index,
+    ENTRIES, //
+};
+use crate::platform::early::phase::RunTime;
+use crate::platform::kernel::address;
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::pages::{
+    OwnedPage,
+    TablePage, //
+};
+use crate::platform::xen::frames;
+use core::cell::UnsafeCell;
+use core::ptr::NonNull;
+
+/// A page of entries.
+///
+/// The type guarantees that the page is memory of the domain which stays mapped, so its entries can
+/// be copied at any time. It does not guarantee that the page is still a table when an entry is
+/// *stored*. The locks of the tree do, for stores and for hypercalls alike.
+///
+/// # Invariants
+///
+/// Points to a page of the domain's RAM that is mapped here while this value is used, and that
+/// nobody accesses through a Rust reference.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Table(NonNull<usize>);
+
+// SAFETY: Entries are only accessed by single volatile loads and stores, from any CPU.
+unsafe impl Send for Table {}
+// SAFETY: As above.
+unsafe impl Sync for Table {}
+
+impl Table {
+    /// Takes over a pointer to a page of entries.
+    ///
+    /// # Safety
+    ///
+    /// The type invariant holds for `page`.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw<T>(page: *mut T) -> Self {
+        // SAFETY: A pointer to a page is not null, by the contract of this function.
+        // INVARIANT: By the contract of this function.
+        Self(unsafe { NonNull::new_unchecked(page.cast()) })
+    }
+
+    /// Returns the table that `entry` points to, if that is in RAM of the domain.
+    ///
+    /// Context: all memory is mapped; `entry` was read from a table above level 1 and maps no page.
+    #[inline(always)]
+    pub(crate) fn below(entry: MachineEntry) -> Option<Self> {
+        // SAFETY: By the contract of this function the entry points to a table.
+        unsafe { Self::in_frame(entry.mfn()) }
+    }
+
+    /// Returns the table in machine frame `mfn`, if that is RAM of the domain.
+    ///
+    /// # Safety
+    ///
+    /// The frame holds a table, and all memory is mapped.
+    #[inline(always)]
+    pub(in crate::platform) unsafe fn in_frame(mfn: Mfn) -> Option<Self> {
+        let page = address::pfn_to_virt(frames::own_frame(mfn)?).raw() as *mut usize;
+        // SAFETY: `own_frame()` has found that the page is RAM of the domain, all of which stays
+        // mapped in the direct map. By the contract of this function it is a table, so no Rust
+        // reference to it exists.
+        Some(unsafe { Self::from_raw(page) })
+    }
+
+    /// Returns the pointer to entry `index`.
+    #[inline(always)]
+    pub(crate) fn entry(self, index: Index) -> EntryPtr {
+        // SAFETY: The entry is within the page, by the invariant of `Index`.
+        let entry = unsafe { self.0.as_ptr().add(index.raw()) };
+        // SAFETY: By the type invariant.
+        unsafe { EntryPtr::from_raw(entry) }
+    }
+
+    /// Returns the address of the page.
+    #[inline(always)]
+    pub(crate) fn vaddr(self) -> Vaddr {
+        Vaddr::new(self.0.as_ptr() as usize)
+    }
+
+    /// Returns the frame of the page.
+    #[inline(always)]
+    pub(crate) fn pfn(self) -> Pfn {
+        address::virt_to_phys(self.vaddr()).pfn()
+    }
+}
+
+/// A table of level 1 to 4 that is a root: that of an address space, or the kernel's own.
+///
+/// # Invariants
+///
+/// The word of its `struct page` that [`Self::user_root`] reads is 0, or the address of a page that
+/// was passed to [`Self::set_user_root`] and has not been taken back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Root(Table);
+
+impl Root {
+    /// Takes over a root table from C.
+    ///
+    /// # Safety
+    ///
+    /// `table` is the root table of an address space, or the kernel's own.
+    #[inline(always)]
+    pub(crate) unsafe fn from_table(table: Table) -> Self {
+        // INVARIANT: The word is 0 in a new root (`pgd_alloc()`), and nobody else uses it.
+        Self(table)
+    }
+
+    /// Returns the table.
+    #[inline(always)]
+    pub(crate) fn table(self) -> Table {
+        self.0
+    }
+
+    /// Returns the `struct page` of the table, if there are `struct page`s yet.
+    #[inline(always)]
+    pub(crate) fn page(self) -> Option<TablePage> {
+        RunTime::now().map(|now| TablePage::at(now, self.0))
+    }
+
+    /// Returns the user root of this root, if it has one.
+    ///
+    /// Context: any; the tree exists meanwhile.
+    #[inline(always)]
+    pub(crate) fn user_root(self) -> Option<Table> {
+        // SAFETY: The `struct page` exists at run time. The word changes only while a tree is
+        // created or freed, when nobody else uses the tree.
+        let word = unsafe { self.page()?.pgd_word().read_volatile() };
+        // SAFETY: By the type invariant the word is the address of a page that the backend owns. It
+        // is freed together with this table.
+        NonNull::new(word as *mut usize).map(|page| unsafe { Table::from_raw(page.as_ptr()) })
+    }
+
+    /// Makes `user_root` the user root of this root.
+    ///
+    /// Returns it if there are no `struct page`s yet.
+    ///
+    /// Context: the tree is being created, and nobody else uses it.
+    pub(crate) fn set_user_root(self, user_root: OwnedPage) -> Result<(), OwnedPage> {
+        let Some(page) = self.page() else {
+            return Err(user_root);
+        };
+        // INVARIANT: The word is the address of `user_root`, which `leak()` gives up.
+        // SAFETY: The `struct page` exists at run time. Generic code does not use this word in the
+        // descriptor of a root, and nobody else uses the tree yet.
+        unsafe {
+            page.pgd_word()
+                .write_volatile(user_root.leak().vaddr().raw())
+        };
+        Ok(())
+    }
+
+    /// Takes the user root back. This has to happen before the page of this root is freed, because
+    /// the allocator expects the word to be 0.
+    ///
+    /// Context: nobody uses the tree any more.
+    pub(crate) fn take_user_root(self) -> Option<OwnedPage> {
+        let user_root = self.user_root()?;
+        // SAFETY: As in `set_user_root()`; nobody uses the tree any more.
+        // INVARIANT: The word becomes 0.
+        unsafe { self.page()?.pgd_word().write_volatile(0) };
+        // SAFETY: By the type invariant the page was passed to `set_user_root()`, which leaked it.
+        // The word is 0 now, so nobody can find the page any more.
+        Some(unsafe { OwnedPage::from_leaked(user_root) })
+    }
+}
+
+/// A pointer to an entry of a [`Root`].
+///
+/// # Invariants
+///
+/// The entry is part of a root table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct RootEntryPtr(EntryPtr);
+
+impl RootEntryPtr {
+    /// Takes over an entry of a root table from C.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is in the root table of an address space, or in the kernel's own.
+    #[inline(always)]
+    pub(crate) unsafe fn from_slot(ptr: EntryPtr) -> Self {
+        // INVARIANT: By the contract of this function.
+        Self(ptr)
+    }
+
+    /// Returns the pointer, without the root.
+    #[inline(always)]
+    pub(crate) fn ptr(self) -> EntryPtr {
+        self.0
+    }
+
+    /// Returns the root table.
+    #[inline(always)]
+    pub(crate) fn root(self) -> Root {
+        // SAFETY: By the type invariant the entry is in a root table.
+        unsafe { Root::from_table(self.0.table()) }
+    }
+}
+
+/// A page of the kernel image that is or becomes a page table.
+#[repr(C, align(4096))]
+pub(crate) struct StaticTable(UnsafeCell<[usize; ENTRIES]>);
+
+const _: () = assert!(size_of::<StaticTable>() == crate::level::PAGE_SIZE);
+
+// SAFETY: Entries are only accessed through `EntryPtr`, which copies them.
+unsafe impl Sync for StaticTable {}
+
+impl StaticTable {
+    /// Returns a table without entries.
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new([0; ENTRIES]))
+    }
+
+    /// Returns the table, by its address in the kernel image.
+    pub(crate) fn table(&'static self) -> Table {
+        // SAFETY: A static is mapped for good, and no reference to its entries is ever created.
+        unsafe { Table::from_raw(self.0.get()) }
+    }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Frames of the domain.
+
+use crate::addr::{
+    Mfn,
+    Pfn, //
+};
+use crate::platform::xen::machine_map;
+
+/// Returns the pseudo-physical frame of `mfn` if it is RAM of the domain: the p2m list and the m2p
+/// table have to agree.
+///
+/// Context: any.
+#[inline(always)]
+pub(crate) fn own_frame(mfn: Mfn) -> Option<Pfn> {
+    // The m2p table covers all domains.
+    let pfn = machine_map::m2p_load(mfn)?;
+    machine_map::p2m_load(pfn)?.is_local(mfn).then_some(pfn)
+}

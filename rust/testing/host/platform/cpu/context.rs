@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The context code runs in: interrupts, preemption, lazy MMU mode.
+
+use crate::platform::cpu::call_context::{
+    CallContext,
+    CallSite,
+    MaySleep, //
+};
+use crate::platform::cpu::percpu::define_per_cpu;
+use crate::platform::machine::host::{
+    current,
+    host, //
+};
+use std::marker::PhantomData;
+use std::panic::Location;
+
+/// Interrupts of the running CPU are off; what they were before comes back when this is dropped.
+#[must_use = "interrupts come back on when this is dropped"]
+pub(crate) struct IrqsOff {
+    were_off: bool,
+    cpu: u32,
+}
+
+impl IrqsOff {
+    /// Turns interrupts off.
+    pub(crate) fn new() -> Self {
+        let were_off = match current() {
+            Some(host) => host.with_state(|state| std::mem::replace(&mut state.irqs_off, true)),
+            None => false,
+        };
+        let cpu = current().map_or(0, |host| host.this_cpu());
+        Self { were_off, cpu }
+    }
+
+    /// Returns what the interrupt state was before.
+    pub(crate) fn flags(&self) -> usize {
+        self.were_off.into()
+    }
+}
+
+impl Drop for IrqsOff {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        if let Some(host) = current() {
+            assert_eq!(host.this_cpu(), self.cpu, "moved with interrupts off");
+            host.with_state(|state| state.irqs_off = self.were_off);
+        }
+    }
+}
+
+/// Preemption is off until this is dropped, and until then its caller does not sleep.
+#[must_use = "preemption comes back on when this is dropped"]
+pub(crate) struct PreemptOff<'context> {
+    cpu: u32,
+    _caller: PhantomData<CallContext<'context>>,
+}
+
+impl<'context> PreemptOff<'context> {
+    /// Turns preemption off for `_caller`.
+    pub(crate) fn new(_caller: CallContext<'context>) -> Self {
+        let host = host();
+        host.with_state(|state| state.preempt_count += 1);
+        Self {
+            cpu: host.this_cpu(),
+            _caller: PhantomData,
+        }
+    }
+}
+
+impl Drop for PreemptOff<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let host = host();
+        assert_eq!(host.this_cpu(), self.cpu, "moved with preemption off");
+        host.with_state(|state| state.preempt_count -= 1);
+    }
+}
+
+/// Whether the current task could be moved to another CPU.
+pub(crate) fn is_preemptible() -> bool {
+    let state = host().state();
+    state.preempt_count == 0 && !state.irqs_off && !state.in_interrupt && !state.in_nmi
+}
+
+/// Whether page-table updates of the current task may wait in the queue.
+pub(crate) fn is_lazy_mmu_mode_active() -> bool {
+    let state = host().state();
+    state.lazy_mmu > 0 && !state.in_interrupt && !state.in_nmi
+}
+
+/// Whether this is a non-maskable interrupt, which comes while interrupts are off as well.
+pub(crate) fn is_in_nmi() -> bool {
+    host().state().in_nmi
+}
+
+define_per_cpu! {
+    /// Not 0 while `mremap()` moves a whole table on this CPU.
+    static TABLE_MOVE: usize = 0;
+}
+
+/// Notes that `mremap()` begins to move a whole table, or has done it.
+pub(crate) fn note_table_move(is_going_on: bool) {
+    TABLE_MOVE.write(is_going_on.into());
+}
+
+/// Whether the task moves a whole table, with the locks of both entries of level 2 held until its
+/// section of lazy MMU mode ends.
+pub(crate) fn is_moving_table() -> bool {
+    TABLE_MOVE.read() != 0 && is_lazy_mmu_mode_active()
+}
+
+/// Whether CPU state changes may wait in the queue: so between the two hooks of a context switch.
+pub(crate) fn is_lazy_cpu_mode_active() -> bool {
+    host().state().lazy_cpu
+}
+
+impl CallSite {
+    /// Returns the caller: the address of a [`Location`].
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        Self(&raw const *Location::caller() as usize)
+    }
+}
+
+impl CallContext<'_> {
+    /// Returns the caller, in the place of code that does not sleep.
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        // SAFETY: Sleeping is looked for by `Host::assert_may_sleep()`.
+        unsafe { Self::new(CallSite::here()) }
+    }
+}
+
+impl MaySleep {
+    /// Returns leave to sleep, in the place of code that may.
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        // SAFETY: As in `CallContext::here()`.
+        unsafe { Self::new(CallSite::here()) }
+    }
+}
+
+/// Lets other tasks run if that is due.
+pub(crate) fn cond_resched(_: &mut MaySleep) {
+    host().assert_may_sleep();
+}

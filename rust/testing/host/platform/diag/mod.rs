@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Diagnostics: reports, trace events, statistics, faults on request, KUnit.
+
+pub(crate) mod kunit;
+pub(crate) mod report;
+pub(crate) mod stats;
+pub(crate) mod tracepoints;

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reports of refused operations, kept for tests to look at.
+
+use crate::platform::cpu::call_context::CallSite;
+use crate::platform::machine::host::host;
+use crate::platform::xen::abi::XenError;
+use crate::platform::xen::machine_map::ReadMostly;
+use kernel::log::{
+    self,
+    Level, //
+};
+use std::ffi::CStr;
+
+/// A refused operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Report {
+    pub(crate) target: usize,
+    pub(crate) value: usize,
+    pub(crate) error: isize,
+    pub(crate) by: CallSite,
+}
+
+static FIRST_KEPT: ReadMostly = ReadMostly::new(0);
+
+/// Keeps reports from now on.
+pub(crate) fn keep_reports() {
+    FIRST_KEPT.set(host().refusals.borrow().len());
+}
+
+/// Forgets what was reported since [`keep_reports`]; returns how many there were, and the last.
+pub(crate) fn print_reports() -> (usize, Option<Report>) {
+    let host = host();
+    let kept = host.refusals.borrow_mut().split_off(FIRST_KEPT.get());
+    (kept.len(), kept.last().copied())
+}
+
+/// Whether another report is due: always here.
+pub(crate) fn may_report() -> bool {
+    true
+}
+
+/// Reports that Xen refused `what`: its target and new value, the error and the caller.
+#[cold]
+pub(crate) fn report_refusal(
+    what: &'static CStr,
+    target: usize,
+    value: usize,
+    error: isize,
+    by: CallSite,
+) {
+    let report = Report {
+        target,
+        value,
+        error,
+        by,
+    };
+    host().refusals.borrow_mut().push(report);
+    let what = what.to_string_lossy();
+    let text = format!("{what} of {target:#x} <- {value:#x} failed: {error}");
+    log::push(Level::Info, &text);
+}
+
+/// Stops a boot that cannot go on, because Xen refused `call` on `target`.
+#[cold]
+pub(crate) fn die_refused(
+    message: &'static CStr,
+    call: &'static CStr,
+    target: usize,
+    error: XenError,
+) -> ! {
+    let (step, call) = (message.to_string_lossy(), call.to_string_lossy());
+    let text = format!("{step}: {call} of {target:#x} returned {}", error.errno());
+    log::push(Level::Warning, &text);
+    die(message)
+}
+
+/// Writes to Xen's own console.
+pub(crate) fn raw_console(message: &'static CStr) {
+    log::push(Level::Warning, &message.to_string_lossy());
+}
+
+/// Stops the machine, and with it the test.
+#[cold]
+pub(crate) fn die(message: &'static CStr) -> ! {
+    panic!("xen_pv_mmu: {}", message.to_string_lossy());
+}

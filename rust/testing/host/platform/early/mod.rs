@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Start of day: memory and data of the time before the kernel runs.
+
+pub(crate) mod early_memory;
+#[path = "../../../../platform/early/phase.rs"]
+pub(crate) mod phase;
+pub(crate) mod start_of_day;

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Data of the kernel that has a fixed place, and what its configuration says.
+
+use crate::addr::{
+    Maddr,
+    Mfn,
+    Pfn,
+    Vaddr, //
+};
+use crate::entry::MachineEntry;
+use crate::guest::generic;
+use crate::level::Index;
+use crate::platform::early::phase::Early;
+use crate::platform::early::start_of_day::StartInfo;
+use crate::platform::kernel::address::{
+    KERNEL_MAP,
+    VMALLOC_START, //
+};
+use crate::platform::kernel::mm::Mm;
+use crate::platform::machine::host::{
+    current,
+    host, //
+};
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::table::{
+    StaticTable,
+    Table, //
+};
+use crate::platform::xen::machine_map::ReadMostly;
+
+/// Up to how much memory, in GiB, the domain is to be able to grow by hotplug.
+pub(crate) const HOTPLUG_LIMIT_GIB: usize = 2;
+
+/// Whether this is a Xen PV domain: whether there is a machine at all.
+pub(crate) fn is_pv_domain() -> bool {
+    current().is_some()
+}
+
+static DUMMY_PAGE: StaticTable = StaticTable::new();
+static USER_VSYSCALL_LEVEL3: StaticTable = StaticTable::new();
+
+/// Fills the page that stands in for hardware which is not mapped.
+pub(crate) fn init_dummy_page(early: Early) {
+    for index in Index::all() {
+        let ptr = DUMMY_PAGE.table().unpinned_entry(early, index);
+        ptr.store(MachineEntry::from_raw(usize::MAX));
+    }
+}
+
+/// Returns the page that stands in for hardware which is not mapped.
+pub(crate) fn dummy_page() -> Table {
+    DUMMY_PAGE.table()
+}
+
+/// Returns the table of level 3 above the vsyscall page that user roots share.
+pub(crate) fn user_vsyscall_table() -> Option<Table> {
+    Some(USER_VSYSCALL_LEVEL3.table())
+}
+
+/// Sets the entry of the vsyscall page in the tables of user mode.
+pub(crate) fn set_user_vsyscall(page: Vaddr, entry: MachineEntry) {
+    generic::set_below_level3(USER_VSYSCALL_LEVEL3.table(), page, entry);
+}
+
+/// What the address given for a fixed mapping means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FixmapKind {
+    /// A pseudo-physical address.
+    Memory,
+    /// A pseudo-physical address, mapped for user mode as well.
+    Vsyscall,
+    /// Nothing: the hardware is not mapped.
+    Apic,
+    /// A machine address.
+    Machine,
+}
+
+/// Numbers of fixed mappings.
+pub(crate) mod fixmap_index {
+    /// The vsyscall page.
+    pub(crate) const VSYSCALL: u32 = 511;
+    /// The local APIC.
+    pub(crate) const APIC: u32 = 513;
+    /// Those for early use.
+    pub(crate) const EARLY: std::ops::RangeInclusive<u32> = 1024..=1535;
+}
+
+/// Returns what the address given for fixed mapping `index` means.
+pub(crate) fn fixmap_kind(index: u32) -> FixmapKind {
+    match index {
+        fixmap_index::VSYSCALL => FixmapKind::Vsyscall,
+        fixmap_index::APIC => FixmapKind::Apic,
+        _ if fixmap_index::EARLY.contains(&index) => FixmapKind::Memory,
+        _ => FixmapKind::Machine,
+    }
+}
+
+/// Returns the machine address of an entry, wherever its table is mapped.
+#[track_caller]
+pub(crate) fn arbitrary_machine_address(ptr: EntryPtr) -> Maddr {
+    let vaddr = ptr.vaddr();
+    let host = host();
+    let walk = host
+        .machine
+        .borrow()
+        .translate(host.vcpu(), vaddr.raw() as u64);
+    match walk {
+        Some(walk) => Maddr::in_frame(Mfn::new(walk.mfn.0 as usize), vaddr.page_offset()),
+        None => panic!("{vaddr:x?} is not mapped"),
+    }
+}
+
+/// Tells the page table checker that `entry` replaces what `ptr` points to.
+pub(crate) fn check_page_table_set(
+    _mm: Mm,
+    _address: Vaddr,
+    _slot: EntryPtr,
+    _entry: MachineEntry,
+) {
+}
+
+/// Whether the kernel counts what page tables map.
+pub(crate) const PAGE_TABLE_CHECK: bool = false;
+
+/// Tells the page table checker that `entry` goes.
+pub(crate) fn check_page_table_clear(_mm: Mm, _address: Vaddr, _entry: MachineEntry) {}
+
+/// The part of the vmalloc area that the p2m list takes.
+pub(crate) struct P2mArea(usize);
+
+impl P2mArea {
+    /// Takes `bytes` of the vmalloc area.
+    pub(crate) fn register(_: Early, bytes: usize) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns where it begins.
+    pub(crate) fn start(&self) -> Vaddr {
+        VMALLOC_START
+    }
+
+    /// Returns the size in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0
+    }
+}
+
+/// Logs where the p2m list is.
+pub(crate) fn announce_p2m_area(area: &P2mArea) {
+    kernel::pr_info!("p2m virtual area of {:#x} bytes", area.bytes());
+}
+
+static MULTICALL_DEBUG: ReadMostly = ReadMostly::new(0);
+
+/// Whether the boot parameter `xen_mc_debug` was given.
+pub(crate) fn is_multicall_debug_on() -> bool {
+    MULTICALL_DEBUG.get() != 0
+}
+
+/// Gives the boot parameter `xen_mc_debug`.
+pub(crate) fn set_multicall_debug() {
+    MULTICALL_DEBUG.set(1);
+}
+
+/// Whether `pfn` holds a part of Xen's p2m list, or a table that maps it, if those are mapped
+/// separately.
+pub(crate) fn is_initial_p2m_frame(pfn: Pfn) -> bool {
+    let first = StartInfo::first_p2m_pfn();
+    StartInfo::mfn_list() < KERNEL_MAP
+        && (first..first + StartInfo::nr_p2m_frames()).contains(&pfn.raw())
+}

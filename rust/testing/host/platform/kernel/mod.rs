@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The rest of the kernel: addresses, configuration, address spaces, callbacks.
+
+pub(crate) mod address;
+#[path = "../../../../platform/kernel/callback.rs"]
+pub(crate) mod callback;
+#[path = "../../../../platform/kernel/error.rs"]
+pub(crate) mod error;
+#[path = "../../../../platform/kernel/frame_list.rs"]
+pub(crate) mod frame_list;
+pub(crate) mod kernel_data;
+pub(crate) mod mm;
+pub(crate) mod switches;

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page tables in memory: entries, tables, the pages that hold them, and what Xen knows of them.
+
+pub(crate) mod entry_ptr;
+#[path = "../../../../platform/paging/frame_pages.rs"]
+pub(crate) mod frame_pages;
+pub(crate) mod pages;
+#[path = "../../../../platform/paging/pin_state.rs"]
+pub(crate) mod pin_state;
+#[path = "../../../../platform/paging/scan.rs"]
+pub(crate) mod scan;
+pub(crate) mod static_tables;
+pub(crate) mod table;
