@@ -368,6 +368,65 @@ class IntegrateTest(unittest.TestCase):
         with mock.patch.object(integrate.os, "symlink", side_effect=failure):
             self.assert_refused("apply", "Operation not permitted")
 
+    # Copies in place of links.
+
+    def fill_repository(self):
+        for name, text in (("Kbuild", "# ours\n"), ("rust/ops/a.rs", "// a\n"), ("rust/testing/b.rs", "// b\n")):
+            place = self.repo / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+        (self.repo / "rust/ours.h").write_text("/* ours */\n")
+        self.anchors.write_text(
+            ANCHORS.replace('target = "."\n', 'target = "."\ncopy = ["Kbuild", "rust/*.h", "rust/ops"]\n')
+            + "\n[[link]]\npath = 'include/ours.h'\ntarget = 'rust/ours.h'\n"
+        )
+
+    def test_copies_need_no_repository(self):
+        self.fill_repository()
+        self.assertEqual(self.run_integrate("apply", "--copy"), 0)
+        self.assertEqual(self.run_integrate("check", "--copy"), 0)
+        self.assertEqual([place for place in self.tree.rglob("*") if place.is_symlink()], [])
+        found = {str(place.relative_to(self.tree / "drivers/ours")) for place in (self.tree / "drivers/ours").rglob("*.*")}
+        self.assertEqual(found, {"rust/ours.h", "rust/ops/a.rs"})
+        self.assertEqual(self.read("drivers/ours/Kbuild"), "# ours\n")
+        self.assertEqual(self.read("include/ours.h"), "/* ours */\n")
+
+    def test_copies_are_made_once_and_reverted(self):
+        self.fill_repository()
+        before = {place: (mode, content) for place, (mode, content, _) in self.snapshot().items()}
+        self.run_integrate("apply", "--copy")
+        after = self.snapshot()
+        self.assertEqual(self.run_integrate("apply", "--copy"), 0)
+        self.assertEqual(self.snapshot(), after)
+        self.assertEqual(self.run_integrate("revert", "--copy"), 0)
+        self.assertEqual({place: (mode, content) for place, (mode, content, _) in self.snapshot().items()}, before)
+
+    def test_a_copy_that_was_changed_is_not_lost(self):
+        self.fill_repository()
+        self.run_integrate("apply", "--copy")
+        self.write("drivers/ours/rust/ops/a.rs", "// changed\n")
+        for action in ("apply", "revert"):
+            self.assert_refused(action, "drivers/ours: is a directory with other contents", options=["--copy"])
+        self.write("drivers/ours/rust/ops/a.rs", "// a\n")
+        self.write("drivers/ours/more.rs", "")
+        self.assert_refused("revert", "drivers/ours: is a directory with other contents", options=["--copy"])
+
+    def test_copies_and_links_are_told_apart(self):
+        self.fill_repository()
+        self.run_integrate("apply")
+        self.assert_refused("revert", "drivers/ours: is a link to", options=["--copy"])
+        self.assertEqual(self.run_integrate("revert"), 0)
+        self.run_integrate("apply", "--copy")
+        self.assert_refused("revert", "drivers/ours: is a directory, which is not ours")
+
+    def test_failure_to_copy_is_taken_back(self):
+        self.fill_repository()
+        failure = OSError(errno.ENOSPC, "No space left on device", "ours")
+        with mock.patch.object(integrate.shutil, "copy", side_effect=failure):
+            self.assert_refused("apply", "No space left", options=["--copy"])
+        with mock.patch.object(integrate.os, "rename", side_effect=failure):
+            self.assert_refused("apply", "No space left", options=["--copy"])
+
     # Declarations that could not work.
 
     def test_edits_that_cannot_be_reverted_are_refused(self):
@@ -408,6 +467,20 @@ class DeclaredEditsTest(unittest.TestCase):
     def test_link_targets_exist(self):
         for link in self.plan.links:
             self.assertTrue((REPO / link.target).exists(), link)
+
+    def test_all_of_the_crate_is_copied_but_its_tests(self):
+        plan = integrate.Plan(SCRIPTS / "anchors.toml", Path("/"), SCRIPTS.parent, copy=True)
+        [whole] = [link for link in plan.links if link.target == "."]
+        copied = set(whole.sources(SCRIPTS.parent))
+        crate = {
+            str(path.relative_to(SCRIPTS.parent))
+            for kind in ("c", "h", "rs", "S")
+            for path in (SCRIPTS.parent / "rust").rglob(f"*.{kind}")
+            if "testing" not in path.parts or "probes" in path.parts
+        }
+        self.assertLess(crate, copied)
+        self.assertLess({"Kbuild", "Kconfig", "samples/Kconfig"}, copied)
+        self.assertEqual([name for name in copied if name.startswith("rust/testing/host")], [])
 
     def test_everything_says_why(self):
         declared = integrate.tomllib.loads((SCRIPTS / "anchors.toml").read_text())
