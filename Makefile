@@ -19,6 +19,7 @@ help: ## This list
 	@echo '  JOBS=N             parallel compiler runs (default: all CPUs)'
 	@echo '  XEN_PVMMU_MIRROR   Debian mirror (default: the one apt uses here)'
 	@echo '  XEN_PVMMU_CRATES   registry of crates (default: the one cargo uses here)'
+	@echo '  XEN_PVMMU_XEN_SOURCE  a copy of Xen'\''s source, for soak-boots (default: the package of the mirror)'
 	@echo '  XEN_PVMMU_CACHE    downloads and build root (default ~/.cache/xen-pvmmu)'
 	@echo '  XEN_PVMMU_BUILD    results (default ./build)'
 

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -166,6 +167,27 @@ class Scripts(unittest.TestCase):
         self.assertIn("cannot do --all", self.fails("clean", "--all"))
         self.assertIn("was not made by these scripts", self.fails("clean"))
         self.assertTrue(build.is_dir())
+
+    def test_a_source_of_xen_that_is_none(self):
+        (self.folder / "text").write_text("no tarball\n")
+        for name in ("/nowhere", str(self.folder / "text"), str(self.folder)):
+            text = self.fails("setup", "shadow-xen", XEN_PVMMU_XEN_SOURCE=name)
+            self.assertIn(f"XEN_PVMMU_XEN_SOURCE={name} is not a tarball that can be read. Set it", text)
+
+    def test_the_release_of_a_xen_source(self):
+        (self.folder / "xen").mkdir()
+        makefile = self.folder / "xen/Makefile"
+        function = re.search(r"^release_of\(\) \{\n.*?^\}\n", (SCRIPTS / "setup").read_text(), re.M | re.S)[0]
+        for text, release in (
+            ("export XEN_VERSION       = 4\nexport XEN_SUBVERSION    = 20\nexport XEN_EXTRAVERSION ?= .1\n", "4.20"),
+            ("export XEN_VERSION := 4\nexport XEN_SUBVERSION := 17\n", "4.17"),
+            ("all:\n", ""),
+        ):
+            makefile.write_text(text)
+            done = subprocess.run(
+                ["bash", "-c", f"{function}release_of {self.folder}"], capture_output=True, text=True, check=True
+            )
+            self.assertEqual(done.stdout.strip(), release)
 
     def test_a_tree_of_ones_own(self):
         self.assertIn("/nowhere is not a Linux source tree", self.fails("setup", KDIR="/nowhere"))
