@@ -105,6 +105,16 @@ impl Maddr {
     pub(crate) const fn raw(self) -> usize {
         self.0
     }
+
+    /// Returns the frame that holds the address.
+    pub(crate) const fn mfn(self) -> Mfn {
+        Mfn::new(self.0 >> PAGE_SHIFT)
+    }
+
+    /// Returns the offset within the frame, in bytes.
+    pub(crate) const fn offset(self) -> usize {
+        self.0 & (PAGE_SIZE - 1)
+    }
 }
 
 /// A pseudo-physical frame number.

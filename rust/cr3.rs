@@ -9,7 +9,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::Pfn;
+use crate::addr::{
+    Paddr,
+    Pfn, //
+};
 use crate::multicall::{
     is_queue_empty,
     Batch,
@@ -36,19 +39,18 @@ use crate::platform::xen::hypercall;
 use crate::ptpage::mfn_of_table;
 use kernel::macros::init_text;
 
-/// Returns the root that was requested last on this CPU, as a pseudo-physical address.
+/// Returns the address of the root that was requested last on this CPU.
 ///
 /// Context: any.
 #[inline(always)]
-pub(crate) fn read() -> usize {
-    xen_cr3.read()
+pub(crate) fn read() -> Paddr {
+    Paddr::new(xen_cr3.read())
 }
 
 fn load_kernel_root(batch: &mut Batch<'_>, root: Pfn) {
-    let address = root.paddr().raw();
-    xen_cr3.write(address);
+    xen_cr3.write(root.paddr().raw());
     batch.ext(ExtOp::new_kernel_root(mfn_of_table(root)));
-    batch.after(Deferred::RootLoaded(address));
+    batch.after(Deferred::RootLoaded(root.paddr()));
 }
 
 /// Loads `root` and its user root.

@@ -8,13 +8,16 @@
 
 #![forbid(unsafe_code)]
 
-use crate::addr::Pfn;
-use crate::level::{
-    pages_for,
-    PAGE_SIZE, //
+use crate::addr::{
+    Maddr,
+    Paddr, //
 };
+use crate::level::pages_for;
 use crate::p2m;
-use crate::p2m_word::P2mWord;
+use crate::p2m_word::{
+    P2mEntry,
+    P2mWord, //
+};
 use crate::platform::cpu::call_context::MaySleep;
 use crate::platform::diag::report;
 use crate::platform::early::phase::Early;
@@ -27,39 +30,37 @@ use kernel::macros::init_text;
 /// How many ranges can move.
 pub(crate) const MAX_REMAPS: usize = 4;
 
-/// A range that moved. All members are in bytes.
+/// A range that moved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Remap {
-    /// Machine address, which ACPI uses for the range.
-    pub(crate) machine: usize,
-    /// Pseudo-physical address to which the range has moved.
-    pub(crate) pseudo: usize,
-    /// Size.
+    /// Where it is in machine memory, which is the address that ACPI uses.
+    pub(crate) machine: Maddr,
+    /// Where it has moved to.
+    pub(crate) pseudo: Paddr,
+    /// Size in bytes.
     pub(crate) bytes: usize,
 }
 
 impl Remap {
     /// Translates machine address `start` of `bytes` bytes if they overlap the range. Also returns
     /// whether they are within the range.
-    pub(crate) fn translate(&self, start: usize, bytes: usize) -> Option<(usize, bool)> {
+    pub(crate) fn translate(&self, start: Maddr, bytes: usize) -> Option<(Paddr, bool)> {
+        let (own_start, start) = (self.machine.raw(), start.raw());
         let end = start.checked_add(bytes)?;
-        let own_end = self.machine.checked_add(self.bytes)?;
-        if end <= self.machine || start >= own_end {
+        let own_end = own_start.checked_add(self.bytes)?;
+        if end <= own_start || start >= own_end {
             return None;
         }
-        let is_within = start >= self.machine && end <= own_end;
-        let moved = start.wrapping_sub(self.machine).wrapping_add(self.pseudo);
-        Some((moved, is_within))
+        let is_within = start >= own_start && end <= own_end;
+        let moved = start
+            .wrapping_sub(own_start)
+            .wrapping_add(self.pseudo.raw());
+        Some((Paddr::new(moved), is_within))
     }
 
-    /// Returns the frames of the range: first pseudo-physical frame, first machine frame, count.
-    pub(crate) fn frames(&self) -> (usize, usize, usize) {
-        let offset = self.pseudo % PAGE_SIZE;
-        (
-            self.pseudo / PAGE_SIZE,
-            self.machine / PAGE_SIZE,
-            pages_for(offset + self.bytes),
-        )
+    /// Returns how many frames the range is in.
+    pub(crate) fn nr_frames(&self) -> usize {
+        pages_for(self.pseudo.offset() + self.bytes)
     }
 }
 
@@ -72,8 +73,8 @@ struct Remaps {
 
 static REMAPS: BootCell<Remaps> = BootCell::new(Remaps {
     ranges: [Remap {
-        machine: 0,
-        pseudo: 0,
+        machine: Maddr::new(0),
+        pseudo: Paddr::new(0),
         bytes: 0,
     }; MAX_REMAPS],
     len: 0,
@@ -84,7 +85,7 @@ static REMAPS: BootCell<Remaps> = BootCell::new(Remaps {
 pub(crate) fn add(early: Early, remap: Remap) {
     let mut remaps = REMAPS.get();
 
-    if remap.machine % PAGE_SIZE != remap.pseudo % PAGE_SIZE {
+    if remap.machine.offset() != remap.pseudo.offset() {
         report::die(c"a range that is not RAM moves by a part of a page");
     }
     let Some(place) = remaps.ranges.get_mut(remaps.len) else {
@@ -110,15 +111,18 @@ pub(crate) fn apply(sleep: &mut MaySleep) {
     let mut pages = 0;
 
     for remap in &remaps.ranges[..remaps.len] {
-        let (pfn, mfn, count) = remap.frames();
-        for frame in 0..count {
-            let word = P2mWord::from_raw(mfn + frame);
-            if p2m::grow::set(Pfn::new(pfn + frame), word, sleep).is_err() {
-                kernel::pr_emerg!("no p2m entry for frame {:#x}\n", pfn + frame);
+        for frame in 0..remap.nr_frames() {
+            let (pfn, mfn) = (
+                remap.pseudo.pfn().add(frame),
+                remap.machine.mfn().add(frame),
+            );
+            let word = P2mWord::encode(pfn, P2mEntry::Local(mfn));
+            if p2m::grow::set(pfn, word, sleep).is_err() {
+                kernel::pr_emerg!("no p2m entry for frame {:#x}\n", pfn.raw());
                 report::die(c"a range that is not RAM could not be remapped");
             }
         }
-        pages += count;
+        pages += remap.nr_frames();
     }
     if pages != 0 {
         kernel::pr_info!("Remapped {} non-RAM page(s)\n", pages);
@@ -128,7 +132,7 @@ pub(crate) fn apply(sleep: &mut MaySleep) {
 /// Translates the start of a range that ACPI maps.
 ///
 /// Context: any.
-pub(crate) fn translate(start: usize, bytes: usize) -> usize {
+pub(crate) fn translate(start: Maddr, bytes: usize) -> Paddr {
     let remaps = REMAPS.get();
 
     for remap in &remaps.ranges[..remaps.len] {
@@ -137,13 +141,14 @@ pub(crate) fn translate(start: usize, bytes: usize) -> usize {
                 kernel::pr_warn!(
                     "ACPI maps {:#x} bytes at {:#x} across the border of a range that moved\n",
                     bytes,
-                    start
+                    start.raw()
                 );
             }
             return moved;
         }
     }
-    start
+    // What has not moved is an identity frame.
+    Paddr::new(start.raw())
 }
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
@@ -152,37 +157,42 @@ mod tests {
     use super::*;
 
     const MOVED: Remap = Remap {
-        machine: 0x10_0800,
-        pseudo: 0x80_0800,
+        machine: Maddr::new(0x10_0800),
+        pseudo: Paddr::new(0x80_0800),
         bytes: 0x1800,
     };
 
+    fn translate(start: usize, bytes: usize) -> Option<(usize, bool)> {
+        let moved = MOVED.translate(Maddr::new(start), bytes);
+        moved.map(|(moved, is_within)| (moved.raw(), is_within))
+    }
+
     #[test]
     fn ranges_outside_are_left_alone() {
-        assert_eq!(MOVED.translate(0x10_0000, 0x800), None);
-        assert_eq!(MOVED.translate(0x10_2000, 0x800), None);
-        assert_eq!(MOVED.translate(usize::MAX - 1, 2), None);
+        assert_eq!(translate(0x10_0000, 0x800), None);
+        assert_eq!(translate(0x10_2000, 0x800), None);
+        assert_eq!(translate(usize::MAX - 1, 2), None);
     }
 
     #[test]
     fn ranges_inside_move() {
-        assert_eq!(MOVED.translate(0x10_0800, 0x1800), Some((0x80_0800, true)));
-        assert_eq!(MOVED.translate(0x10_1fff, 1), Some((0x80_1fff, true)));
+        assert_eq!(translate(0x10_0800, 0x1800), Some((0x80_0800, true)));
+        assert_eq!(translate(0x10_1fff, 1), Some((0x80_1fff, true)));
     }
 
     #[test]
-    fn ranges_across_the_border_are_told() {
-        assert_eq!(MOVED.translate(0x10_07ff, 2), Some((0x80_07ff, false)));
-        assert_eq!(MOVED.translate(0x10_1fff, 2), Some((0x80_1fff, false)));
+    fn ranges_across_the_border_are_reported() {
+        assert_eq!(translate(0x10_07ff, 2), Some((0x80_07ff, false)));
+        assert_eq!(translate(0x10_1fff, 2), Some((0x80_1fff, false)));
     }
 
     #[test]
     fn frames_cover_all_bytes() {
-        assert_eq!(MOVED.frames(), (0x800, 0x100, 2));
+        assert_eq!(MOVED.nr_frames(), 2);
         let crossing = Remap {
             bytes: 0x1801,
             ..MOVED
         };
-        assert_eq!(crossing.frames(), (0x800, 0x100, 3));
+        assert_eq!(crossing.nr_frames(), 3);
     }
 }

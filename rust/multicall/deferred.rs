@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::addr::Paddr;
 use crate::platform::cpu::percpu::LOADED_CR3;
 use crate::platform::kernel::callback::Callback;
 use crate::platform::kernel::mm::TableLock;
@@ -16,7 +17,7 @@ pub(crate) enum Deferred {
     /// Unlock a table that is pinned or unpinned.
     Unlock(TableLock),
     /// Record the root table that Xen now uses for this CPU.
-    RootLoaded(usize),
+    RootLoaded(Paddr),
     /// Call back into C.
     Call(Callback),
 }
@@ -25,7 +26,7 @@ impl Deferred {
     pub(super) fn run(self) {
         match self {
             Deferred::Unlock(lock) => lock.unlock(),
-            Deferred::RootLoaded(root) => LOADED_CR3.write(root),
+            Deferred::RootLoaded(root) => LOADED_CR3.write(root.raw()),
             Deferred::Call(callback) => callback.run(),
         }
     }
@@ -107,13 +108,13 @@ mod tests {
 
     fn taken(queue: &mut DeferredQueue) -> Option<usize> {
         match queue.take_due()? {
-            Deferred::RootLoaded(root) => Some(root),
+            Deferred::RootLoaded(root) => Some(root.raw()),
             _ => None,
         }
     }
 
     fn push(queue: &mut DeferredQueue, root: usize) {
-        assert!(queue.push(Deferred::RootLoaded(root)).is_ok());
+        assert!(queue.push(Deferred::RootLoaded(Paddr::new(root))).is_ok());
     }
 
     #[test]
@@ -152,8 +153,9 @@ mod tests {
         for root in 0..MAX_DEFERRED {
             push(&mut queue, root);
         }
-        let back = queue.push(Deferred::RootLoaded(MAX_DEFERRED));
-        assert!(matches!(back, Err(Deferred::RootLoaded(MAX_DEFERRED))));
+        let last = Paddr::new(MAX_DEFERRED);
+        let back = queue.push(Deferred::RootLoaded(last));
+        assert!(matches!(back, Err(Deferred::RootLoaded(root)) if root == last));
         assert_eq!(queue.waiting() as usize, MAX_DEFERRED);
     }
 }

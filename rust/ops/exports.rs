@@ -7,6 +7,7 @@
 //! the one that the crate's function states.
 
 use crate::addr::{
+    Maddr,
     Mfn,
     Paddr,
     Pfn,
@@ -144,8 +145,8 @@ exports! {
         size: usize,
     ) {
         let remap = nonram::Remap {
-            machine: maddr as usize,
-            pseudo: paddr as usize,
+            machine: Maddr::new(maddr as usize),
+            pseudo: Paddr::new(paddr as usize),
             bytes: size,
         };
         // SAFETY: `setup_arch()` reads the memory map, before it maps memory.

@@ -199,7 +199,7 @@ hooks! {
 
     /// Returns the root that was loaded last (`read_cr3`).
     fn xen_read_cr3() -> usize {
-        cr3::read()
+        cr3::read().raw()
     }
 
     /// Loads a root (`write_cr3`).

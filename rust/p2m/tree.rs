@@ -48,7 +48,7 @@ pub(crate) struct Tree {
 
 /// Returns the machine frame of a page of the kernel.
 pub(super) fn mfn_of_page(page: Table) -> Mfn {
-    Mfn::new(machine_address(page.vaddr()).raw() >> crate::level::PAGE_SHIFT)
+    machine_address(page.vaddr()).mfn()
 }
 
 /// Allocates a page for a middle page that describes only missing frames.

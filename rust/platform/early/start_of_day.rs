@@ -4,7 +4,9 @@
 //! kernel.
 
 use crate::addr::{
+    Maddr,
     Mfn,
+    Paddr,
     Vaddr, //
 };
 use crate::platform::diag::stats::{
@@ -248,12 +250,12 @@ impl<T: Copy> BootCell<T> {
 }
 
 /// Says where memory is found that ACPI knows by its machine address, given that and a size.
-type Translate = fn(usize, usize) -> usize;
+type Translate = fn(Maddr, usize) -> Paddr;
 
 /// Has ACPI's mappings translated.
 #[cfg(CONFIG_ACPI)]
 pub(crate) fn hook_acpi_mappings(early: Early, translate: Translate) {
-    static TRANSLATE: BootCell<Translate> = BootCell::new(|start, _| start);
+    static TRANSLATE: BootCell<Translate> = BootCell::new(|start, _| Paddr::new(start.raw()));
 
     /// # Safety
     ///
@@ -262,9 +264,9 @@ pub(crate) fn hook_acpi_mappings(early: Early, translate: Translate) {
         start: bindings::acpi_physical_address,
         bytes: bindings::acpi_size,
     ) -> *mut core::ffi::c_void {
-        let moved = TRANSLATE.get()(start as usize, bytes as usize);
+        let moved = TRANSLATE.get()(Maddr::new(start as usize), bytes as usize);
         // SAFETY: As for the caller, which wants to map the range.
-        unsafe { bindings::x86_acpi_os_ioremap(moved as u64, bytes) }
+        unsafe { bindings::x86_acpi_os_ioremap(moved.raw() as u64, bytes) }
     }
 
     TRANSLATE.set(early, translate);

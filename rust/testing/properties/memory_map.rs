@@ -4,6 +4,7 @@
 //! machine; or the boot stops and says why.
 
 use crate::addr::{
+    Maddr,
     Mfn,
     Pfn, //
 };
@@ -211,7 +212,7 @@ fn check_kept(guest: &Guest, map: &MemoryMap) {
     // What moved for the sake of the kernel is found by its machine address.
     let memory_end = nr_pages * PAGE_SIZE;
     for address in (0..memory_end).step_by(PAGE_SIZE) {
-        let pseudo = nonram::translate(address, 1);
+        let pseudo = nonram::translate(Maddr::new(address), 1).raw();
         if pseudo != address {
             assert!(pseudo >= memory_end);
             let mfn = Mfn::new(address / PAGE_SIZE);

@@ -3,7 +3,11 @@
 //! What moves for the sake of the E820 map: the p2m list, and ranges that are not RAM.
 
 use super::check_booted;
-use crate::addr::Pfn;
+use crate::addr::{
+    Maddr,
+    Paddr,
+    Pfn, //
+};
 use crate::boot::relocate::relocate;
 use crate::entry::bits;
 use crate::guest::{
@@ -127,13 +131,13 @@ fn a_list_that_has_no_place_to_go_to_stops_the_boot() {
 /// Ranges of pages without memory: in the middle of a page, and across two of them.
 const MOVES: [Remap; 2] = [
     Remap {
-        machine: 0x9_0800,
-        pseudo: 3500 * 0x1000 + 0x800,
+        machine: Maddr::new(0x9_0800),
+        pseudo: Paddr::new(3500 * 0x1000 + 0x800),
         bytes: 0x1000,
     },
     Remap {
-        machine: 0x20_0000,
-        pseudo: 3400 * 0x1000,
+        machine: Maddr::new(0x20_0000),
+        pseudo: Paddr::new(3400 * 0x1000),
         bytes: 0x1000,
     },
 ];
@@ -181,15 +185,19 @@ fn acpi_finds_ranges_that_moved() {
     for moved in MOVES {
         assert_eq!(nonram::translate(moved.machine, 8), moved.pseudo);
         assert_eq!(
-            nonram::translate(moved.machine + 0x10, 8),
-            moved.pseudo + 0x10
+            nonram::translate(moved.machine.add(0x10), 8).raw(),
+            moved.pseudo.raw() + 0x10
         );
     }
-    assert_eq!(nonram::translate(0x30_0000, 8), 0x30_0000);
+    assert_eq!(nonram::translate(Maddr::new(0x30_0000), 8).raw(), 0x30_0000);
     guest.assert_sound();
 
     let [moved, _] = MOVES;
-    assert_eq!(nonram::translate(moved.machine - 8, 0x10), moved.pseudo - 8);
+    let before = Maddr::new(moved.machine.raw() - 8);
+    assert_eq!(
+        nonram::translate(before, 0x10).raw(),
+        moved.pseudo.raw() - 8
+    );
     assert_eq!(
         guest.complaints(),
         ["ACPI maps 0x10 bytes at 0x907f8 across the border of a range that moved"]
@@ -202,7 +210,7 @@ fn a_range_moves_by_whole_pages() {
     let guest = Guest::build(GuestConfig::dom0(1000));
     boot::boot_with(guest.host(), || {
         let remap = Remap {
-            pseudo: MOVES[0].pseudo + 1,
+            pseudo: Paddr::new(MOVES[0].pseudo.raw() + 1),
             ..MOVES[0]
         };
         nonram::add(early(), remap);
@@ -234,8 +242,8 @@ fn a_range_beyond_the_list_stops_the_boot() {
     let guest = Guest::build(GuestConfig::dom0(1000));
     boot::boot_with(guest.host(), || {
         let remap = Remap {
-            pseudo: 1 << 40,
-            machine: 0,
+            pseudo: Paddr::new(1 << 40),
+            machine: Maddr::new(0),
             bytes: 1,
         };
         nonram::add(early(), remap);

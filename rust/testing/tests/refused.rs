@@ -379,7 +379,7 @@ fn roots_are_loaded_with_preemption_off() {
     let root = process.mm().root();
     assert_eq!(
         cr3::read(),
-        crate::platform::kernel::address::virt_to_phys(root.table().vaddr()).raw()
+        crate::platform::kernel::address::virt_to_phys(root.table().vaddr())
     );
     {
         let _preempt = PreemptOff::new(BY);

@@ -3,7 +3,9 @@
 //! What Xen hands over at start of day, and what the guest publishes to it.
 
 use crate::addr::{
+    Maddr,
     Mfn,
+    Paddr,
     Vaddr, //
 };
 use crate::platform::early::phase::Early;
@@ -239,7 +241,7 @@ pub(crate) fn image_bounds() -> (Vaddr, Vaddr) {
 static ACPI_HOOKS: ReadMostly = ReadMostly::new(0);
 
 /// Has ACPI's mappings translated. There is no ACPI here; that is only counted.
-pub(crate) fn hook_acpi_mappings(_: Early, _: fn(usize, usize) -> usize) {
+pub(crate) fn hook_acpi_mappings(_: Early, _: fn(Maddr, usize) -> Paddr) {
     ACPI_HOOKS.set(ACPI_HOOKS.get() + 1);
 }
 

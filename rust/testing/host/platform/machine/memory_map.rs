@@ -2,6 +2,10 @@
 
 //! The memory map of the firmware, and what setup.c decides by it.
 
+use crate::addr::{
+    Maddr,
+    Paddr, //
+};
 use crate::level::PAGE_SIZE;
 use crate::nonram::{
     self,
@@ -125,8 +129,8 @@ impl MemoryMap {
         });
         self.tidy();
         Remap {
-            machine: start,
-            pseudo: to,
+            machine: Maddr::new(start),
+            pseudo: Paddr::new(to),
             bytes: size,
         }
     }
