@@ -23,6 +23,7 @@ use crate::platform::kernel::address;
 use crate::platform::paging::entry_ptr;
 use crate::platform::xen::abi::VaFlush;
 use crate::platform::xen::hypercall;
+use crate::platform::xen::refusal::Refusal;
 use core::ffi::CStr;
 use kernel::macros::init_text;
 
@@ -42,8 +43,12 @@ fn change(page: Vaddr, caller: CallContext<'_>, flags: impl FnOnce(MachineEntry)
     }
     let new = flags(old);
     if let Err(error) = hypercall::update_va_mapping(page, new, VaFlush::None) {
-        let by = caller.site();
-        report::report_refusal(CALL, page.raw(), new.raw(), error.errno(), by);
+        let refusal = Refusal {
+            what: CALL,
+            target: page.raw(),
+            value: new.raw(),
+        };
+        report::report_refusal(&refusal, error.errno(), caller.site());
         report::die_refused(
             c"Xen refused to change the protection of a page",
             CALL,

@@ -28,6 +28,7 @@ use crate::platform::kernel::kernel_data::{
 };
 use crate::platform::xen::abi::VaFlush;
 use crate::platform::xen::hypercall;
+use crate::platform::xen::refusal::Refusal;
 
 /// Maps `address` at fixed mapping `index`; the index decides whether the address is
 /// pseudo-physical or machine.
@@ -52,13 +53,12 @@ pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Ca
     let page = address::fix_to_virt(index);
 
     if let Err(error) = hypercall::update_va_mapping(page, entry, VaFlush::PageLocal) {
-        report::report_refusal(
-            c"fixed mapping",
-            page.raw(),
-            entry.raw(),
-            error.errno(),
-            caller.site(),
-        );
+        let refusal = Refusal {
+            what: c"fixed mapping",
+            target: page.raw(),
+            value: entry.raw(),
+        };
+        report::report_refusal(&refusal, error.errno(), caller.site());
         report::die_refused(
             c"Xen refused a fixed mapping",
             c"update_va_mapping",

@@ -290,8 +290,7 @@ fn issue(command: Command, at: PinnedEntryPtr, entry: MachineEntry, caller: Call
     }
     let update = MmuUpdate::new(command, at, entry);
     if let Err(error) = hypercall::mmu_update_one(update) {
-        let (target, value) = update.raw();
-        report::report_refusal(c"mmu_update", target, value, error.errno(), caller.site());
+        report::report_refusal(&update, error.errno(), caller.site());
     }
 }
 

@@ -26,14 +26,7 @@ fn flush(op: ExtOp, caller: CallContext<'_>) {
         return;
     }
     if let Err(error) = hypercall::mmuext_op(op) {
-        let (command, argument) = op.raw();
-        report::report_refusal(
-            c"mmuext_op",
-            command as usize,
-            argument,
-            error.errno(),
-            caller.site(),
-        );
+        report::report_refusal(&op, error.errno(), caller.site());
     }
 }
 

@@ -32,6 +32,7 @@ use crate::platform::paging::pin_state::{
 };
 use crate::platform::paging::table::RootEntryPtr;
 use crate::platform::xen::abi::Command;
+use crate::platform::xen::refusal::Refusal;
 use kernel::macros::init_text;
 
 /// Returns when a change of a table that Xen knows is issued.
@@ -54,7 +55,12 @@ fn refuse_huge(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: CallCon
         Level::L2 => c"large page in level 2",
         _ => c"large page above level 2",
     };
-    report::report_refusal(what, ptr.vaddr().raw(), entry.raw(), EINVAL, caller.site());
+    let refusal = Refusal {
+        what,
+        target: ptr.vaddr().raw(),
+        value: entry.raw(),
+    };
+    report::report_refusal(&refusal, EINVAL, caller.site());
 }
 
 /// Sets an entry of level 2 or 3.

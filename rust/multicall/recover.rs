@@ -32,14 +32,15 @@ use crate::platform::xen::abi::{
     XenError, //
 };
 use crate::platform::xen::hypercall;
-use core::ffi::CStr;
+use crate::platform::xen::refusal::{
+    Refusable,
+    Refusal, //
+};
 
 /// An operation that Xen refused.
 #[derive(Clone, Copy)]
 struct Report {
-    what: &'static CStr,
-    target: usize,
-    value: usize,
+    refusal: Refusal,
     error: isize,
     by: CallSite,
 }
@@ -75,13 +76,7 @@ impl Reports {
     #[cold]
     pub(super) fn print(&self) {
         for report in self.reports.iter().flatten() {
-            report::report_refusal(
-                report.what,
-                report.target,
-                report.value,
-                report.error,
-                report.by,
-            );
+            report::report_refusal(&report.refusal, report.error, report.by);
         }
         if self.total > MAX_REPORTS {
             kernel::pr_err!("{} more operations failed\n", self.total - MAX_REPORTS);
@@ -89,14 +84,8 @@ impl Reports {
     }
 }
 
-/// An element of the array of a call, which Xen may refuse.
-pub(super) trait Refusable: Copy {
-    /// The name of the operation in reports.
-    const WHAT: &'static CStr;
-
-    /// Returns the target and the value for reports.
-    fn describe(&self) -> (usize, usize);
-
+/// An element of the array of a call, which can be carried out alone.
+pub(super) trait Resumable: Refusable + Copy {
     /// Returns the machine address of the entry that the element changes, if it changes one.
     fn entry_maddr(&self) -> Option<Maddr>;
 
@@ -104,13 +93,7 @@ pub(super) trait Refusable: Copy {
     fn carry_out(self) -> Result<(), XenError>;
 }
 
-impl Refusable for MmuUpdate {
-    const WHAT: &'static CStr = c"mmu_update";
-
-    fn describe(&self) -> (usize, usize) {
-        self.raw()
-    }
-
+impl Resumable for MmuUpdate {
     fn entry_maddr(&self) -> Option<Maddr> {
         Some(self.entry_maddr())
     }
@@ -120,14 +103,7 @@ impl Refusable for MmuUpdate {
     }
 }
 
-impl Refusable for ExtOp {
-    const WHAT: &'static CStr = c"mmuext_op";
-
-    fn describe(&self) -> (usize, usize) {
-        let (command, argument) = self.raw();
-        (command as usize, argument)
-    }
-
+impl Resumable for ExtOp {
     fn entry_maddr(&self) -> Option<Maddr> {
         None
     }
@@ -144,7 +120,7 @@ impl Refusable for ExtOp {
 /// `element` returns an element of the array. `is_overtaken` says whether a later call changes the
 /// entry at a machine address.
 #[cold]
-pub(super) fn resume_array<T: Refusable>(
+pub(super) fn resume_array<T: Resumable>(
     record: &Record,
     error: isize,
     reports: &mut Reports,
@@ -158,7 +134,7 @@ pub(super) fn resume_array<T: Refusable>(
             return;
         };
         // The first one is the element that Xen has refused.
-        let refusal = match error.take() {
+        let failed = match error.take() {
             Some(error) => Some(error),
             None if element.entry_maddr().is_some_and(&is_overtaken) => None,
             None => {
@@ -166,12 +142,9 @@ pub(super) fn resume_array<T: Refusable>(
                 element.carry_out().err().map(XenError::errno)
             }
         };
-        if let Some(error) = refusal {
-            let (target, value) = element.describe();
+        if let Some(error) = failed {
             reports.note(Report {
-                what: T::WHAT,
-                target,
-                value,
+                refusal: element.refusal(),
                 error,
                 by: record.caller,
             });
@@ -215,9 +188,11 @@ pub(super) fn single(
         (c"update_va_mapping", record.target, record.value)
     };
     reports.note(Report {
-        what,
-        target,
-        value,
+        refusal: Refusal {
+            what,
+            target,
+            value,
+        },
         error,
         by: record.caller,
     });
@@ -231,11 +206,8 @@ pub(super) fn finish(reports: &mut Reports, by: CallSite) {
     }
     let flush = ExtOp::flush_all();
     if let Err(error) = flush.carry_out() {
-        let (target, value) = flush.describe();
         reports.note(Report {
-            what: ExtOp::WHAT,
-            target,
-            value,
+            refusal: flush.refusal(),
             error: error.errno(),
             by,
         });

@@ -7,3 +7,4 @@ pub(crate) mod frames;
 pub(crate) mod grants;
 pub(crate) mod hypercall;
 pub(crate) mod machine_map;
+pub(crate) mod refusal;

@@ -4,6 +4,10 @@
 
 use crate::platform::cpu::call_context::CallSite;
 use crate::platform::xen::abi::XenError;
+use crate::platform::xen::refusal::{
+    Refusable,
+    Refusal, //
+};
 use core::ffi::CStr;
 use kernel::bindings;
 use kernel::str::CStrExt as _;
@@ -77,19 +81,23 @@ pub(crate) fn may_report() -> bool {
     unsafe { bindings::xen_pv_mmu_may_report() }
 }
 
-/// Reports that Xen refused `what`, with its target and new value, the error and the caller.
+/// Reports that Xen refused `operation`, with the error and the caller.
 ///
 /// Such reports share one rate limit. They allocate nothing, and take no locks but those of printk.
 ///
 /// Context: any.
 #[cold]
-pub(crate) fn report_refusal(
-    what: &'static CStr,
-    target: usize,
-    value: usize,
-    error: isize,
-    by: CallSite,
-) {
+pub(crate) fn report_refusal(operation: &impl Refusable, error: isize, by: CallSite) {
+    print_refusal(operation.refusal(), error, by);
+}
+
+/// Does the work of [`report_refusal`], once for all kinds of operations.
+fn print_refusal(refusal: Refusal, error: isize, by: CallSite) {
+    let Refusal {
+        what,
+        target,
+        value,
+    } = refusal;
     #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
     if kept::keep(Report {
         target,

@@ -6,6 +6,10 @@ use crate::platform::cpu::call_context::CallSite;
 use crate::platform::machine::host::host;
 use crate::platform::xen::abi::XenError;
 use crate::platform::xen::machine_map::ReadMostly;
+use crate::platform::xen::refusal::{
+    Refusable,
+    Refusal, //
+};
 use kernel::log::{
     self,
     Level, //
@@ -40,15 +44,14 @@ pub(crate) fn may_report() -> bool {
     true
 }
 
-/// Reports that Xen refused `what`: its target and new value, the error and the caller.
+/// Reports that Xen refused `operation`, with the error and the caller.
 #[cold]
-pub(crate) fn report_refusal(
-    what: &'static CStr,
-    target: usize,
-    value: usize,
-    error: isize,
-    by: CallSite,
-) {
+pub(crate) fn report_refusal(operation: &impl Refusable, error: isize, by: CallSite) {
+    let Refusal {
+        what,
+        target,
+        value,
+    } = operation.refusal();
     let report = Report {
         target,
         value,

@@ -9,3 +9,5 @@ pub(crate) mod frames;
 pub(crate) mod grants;
 pub(crate) mod hypercall;
 pub(crate) mod machine_map;
+#[path = "../../../../platform/xen/refusal.rs"]
+pub(crate) mod refusal;
