@@ -106,7 +106,7 @@ hooks! {
     fn xen_set_p4d(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
         let ptr = entry_ptr!(p4dp);
         // SAFETY: A PV guest has four levels, so an entry of this level is in a root.
-        let at = unsafe { RootEntryPtr::from_slot(ptr) };
+        let at = unsafe { RootEntryPtr::from_ptr(ptr) };
         upper::set_root(at, MachineEntry::from_raw(p4d.p4d), caller!());
     }
 

@@ -44,8 +44,9 @@ fn saves(function: unsafe extern "C" fn()) -> paravirt_callee_save {
     }
 }
 
-/// Gives `then` the slots of `pv_ops.mmu` that are ours, one a line: what is put there early, after
-/// `=>` what the run-time table has instead, or after `until` what C puts there once it can.
+/// Passes to `then` the slots of `pv_ops.mmu` that the backend sets, one a line: the early
+/// function, after `=>` the one of the run-time table, and after `until` the one that C installs
+/// later.
 macro_rules! with_slots {
     ($then:ident) => {
         $then! {
@@ -231,7 +232,8 @@ pub(crate) fn make_by_thunk(value: usize) -> usize {
     call_thunk!(__raw_callee_save_xen_make_pte, value)
 }
 
-/// Returns the slots that have to be ours at run time: name, value, and our function.
+/// Returns the slots that the backend owns at run time: name, value, and the function that has to
+/// be there.
 #[cfg(any(CONFIG_XEN_PV_MMU_RUST_DEBUGFS, CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST))]
 pub(super) fn own_slots() -> impl ExactSizeIterator<Item = (&'static str, usize, usize)> {
     macro_rules! address {

@@ -201,7 +201,7 @@ impl RootEntryPtr {
     ///
     /// `ptr` is in the root table of an address space, or in the kernel's own.
     #[inline(always)]
-    pub(crate) unsafe fn from_slot(ptr: EntryPtr) -> Self {
+    pub(crate) unsafe fn from_ptr(ptr: EntryPtr) -> Self {
         // INVARIANT: By the contract of this function.
         Self(ptr)
     }

@@ -121,7 +121,7 @@ impl Entries {
         for page in 0..PAGES {
             process.write(START + page * PAGE, 1);
         }
-        let ptr = |page: usize| slot_of(process.mm(), page);
+        let ptr = |page: usize| ptr_of(process.mm(), page);
         let pages = std::array::from_fn(|page| ptr(page).read());
         Self {
             process,
@@ -136,7 +136,7 @@ impl Entries {
     }
 
     fn ptr(&self, page: usize) -> EntryPtr {
-        slot_of(self.mm(), page)
+        ptr_of(self.mm(), page)
     }
 
     fn range(&self, pages: &Range<usize>) -> PteRange {
@@ -248,7 +248,7 @@ impl Entries {
     }
 }
 
-fn slot_of(mm: Mm, page: usize) -> EntryPtr {
+fn ptr_of(mm: Mm, page: usize) -> EntryPtr {
     match generic::find(mm, Level::L1, Vaddr::new(START + page * PAGE)) {
         Some(ptr) => ptr,
         None => panic!("page {page} is not mapped"),

@@ -75,7 +75,7 @@ fn update(ptr: EntryPtr, entry: MachineEntry) -> MmuUpdate {
     MmuUpdate::new(Command::Normal, at, entry)
 }
 
-fn slot_of(page: &OwnedPage) -> EntryPtr {
+fn ptr_of(page: &OwnedPage) -> EntryPtr {
     entry_ptr::lookup_address(address::pfn_to_virt(page.pfn()))
         .unwrap()
         .0
@@ -85,7 +85,7 @@ fn slot_of(page: &OwnedPage) -> EntryPtr {
 fn calls_that_c_fills_in_reach_xen() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let pages = [(); 2].map(|()| OwnedPage::zeroed(&mut MaySleep::here()).unwrap());
-    let ptrs = [slot_of(&pages[0]), slot_of(&pages[1])];
+    let ptrs = [ptr_of(&pages[0]), ptr_of(&pages[1])];
     let entries = ptrs.map(|ptr| ptr.read().with(1 << 10));
     {
         let _irqs = IrqsOff::new();
@@ -114,7 +114,7 @@ fn space_is_given_out_up_to_what_the_queue_holds() {
 
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, entry) = (slot_of(&page), slot_of(&page).read());
+    let (ptr, entry) = (ptr_of(&page), ptr_of(&page).read());
     {
         let _irqs = IrqsOff::new();
         assert!(multicall::take_space(ALL + 1, BY).is_none());
@@ -164,7 +164,7 @@ fn a_bitmap_of_many_cpus_fills_the_queue_to_the_last_byte() {
     let guest = Guest::boot(GuestConfig::dom0(600).with_cpus(CPUS));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let at = address::pfn_to_virt(page.pfn());
-    let ptr = slot_of(&page);
+    let ptr = ptr_of(&page);
     let entry = ptr.read();
     let is_seen = |cpu| {
         let host = guest.host();

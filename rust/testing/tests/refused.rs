@@ -207,9 +207,9 @@ fn only_pages_that_are_mapped_are_protected_and_then_for_sure() {
     }
     assert_eq!(left.get(), 0);
     direct_map::make_readonly(mapped, BY);
-    assert_eq!(slot_of(&page).read().raw() & bits::RW, 0);
+    assert_eq!(ptr_of(&page).read().raw() & bits::RW, 0);
     direct_map::make_readwrite(mapped, BY);
-    assert_ne!(slot_of(&page).read().raw() & bits::RW, 0);
+    assert_ne!(ptr_of(&page).read().raw() & bits::RW, 0);
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn fixed_mappings_of_all_kinds() {
 }
 
 /// Returns an entry of the direct map, for a page of the guest.
-fn slot_of(page: &OwnedPage) -> EntryPtr {
+fn ptr_of(page: &OwnedPage) -> EntryPtr {
     entry_ptr::lookup_address(address::pfn_to_virt(page.pfn()))
         .unwrap()
         .0
@@ -293,7 +293,7 @@ fn only_report(guest: &Guest) -> Report {
 fn a_refused_entry_is_reported_with_all_there_is_to_know() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let ptr = slot_of(&page);
+    let ptr = ptr_of(&page);
     let at = p2m::machine_address(ptr.vaddr()).raw();
     let entry = MachineEntry::new(NOWHERE, address::kernel_rw());
     pte::set_now(ptr, entry, BY);
@@ -317,7 +317,7 @@ fn large_pages_above_level_1_do_not_reach_xen() {
 
     upper::set(known, entry, Level::L2, BY);
     upper::set(known, entry, Level::L3, BY);
-    upper::set_root(RootEntryPtr::from_slot(root), entry, BY);
+    upper::set_root(RootEntryPtr::from_ptr(root), entry, BY);
     let reports = guest.take_refusals();
     assert_eq!(reports.len(), 3);
     for (report, ptr) in reports.iter().zip([known, known, root]) {
@@ -396,7 +396,7 @@ fn a_queue_that_xen_cannot_read_stops_the_machine() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     refuse(&guest, Call::Multicall, 0, 1);
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let ptr = slot_of(&page);
+    let ptr = ptr_of(&page);
     let death = death_in(|| {
         let mut batch = Batch::open(Issue::Now, BY);
         batch.ext(ExtOp::flush_local());
@@ -419,7 +419,7 @@ fn refused_batches_are_shown_for_debugging() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     kernel_data::set_multicall_debug();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, vaddr) = (slot_of(&page), address::pfn_to_virt(page.pfn()));
+    let (ptr, vaddr) = (ptr_of(&page), address::pfn_to_virt(page.pfn()));
     let bad = Maddr::new(NOWHERE.raw() << 12);
     let entry = ptr.read();
     {
@@ -459,7 +459,7 @@ fn refused_batches_are_shown_for_debugging() {
 fn a_refused_mapping_is_reported_once() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
-    let (ptr, vaddr) = (slot_of(&page), address::pfn_to_virt(page.pfn()));
+    let (ptr, vaddr) = (ptr_of(&page), address::pfn_to_virt(page.pfn()));
     let bad = MachineEntry::new(NOWHERE, address::kernel_rw());
     // Alone; and behind a refused element, so that it is tried again.
     for is_late in [false, true] {
@@ -597,8 +597,8 @@ fn a_console_driver_may_use_the_queue() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     kernel_data::set_multicall_debug();
     let [late, shown] = [(); 2].map(|()| OwnedPage::zeroed(&mut MaySleep::here()).unwrap());
-    let (late_slot, entry) = (slot_of(&late), slot_of(&late).read());
-    let (shown_slot, other) = (slot_of(&shown), slot_of(&shown).read());
+    let (late_slot, entry) = (ptr_of(&late), ptr_of(&late).read());
+    let (shown_slot, other) = (ptr_of(&shown), ptr_of(&shown).read());
     let at = |ptr: EntryPtr| p2m::machine_address(ptr.vaddr());
     kernel::log::set_console(Some(Box::new(move || {
         let mut batch = Batch::open(Issue::Now, BY);

@@ -66,7 +66,7 @@ impl Mapped {
         for page in 0..PAGES {
             process.write(START + page * PAGE, 1);
         }
-        let ptr = |page| slot_of(&process, page);
+        let ptr = |page| ptr_of(&process, page);
         let before = std::array::from_fn(|page| ptr(page).read());
         Self { process, before }
     }
@@ -76,7 +76,7 @@ impl Mapped {
     }
 
     fn ptr(&self, page: usize) -> EntryPtr {
-        slot_of(&self.process, page)
+        ptr_of(&self.process, page)
     }
 
     fn range(&self, count: usize) -> PteRange {
@@ -99,7 +99,7 @@ impl Mapped {
     }
 }
 
-fn slot_of(process: &Process, page: usize) -> EntryPtr {
+fn ptr_of(process: &Process, page: usize) -> EntryPtr {
     let at = Vaddr::new(START + page * PAGE);
     generic::find(process.mm(), Level::L1, at).unwrap()
 }

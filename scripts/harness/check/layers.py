@@ -128,7 +128,7 @@ def verdict(files: dict[str, str], text: str) -> str:
         edges.setdefault(each.user, set()).add(each.used)
     if circle := _circle(edges):
         raise Stop(f"modules use each other in a circle: {' -> '.join(circle)}", "move what they share to a module below")
-    absent = sorted(module for module in ranks if not {f"{module.replace('::', '/')}.rs"} & files.keys())
+    absent = sorted(module for module in ranks if f"{module.replace('::', '/')}.rs" not in files)
     if absent:
         raise Stop(f"the layer map of {ROOT} names what is not there: {', '.join(absent)}", "name modules as files below rust/")
     return f"{len(ranks)} modules in {len(set(ranks.values()))} layers"

@@ -69,7 +69,7 @@ impl EntryPtr {
 
 /// Finds the entry that maps `vaddr` in the kernel's address space, and its level.
 pub(crate) fn lookup_address(vaddr: Vaddr) -> Option<(EntryPtr, Level)> {
-    let level1 = slot_for(vaddr, xen_model::Level::L1).map(|ptr| (ptr, Level::L1));
+    let level1 = ptr_for(vaddr, xen_model::Level::L1).map(|ptr| (ptr, Level::L1));
     level1.or_else(|| {
         let ptr = lookup_level2(vaddr)?;
         ptr.read().is_huge().then_some((ptr, Level::L2))
@@ -78,10 +78,10 @@ pub(crate) fn lookup_address(vaddr: Vaddr) -> Option<(EntryPtr, Level)> {
 
 /// Finds the entry of level 2 above `vaddr` in the kernel's address space.
 pub(crate) fn lookup_level2(vaddr: Vaddr) -> Option<EntryPtr> {
-    slot_for(vaddr, xen_model::Level::L2)
+    ptr_for(vaddr, xen_model::Level::L2)
 }
 
-fn slot_for(vaddr: Vaddr, level: xen_model::Level) -> Option<EntryPtr> {
+fn ptr_for(vaddr: Vaddr, level: xen_model::Level) -> Option<EntryPtr> {
     let host = host();
     host.step();
     let table = host.table_for(vaddr, level)?;

@@ -115,7 +115,7 @@ pub(crate) struct RootEntryPtr(EntryPtr);
 
 impl RootEntryPtr {
     /// Takes `ptr` for an entry of a root table.
-    pub(crate) fn from_slot(ptr: EntryPtr) -> Self {
+    pub(crate) fn from_ptr(ptr: EntryPtr) -> Self {
         Self(ptr)
     }
 
