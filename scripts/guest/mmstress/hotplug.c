@@ -31,6 +31,12 @@ static bool removable(unsigned int cpu)
 	return !access(path, W_OK);
 }
 
+void set_others_online(bool online)
+{
+	for (unsigned int cpu = 1; removable(cpu); cpu++)
+		set_online(cpu, online);
+}
+
 /* Uses the address space until the process ends. */
 static void *linger(void *arg)
 {
@@ -90,11 +96,9 @@ void test_cpu_hotplug(void)
 			if (!storm[i])
 				fork_until(stop);
 		}
-		for (unsigned int cpu = 1; removable(cpu); cpu++)
-			set_online(cpu, false);
+		set_others_online(false);
 		usleep(20000);
-		for (unsigned int cpu = 1; removable(cpu); cpu++)
-			set_online(cpu, true);
+		set_others_online(true);
 		atomic_store(stop, true);
 		for (unsigned int i = 0; i < STORMS; i++)
 			reap(storm[i]);

@@ -177,6 +177,11 @@ uint64_t end_of_frames(void);
 
 void keep_busy(void);
 
+/* hotplug.c */
+
+/* Takes all CPUs but the first away, or brings them back. */
+void set_others_online(bool online);
+
 /* klog.c: the kernel's log as one text, to be freed by the caller */
 char *read_klog(void);
 

@@ -117,11 +117,18 @@ void test_trace_guide(void)
 	}
 }
 
-/* All kernel functions are traced at entry and return, in any context. */
+/*
+ * All kernel functions are traced at entry and return, in any context.
+ *
+ * One CPU is online: the kernel replaces an instruction of each function with
+ * a breakpoint and back, and an emulator with a thread for each CPU may run the
+ * breakpoint once more after that, if it was translated while it was replaced.
+ */
 void test_trace_functions(void)
 {
 	if (access(DIR "available_filter_functions", R_OK))
 		skip("functions cannot be traced");
+	set_others_online(false);
 	while (more()) {
 		char *trace;
 
@@ -139,4 +146,5 @@ void test_trace_functions(void)
 		set("tracing_on", "1");
 		set("buffer_size_kb", "1408");
 	}
+	set_others_online(true);
 }
