@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import paths
-from .boot import boot, machines
+from .boot import boot, initramfs, machines
 from .build import analyzer, docs, kernel
 from .check import checks
 from .cli import REFUSALS, Stop, elapsed, stop_of
@@ -132,7 +132,7 @@ def steps() -> list[Step]:
         Step("integration", "our edits are in the kernel tree", integration),
         *(Step(check.name, check.what, _check(check), needs="integration") for check in checks.CHECKS),
         *_host(),
-        Step("initramfs", "the guest's user space", lambda: str(boot.make_initrd().name)),
+        Step("initramfs", "the guest's user space", lambda: str(initramfs.make().name)),
         Step("build rust", "the kernel with the Rust backend, clippy on", _build("rust"), needs="integration"),
         *_exports(),
         Step("build c", "the same kernel with the C backend, to compare with", _build("c"), needs="build rust"),
@@ -148,7 +148,7 @@ def steps() -> list[Step]:
 def soak_steps() -> list[Step]:
     """The boots that take too long for every day."""
     return [
-        Step("initramfs", "the guest's user space", lambda: str(boot.make_initrd().name)),
+        Step("initramfs", "the guest's user space", lambda: str(initramfs.make().name)),
         Step("build rust", "the kernel with the Rust backend, clippy on", _build("rust")),
         Step("build c", "the same kernel with the C backend", _build("c"), needs="build rust"),
         Step("build domu", "a guest that can be nothing else", _build("domu")),

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from .. import paths
-from ..boot import boot
+from ..boot import initramfs
 from ..build import kernel
 from ..cli import Stop, elapsed
 from . import measure
@@ -90,14 +90,14 @@ def chosen(pattern: str, known: dict[str, str]) -> list[str]:
 def make_initrd(compiler: bool) -> Path:
     """The guest's user space, with or without a C compiler and a program for it."""
     if not compiler:
-        return boot.make_initrd()
+        return initramfs.make()
     folder = paths.build() / "compiler"
     source = paths.tree() / "scripts/unifdef.c"
     command = [paths.repo() / "scripts/guest/mkcompiler", folder, source]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Stop(f"scripts/guest/mkcompiler failed:\n{done.stderr.strip()}", "fix it")
-    return boot.make_initrd(folder, name="initramfs-compiler")
+    return initramfs.make(folder, name="initramfs-compiler")
 
 
 def run(wanted: list[Side], names: list[str], boots: int, samples: int, initrd: Path) -> dict[str, list[Boot]]:

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run one machine in QEMU and judge what it printed."""
 
-import gzip
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +12,7 @@ from .. import paths
 from ..build import kernel
 from ..cli import Progress, Stop
 from ..stream import follow
-from . import guests, ktap, machines, memmap, ram, rules
+from . import initramfs, ktap, machines, memmap, ram, rules
 from .acpi_wake import Waker
 from .console import Line, lines_of
 from .machines import Machine
@@ -74,53 +71,6 @@ def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
     cpu = f"{machine.cpu},la57={'on' if machine.kind == 'bare5' else 'off'}"
     linux = f"console=ttyS0 {machine.cmdline}"
     return [*common, "-cpu", cpu, "-kernel", str(image), "-append", linux, "-initrd", str(initrd)]
-
-
-def make_initrd(*folders: Path, name: str = "initramfs") -> Path:
-    """The guest's user space; what is in the folders is copied into it."""
-    path = paths.build() / f"{name}.cpio.gz"
-    log = paths.logs() / "initramfs.log"
-    progress = Progress("initramfs")
-    with log.open("wb") as file:
-        child = subprocess.Popen(
-            [paths.repo() / "scripts/guest/mkinitrd", path, *folders], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        for _ in follow(child, file):
-            progress.update("being made")
-        code = child.wait()
-    if code:
-        tail = log.read_text(errors="replace").splitlines()[-5:]
-        raise Stop(
-            "\n".join(["scripts/guest/mkinitrd failed:", *tail]), f"fix that; everything is in {paths.shown(log)}"
-        )
-    progress.done("made")
-    return path
-
-
-def with_modules(initrd: Path, modules: list[Path], out: Path) -> Path:
-    """Adds modules of the kernel that is booted, in an archive of their own behind the first one."""
-    if not modules:
-        return initrd
-    with tempfile.TemporaryDirectory() as root:
-        folder = Path(root) / "lib/modules"
-        folder.mkdir(parents=True)
-        for module in modules:
-            shutil.copy(module, folder)
-        names = ["lib", "lib/modules", *(f"lib/modules/{module.name}" for module in modules)]
-        archive = subprocess.run(
-            ["cpio", "--quiet", "--owner=0:0", "-H", "newc", "-o"],
-            input="\n".join(names).encode(),
-            cwd=root,
-            stdout=subprocess.PIPE,
-            check=True,
-        ).stdout
-    out.write_bytes(initrd.read_bytes() + gzip.compress(archive, 1))
-    return out
-
-
-def _initrd_of(machine: Machine, initrd: Path) -> Path:
-    variant = kernel.named(machine.kernel)
-    return with_modules(initrd, kernel.modules(variant), paths.build() / f"initramfs-{variant.name}.cpio.gz")
 
 
 def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Results, str]:
@@ -195,7 +145,7 @@ def _wrong_reports(machine: Machine, texts: list[str], provoked: list[str]) -> l
 
 def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
     """Boots a machine, with an initramfs made from `plain`, to its end or time-out."""
-    initrd = guests.initrd(machine, plain)
+    initrd = initramfs.of(machine, plain)
     memmap.make(machine)
     ram.make(machine)
     log = paths.logs() / f"boot-{machine.name}.log"
@@ -208,7 +158,7 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
     cut_short = ""
     with log.open("wb") as file:
         child = subprocess.Popen(
-            command(machine, _initrd_of(machine, initrd), "stdio") + monitor,
+            command(machine, initrd, "stdio") + monitor,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -274,11 +224,11 @@ def main(arguments: list[str]) -> int:
     machine = machines.SHELL if interactive else table[name]
     for variant in dict.fromkeys(filter(None, (machine.kernel, machine.guests))):
         kernel.build(kernel.named(variant))
-    initrd = make_initrd()
+    plain = initramfs.make()
     if interactive:
         print("Booting Xen and dom0. Ctrl-A X leaves.", flush=True)
-        return subprocess.run(command(machine, _initrd_of(machine, initrd), "mon:stdio"), check=False).returncode
-    verdict = run(machine, initrd, echo=True)
+        return subprocess.run(command(machine, initramfs.of(machine, plain), "mon:stdio"), check=False).returncode
+    verdict = run(machine, plain, echo=True)
     if verdict.problems:
         explain(machine, verdict)
     return 1 if verdict.problems else 0

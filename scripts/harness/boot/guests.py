@@ -10,8 +10,8 @@ from ..cli import Stop
 from .machines import Machine
 
 
-def initrd(machine: Machine, plain: Path) -> Path:
-    """The initramfs of a machine: `plain`, unless it has guests, which boot `plain` themselves."""
+def initrd(machine: Machine, plain: Path, inner: Path) -> Path:
+    """The initramfs of a machine: `plain`, unless it has guests, which boot `inner`."""
     if not machine.guests:
         return plain
     image = kernel.bzimage(kernel.named(machine.guests))
@@ -19,7 +19,7 @@ def initrd(machine: Machine, plain: Path) -> Path:
     overlay = paths.build() / name
     result = paths.build() / f"initramfs-{name}.cpio.gz"
     folder = paths.repo() / "scripts/guest"
-    run(folder / "mkguests", overlay, image, plain, *machine.programs)
+    run(folder / "mkguests", overlay, image, inner, *machine.programs)
     run(folder / "mkinitrd", result, overlay)
     return result
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .. import paths
-from ..boot import boot, machines
+from ..boot import boot, initramfs, machines
 from ..build import kernel
 from ..cli import Stop
 from . import patches, series
@@ -88,7 +88,7 @@ def boot_whole(variant: str, machine: str) -> str:
     if variant == "c":
         # Nothing of the crate is there: no samples, no files in debugfs.
         chosen = replace(chosen, kind="dom0-c", must_print=())
-    verdict = boot.run(chosen, boot.make_initrd())
+    verdict = boot.run(chosen, initramfs.make())
     if verdict.problems:
         raise Stop("\n".join(map(str, verdict.problems[:8])), f"read {paths.shown(verdict.log)}")
     return verdict.summary

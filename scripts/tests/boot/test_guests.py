@@ -35,17 +35,17 @@ class Initrd(unittest.TestCase):
         path.chmod(0o755)
 
     def test_without_guests_it_is_the_plain_one(self):
-        self.assertEqual(guests.initrd(MACHINE, Path("/i")), Path("/i"))
+        self.assertEqual(guests.initrd(MACHINE, Path("/i"), Path("/j")), Path("/i"))
 
-    def test_guests_boot_the_plain_one_with_their_kernel(self):
+    def test_guests_boot_their_own_one_with_their_kernel(self):
         said = self.repo / "said"
         for name in ("mkguests", "mkinitrd"):
             self.script(name, f'echo {name} "$@" >>{said}')
-        self.assertEqual(guests.initrd(WITH_GUESTS, Path("/i")), Path("/b/initramfs-guests-c.cpio.gz"))
+        self.assertEqual(guests.initrd(WITH_GUESTS, Path("/i"), Path("/j")), Path("/b/initramfs-guests-c.cpio.gz"))
         self.assertEqual(
             said.read_text().splitlines(),
             [
-                "mkguests /b/guests-c /b/linux-c/arch/x86/boot/bzImage /i",
+                "mkguests /b/guests-c /b/linux-c/arch/x86/boot/bzImage /j",
                 "mkinitrd /b/initramfs-guests-c.cpio.gz /b/guests-c",
             ],
         )
@@ -53,7 +53,7 @@ class Initrd(unittest.TestCase):
     def test_what_a_script_says_when_it_fails_is_passed_on(self):
         self.script("mkguests", "echo no xl here >&2; exit 1")
         with self.assertRaisesRegex(Stop, "mkguests failed:\nno xl here"):
-            guests.initrd(WITH_GUESTS, Path("/i"))
+            guests.initrd(WITH_GUESTS, Path("/i"), Path("/j"))
 
 
 class Scenarios(unittest.TestCase):
