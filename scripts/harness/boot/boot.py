@@ -24,6 +24,9 @@ _CRASHED = "it crashed"
 _GRACE_SECONDS = 30
 _LAST_WORDS_SECONDS = 5
 
+# From "BUG" or "Oops" to the end of the call trace, mostly.
+_REPORT_LINES = 40
+
 
 @dataclass
 class Verdict:
@@ -211,7 +214,18 @@ def explain(machine: Machine, verdict: Verdict) -> None:
         print(f"  {problem}")
     if len(verdict.problems) > 8:
         print(f"  and {len(verdict.problems) - 8} more")
+    for line in first_report(verdict):
+        print(f"  | {line}")
     print(f"  -> read {paths.shown(verdict.log)}; again: make boot BOOT={machine.name}")
+
+
+def first_report(verdict: Verdict) -> list[str]:
+    """The start of the first report of the kernel's or of Xen's: who reads this may not have the log."""
+    first = min((problem.line for problem in verdict.problems if problem.line), default=0)
+    if not first:
+        return []
+    lines = verdict.log.read_text(errors="replace").splitlines()
+    return lines[first - 1 : first - 1 + _REPORT_LINES]
 
 
 def main(arguments: list[str]) -> int:

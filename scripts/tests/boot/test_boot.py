@@ -13,6 +13,7 @@ from unittest import mock
 
 from harness.boot import boot, initramfs, ktap, machines
 from harness.boot.console import lines_of
+from harness.boot.rules import Problem
 from harness.build import kernel
 from tests import REPO, SCRIPTS
 
@@ -261,6 +262,18 @@ class Command(unittest.TestCase):
             kernel.named(machine.kernel)
             kernel.named(machine.guests or machine.kernel)
             self.assertIn(machine.kind, machines.KINDS)
+
+
+class Explanation(unittest.TestCase):
+    def test_shows_the_first_report_of_the_log(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "log"
+            log.write_text("".join(f"line {number}\n" for number in range(1, 100)))
+            problems = [Problem("never printed: x"), Problem("oops", 50, "line 50"), Problem("warning", 20, "line 20")]
+            shown = boot.first_report(boot.Verdict(problems, 1, log))
+            self.assertEqual(shown[0], "line 20")
+            self.assertIn("line 50", shown)
+            self.assertEqual(boot.first_report(boot.Verdict(problems[:1], 1, log)), [])
 
 
 class Modules(unittest.TestCase):
