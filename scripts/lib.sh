@@ -35,6 +35,7 @@ packages=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$repo/scripts/config/build-r
 # two checkouts can share one cache.
 root=$cache/root-$(printf '%s\n' "$suite" "$packages" | sha256sum | cut -c1-12)
 linux=$cache/linux-$kver
+linux_config=$cache/config-$kver
 xen=$cache/xen-$xen_release.elf
 
 # The same Xen with shadow paging, made on demand. The name carries what it is

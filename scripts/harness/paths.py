@@ -62,6 +62,11 @@ def pristine() -> Path | None:
     return Path(value) if value else None
 
 
+def debian_config() -> Path:
+    """The configuration of Debian's kernel of the same release."""
+    return _path("DEBIAN_CONFIG")
+
+
 def root() -> Path:
     """The build root, as it is seen from outside; with the user's own tools that is /."""
     return Path(os.environ.get("XEN_PVMMU_ROOT", "/"))

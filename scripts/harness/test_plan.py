@@ -55,9 +55,8 @@ def integration() -> str:
     return _script("scripts/integrate", "check", str(paths.tree()))
 
 
-def symbols() -> str:
-    sides = (f"--{name}={kernel.out(kernel.named(name))}" for name in ("c", "rust"))
-    return _script("scripts/symbols", *sides)
+def symbols(c: str = "c", rust: str = "rust") -> str:
+    return _script("scripts/symbols", f"--c={kernel.out(kernel.named(c))}", f"--rust={kernel.out(kernel.named(rust))}")
 
 
 def _script(name: str, *arguments: str) -> str:
@@ -115,6 +114,13 @@ def _host() -> list[Step]:
     ]
 
 
+def _debian(table: tuple[machines.Machine, ...]) -> list[Step]:
+    """Left out with the user's own tools: the configuration is made for Debian's compilers."""
+    if not paths.pristine():
+        return []
+    return [Step("build debian", "with Debian's configuration and gcc", _build("debian")), *_boots("debian", table)]
+
+
 def _exports() -> list[Step]:
     """Left out with the user's own tools and tree as well."""
     if not paths.pristine():
@@ -140,8 +146,7 @@ def steps() -> list[Step]:
         *_boots("rust"),
         Step("build debug", "the same with every check of the kernel's on", _build("debug"), needs="integration"),
         *_boots("debug"),
-        Step("build distro", "the same with what distributions have on", _build("distro"), needs="integration"),
-        *_boots("distro"),
+        *_debian(machines.MACHINES),
     ]
 
 
@@ -156,8 +161,7 @@ def soak_steps() -> list[Step]:
         *_boots("c", machines.SOAK),
         Step("build debug", "the same with every check of the kernel's on", _build("debug")),
         *_boots("debug", machines.SOAK),
-        Step("build distro", "the same with what distributions have on", _build("distro")),
-        *_boots("distro", machines.SOAK),
+        *_debian(machines.SOAK),
         Step("build small", "as little of it as can be, for one CPU", _build("small")),
         *_boots("small", machines.SOAK),
         Step("build lto", "the same optimised as a whole, with checked calls", _build("lto")),

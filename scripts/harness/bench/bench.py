@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import paths
 from ..boot import initramfs
-from ..build import kernel
+from ..build import kconfig, kernel
 from ..cli import Stop, elapsed
 from . import measure
 from .measure import Boot, Side
@@ -42,7 +42,7 @@ def side(name: str) -> Side:
     folder = Path(name)
     if not (folder / "arch/x86/boot/bzImage").exists():
         raise Stop(f"there is no side {name!r}", f"use some of {', '.join(_SIDES)}, or directories of built kernels")
-    config = kernel.assignments((folder / ".config").read_text())
+    config = kconfig.assignments((folder / ".config").read_text())
     return Side(folder.resolve().name, folder.resolve(), "Rust" if "CONFIG_XEN_PV_MMU_RUST" in config else "C")
 
 

@@ -26,7 +26,6 @@ _SKIPS_OF_KERNEL = {
     "c": ("kexec-load", "trace-functions"),
     "debug": ("trace-functions",),
     # It has no memory hotplug for the balloon.
-    "distro": ("balloon-grow",),
     "lto": ("balloon-grow", "kexec-load", "trace-functions"),
     "gcc": ("kexec-load", "trace-functions"),
 }
@@ -57,7 +56,7 @@ _ROOM_ONLY = (
 _LEFT_OUT = {
     "rust": (_FAULTS_ONLY, _IBT_ONLY),
     "debug": (_IBT_ONLY,),
-    "distro": (_FAULTS_ONLY,),
+    "debian": (_FAULTS_ONLY,),
     "small": (_FAULTS_ONLY, _IBT_ONLY, _LOCKS_ONLY, _DUMPS_ONLY, *_ROOM_ONLY),
     "lto": (_FAULTS_ONLY, _LOCKS_ONLY, *_ROOM_ONLY),
     "gcc": (_FAULTS_ONLY, _IBT_ONLY),
@@ -185,9 +184,11 @@ VULNERABLE = "max,vendor=GenuineIntel,family=6,model=85,stepping=4"
 # A kernel does not move.
 HOLE = "Xen hypervisor allocated kernel memory conflicts with E820 map"
 
+# Debian's kernel runs tests only if asked.
+ASKED = "kunit.enable=1"
 # The p2m list reaches as far as memory hotplug, also without that of the balloon.
 BEYOND = (r"PVMMU: PASS grant-beyond\b", r"p2m virtual area at \S+, size is 40000000\b")
-STRESSED = "pvmmu.run=stress pvmmu.seconds=60 debug_pagealloc=on memtest=1"
+STRESSED = f"pvmmu.run=stress pvmmu.seconds=60 init_on_free=1 memtest=1 {ASKED}"
 # Settings that cost Xen work for each change of a table, without a difference for dom0.
 SETTINGS = "xpti=on pcid=0 pv-linear-pt=false"
 
@@ -218,15 +219,15 @@ MACHINES = (
     Machine("dom0-settings",  "rust",  "dom0",  2, 1024, "700M",             f"pvmmu.run=smoke memmap=64M$512M {NO_PROBES}", 480, nodes=2, xen=SETTINGS),
     Machine("guest",          "rust",  "dom0",  2, 2048, "1024M",            GUEST,                                     1800, guests="rust"),
     Machine("stress",         "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        900),
-    Machine("distro",         "distro","dom0",  2, 2048, "1024M",            "pvmmu.run=smoke",                          900),
-    Machine("distro-grants",  "distro","dom0",  2, 2048, "1024M,max:1024M",  GRANTS,                                     480, BEYOND),
-    Machine("distro-stress",  "distro","dom0",  4, 2048, "1024M",            STRESSED,                                   900),
+    Machine("distro",         "debian","dom0",  2, 2048, "1024M",            f"pvmmu.run=smoke {ASKED}",                 900),
+    Machine("distro-grants",  "debian","dom0",  2, 2048, "1024M,max:1024M",  f"{GRANTS} {ASKED}",                        480, skips=("grant-beyond",)),
+    Machine("distro-stress",  "debian","dom0",  4, 2048, "1024M",            STRESSED,                                   900),
     Machine("debug-2cpu",     "debug", "dom0",  2, 2048, "1024M",            "pvmmu.run=smoke",                          900),
     Machine("debug-faults",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  FAULTS,                                     900, (), REPORTS),
     Machine("debug-grants",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  GRANT_FAULTS,                               900),
     Machine("debug-reclaim",  "debug", "dom0",  4, 2048, "1024M",            RECLAIM,                                    900),
     Machine("debug-pmem",     "debug", "dom0",  2, 2048, "1024M",            PMEM,                                       900),
-    Machine("debug-stress",   "debug", "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        900),
+    Machine("debug-stress",   "debug", "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60 debug_pagealloc=on", 900),
 )
 # fmt: on
 
@@ -243,7 +244,7 @@ SLEPT = (r"PM: suspend exit",)
 DOMU = "pvmmu.run=toolstack pvmmu.rounds=1 pvmmu.tests=create:cpus:memory:block:frames:save:shutdown:totals:dmesg"
 STORM = "pvmmu.run=toolstack pvmmu.tests=create:storm:totals:dmesg"
 STORMERS = ("/usr/bin/stress-ng",)
-TRACE = "pvmmu.run=toolstack pvmmu.tests=create:tracers:shutdown:totals:dmesg"
+TRACE = f"{ASKED} pvmmu.run=toolstack pvmmu.tests=create:tracers:shutdown:totals:dmesg"
 TRACERS = ("/usr/bin/perf", "/usr/bin/trace-cmd")
 # Sizes of dom0 around the borders of leaves, middle pages and tables: 2 MiB, 512 MiB, 1 GiB, 4 GiB.
 _SMALL_SIZES = ("96M", "128M", "131068K", "131076K")
@@ -262,6 +263,7 @@ SOAK = (
     Machine("no-nx",          "rust",  "dom0",  2, 1024, "512M",             f"pvmmu.run=smoke {NO_PROBES}",             480, cpu="max,nx=off", skips=("no-exec",)),
     Machine("small",          "small", "dom0",  1, 1024, "512M",             SMALL,                                      480),
     Machine("lto",            "lto",   "dom0",  3, 1024, "512M",             "pvmmu.run=smoke",                          480),
+    Machine("lto-grants",     "lto",   "dom0",  2, 2048, "1024M,max:1024M",  GRANTS,                                     480, BEYOND),
     Machine("lto-stress",     "lto",   "dom0",  3, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        900),
     Machine("gcc",            "gcc",   "dom0",  2, 1024, "512M",             "pvmmu.run=smoke",                          480),
     Machine("dom0-sleep",     "rust",  "dom0",  2, 1024, "512M",             f"pvmmu.run=smoke {SLEEP}",                 480, SLEPT, sleeps=True),
@@ -273,8 +275,8 @@ SOAK = (
     Machine("guests-on-c",    "c",     "dom0-c",2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      3600, guests="rust"),
     Machine("guests-only",    "rust",  "dom0",  2, 2048, "1024M",            DOMU,                                      1800, guests="domu"),
     Machine("soak-save",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=20",     3600, guests="rust"),
-    Machine("soak-crowd",     "distro","dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:crowd:totals:dmesg nokaslr", 1800, guests="distro"),
-    Machine("tracers",        "distro","dom0",  2, 2048, "1024M",            TRACE,                                      1800, guests="distro", programs=TRACERS),
+    Machine("soak-crowd",     "debian","dom0",  2, 2048, "1024M",            f"pvmmu.run=toolstack pvmmu.tests=create:crowd:totals:dmesg nokaslr {ASKED}", 1800, guests="debian"),
+    Machine("tracers",        "debian","dom0",  2, 2048, "1024M",            TRACE,                                      1800, guests="debian", programs=TRACERS),
     Machine("soak-live",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=5 pvmmu.tests=create:live:save:shutdown:totals:dmesg", 3600, guests="rust", shadow=True),
     Machine("soak-sizes",     "rust",  "dom0",  2, 6656, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:sizes:grown:totals:dmesg", 3600, guests="rust"),
     Machine("exec-overlap",   "debug", "dom0",  2, 2048, "1024M",            OVERLAP,                                    900),

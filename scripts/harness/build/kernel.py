@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The kernel's variants, and how one is configured and built."""
 
+import functools
 import os
 import re
 import shutil
@@ -9,10 +10,12 @@ import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from .. import paths, settings
 from ..cli import Progress, Stop
 from ..stream import follow
+from . import debian, kconfig
 
 
 @dataclass(frozen=True)
@@ -28,18 +31,24 @@ class Variant:
     """Our modules that are out of the tree are built against it."""
     compiler: tuple[str, ...] = ("LLVM=1",)
     """Variables for make that choose the compiler of C."""
+    modules: bool = False
+    """All of Debian's, not only those that tests load."""
+    debian: bool = False
+    """The fragments come on top of Debian's own configuration, and the tree has copies of our files: its packages do without us."""
 
+
+GCC = ("LLVM=", "CC=gcc")
 
 VARIANTS = {
     variant.name: variant
     for variant in (
         Variant("rust", ("dom0", "rust", "samples"), 1700, external=True),
         Variant("debug", ("dom0", "rust", "samples", "debug"), 1700, external=True),
-        Variant("distro", ("dom0", "rust", "samples", "distro"), 2400, external=True),
+        Variant("debian", ("debian",), 5200, external=True, compiler=GCC, debian=True),
         Variant("small", ("dom0", "rust", "small"), 1500),
         Variant("domu", ("dom0", "rust", "small", "domu"), 1200),
         Variant("lto", ("dom0", "rust", "samples", "lto"), 1700, external=True),
-        Variant("gcc", ("dom0", "rust", "samples", "gcc"), 1600, external=True, compiler=("LLVM=", "CC=gcc")),
+        Variant("gcc", ("dom0", "rust", "samples", "gcc"), 1600, external=True, compiler=GCC),
         Variant("c", ("dom0", "c"), 70, seed="rust", external=True),
         Variant("bench-rust", ("dom0", "rust", "bench"), 700, seed="rust"),
         Variant("bench-c", ("dom0", "c", "bench"), 70, seed="bench-rust"),
@@ -105,9 +114,14 @@ def _external_goals(variant: Variant) -> tuple[str, ...]:
     return (f"M={paths.repo() / 'scripts/guest/modules'}", f"MO={external(variant)}", "modules")
 
 
-def prepare_tree() -> None:
-    """Makes the source tree hold our edits: a private copy, or the user's own."""
-    tree = paths.tree()
+def tree_of(variant: Variant) -> Path:
+    """The source that a variant is built from."""
+    return paths.build() / f"{paths.tree().name}-copy" if variant.debian else paths.tree()
+
+
+def prepare_tree(tree: Path | None = None, *options: str) -> None:
+    """Makes a source tree hold our edits: a private copy, or the user's own."""
+    tree = tree or paths.tree()
     pristine = paths.pristine()
     if pristine and not tree.exists():
         copy(pristine, tree)
@@ -115,13 +129,13 @@ def prepare_tree() -> None:
         raise Stop(f"{tree} is not a Linux source tree", "set KDIR to one")
     if (tree / ".config").exists() or (tree / "include/config").exists():
         raise Stop(f"{tree} was built in place", f"run there, after saving its .config: make -C {tree} mrproper")
-    trouble = _integrate(tree)
+    trouble = _integrate(tree, *options)
     if trouble and pristine:
-        # The copy may carry the edits of an older anchors.toml: start from a clean one.
-        edited = contents(tree, edited_files())
+        # The copy may carry the edits of an older anchors.toml, or older files: start from a clean one.
+        before = contents(tree, edited_files() | copied_files(tree))
         restore(pristine, tree)
-        trouble = _integrate(tree)
-        keep_times(edited)
+        trouble = _integrate(tree, *options)
+        keep_times(before)
     if trouble:
         raise Stop(
             f"the kernel tree cannot be integrated with:\n{trouble}",
@@ -132,9 +146,9 @@ def prepare_tree() -> None:
         )
 
 
-def _integrate(tree: Path) -> str:
+def _integrate(tree: Path, *options: str) -> str:
     """Applies our edits; returns what the script says if it cannot."""
-    command = [paths.repo() / "scripts/integrate", "apply", tree]
+    command = [paths.repo() / "scripts/integrate", *options, "apply", tree]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return (done.stdout + done.stderr).strip() if done.returncode else ""
 
@@ -149,9 +163,20 @@ def restore(pristine: Path, tree: Path) -> None:
             os.utime(path)
 
 
-def edited_files() -> set[str]:
+def _anchors() -> dict[str, list[dict[str, str]]]:
     with open(paths.repo() / "scripts/anchors.toml", "rb") as stream:
-        return {edit["file"] for edit in tomllib.load(stream)["edit"]}
+        return tomllib.load(stream)
+
+
+def edited_files() -> set[str]:
+    return {edit["file"] for edit in _anchors()["edit"]}
+
+
+def copied_files(tree: Path) -> set[str]:
+    """Those that a tree has of ours, if they are no links."""
+    places = [tree / link["path"] for link in _anchors()["link"]]
+    files = (path for place in places if not place.is_symlink() for path in (place, *place.rglob("*")))
+    return {str(path.relative_to(tree)) for path in files if path.is_file()}
 
 
 def contents(tree: Path, names: set[str]) -> dict[Path, tuple[bytes, os.stat_result]]:
@@ -189,57 +214,27 @@ def asked_for(variant: Variant) -> dict[str, str]:
     wanted: dict[str, str] = {}
     for name in variant.fragments:
         path = paths.repo() / f"scripts/config/{name}.config"
-        wanted |= assignments(path.read_text())
+        wanted |= kconfig.assignments(path.read_text())
     return wanted
 
 
-def assignments(config: str) -> dict[str, str]:
-    """What a configuration sets; "is not set" is n."""
-    found = {}
-    for line in config.splitlines():
-        if match := re.match(r"# (CONFIG_\w+) is not set$", line):
-            found[match[1]] = "n"
-        elif match := re.match(r"(CONFIG_\w+)=(.+)$", line):
-            found[match[1]] = match[2]
-    return found
-
-
-def not_taken(wanted: dict[str, str], config: str) -> list[str]:
-    """The assignments that did not survive into a .config."""
-    got = assignments(config)
-    return [f"{symbol}={value}" for symbol, value in wanted.items() if got.get(symbol, "n") != value]
-
-
-def declared(tree: Path) -> set[str]:
-    """The symbols that the tree's Kconfig files have an entry for."""
-    entry = re.compile(r"^\s*(?:menu)?config (\w+)", re.MULTILINE)
-    files = (path for path in tree.rglob("Kconfig*") if path.is_file())
-    return {f"CONFIG_{name}" for path in files for name in entry.findall(path.read_text())}
-
-
 def configure(variant: Variant, *, partly: bool = False) -> None:
-    """allnoconfig plus the fragments; every symbol asked for must take effect, or partly those that there are."""
+    """Debian's configuration or none, plus the fragments; all that is asked for must take effect, or partly what there is."""
     target = out(variant)
     target.mkdir(parents=True, exist_ok=True)
     wanted = asked_for(variant)
     if partly:
-        there = declared(paths.tree())
+        there = kconfig.declared(paths.tree())
         wanted = {symbol: value for symbol, value in wanted.items() if symbol in there}
     fragment = target / "fragment.config"
     fragment.write_text("".join(f"{symbol}={value}\n" for symbol, value in wanted.items()))
-    log = paths.logs() / f"config-{variant.name}.log"
-    with log.open("wb") as file:
-        done = subprocess.run(
-            _make(variant, "allnoconfig"),
-            env=os.environ | {"KCONFIG_ALLCONFIG": str(fragment)},
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode:
-        tail = log.read_text(errors="replace").splitlines()[-3:]
-        raise Stop("the kernel cannot be configured:\n" + "\n".join(tail), f"read {paths.shown(log)}")
-    missing = not_taken(wanted, (target / ".config").read_text())
+    with (paths.logs() / f"config-{variant.name}.log").open("wb") as log:
+        if variant.debian:
+            update = functools.partial(_config, variant, log, "olddefconfig")
+            debian.configure(tree_of(variant), target, fragment, lambda config: update(KCONFIG_CONFIG=config), variant.modules)
+        else:
+            _config(variant, log, "allnoconfig", KCONFIG_ALLCONFIG=fragment)
+    missing = kconfig.not_taken(wanted, (target / ".config").read_text())
     if missing:
         raise Stop(
             f"these settings did not take effect in the {variant.name} kernel: {' '.join(missing)}",
@@ -247,9 +242,18 @@ def configure(variant: Variant, *, partly: bool = False) -> None:
         )
 
 
+def _config(variant: Variant, log: BinaryIO, goal: str, **variables: Path) -> None:
+    environment = os.environ | {name: str(value) for name, value in variables.items()}
+    done = subprocess.run(_make(variant, goal), env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        text = Path(log.name).read_text(errors="replace")
+        tail = text.splitlines()[-3:]
+        raise Stop("the kernel cannot be configured:\n" + "\n".join(tail), f"read {paths.shown(Path(log.name))}")
+
+
 def build(variant: Variant, *targets: str) -> str:
     """Puts our edits into the tree and builds a variant; returns one line on what was done."""
-    prepare_tree()
+    prepare_tree(tree_of(variant), *(["--copy"] if variant.debian else []))
     return build_as_it_is(variant, *targets)
 
 
@@ -382,7 +386,7 @@ def _forget_ours(variant: Variant) -> None:
 
 
 def _make(variant: Variant, *targets: str) -> list[str]:
-    common = ["make", "-C", str(paths.tree()), f"O={out(variant)}", "CLIPPY=1", f"-j{settings.jobs()}"]
+    common = ["make", "-C", str(tree_of(variant)), f"O={out(variant)}", "CLIPPY=1", f"-j{settings.jobs()}"]
     return [*common, *variant.compiler, *targets]
 
 

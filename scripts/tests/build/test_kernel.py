@@ -14,35 +14,6 @@ from harness.cli import Stop
 from tests import REPO
 
 
-class Config(unittest.TestCase):
-    CONFIG = 'CONFIG_XEN=y\n# CONFIG_SMP is not set\nCONFIG_NR_CPUS=64\nCONFIG_NAME="x"\n'
-
-    def test_both_ways_to_say_no(self):
-        self.assertEqual(
-            kernel.assignments("# a comment\nCONFIG_A=n\n# CONFIG_B is not set\nCONFIG_C=y\n"),
-            {"CONFIG_A": "n", "CONFIG_B": "n", "CONFIG_C": "y"},
-        )
-
-    def test_what_took_effect(self):
-        wanted = {"CONFIG_XEN": "y", "CONFIG_SMP": "n", "CONFIG_NR_CPUS": "64", "CONFIG_NAME": '"x"'}
-        self.assertEqual(kernel.not_taken(wanted, self.CONFIG), [])
-
-    def test_what_did_not(self):
-        wanted = {"CONFIG_SMP": "y", "CONFIG_XEN": "n", "CONFIG_NR_CPUS": "8", "CONFIG_GONE": "y"}
-        self.assertEqual(
-            kernel.not_taken(wanted, self.CONFIG),
-            ["CONFIG_SMP=y", "CONFIG_XEN=n", "CONFIG_NR_CPUS=8", "CONFIG_GONE=y"],
-        )
-
-    def test_what_a_tree_has_an_entry_for(self):
-        with tempfile.TemporaryDirectory() as folder:
-            tree = Path(folder)
-            (tree / "Kconfig.x").write_text("config A\n\tbool\nmenuconfig B\n# config C\nif A\n  config D\nendif\n")
-            (tree / "x").mkdir()
-            (tree / "x/Kconfig").write_text("config E\n\thelp\n\t  See config.\n")
-            self.assertEqual(kernel.declared(tree), {f"CONFIG_{name}" for name in "ABDE"})
-
-
 class Modules(unittest.TestCase):
     def test_made_only_where_something_asks(self):
         repo = str(REPO)
