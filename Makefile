@@ -35,6 +35,9 @@ boot: ## Boot it as dom0: a shell on a terminal, a demonstration otherwise
 test: ## Build, boot and check everything (under an hour on two CPUs)
 	@scripts/setup cargo-fuzz && scripts/enter scripts/test '$(value ONLY)'
 
+deb: ## Debian packages of that kernel, with Debian's configuration (CONFIG=full: all modules; hours)
+	@$(ENTER) scripts/deb $(CONFIG)
+
 bench: ## Measure native, C and Rust side by side (SIDES, OPS, BOOTS, SAMPLES, RECORD=1, CHECK=1)
 	@$(ENTER) scripts/bench $(if $(SIDES),--sides '$(SIDES)') $(if $(OPS),--ops '$(OPS)') \
 		$(if $(BOOTS),--boots '$(BOOTS)') $(if $(SAMPLES),--samples '$(SAMPLES)') \
@@ -46,13 +49,16 @@ profile: ## Instructions of one operation by function (OP=fork, SIDES, TOP)
 host: ## Host tests only: the logic against a model of Xen (minutes)
 	@$(ENTER) scripts/host tests types
 
-soak: soak-host soak-boots ## Tests that take too long for make test: the next two targets (hours)
+soak: soak-host soak-boots soak-builds ## Tests that take too long for make test: the next three targets (hours)
 
 soak-host: ## Host tests at random, 10 million operations or SOAK=N
 	@$(ENTER) scripts/host soak
 
 soak-boots: ## Boots of many sizes and long runs, with guests (ONLY)
 	@scripts/setup shadow-xen && scripts/enter scripts/test --soak '$(value ONLY)'
+
+soak-builds: ## Debian's configuration with either backend, and with all its modules (hours; ONLY)
+	@$(ENTER) scripts/test --builds '$(value ONLY)'
 
 fuzz: ## Fuzz targets, 30 seconds each
 	@scripts/setup cargo-fuzz && scripts/enter scripts/host fuzz
@@ -93,4 +99,4 @@ clean: ## Remove the results
 distclean: ## Remove the downloads and the build root as well
 	@scripts/clean --cache
 
-.PHONY: help setup build boot test bench profile host soak soak-host soak-boots fuzz coverage mutants patches patches-build patches-boot doc rust-analyzer check fmt enter clean distclean
+.PHONY: help setup build boot test deb bench profile host soak soak-host soak-boots soak-builds fuzz coverage mutants patches patches-build patches-boot doc rust-analyzer check fmt enter clean distclean

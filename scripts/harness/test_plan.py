@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import paths
 from .boot import boot, initramfs, machines
-from .build import analyzer, docs, kernel
+from .build import analyzer, deb, docs, kernel
 from .check import checks
 from .cli import REFUSALS, Stop, elapsed, stop_of
 from .host import fuzz, host
@@ -171,6 +171,16 @@ def soak_steps() -> list[Step]:
     ]
 
 
+def build_steps() -> list[Step]:
+    """The builds that take hours."""
+    return [
+        Step("build debian", "with Debian's configuration and gcc", _build("debian")),
+        Step("build debian-c", "the same kernel with the C backend", _build("debian-c"), needs="build debian"),
+        Step("symbols", "both offer the same", lambda: symbols("debian-c", "debian"), needs="build debian-c"),
+        Step("packages", "with all of Debian's modules", lambda: f"{len(deb.make('full'))} packages"),
+    ]
+
+
 def _chosen(pattern: str, known: list[Step]) -> list[Step]:
     """The steps whose names match."""
     try:
@@ -183,10 +193,11 @@ def _chosen(pattern: str, known: list[Step]) -> list[Step]:
 
 
 def main(arguments: list[str]) -> int:
-    """test [--soak] [PATTERN]: all steps, or those whose name matches."""
+    """test [--soak | --builds] [PATTERN]: all steps, or those whose name matches."""
     every = steps
-    if arguments[:1] == ["--soak"]:
-        every, arguments = soak_steps, arguments[1:]
+    others = {"--soak": soak_steps, "--builds": build_steps}
+    if arguments[:1] and arguments[0] in others:
+        every, arguments = others[arguments[0]], arguments[1:]
     plan = _chosen(arguments[0] if arguments else "", every())
     start = time.monotonic()
     outcomes: list[Outcome] = []

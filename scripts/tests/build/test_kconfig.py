@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness.build import debian, kconfig
+from harness.build import debian, kconfig, kernel
 from harness.cli import Stop
 from tests import REPO
 
@@ -82,3 +82,8 @@ class Debian(unittest.TestCase):
         kept = kconfig.names_in((config / "debian.modules").read_text())
         self.assertFalse(kconfig.names_in((config / "debian.differences").read_text()) & kept)
         self.assertEqual({symbol for symbol, value in ours.items() if value == "m"} - kept, set())
+
+    def test_packages_have_no_tests(self):
+        deb = kernel.named("deb")
+        self.assertTrue(deb.debian)
+        self.assertEqual(kernel.named("debian").fragments, deb.fragments[:1])
