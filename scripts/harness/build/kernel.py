@@ -343,7 +343,7 @@ def _judge(variant: Variant, code: int, log: Path, progress: Progress) -> None:
             "\n".join([f"the {variant.name} kernel does not build:", *first_errors(lines)]),
             f"fix the first error above and run the same command; everything is in {paths.shown(log)}",
         )
-    warned = warnings(lines)
+    warned = warnings(lines, of_all_c=variant.debian)
     if warned:
         progress.done(f"built, with {len(warned)} warnings")
         _forget_ours(variant)
@@ -362,8 +362,8 @@ def first_errors(lines: list[str], count: int = 12) -> list[str]:
     return lines[-3:]
 
 
-def warnings(lines: list[str]) -> list[str]:
-    """Warnings about our code, and any about the linked image.
+def warnings(lines: list[str], *, of_all_c: bool = False) -> list[str]:
+    """Warnings about our code or about all C, and any about the linked image.
 
     rustc and clippy name the place on a line of its own, up to a few lines below.
     """
@@ -375,7 +375,7 @@ def warnings(lines: list[str]) -> list[str]:
             place = next((near for near in lines[number + 1 : number + 7] if near.lstrip().startswith("--> ")), "")
             if _OURS.search(place):
                 found.append(f"{line} {place.strip()}")
-        elif re.search(r":\d+: warning:", line) and _OURS.search(line):
+        elif re.search(r":\d+: warning:", line) and (of_all_c or _OURS.search(line)):
             found.append(line)
     return found
 

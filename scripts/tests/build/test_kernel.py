@@ -157,3 +157,8 @@ class Log(unittest.TestCase):
             "  --> drivers/net/x.rs:1:2",
         ]
         self.assertEqual(kernel.warnings(lines), [])
+
+    def test_with_debians_configuration_those_of_all_c_count(self):
+        lines = ["../mm/memory.c:12:5: warning: unused variable 'x' [-Wunused-variable]"]
+        self.assertEqual(kernel.warnings(lines), [])
+        self.assertEqual(kernel.warnings(lines, of_all_c=True), lines)
