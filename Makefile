@@ -12,7 +12,7 @@ help: ## This list
 	@echo 'Variables:'
 	@echo '  KVER=7.2           another kernel (default 7.3)'
 	@echo '  KDIR=DIR           your own kernel tree and your own tools; DIR is edited'
-	@echo '  XEN=FILE           with KDIR: the Xen that boots (default: the newest in /boot)'
+	@echo '  XEN=FILE           the Xen that boots (default: Debian'\''s; with KDIR the newest in /boot)'
 	@echo '  BOOT=NAME          one boot of the table in scripts/harness/boot/machines.py'
 	@echo '  ONLY=PATTERN       only the steps of make test whose names match'
 	@echo '  SEED=N             of random tests and fuzzers (default: a new one, printed)'

@@ -38,6 +38,11 @@ linux=$cache/linux-$kver
 linux_config=$cache/config-$kver
 xen=$cache/xen-$xen_release.elf
 
+# The Xen of Debian's release before, which many hosts have.
+old_xen_release=4.17
+old_suite=bookworm
+old_xen=$cache/xen-$old_xen_release.elf
+
 # The same Xen with shadow paging, made on demand. The name carries what it is
 # made from: the package in the root, and how.
 shadow_xen() {
@@ -48,6 +53,20 @@ shadow_xen() {
 # The version of Debian's source package that the Xen in the root was built from.
 xen_version() {
 	sed -n "/^Package: xen-hypervisor-$xen_release-amd64\$/,/^\$/s/^Version: //p" "$root/var/lib/dpkg/status"
+}
+
+# plain_xen FILE: where a Xen is that QEMU can boot, which wants it uncompressed; the copy
+# is kept with the results.
+plain_xen() {
+	[ -f "$1" ] || die "XEN=$1 is not a file. Set it to a Xen binary, or leave it out."
+	case $1 in
+	*.gz)
+		own "$build"
+		gunzip -c "$1" >"$build/xen.elf"
+		echo "$build/xen.elf"
+		;;
+	*) realpath "$1" ;;
+	esac
 }
 
 # What cargo downloads, for all checkouts together.

@@ -89,6 +89,11 @@ def shadow_xen() -> Path:
     return path
 
 
+def old_xen() -> Path:
+    """The Xen of Debian's release before."""
+    return _path("OLD_XEN")
+
+
 def xen_symbols() -> Path:
     """The addresses of Xen's functions."""
     found = sorted(Path("/usr/lib/debug/boot").glob("xen-syms-*.map"))

@@ -95,8 +95,8 @@ class Machine:
     """As QEMU takes it; that of a machine without Xen has its levels set as well."""
     xen: str = ""
     """More parameters for Xen."""
-    shadow: bool = False
-    """Its Xen has shadow paging, which Debian's has not."""
+    hypervisor: str = ""
+    """Another Xen than Debian's, or the one that XEN names: shadow, with shadow paging; old, of Debian's release before."""
     memory_map: tuple[str, ...] = ()
     """Changes of the memory map that Xen sees, as scripts/guest/mkxen takes them."""
     stale: bool = False
@@ -217,6 +217,7 @@ MACHINES = (
     Machine("dom0-l1tf",      "rust",  "dom0",  2, 1024, "512M",             f"pvmmu.run=smoke {NO_PROBES}",             480, cpu=VULNERABLE, xen="pv-l1tf=dom0"),
     Machine("dom0-stale",     "rust",  "dom0",  2, 1024, "512M",             "pvmmu.run=smoke",                          480, stale=True),
     Machine("dom0-settings",  "rust",  "dom0",  2, 1024, "700M",             f"pvmmu.run=smoke memmap=64M$512M {NO_PROBES}", 480, nodes=2, xen=SETTINGS),
+    Machine("dom0-old-xen",   "rust",  "dom0",  2, 1024, "512M",             "pvmmu.run=smoke",                          480, (r"Xen version: 4\.17\b",), hypervisor="old"),
     Machine("guest",          "rust",  "dom0",  2, 2048, "1024M",            GUEST,                                     1800, guests="rust"),
     Machine("stress",         "rust",  "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60",        900),
     Machine("distro",         "debian","dom0",  2, 2048, "1024M",            f"pvmmu.run=smoke {ASKED}",                 900),
@@ -277,7 +278,7 @@ SOAK = (
     Machine("soak-save",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=20",     3600, guests="rust"),
     Machine("soak-crowd",     "debian","dom0",  2, 2048, "1024M",            f"pvmmu.run=toolstack pvmmu.tests=create:crowd:totals:dmesg nokaslr {ASKED}", 1800, guests="debian"),
     Machine("tracers",        "debian","dom0",  2, 2048, "1024M",            TRACE,                                      1800, guests="debian", programs=TRACERS),
-    Machine("soak-live",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=5 pvmmu.tests=create:live:save:shutdown:totals:dmesg", 3600, guests="rust", shadow=True),
+    Machine("soak-live",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=5 pvmmu.tests=create:live:save:shutdown:totals:dmesg", 3600, guests="rust", hypervisor="shadow"),
     Machine("soak-sizes",     "rust",  "dom0",  2, 6656, "1024M",            "pvmmu.run=toolstack pvmmu.tests=create:sizes:grown:totals:dmesg", 3600, guests="rust"),
     Machine("exec-overlap",   "debug", "dom0",  2, 2048, "1024M",            OVERLAP,                                    900),
     Machine("soak-debug",     "debug", "dom0",  2, 2048, "1024M",            f"pvmmu.run=toolstack pvmmu.rounds=5 {NO_LOCKDEP}", 3600, guests="debug"),

@@ -16,7 +16,7 @@ def image(machine: Machine) -> Path:
 
 
 def _true(machine: Machine) -> Path:
-    return paths.shadow_xen() if machine.shadow else paths.xen()
+    return {"": paths.xen, "shadow": paths.shadow_xen, "old": paths.old_xen}[machine.hypervisor]()
 
 
 def parameters(machine: Machine) -> str:

@@ -56,13 +56,18 @@ class Make(unittest.TestCase):
 
     def test_with_shadow_paging_it_is_the_other_xen(self):
         other = self.folder / "other"
-        shadow = dataclasses.replace(MACHINE, shadow=True)
+        shadow = dataclasses.replace(MACHINE, hypervisor="shadow")
         with mock.patch.dict(os.environ, {"XEN_PVMMU_SHADOW_XEN": str(other)}):
             with self.assertRaisesRegex(Stop, "no Xen with shadow paging"):
                 memmap.image(shadow)
             other.write_bytes(elf())
             self.assertEqual(memmap.image(shadow), other)
             self.assertEqual(memmap.image(MACHINE), self.xen)
+
+    def test_the_old_xen_is_another_file(self):
+        old = dataclasses.replace(MACHINE, hypervisor="old")
+        with mock.patch.dict(os.environ, {"XEN_PVMMU_OLD_XEN": "/old"}):
+            self.assertEqual(memmap.image(old), Path("/old"))
 
     def test_nothing_is_made_for_the_true_map(self):
         memmap.make(MACHINE)
