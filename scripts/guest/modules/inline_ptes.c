@@ -68,12 +68,15 @@ static bool is_read_only(pte_t pte, unsigned int nr)
 	       pte_pfn(pte) == pte_pfn(entry(nr));
 }
 
+/* With encrypted memory it reads cc_mask, which no module can, with either backend. */
+#ifndef CONFIG_ARCH_HAS_CC_PLATFORM
 static bool try_pte_modify(void)
 {
 	pte_t pte = pte_modify(entry(1), READ_ONLY);
 
 	return !pte_write(pte) && pte_pfn(pte) == pte_pfn(entry(1));
 }
+#endif
 
 static bool try_ptep_get_and_clear(void)
 {
@@ -115,7 +118,9 @@ static const struct {
 	const char *name;
 	bool (*works)(void);
 } functions[] = {
+#ifndef CONFIG_ARCH_HAS_CC_PLATFORM
 	{ "pte_modify", try_pte_modify },
+#endif
 	{ "ptep_get_and_clear", try_ptep_get_and_clear },
 	{ "get_and_clear_full_ptes", try_get_and_clear_full_ptes },
 	{ "clear_full_ptes", try_clear_full_ptes },
