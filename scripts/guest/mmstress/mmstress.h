@@ -160,7 +160,7 @@ void reap_killed(pid_t pid);
 unsigned long thread(void *(*fn)(void *arg), void *arg);
 void join(unsigned long id);
 
-/* pagemap.c */
+/* memory/pagemap.c */
 
 #define PM_PFN		((1ULL << 55) - 1)
 #define PM_SOFT_DIRTY	(1ULL << 55)
@@ -177,12 +177,12 @@ uint64_t end_of_frames(void);
 
 void keep_busy(void);
 
-/* hotplug.c */
+/* kernel/hotplug.c */
 
 /* Takes all CPUs but the first away, or brings them back. */
 void set_others_online(bool online);
 
-/* klog.c: the kernel's log as one text, to be freed by the caller */
+/* kernel/klog.c: the kernel's log as one text, to be freed by the caller */
 char *read_klog(void);
 
 /* complaint.c: the message in a line of the log, after "<4>[    1.234567] " */
@@ -190,7 +190,7 @@ const char *message(const char *line);
 /* The rule that it breaks, or NULL. */
 const char *complaint(const char *line);
 
-/* map.c: found by mapping, independent of the CPU's features */
+/* memory/map.c: found by mapping, independent of the CPU's features */
 int paging_levels(void);
 
 /* keep.c: a load, and memory that another domain can search for */
@@ -203,7 +203,7 @@ int paging_levels(void);
 /* Returns after an error. */
 void keep(size_t size, const char *path);
 
-/* facts.c, time.c, exec.c: other commands of main.c */
+/* facts.c, time.c, process/exec.c: other commands of main.c */
 void print_facts(void);
 bool is_rust_backend(void);
 void time_operations(void);
