@@ -23,18 +23,21 @@
 //!
 //! | What | Where |
 //! |---|---|
-//! | frames, references to them and to their types | `frame`, `typing`, `alloc` |
-//! | entries, and what leaves refer to | `entry`, `leaf`, `l1tf` |
-//! | promotion and teardown of tables | `promote` |
-//! | changes of a live entry | `update`, `mmu_update`, `va_mapping`, `ptwr`, `grant` |
-//! | pins, roots, flushes | `mmuext`, `tlb` |
-//! | memory operations, assists, descriptors | `memory`, `vm_assist`, `descriptors` |
-//! | multicalls, arguments in guest memory | `multicall`, `raw` |
-//! | the guest's loads and stores | `access`, `walk` |
-//! | domains, and how they begin | `domain`, `start_of_day` |
-//! | the toolstack | `save`, `restore` |
-//! | what tests add: errors, other vCPUs, hardware | `hooks`, `hardware` |
-//! | what tests check | `dirty_ledger`, `check` |
+//! | entries; numbers, identities and errors | `entry`, `types` |
+//! | frames, and Xen's heap of them | `machine`: `frame`, `alloc` |
+//! | references to frames and to their types | `paging`: `typing` |
+//! | what leaves refer to | `paging`: `leaf`, `l1tf` |
+//! | promotion and teardown of tables | `paging`: `promote` |
+//! | changes of a live entry, emulated stores | `paging`: `update`, `ptwr` |
+//! | hypercalls that change entries | `hypercall`: `mmu_update`, `va_mapping`, `grant` |
+//! | pins, roots, flushes | `hypercall`: `mmuext`; `paging`: `tlb` |
+//! | memory operations, assists, descriptors | `hypercall`: `memory`, `vm_assist`, `descriptors` |
+//! | multicalls, arguments in guest memory | `hypercall`: `multicall`, `raw` |
+//! | the guest's loads and stores | `paging`: `access`, `walk` |
+//! | domains, and how they begin | `machine`: `domain`; `lifecycle`: `start_of_day` |
+//! | the toolstack | `lifecycle`: `save`, `restore` |
+//! | what tests add: errors, other vCPUs, hardware | `machine`: `hooks`, `hardware` |
+//! | what tests check | `machine`: `check`; `paging`: `dirty_ledger` |
 //!
 //! # What it leaves out
 //!
@@ -55,77 +58,24 @@
 //!   [`Machine::hypercall`] reads them from the guest's memory.
 #![forbid(unsafe_code)]
 
-mod access;
-mod alloc;
-mod check;
-mod config;
-mod descriptors;
-mod dirty_ledger;
-mod domain;
 pub mod entry;
-mod frame;
-mod grant;
-mod hardware;
-mod hooks;
+mod hypercall;
 #[cfg(test)]
 mod invariants;
-mod l1tf;
-mod leaf;
+mod lifecycle;
 mod machine;
-mod memory;
-mod mmu_update;
-mod mmuext;
-mod multicall;
-mod promote;
-mod ptwr;
-mod raw;
-mod restore;
+mod paging;
 mod rng;
-mod save;
-mod start_of_day;
 mod stats;
 #[cfg(test)]
 mod testing;
-mod tlb;
 mod types;
-mod typing;
-mod update;
-mod va_mapping;
-mod vm_assist;
-mod walk;
 
-pub use access::{
-    Store,
-    M2P_END,
-    XEN_END,
-    XEN_START, //
-};
-pub use config::{
-    Config,
-    MemoryKind,
-    MemoryRange, //
-};
-pub use dirty_ledger::LostDirty;
-pub use domain::{
-    Assists,
-    DomainConfig,
-    Kind,
-    ListPages,
-    Mode, //
-};
 pub use entry::{
     Entry,
     Level, //
 };
-pub use frame::{
-    Frame,
-    Owner,
-    PageType,
-    Reason,
-    INVALID_M2P,
-    POISON, //
-};
-pub use grant::{
+pub use hypercall::grant::{
     gntmap,
     Grant,
     GrantError,
@@ -133,8 +83,52 @@ pub use grant::{
     GrantUnmap,
     Granted, //
 };
-pub use hardware::HardwareActivity;
-pub use hooks::{
+pub use hypercall::memory::{
+    ExchangeOutcome,
+    MachphysMapping, //
+};
+pub use hypercall::mmu_update::MmuUpdate;
+pub use hypercall::mmuext::{
+    MmuExtOp,
+    VcpuBitmap, //
+};
+pub use hypercall::multicall::MulticallEntry;
+pub use hypercall::raw::number;
+pub use hypercall::va_mapping::uvmf;
+pub use lifecycle::save::{
+    shared_info,
+    ListLength,
+    ListView,
+    ListWatch,
+    SaveError, //
+};
+pub use lifecycle::start_of_day::{
+    sif,
+    BuildError,
+    StartOfDay, //
+};
+pub use machine::config::{
+    Config,
+    MemoryKind,
+    MemoryRange, //
+};
+pub use machine::domain::{
+    Assists,
+    DomainConfig,
+    Kind,
+    ListPages,
+    Mode, //
+};
+pub use machine::frame::{
+    Frame,
+    Owner,
+    PageType,
+    Reason,
+    INVALID_M2P,
+    POISON, //
+};
+pub use machine::hardware::HardwareActivity;
+pub use machine::hooks::{
     Call,
     Injector,
     Interloper,
@@ -142,32 +136,17 @@ pub use hooks::{
     Watcher, //
 };
 pub use machine::Machine;
-pub use memory::{
-    ExchangeOutcome,
-    MachphysMapping, //
+pub use paging::access::{
+    Store,
+    M2P_END,
+    XEN_END,
+    XEN_START, //
 };
-pub use mmu_update::MmuUpdate;
-pub use mmuext::{
-    MmuExtOp,
-    VcpuBitmap, //
-};
-pub use multicall::MulticallEntry;
-pub use raw::number;
+pub use paging::dirty_ledger::LostDirty;
+pub use paging::tlb::Translation;
+pub use paging::walk::Walk;
 pub use rng::Rng;
-pub use save::{
-    shared_info,
-    ListLength,
-    ListView,
-    ListWatch,
-    SaveError, //
-};
-pub use start_of_day::{
-    sif,
-    BuildError,
-    StartOfDay, //
-};
 pub use stats::Stats;
-pub use tlb::Translation;
 pub use types::{
     domid,
     Crash,
@@ -183,5 +162,3 @@ pub use types::{
     PAGE_SHIFT,
     PAGE_SIZE, //
 };
-pub use va_mapping::uvmf;
-pub use walk::Walk;

@@ -1,26 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The machine as a whole, and how tests look into it.
+//! The machine as a whole: its frames and domains, and how tests look into it.
 
-use crate::alloc::Heap;
-use crate::config::{
+pub(crate) mod alloc;
+mod check;
+pub(crate) mod config;
+pub(crate) mod domain;
+pub(crate) mod frame;
+pub(crate) mod hardware;
+pub(crate) mod hooks;
+
+use crate::lifecycle::start_of_day::StartOfDay;
+use crate::machine::alloc::Heap;
+use crate::machine::config::{
     contains,
     Config, //
 };
-use crate::dirty_ledger::DirtyLedger;
-use crate::domain::{
+use crate::machine::domain::{
     Assists,
     Domain,
     VcpuState, //
 };
-use crate::frame::{
+use crate::machine::frame::{
     Frame,
     Owner,
     INVALID_M2P, //
 };
-use crate::hooks::Hooks;
+use crate::machine::hooks::Hooks;
+use crate::paging::dirty_ledger::DirtyLedger;
 use crate::rng::Rng;
-use crate::start_of_day::StartOfDay;
 use crate::stats::Stats;
 use crate::types::{
     Crash,

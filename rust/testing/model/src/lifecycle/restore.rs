@@ -7,15 +7,15 @@ use crate::entry::{
     FRAME,
     XEN_SLOTS, //
 };
-use crate::frame::{
-    Frame,
-    Owner,
-    PageType, //
-};
-use crate::save::{
+use crate::lifecycle::save::{
     shared_info,
     ListView,
     SaveError, //
+};
+use crate::machine::frame::{
+    Frame,
+    Owner,
+    PageType, //
 };
 use crate::types::{
     DomainId,

@@ -2,20 +2,20 @@
 
 //! The pieces of the hypercall `memory_op` that a guest's memory management uses.
 
-use crate::access::{
-    M2P_END,
-    XEN_START, //
-};
-use crate::config::{
+use crate::machine::config::{
     MemoryKind,
     MemoryRange, //
 };
-use crate::domain::Kind;
-use crate::frame::{
+use crate::machine::domain::Kind;
+use crate::machine::frame::{
     Owner,
     PageType, //
 };
-use crate::hooks::Call;
+use crate::machine::hooks::Call;
+use crate::paging::access::{
+    M2P_END,
+    XEN_START, //
+};
 use crate::types::{
     DomainId,
     Errno,

@@ -9,7 +9,7 @@ use crate::entry::{
     ACCESSED,
     DIRTY, //
 };
-use crate::leaf::PageOwner;
+use crate::paging::leaf::PageOwner;
 use crate::types::{
     DomainId,
     Errno,

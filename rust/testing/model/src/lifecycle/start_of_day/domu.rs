@@ -21,7 +21,7 @@ use crate::entry::{
     PRESENT,
     RW, //
 };
-use crate::frame::PageType;
+use crate::machine::frame::PageType;
 use crate::types::{
     DomainId,
     Mfn,

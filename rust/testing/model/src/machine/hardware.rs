@@ -2,14 +2,14 @@
 
 //! Hardware that sets accessed and dirty bits at any time, and caches what it likes.
 
-use crate::domain::Mode;
 use crate::entry::{
     Entry,
     Level,
     ACCESSED,
     DIRTY, //
 };
-use crate::tlb::Translation;
+use crate::machine::domain::Mode;
+use crate::paging::tlb::Translation;
 use crate::types::{
     Mfn,
     Vcpu,
@@ -114,7 +114,7 @@ impl Machine {
             if level == Level::L1 {
                 let is_memory = self.is_valid(entry.mfn());
                 return is_memory.then_some(Found {
-                    va: crate::access::canonical(va),
+                    va: crate::paging::access::canonical(va),
                     table,
                     index,
                     leaf: entry,

@@ -2,7 +2,6 @@
 
 //! Promotion of a frame that becomes a page table, and what follows when it is one no more.
 
-use crate::domain::Assists;
 use crate::entry::{
     forbidden,
     Entry,
@@ -10,8 +9,9 @@ use crate::entry::{
     PRESENT,
     XEN_SLOTS, //
 };
-use crate::frame::PageType;
-use crate::leaf::PageOwner;
+use crate::machine::domain::Assists;
+use crate::machine::frame::PageType;
+use crate::paging::leaf::PageOwner;
 use crate::types::{
     DomainId,
     Errno,

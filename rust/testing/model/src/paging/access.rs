@@ -2,7 +2,7 @@
 
 //! Accesses of the guest to memory, through its page tables and TLB.
 
-use crate::domain::Mode;
+use crate::machine::domain::Mode;
 use crate::types::{
     Crash,
     Fault,

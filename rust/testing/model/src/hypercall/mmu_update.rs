@@ -3,13 +3,17 @@
 //! The hypercall `mmu_update`.
 
 use crate::entry::Entry;
-use crate::frame::{
+use crate::machine::frame::{
     Owner,
     PageType, //
 };
-use crate::hooks::Call;
-use crate::leaf::PageOwner;
-use crate::tlb::Flush;
+use crate::machine::hooks::Call;
+use crate::paging::leaf::PageOwner;
+use crate::paging::tlb::Flush;
+use crate::paging::update::{
+    OldTable,
+    Place, //
+};
 use crate::types::{
     domid,
     DomainId,
@@ -18,10 +22,6 @@ use crate::types::{
     UpdateOutcome,
     Vcpu,
     PAGE_SIZE, //
-};
-use crate::update::{
-    OldTable,
-    Place, //
 };
 use crate::Machine;
 

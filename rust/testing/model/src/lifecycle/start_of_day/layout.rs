@@ -2,11 +2,11 @@
 
 //! Where things are in the region of addresses that is mapped at start of day.
 
-use crate::domain::{
+use crate::entry::Level;
+use crate::machine::domain::{
     DomainConfig,
     Kind, //
 };
-use crate::entry::Level;
 use crate::types::PAGE_SIZE;
 
 /// The initial region: addresses of what is in it, in this order.

@@ -6,14 +6,14 @@ use crate::entry::{
     Entry,
     Level, //
 };
-use crate::frame::{
+use crate::hypercall::grant::gntmap;
+use crate::machine::frame::{
     Frame,
     Owner,
     PageType,
     Reason,
     INVALID_M2P, //
 };
-use crate::grant::gntmap;
 use crate::types::{
     Mfn,
     Vcpu,
@@ -228,8 +228,8 @@ fn disagreements(frame: &Frame, tally: &Tally) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use crate::paging::tlb::Translation;
     use crate::testing::*;
-    use crate::tlb::Translation;
     use crate::*;
 
     /// Checks that `check()` finds one thing, which `spoil` did to a frame.

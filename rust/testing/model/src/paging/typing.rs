@@ -2,7 +2,7 @@
 
 //! References to frames and to their types.
 
-use crate::frame::{
+use crate::machine::frame::{
     Owner,
     PageType, //
 };

@@ -2,24 +2,24 @@
 
 //! The hypercalls `update_va_mapping` and `update_va_mapping_otherdomain`.
 
-use crate::access::is_guest_address;
 use crate::entry::{
     Entry,
     Level, //
 };
-use crate::frame::{
+use crate::machine::frame::{
     Owner,
     PageType, //
 };
-use crate::hooks::Call;
-use crate::leaf::PageOwner;
-use crate::tlb::Flush;
+use crate::machine::hooks::Call;
+use crate::paging::access::is_guest_address;
+use crate::paging::leaf::PageOwner;
+use crate::paging::tlb::Flush;
+use crate::paging::update::Place;
 use crate::types::{
     domid,
     Errno,
     Vcpu, //
 };
-use crate::update::Place;
 use crate::Machine;
 
 /// Flags of `update_va_mapping` (`public/xen.h`, `UVMF_*`).

@@ -2,7 +2,6 @@
 
 //! Grants: frames that a domain lets another one map.
 
-use crate::access::is_guest_address;
 use crate::entry::{
     Entry,
     Level,
@@ -13,19 +12,20 @@ use crate::entry::{
     RW,
     USER, //
 };
-use crate::frame::{
+use crate::machine::frame::{
     Owner,
     PageType, //
 };
-use crate::hooks::Call;
-use crate::tlb::Flush;
+use crate::machine::hooks::Call;
+use crate::paging::access::is_guest_address;
+use crate::paging::tlb::Flush;
+use crate::paging::update::Place;
 use crate::types::{
     DomainId,
     Mfn,
     Vcpu,
     PAGE_SIZE, //
 };
-use crate::update::Place;
 use crate::Machine;
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 //! TLBs of the CPUs: what they hold, and what flushes them.
 
-use crate::frame::PageType;
+use crate::machine::frame::PageType;
 use crate::types::{
     DomainId,
     Mfn,

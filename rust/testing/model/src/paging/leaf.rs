@@ -2,8 +2,6 @@
 
 //! References that leaves hold to the frames they map, and memory that is not RAM.
 
-use crate::config::contains;
-use crate::domain::Kind;
 use crate::entry::{
     forbidden,
     Entry,
@@ -15,7 +13,9 @@ use crate::entry::{
     PWT,
     RW, //
 };
-use crate::frame::{
+use crate::machine::config::contains;
+use crate::machine::domain::Kind;
+use crate::machine::frame::{
     Owner,
     PageType, //
 };

@@ -2,11 +2,11 @@
 
 //! Frames that hold segment descriptors.
 
-use crate::frame::{
+use crate::machine::frame::{
     Owner,
     PageType, //
 };
-use crate::hooks::Call;
+use crate::machine::hooks::Call;
 use crate::types::{
     Errno,
     Mfn,

@@ -8,7 +8,6 @@ use super::{
     BuildError,
     Built, //
 };
-use crate::domain::ListPages;
 use crate::entry::{
     Entry,
     Level,
@@ -20,7 +19,8 @@ use crate::entry::{
     RW,
     USER, //
 };
-use crate::frame::{
+use crate::machine::domain::ListPages;
+use crate::machine::frame::{
     Owner,
     PageType, //
 };

@@ -2,20 +2,20 @@
 
 //! Emulation of the guest kernel's stores to tables of level 1.
 
-use crate::access::{
-    merge,
-    Store, //
-};
-use crate::domain::Assists;
 use crate::entry::{
     Entry,
     Level, //
 };
-use crate::frame::{
+use crate::machine::domain::Assists;
+use crate::machine::frame::{
     Owner,
     PageType, //
 };
-use crate::leaf::PageOwner;
+use crate::paging::access::{
+    merge,
+    Store, //
+};
+use crate::paging::leaf::PageOwner;
 use crate::types::{
     Mfn,
     Vcpu,

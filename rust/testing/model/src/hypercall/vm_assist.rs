@@ -2,7 +2,7 @@
 
 //! The hypercall `vm_assist`.
 
-use crate::hooks::Call;
+use crate::machine::hooks::Call;
 use crate::types::{
     Errno,
     Vcpu, //

@@ -2,7 +2,7 @@
 
 //! What happens between two atomic units of work: injected errors, other vCPUs, and hardware.
 
-use crate::hardware::HardwareActivity;
+use crate::machine::hardware::HardwareActivity;
 use crate::types::{
     DomainId,
     Errno,

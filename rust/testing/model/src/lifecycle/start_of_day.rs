@@ -9,19 +9,19 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use crate::domain::{
+use crate::hypercall::grant::GrantTable;
+use crate::machine::domain::{
     Assists,
     Domain,
     DomainConfig,
     Kind,
     VcpuState, //
 };
-use crate::frame::{
+use crate::machine::frame::{
     Frame,
     Owner,
     PageType, //
 };
-use crate::grant::GrantTable;
 use crate::stats::Stats;
 use crate::types::{
     DomainId,
@@ -106,7 +106,7 @@ impl fmt::Display for BuildError {
 impl std::error::Error for BuildError {}
 
 /// What the builders of both kinds leave to be done.
-pub(super) struct Built {
+pub(crate) struct Built {
     frames: Vec<Mfn>,
     root: Mfn,
     /// The frames of the p2m list in the order of their addresses.

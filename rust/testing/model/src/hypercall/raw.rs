@@ -2,9 +2,9 @@
 
 //! Hypercalls with their arguments in the guest's memory, read when their turn has come.
 
-use crate::access::is_guest_address;
-use crate::mmu_update::MmuUpdate;
-use crate::mmuext::MmuExtOp;
+use crate::hypercall::mmu_update::MmuUpdate;
+use crate::hypercall::mmuext::MmuExtOp;
+use crate::paging::access::is_guest_address;
 use crate::types::{
     Errno,
     Vcpu, //

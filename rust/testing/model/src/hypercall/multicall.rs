@@ -2,9 +2,9 @@
 
 //! The hypercall `multicall`, and what all hypercalls share.
 
-use crate::hooks::Call;
-use crate::mmu_update::MmuUpdate;
-use crate::mmuext::MmuExtOp;
+use crate::hypercall::mmu_update::MmuUpdate;
+use crate::hypercall::mmuext::MmuExtOp;
+use crate::machine::hooks::Call;
 use crate::types::{
     Errno,
     Vcpu, //

@@ -2,9 +2,9 @@
 
 //! Domains and their vCPUs.
 
-use crate::grant::GrantTable;
-use crate::start_of_day::StartOfDay;
-use crate::tlb::Tlb;
+use crate::hypercall::grant::GrantTable;
+use crate::lifecycle::start_of_day::StartOfDay;
+use crate::paging::tlb::Tlb;
 use crate::types::{
     Crash,
     DomainId,

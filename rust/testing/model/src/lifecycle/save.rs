@@ -6,7 +6,7 @@ use crate::entry::{
     Entry,
     Level, //
 };
-use crate::frame::Owner;
+use crate::machine::frame::Owner;
 use crate::types::{
     DomainId,
     Mfn,
@@ -30,7 +30,8 @@ pub mod shared_info {
 }
 
 /// The address range of a p2m list must not touch Xen's.
-const XEN_RANGE: std::ops::Range<u64> = crate::access::XEN_START..crate::access::XEN_END;
+const XEN_RANGE: std::ops::Range<u64> =
+    crate::paging::access::XEN_START..crate::paging::access::XEN_END;
 
 /// Something on which a save or migration of a domain fails, or that breaks it afterwards.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -137,7 +138,7 @@ impl Machine {
         let start = self.shared_word(domain, shared_info::P2M_VADDR);
         let nr_pages = max_pfn.div_ceil(512);
         let end = start.wrapping_add(nr_pages * 4096 - 1);
-        let is_canonical = |va| crate::access::canonical(va) == va;
+        let is_canonical = |va| crate::paging::access::canonical(va) == va;
         if start % 4096 != 0 || !is_canonical(start) || !is_canonical(end) || end < start {
             return Err(list(&format!("its address is {start:#x}")));
         }

@@ -2,19 +2,19 @@
 
 //! The hypercall `mmuext_op`.
 
-use crate::access::{
-    canonical,
-    is_guest_address, //
-};
-use crate::domain::Assists;
 use crate::entry::Level;
-use crate::frame::{
+use crate::machine::domain::Assists;
+use crate::machine::frame::{
     Owner,
     PageType, //
 };
-use crate::hooks::Call;
-use crate::leaf::PageOwner;
-use crate::tlb::Flush;
+use crate::machine::hooks::Call;
+use crate::paging::access::{
+    canonical,
+    is_guest_address, //
+};
+use crate::paging::leaf::PageOwner;
+use crate::paging::tlb::Flush;
 use crate::types::{
     DomainId,
     Errno,

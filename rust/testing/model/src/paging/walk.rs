@@ -2,7 +2,6 @@
 
 //! Walks of the page tables: by the CPU, and for tests without traces.
 
-use crate::access::canonical;
 use crate::entry::{
     Entry,
     Level,
@@ -12,7 +11,8 @@ use crate::entry::{
     GUEST_KERNEL,
     RW, //
 };
-use crate::tlb::Translation;
+use crate::paging::access::canonical;
+use crate::paging::tlb::Translation;
 use crate::types::{
     FaultKind,
     Mfn,
