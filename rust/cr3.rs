@@ -28,7 +28,7 @@ use crate::platform::cpu::percpu::{
     xen_cr3,
     LOADED_CR3, //
 };
-use crate::platform::diag::tracepoints::trace;
+use crate::platform::diag::tracepoints;
 use crate::platform::kernel::switches;
 use crate::platform::paging::table::{
     Root,
@@ -65,8 +65,8 @@ pub(crate) fn write(root: Root, caller: CallContext<'_>) {
         kernel::pr_warn!("root table loaded with preemption on\n");
     }
     let (kernel, user) = (root.table().pfn(), root.user_root().map(Table::pfn));
-    trace::write_cr3(true, Some(kernel.paddr()));
-    trace::write_cr3(false, user.map(Pfn::paddr));
+    tracepoints::write_cr3(true, Some(kernel.paddr()));
+    tracepoints::write_cr3(false, user.map(Pfn::paddr));
 
     let load_user = ExtOp::new_user_root(user.map(mfn_of_table));
     if switches::writes_cr3_past_queue() && is_queue_empty() && load_now(kernel, load_user) {
@@ -97,7 +97,7 @@ fn load_now(kernel: Pfn, load_user: ExtOp) -> bool {
 /// Context: start of day.
 #[init_text]
 pub(crate) fn write_early(root: Pfn, caller: CallContext<'_>) {
-    trace::write_cr3(true, Some(root.paddr()));
+    tracepoints::write_cr3(true, Some(root.paddr()));
     let mut batch = Batch::open(Issue::LazyCpu, caller);
     load_kernel_root(&mut batch, root);
 }

@@ -39,7 +39,7 @@ use crate::platform::cpu::call_context::{
     MaySleep, //
 };
 use crate::platform::cpu::percpu::LOADED_CR3;
-use crate::platform::diag::tracepoints::trace;
+use crate::platform::diag::tracepoints;
 use crate::platform::early::phase::RunTime;
 use crate::platform::kernel::address::{
     self,
@@ -239,7 +239,7 @@ fn queue_for_roots(roots: [Option<Table>; 2], op: impl Fn(Mfn) -> ExtOp, caller:
 /// Context: preemption is off, and the caller holds `mm->page_table_lock` but no PTE lock.
 pub(crate) fn pin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
     let user_root = root.user_root();
-    trace::pgd_pin(mm, root);
+    tracepoints::pgd_pin(mm, root);
 
     let mut group = Group::new(Direction::Pin, mm, caller);
     walk(&LiveTables, root.table(), &user_walk_range(), |visited| {
@@ -259,7 +259,7 @@ pub(crate) fn pin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
 /// Context: as [`pin_tree`]; no vCPU uses the tree.
 pub(crate) fn unpin_tree(mm: Mm, root: Root, caller: CallContext<'_>) {
     let user_root = root.user_root();
-    trace::pgd_unpin(mm, root);
+    tracepoints::pgd_unpin(mm, root);
 
     queue_for_roots([Some(root.table()), user_root], ExtOp::unpin, caller);
     let mut group = Group::new(Direction::Unpin, mm, caller);

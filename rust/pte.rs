@@ -58,7 +58,7 @@ use crate::multicall::{
 use crate::p2m;
 use crate::platform::cpu::call_context::CallContext;
 use crate::platform::cpu::context;
-use crate::platform::diag::tracepoints::trace;
+use crate::platform::diag::tracepoints;
 use crate::platform::diag::{
     report,
     stats, //
@@ -235,7 +235,7 @@ impl PteRange {
         let nth = |page| convert::to_machine(pseudo.behind(page));
 
         for (page, ptr) in self.ptrs().enumerate() {
-            trace::set_pte(ptr, nth(page));
+            tracepoints::set_pte(ptr, nth(page));
         }
         match self.first.pin_state() {
             PinState::Unpinned(_) => self.store(|page, _| nth(page)),
@@ -368,7 +368,7 @@ pub(crate) fn set(
     if range.count != 1 {
         return range.set_all(mm, address, entry, caller);
     }
-    trace::set_pte(range.first, entry);
+    tracepoints::set_pte(range.first, entry);
     match range.first.pin_state() {
         PinState::Unpinned(first) => first.store(entry),
         PinState::Pinned(first) => set_known(mm, address, first, entry, caller),

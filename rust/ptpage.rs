@@ -26,7 +26,7 @@ use crate::platform::cpu::call_context::{
     MaySleep, //
 };
 use crate::platform::diag::report;
-use crate::platform::diag::tracepoints::trace;
+use crate::platform::diag::tracepoints;
 use crate::platform::early::phase::RunTime;
 use crate::platform::kernel::address::{
     self,
@@ -76,7 +76,7 @@ fn is_pinned_alone(level: Level) -> bool {
 /// Context: any.
 pub(crate) fn alloc(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
     let pinned = pin_state::is_table_pinned(mm.root().table());
-    trace::alloc_ptpage(mm, pfn, level, pinned);
+    tracepoints::alloc_ptpage(mm, pfn, level, pinned);
     if !pinned {
         return;
     }
@@ -97,7 +97,7 @@ pub(crate) fn alloc(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
 /// Context: any.
 pub(crate) fn release(pfn: Pfn, level: Level, caller: CallContext<'_>) {
     let pinned = RunTime::now().is_none_or(|now| TablePage::of(now, pfn).test_clear_pinned());
-    trace::release_ptpage(pfn, level, pinned);
+    tracepoints::release_ptpage(pfn, level, pinned);
     if !pinned {
         return;
     }

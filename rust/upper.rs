@@ -20,7 +20,7 @@ use crate::p2m;
 use crate::platform::cpu::call_context::CallContext;
 use crate::platform::cpu::context;
 use crate::platform::diag::report;
-use crate::platform::diag::tracepoints::trace;
+use crate::platform::diag::tracepoints;
 use crate::platform::kernel::{
     address,
     kernel_data, //
@@ -119,7 +119,7 @@ fn user_ptr(entry: RootEntryPtr) -> Option<EntryPtr> {
 /// Context: any; the caller holds `mm->page_table_lock`, or nobody else uses the tree.
 pub(crate) fn set_root(at: RootEntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     let (ptr, user) = (at.ptr(), user_ptr(at));
-    trace::set_p4d(ptr, user, entry);
+    tracepoints::set_p4d(ptr, user, entry);
 
     match ptr.pin_state() {
         PinState::Unpinned(ptr) => {

@@ -16,7 +16,7 @@ use crate::platform::cpu::context::{
     self,
     IrqsOff, //
 };
-use crate::platform::diag::tracepoints::trace;
+use crate::platform::diag::tracepoints;
 use crate::platform::xen::abi::{
     Command,
     ExtOp,
@@ -68,7 +68,7 @@ impl<'context> Batch<'context> {
     #[inline(always)]
     pub(crate) fn open(issue: Issue, caller: CallContext<'context>) -> Self {
         let irqs = IrqsOff::new();
-        trace::mc_batch(irqs.flags());
+        tracepoints::mc_batch(irqs.flags());
         Self {
             issue,
             caller,
@@ -112,7 +112,7 @@ impl Drop for Batch<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         let now = self.issue.is_now();
-        trace::mc_issue(now, self.queue.irq_flags());
+        tracepoints::mc_issue(now, self.queue.irq_flags());
         if now {
             self.queue.flush();
         }
@@ -131,18 +131,18 @@ pub(crate) fn update_later(
     caller: CallContext<'_>,
 ) {
     let irqs = IrqsOff::new();
-    trace::mc_batch(irqs.flags());
+    tracepoints::mc_batch(irqs.flags());
     let mut queue = LocalQueue::new(irqs);
     let update = MmuUpdate::new(command, at, entry);
     if !queue.extend_updates(update) {
         return update_in_new_call(queue, update, caller);
     }
-    trace::mc_issue(false, queue.irq_flags());
+    tracepoints::mc_issue(false, queue.irq_flags());
 }
 
 /// Not inlined into [`update_later`], which would need more registers for all other updates.
 #[inline(never)]
 fn update_in_new_call(mut queue: LocalQueue, update: MmuUpdate, caller: CallContext<'_>) {
     queue.push_new_update(update, caller.site());
-    trace::mc_issue(false, queue.irq_flags());
+    tracepoints::mc_issue(false, queue.irq_flags());
 }

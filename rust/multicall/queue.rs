@@ -23,11 +23,11 @@ use crate::multicall::recover::{
 use crate::platform::cpu::call_context::CallSite;
 use crate::platform::cpu::context::IrqsOff;
 use crate::platform::cpu::percpu::define_per_cpu;
-use crate::platform::diag::tracepoints::{
-    trace,
+use crate::platform::diag::queue_events::{
     ExtendResult,
     FlushReason, //
 };
+use crate::platform::diag::tracepoints;
 use crate::platform::kernel::kernel_data;
 use crate::platform::xen::abi::{
     number,
@@ -149,9 +149,9 @@ impl LocalQueue {
     /// Flushes the queue if a call with `bytes` of arguments does not fit.
     #[inline(always)]
     fn make_room(&mut self, bytes: usize) {
-        trace::mc_entry_alloc(bytes);
+        tracepoints::mc_entry_alloc(bytes);
         if let Err(reason) = self.queue().check_room(bytes) {
-            trace::mc_flush_reason(reason);
+            tracepoints::mc_flush_reason(reason);
             self.flush();
         }
     }
@@ -161,14 +161,14 @@ impl LocalQueue {
     #[inline(always)]
     fn extend_array<T: Element>(&mut self, op: usize, arg: T) -> bool {
         let extended = self.queue().extend(op, arg);
-        trace::mc_extend(op, size_of::<T>(), extended);
+        tracepoints::mc_extend(op, size_of::<T>(), extended);
         extended == ExtendResult::Extended
     }
 
     fn push_new_array<T: Element>(&mut self, op: usize, arg: T, caller: CallSite) {
         self.make_room(size_of::<T>());
         let call = self.queue().add_array(op, arg, caller);
-        trace::mc_entry(call, 4);
+        tracepoints::mc_entry(call, 4);
     }
 
     #[inline(always)]
@@ -213,7 +213,7 @@ impl LocalQueue {
         }
         let op = op.with_vcpus(place.as_ptr());
         let call = self.queue().add_array(number::MMUEXT_OP, op, caller);
-        trace::mc_entry(call, 4);
+        tracepoints::mc_entry(call, 4);
     }
 
     pub(super) fn push_va(
@@ -233,7 +233,7 @@ impl LocalQueue {
         });
         call.op = number::UPDATE_VA_MAPPING;
         call.args = [page.raw(), entry.raw(), flush.bits(), 0, 0, 0];
-        trace::mc_entry(call, 3);
+        tracepoints::mc_entry(call, 3);
     }
 
     pub(super) fn take_space(&mut self, bytes: usize, caller: CallSite) -> Option<Space> {
@@ -261,18 +261,18 @@ impl LocalQueue {
             }
             Err(result) => (result, None),
         };
-        trace::mc_extend(op, bytes, result);
+        tracepoints::mc_extend(op, bytes, result);
         space
     }
 
     /// Queues `work`, which runs once the operations that are queued so far have taken effect.
     pub(super) fn defer(&mut self, work: Deferred) {
         if let Deferred::Call(callback) = &work {
-            trace::mc_callback(callback);
+            tracepoints::mc_callback(callback);
         }
         if let Err(work) = self.queue().deferred.push(work) {
             // The flush issues the operations that `work` waits for, so it can run afterwards.
-            trace::mc_flush_reason(FlushReason::Callback);
+            tracepoints::mc_flush_reason(FlushReason::Callback);
             self.flush();
             work.run();
         }
@@ -284,7 +284,7 @@ impl LocalQueue {
         let queue = self.queue();
         let (nr_calls, has_deferred) = (queue.nr_calls, !queue.deferred.are_none());
 
-        trace::mc_flush(nr_calls, queue.args.bytes(), queue.deferred.waiting());
+        tracepoints::mc_flush(nr_calls, queue.args.bytes(), queue.deferred.waiting());
         match if nr_calls != 0 { self.issue() } else { None } {
             Some(refused) => self.settle(refused),
             None if has_deferred => self.run_deferred(),

@@ -15,7 +15,7 @@ mod queue_memory {
         MAX_CALLS, //
     };
     use crate::platform::cpu::call_context::CallSite;
-    use crate::platform::diag::tracepoints::{
+    use crate::platform::diag::queue_events::{
         ExtendResult,
         FlushReason, //
     };

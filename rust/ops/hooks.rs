@@ -14,7 +14,7 @@ use crate::entry::{
 };
 use crate::level::Level;
 use crate::platform::cpu::context::PreemptOff;
-use crate::platform::diag::tracepoints::trace;
+use crate::platform::diag::tracepoints;
 use crate::platform::early::phase::Early;
 use crate::platform::kernel::mm::{
     self,
@@ -84,21 +84,21 @@ hooks! {
     /// Sets an entry of level 1 (`set_pte`).
     fn xen_set_pte(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
         let (ptr, entry) = (entry_ptr!(ptep), MachineEntry::from_raw(pte.pte));
-        trace::set_pte(ptr, entry);
+        tracepoints::set_pte(ptr, entry);
         pte::set_now(ptr, entry, caller!());
     }
 
     /// Sets an entry of level 2 (`set_pmd`).
     fn xen_set_pmd(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
         let (ptr, entry) = (entry_ptr!(pmdp), MachineEntry::from_raw(pmd.pmd));
-        trace::set_pmd(ptr, entry);
+        tracepoints::set_pmd(ptr, entry);
         upper::set(ptr, entry, Level::L2, caller!());
     }
 
     /// Sets an entry of level 3 (`set_pud`).
     fn xen_set_pud(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
         let (ptr, entry) = (entry_ptr!(pudp), MachineEntry::from_raw(pud.pud));
-        trace::set_pud(ptr, entry);
+        tracepoints::set_pud(ptr, entry);
         upper::set(ptr, entry, Level::L3, caller!());
     }
 
@@ -122,7 +122,7 @@ hooks! {
         let entry = ptr.read();
         // SAFETY: The mapping's address space is locked during the call.
         let mm = unsafe { Vma::from_raw(vma) }.mm();
-        trace::modify_prot_start(mm, Vaddr::new(addr), ptr, entry);
+        tracepoints::modify_prot_start(mm, Vaddr::new(addr), ptr, entry);
         bindings::pte_t { pte: entry.raw() }
     }
 
@@ -136,7 +136,7 @@ hooks! {
         let (ptr, entry) = (entry_ptr!(ptep), MachineEntry::from_raw(pte.pte));
         // SAFETY: The mapping's address space is locked during the call.
         let mm = unsafe { Vma::from_raw(vma) }.mm();
-        trace::modify_prot_commit(mm, Vaddr::new(addr), ptr, entry);
+        tracepoints::modify_prot_commit(mm, Vaddr::new(addr), ptr, entry);
         pte::modify_protection(mm, Vaddr::new(addr), ptr, entry, caller!());
     }
 
@@ -217,7 +217,7 @@ hooks! {
 
     /// Flushes one page from the TLB of this CPU (`flush_tlb_one_user`).
     fn xen_flush_tlb_one_user(addr: usize) {
-        trace::flush_tlb_one_user(Vaddr::new(addr));
+        tracepoints::flush_tlb_one_user(Vaddr::new(addr));
         tlb::flush_page_local(Vaddr::new(addr), caller!());
     }
 
@@ -228,7 +228,7 @@ hooks! {
     ) {
         // SAFETY: By the contract of the hook, `info` points to a request during the call.
         let FlushRequest { mm, start, end, range } = unsafe { mm::flush_request(info) };
-        trace::flush_tlb_multi(cpus, mm, start, end);
+        tracepoints::flush_tlb_multi(cpus, mm, start, end);
         // SAFETY: By the contract of the hook, `cpus` points to a CPU mask during the call.
         let words = unsafe { mm::online_words(cpus) };
         if let Some(words) = words {

@@ -7,6 +7,7 @@ pub(crate) mod fault;
 pub(crate) mod kunit;
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 pub(crate) mod probing;
+pub(crate) mod queue_events;
 pub(crate) mod report;
 pub(crate) mod stats;
 pub(crate) mod tracepoints;

@@ -8,51 +8,28 @@ use crate::addr::{
 };
 use crate::entry::MachineEntry;
 use crate::level::Level;
+use crate::platform::diag::queue_events::{
+    ExtendResult,
+    FlushReason, //
+};
 use crate::platform::kernel::callback::Callback;
 use crate::platform::kernel::mm::Mm;
 use crate::platform::paging::entry_ptr::EntryPtr;
 use crate::platform::paging::table::Root;
 use crate::platform::xen::abi::Call;
 
-/// Why the queue was flushed before its owner asked for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum FlushReason {
-    /// All entries are taken.
-    Batch,
-    /// The argument space is taken.
-    Args,
-    /// All callbacks are taken.
-    Callback,
-}
-
-/// What became of an attempt to add arguments to the last queued call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum ExtendResult {
-    /// They were added.
-    Extended,
-    /// The last call is another one, or there is none.
-    OtherCall,
-    /// There is no space for them.
-    NoSpace,
-}
-
-/// The events.
-pub(crate) mod trace {
-    use super::*;
-
-    pub(crate) fn mc_batch(_flags: usize) {}
-    pub(crate) fn mc_entry_alloc(_bytes: usize) {}
-    pub(crate) fn mc_flush_reason(_reason: FlushReason) {}
-    pub(crate) fn mc_entry(_call: &mut Call, _nr_args: u32) {}
-    pub(crate) fn mc_callback(_callback: &Callback) {}
-    pub(crate) fn mc_flush(_calls: u32, _arg_bytes: u32, _callbacks: u32) {}
-    pub(crate) fn mc_extend(_op: usize, _bytes: usize, _result: ExtendResult) {}
-    pub(crate) fn mc_issue(_flush: bool, _flags: usize) {}
-    pub(crate) fn set_pte(_slot: EntryPtr, _entry: MachineEntry) {}
-    pub(crate) fn set_p4d(_slot: EntryPtr, _user: Option<EntryPtr>, _entry: MachineEntry) {}
-    pub(crate) fn alloc_ptpage(_mm: Mm, _pfn: Pfn, _level: Level, _pinned: bool) {}
-    pub(crate) fn release_ptpage(_pfn: Pfn, _level: Level, _pinned: bool) {}
-    pub(crate) fn pgd_pin(_mm: Mm, _root: Root) {}
-    pub(crate) fn pgd_unpin(_mm: Mm, _root: Root) {}
-    pub(crate) fn write_cr3(_kernel: bool, _root: Option<Paddr>) {}
-}
+pub(crate) fn mc_batch(_flags: usize) {}
+pub(crate) fn mc_entry_alloc(_bytes: usize) {}
+pub(crate) fn mc_flush_reason(_reason: FlushReason) {}
+pub(crate) fn mc_entry(_call: &mut Call, _nr_args: u32) {}
+pub(crate) fn mc_callback(_callback: &Callback) {}
+pub(crate) fn mc_flush(_calls: u32, _arg_bytes: u32, _callbacks: u32) {}
+pub(crate) fn mc_extend(_op: usize, _bytes: usize, _result: ExtendResult) {}
+pub(crate) fn mc_issue(_flush: bool, _flags: usize) {}
+pub(crate) fn set_pte(_ptr: EntryPtr, _entry: MachineEntry) {}
+pub(crate) fn set_p4d(_ptr: EntryPtr, _user: Option<EntryPtr>, _entry: MachineEntry) {}
+pub(crate) fn alloc_ptpage(_mm: Mm, _pfn: Pfn, _level: Level, _pinned: bool) {}
+pub(crate) fn release_ptpage(_pfn: Pfn, _level: Level, _pinned: bool) {}
+pub(crate) fn pgd_pin(_mm: Mm, _root: Root) {}
+pub(crate) fn pgd_unpin(_mm: Mm, _root: Root) {}
+pub(crate) fn write_cr3(_kernel: bool, _root: Option<Paddr>) {}
