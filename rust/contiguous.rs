@@ -25,10 +25,8 @@ use crate::platform::cpu::call_context::CallContext;
 use crate::platform::cpu::lock::IrqLock;
 use crate::platform::diag::report;
 use crate::platform::kernel::address;
-use crate::platform::paging::pages::{
-    Region,
-    WordArray, //
-};
+use crate::platform::paging::pages::WordArray;
+use crate::platform::paging::region::Region;
 use crate::platform::xen::abi::VaFlush;
 use crate::platform::xen::hypercall;
 use kernel::macros::init_text;

@@ -30,10 +30,8 @@ use crate::platform::cpu::percpu::{
 };
 use crate::platform::diag::tracepoints;
 use crate::platform::kernel::switches;
-use crate::platform::paging::table::{
-    Root,
-    Table, //
-};
+use crate::platform::paging::root::Root;
+use crate::platform::paging::table::Table;
 use crate::platform::xen::abi::ExtOp;
 use crate::platform::xen::hypercall;
 use crate::ptpage::mfn_of_table;

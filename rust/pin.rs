@@ -53,10 +53,8 @@ use crate::platform::kernel::mm::{
 };
 use crate::platform::paging::pages::TablePage;
 use crate::platform::paging::pin_state;
-use crate::platform::paging::table::{
-    Root,
-    Table, //
-};
+use crate::platform::paging::root::Root;
+use crate::platform::paging::table::Table;
 use crate::platform::xen::abi::{
     ExtOp,
     VaFlush, //

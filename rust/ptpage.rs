@@ -42,7 +42,7 @@ use crate::platform::paging::pages::{
     TablePage, //
 };
 use crate::platform::paging::pin_state;
-use crate::platform::paging::table::Root;
+use crate::platform::paging::root::Root;
 use crate::platform::xen::abi::{
     ExtOp,
     VaFlush, //

@@ -30,7 +30,7 @@ use crate::platform::paging::pin_state::{
     PinState,
     PinnedEntryPtr, //
 };
-use crate::platform::paging::table::RootEntryPtr;
+use crate::platform::paging::root::RootEntryPtr;
 use crate::platform::xen::abi::Command;
 use crate::platform::xen::refusal::Refusal;
 use kernel::macros::init_text;

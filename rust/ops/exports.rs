@@ -28,7 +28,7 @@ use crate::platform::kernel::mm::{
     Vma, //
 };
 use crate::platform::paging::entry_ptr::EntryPtr;
-use crate::platform::paging::pages::Region;
+use crate::platform::paging::region::Region;
 use crate::platform::paging::table::Table;
 use crate::platform::xen::abi::{
     Command,

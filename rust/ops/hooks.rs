@@ -27,11 +27,11 @@ use crate::platform::kernel::{
     kernel_data, //
 };
 use crate::platform::paging::entry_ptr::EntryPtr;
-use crate::platform::paging::table::{
+use crate::platform::paging::root::{
     Root,
-    RootEntryPtr,
-    Table, //
+    RootEntryPtr, //
 };
+use crate::platform::paging::table::Table;
 use crate::{
     convert,
     cr3,

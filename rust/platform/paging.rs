@@ -6,6 +6,8 @@ pub(crate) mod entry_ptr;
 pub(crate) mod frame_pages;
 pub(crate) mod pages;
 pub(crate) mod pin_state;
+pub(crate) mod region;
+pub(crate) mod root;
 pub(crate) mod scan;
 pub(crate) mod static_tables;
 pub(crate) mod table;

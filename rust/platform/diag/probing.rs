@@ -14,10 +14,8 @@ use crate::level::{
 use crate::platform::cpu::percpu::xen_cr3;
 use crate::platform::kernel::address;
 use crate::platform::paging::pages::OwnedPage;
-use crate::platform::paging::table::{
-    Root,
-    Table, //
-};
+use crate::platform::paging::root::Root;
+use crate::platform::paging::table::Table;
 use kernel::bindings;
 
 /// An entry of root tables in which Xen has a table of its own.

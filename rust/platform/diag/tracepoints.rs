@@ -22,7 +22,7 @@ use crate::platform::diag::stats::{
 use crate::platform::kernel::callback::Callback;
 use crate::platform::kernel::mm::Mm;
 use crate::platform::paging::entry_ptr::EntryPtr;
-use crate::platform::paging::table::Root;
+use crate::platform::paging::root::Root;
 use crate::platform::xen::abi::Call;
 use kernel::bindings;
 

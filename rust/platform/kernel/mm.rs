@@ -16,10 +16,8 @@ use crate::platform::kernel::address;
 use crate::platform::kernel::error::KernelError;
 use crate::platform::paging::entry_ptr::EntryPtr;
 use crate::platform::paging::pages::TablePage;
-use crate::platform::paging::table::{
-    Root,
-    Table, //
-};
+use crate::platform::paging::root::Root;
+use crate::platform::paging::table::Table;
 use crate::platform::xen::abi::FlushRange;
 use core::ffi::c_void;
 use core::ptr::NonNull;

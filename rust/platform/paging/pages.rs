@@ -3,7 +3,6 @@
 //! Pages: the `struct page` of those that hold page tables, and pages that the backend owns.
 
 use crate::addr::{
-    Paddr,
     Pfn,
     Vaddr, //
 };
@@ -20,9 +19,9 @@ use crate::platform::diag::fault::{
 };
 use crate::platform::early::phase::RunTime;
 use crate::platform::kernel::address;
+use crate::platform::paging::region::Region;
 use crate::platform::paging::table::Table;
 use crate::platform::xen::machine_map::ReadMostly;
-use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::bindings;
 
@@ -140,9 +139,33 @@ impl TablePage {
 
     /// Returns the word in the descriptor of a root table that the backend may use.
     #[inline(always)]
-    pub(in crate::platform) fn pgd_word(self) -> *mut usize {
+    fn pgd_word(self) -> *mut usize {
         // SAFETY: By the type invariant.
         unsafe { bindings::xen_pv_mmu_pgd_word(self.as_ptr()) }
+    }
+
+    /// Reads the word in the descriptor of a root table that the backend may use.
+    ///
+    /// # Safety
+    ///
+    /// The page holds a root table, and nobody writes the word meanwhile.
+    #[inline(always)]
+    pub(in crate::platform) unsafe fn read_pgd_word(self) -> usize {
+        // SAFETY: The word is part of the `struct page`. By the contract of this function nobody
+        // writes it.
+        unsafe { self.pgd_word().read_volatile() }
+    }
+
+    /// Writes the word that [`Self::read_pgd_word`] reads.
+    ///
+    /// # Safety
+    ///
+    /// The page holds a root table, and nobody else uses the word meanwhile.
+    #[inline(always)]
+    pub(in crate::platform) unsafe fn write_pgd_word(self, word: usize) {
+        // SAFETY: The word is part of the `struct page`. By the contract of this function it is the
+        // backend's, and nobody else uses it.
+        unsafe { self.pgd_word().write_volatile(word) }
     }
 }
 
@@ -261,48 +284,12 @@ impl Drop for OwnedPage {
     }
 }
 
-/// A region of memory whose owner gives up its contents, to get other frames for it.
-///
-/// # Invariants
-///
-/// The `1 << order` pages from `start` on are mapped in the direct map, and nobody else accesses
-/// them while this exists.
-pub(crate) struct Region<'a> {
-    start: Paddr,
-    order: u32,
-    _owner: PhantomData<&'a mut usize>,
-}
-
 impl Region<'_> {
-    /// Takes over a region from C.
-    ///
-    /// # Safety
-    ///
-    /// The type invariant holds.
-    pub(crate) unsafe fn new(start: Paddr, order: u32) -> Self {
-        // INVARIANT: By the contract of this function.
-        Self {
-            start,
-            order,
-            _owner: PhantomData,
-        }
-    }
-
-    /// Returns the first address of the region.
-    pub(crate) fn start(&self) -> Paddr {
-        self.start
-    }
-
-    /// Returns the order: there are `1 << order` pages.
-    pub(crate) fn order(&self) -> u32 {
-        self.order
-    }
-
     /// Fills the region with zeroes.
     pub(crate) fn clear(&mut self) {
-        let start = address::phys_to_virt(self.start).raw() as *mut u8;
+        let start = address::phys_to_virt(self.start()).raw() as *mut u8;
         // SAFETY: By the type invariant the region is mapped, and nobody else accesses it.
-        unsafe { core::ptr::write_bytes(start, 0, PAGE_SIZE << self.order) }
+        unsafe { core::ptr::write_bytes(start, 0, PAGE_SIZE << self.order()) }
     }
 }
 

@@ -42,7 +42,10 @@ use crate::platform::machine::memory::{
     store_page, //
 };
 use crate::platform::paging::entry_ptr;
-use crate::platform::paging::pages::OwnedPage;
+use crate::platform::paging::pages::{
+    self,
+    OwnedPage, //
+};
 use crate::platform::paging::table::Table;
 use crate::platform::xen::abi::VaFlush;
 use crate::platform::xen::hypercall;
@@ -415,7 +418,7 @@ impl List {
             load(address::pfn_to_virt(pfn).add(8 * 511)),
             pfn.raw() ^ 511
         );
-        drop(OwnedPage::from_leaked(Table::at(address::pfn_to_virt(pfn))));
+        pages::free_page(pfn);
         pfn
     }
 

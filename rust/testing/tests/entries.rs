@@ -134,7 +134,7 @@ fn a_new_root_and_its_user_root_get_the_same_entries() {
     let (first, last) = (Index::FIRST, Index::wrapping(255));
     let entry = MachineEntry::from_raw(bits::USER_TABLE | 0x5000);
     let set = |index, entry| {
-        let ptr = crate::platform::paging::table::RootEntryPtr::from_ptr(root.table().entry(index));
+        let ptr = crate::platform::paging::root::RootEntryPtr::at(root.table().entry(index));
         upper::set_root(ptr, entry, BY);
     };
     let count = traps(&guest, || {

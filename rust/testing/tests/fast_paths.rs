@@ -22,7 +22,7 @@ use crate::platform::cpu::context::IrqsOff;
 use crate::platform::cpu::percpu::LOADED_CR3;
 use crate::platform::kernel::mm::Mm;
 use crate::platform::machine::host::host;
-use crate::platform::paging::table::Root;
+use crate::platform::paging::root::Root;
 use crate::platform::xen::abi::ExtOp;
 use crate::{
     multicall,

@@ -53,7 +53,7 @@ use crate::platform::paging::pages::{
     OwnedPage,
     OwnedRegion, //
 };
-use crate::platform::paging::table::RootEntryPtr;
+use crate::platform::paging::root::RootEntryPtr;
 use crate::platform::xen::abi::{
     Command,
     ExtOp,
@@ -317,7 +317,7 @@ fn large_pages_above_level_1_do_not_reach_xen() {
 
     upper::set(known, entry, Level::L2, BY);
     upper::set(known, entry, Level::L3, BY);
-    upper::set_root(RootEntryPtr::from_ptr(root), entry, BY);
+    upper::set_root(RootEntryPtr::at(root), entry, BY);
     let reports = guest.take_refusals();
     assert_eq!(reports.len(), 3);
     for (report, ptr) in reports.iter().zip([known, known, root]) {
@@ -540,7 +540,7 @@ fn regions_that_cannot_be_exchanged_stay() {
     let guest = Guest::boot(GuestConfig::dom0(8000));
     let mut memory = OwnedRegion::new(0).unwrap();
     let start = memory.region().start();
-    let too_large = || crate::platform::paging::pages::Region::new(start, 19);
+    let too_large = || crate::platform::paging::region::Region::at(start, 19);
     let before = guest.host().machine.borrow().stats();
     assert_eq!(contiguous::create(too_large(), 0, BY), Err(NotExchanged));
     contiguous::destroy(too_large(), BY);

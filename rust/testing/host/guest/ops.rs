@@ -28,7 +28,7 @@ use crate::platform::machine::host::{
 };
 use crate::platform::machine::memory::store;
 use crate::platform::paging::entry_ptr::EntryPtr;
-use crate::platform::paging::table::{
+use crate::platform::paging::root::{
     Root,
     RootEntryPtr, //
 };
@@ -101,7 +101,7 @@ pub(crate) fn set_run(mm: Mm, address: Vaddr, ptr: EntryPtr, count: usize, entry
 pub(crate) fn set_upper(ptr: EntryPtr, level: Level, entry: MachineEntry) {
     let caller = CallContext::here();
     match (level, is_run_time()) {
-        (Level::L4, true) => upper::set_root(RootEntryPtr::from_ptr(ptr), entry, caller),
+        (Level::L4, true) => upper::set_root(RootEntryPtr::at(ptr), entry, caller),
         (Level::L4, false) => upper::set_root_early(ptr.assume_pinned(), entry, caller),
         (level, true) => upper::set(ptr, entry, level, caller),
         (level, false) => upper::set_known(ptr.assume_pinned(), entry, level, caller),

@@ -9,7 +9,7 @@ include!("../../host.rs");
 use crate::entry::MachineEntry;
 use crate::level::Index;
 use crate::platform::paging::pages::OwnedPage;
-use crate::platform::paging::table::Root;
+use crate::platform::paging::root::Root;
 
 fn leak(mut page: OwnedPage) {
     let table = page.leak();

@@ -9,10 +9,8 @@ include!("../../host.rs");
 use crate::entry::MachineEntry;
 use crate::level::Index;
 use crate::platform::paging::entry_ptr::EntryPtr;
-use crate::platform::paging::table::{
-    RootEntryPtr,
-    Table, //
-};
+use crate::platform::paging::root::RootEntryPtr;
+use crate::platform::paging::table::Table;
 
 fn overwrite(table: Table, ptr: EntryPtr, root: RootEntryPtr) {
     table.set_entry(Index::FIRST, MachineEntry::EMPTY);

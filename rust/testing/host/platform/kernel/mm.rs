@@ -23,11 +23,9 @@ use crate::platform::machine::host::{
 };
 use crate::platform::paging::entry_ptr::EntryPtr;
 use crate::platform::paging::pages::TablePage;
+use crate::platform::paging::root::Root;
 use crate::platform::paging::static_tables;
-use crate::platform::paging::table::{
-    Root,
-    Table, //
-};
+use crate::platform::paging::table::Table;
 
 /// An address space, as far as the backend sees it.
 #[derive(Clone, Debug)]
@@ -156,7 +154,7 @@ impl Mm {
 
     /// Returns the root table.
     pub(crate) fn root(self) -> Root {
-        self.with_state(|state| Root::from_table(state.root))
+        self.with_state(|state| Root::at(state.root))
     }
 
     /// Whether an empty entry that is filled here, for `address`, may wait to be: the task is in
@@ -242,7 +240,7 @@ pub(crate) fn for_each_root(caller: CallContext<'_>, mut visit: impl FnMut(Root)
             let roots: Vec<_> = host().mms.borrow()[1..]
                 .iter()
                 .flatten()
-                .map(|state| Root::from_table(state.root))
+                .map(|state| Root::at(state.root))
                 .collect();
             roots.into_iter().for_each(&mut visit);
         });

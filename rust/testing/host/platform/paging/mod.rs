@@ -8,6 +8,10 @@ pub(crate) mod frame_pages;
 pub(crate) mod pages;
 #[path = "../../../../platform/paging/pin_state.rs"]
 pub(crate) mod pin_state;
+#[path = "../../../../platform/paging/region.rs"]
+pub(crate) mod region;
+#[path = "../../../../platform/paging/root.rs"]
+pub(crate) mod root;
 #[path = "../../../../platform/paging/scan.rs"]
 pub(crate) mod scan;
 pub(crate) mod static_tables;

@@ -38,9 +38,9 @@ use crate::platform::machine::memory::{
     store_page, //
 };
 use crate::platform::paging::entry_ptr;
+use crate::platform::paging::region::Region;
 use crate::platform::paging::table::Table;
 use crate::platform::xen::machine_map::ReadMostly;
-use std::marker::PhantomData;
 
 static STRUCT_PAGES_READY: ReadMostly = ReadMostly::new(0);
 
@@ -63,8 +63,8 @@ pub(crate) struct PageState {
     pub(crate) is_save_pinned: bool,
     /// Whether its lock is held.
     pub(crate) is_locked: bool,
-    /// The root table for user mode that belongs to it.
-    pub(crate) user_root: Option<Table>,
+    /// The word of a root table: the address of its user root, or 0.
+    pub(crate) pgd_word: usize,
 }
 
 /// The `struct page` of a page that holds a page table.
@@ -115,6 +115,25 @@ impl TablePage {
     /// Notes whether the page was pinned for the sake of a suspend only.
     pub(crate) fn set_save_pinned(self, save_pinned: bool) {
         self.with_state(|state| state.is_save_pinned = save_pinned);
+    }
+
+    /// Reads the word in the descriptor of a root table that the backend may use.
+    ///
+    /// # Safety
+    ///
+    /// None here: there is such a word for each page.
+    pub(in crate::platform) unsafe fn read_pgd_word(self) -> usize {
+        self.with_state(|state| state.pgd_word)
+    }
+
+    /// Writes the word that [`Self::read_pgd_word`] reads.
+    ///
+    /// # Safety
+    ///
+    /// None here: a second user root fails the test.
+    pub(in crate::platform) unsafe fn write_pgd_word(self, word: usize) {
+        let before = self.with_state(|state| std::mem::replace(&mut state.pgd_word, word));
+        assert!(before == 0 || word == 0, "a root has two user roots");
     }
 }
 
@@ -179,7 +198,11 @@ impl OwnedPage {
     }
 
     /// Takes back a page that was kept with [`Self::leak`].
-    pub(crate) fn from_leaked(table: Table) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// None here: freeing a page that is still a table fails the test.
+    pub(in crate::platform) unsafe fn from_leaked(table: Table) -> Self {
         Self(table.pfn())
     }
 }
@@ -198,7 +221,7 @@ pub(crate) fn free_page(pfn: Pfn) {
     let host = host();
     let state = host.pages.borrow_mut().remove(&pfn).unwrap_or_default();
     assert!(
-        !state.is_pinned && !state.is_locked && state.user_root.is_none(),
+        !state.is_pinned && !state.is_locked && state.pgd_word == 0,
         "a page is freed as {state:?}"
     );
     let leaf =
@@ -208,38 +231,18 @@ pub(crate) fn free_page(pfn: Pfn) {
     host.pool.borrow_mut().give(pfn, 1);
 }
 
-/// A region of memory whose owner gives its contents away, to get other frames for it.
-pub(crate) struct Region<'a> {
-    start: Paddr,
-    order: u32,
-    _owner: PhantomData<&'a mut usize>,
-}
-
 impl Region<'_> {
-    /// Names a region.
-    pub(crate) fn new(start: Paddr, order: u32) -> Self {
-        Self {
-            start,
-            order,
-            _owner: PhantomData,
-        }
-    }
-
-    /// Returns where the region begins.
-    pub(crate) fn start(&self) -> Paddr {
-        self.start
-    }
-
-    /// Returns the order: there are `1 << order` pages.
-    pub(crate) fn order(&self) -> u32 {
-        self.order
+    /// Names the region of `1 << order` pages from `start` on.
+    pub(crate) fn at(start: Paddr, order: u32) -> Self {
+        // SAFETY: None is needed: an access to memory that is not there fails the test.
+        unsafe { Self::new(start, order) }
     }
 
     /// Fills the region with zeroes.
     pub(crate) fn clear(&mut self) {
-        for page in 0..1 << self.order {
+        for page in 0..1 << self.order() {
             store_page(
-                address::phys_to_virt(self.start).add(page * PAGE_SIZE),
+                address::phys_to_virt(self.start()).add(page * PAGE_SIZE),
                 |_| 0,
             );
         }
@@ -261,7 +264,7 @@ impl OwnedRegion {
 
     /// Gives the contents away.
     pub(crate) fn region(&mut self) -> Region<'_> {
-        Region::new(self.first.paddr(), self.order)
+        Region::at(self.first.paddr(), self.order)
     }
 
     /// Fills the region, and returns how many words do not hold what was written.

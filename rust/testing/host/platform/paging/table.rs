@@ -9,13 +9,12 @@ use crate::addr::{
 };
 use crate::entry::MachineEntry;
 use crate::level::Index;
-use crate::platform::early::phase::RunTime;
 use crate::platform::kernel::address;
 use crate::platform::machine::host::host;
 use crate::platform::paging::entry_ptr::EntryPtr;
-use crate::platform::paging::pages::{
-    OwnedPage,
-    TablePage, //
+use crate::platform::paging::root::{
+    Root,
+    RootEntryPtr, //
 };
 use crate::platform::paging::static_tables;
 use crate::platform::xen::frames;
@@ -66,67 +65,19 @@ impl Table {
     }
 }
 
-/// A table that is a root.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Root(Table);
-
 impl Root {
-    /// Takes `table` for the root of an address space, or the kernel's own.
-    pub(crate) fn from_table(table: Table) -> Self {
-        Self(table)
-    }
-
-    /// Returns the table.
-    pub(crate) fn table(self) -> Table {
-        self.0
-    }
-
-    /// Returns the `struct page` of the table, if there are `struct page`s yet.
-    pub(crate) fn page(self) -> Option<TablePage> {
-        RunTime::now().map(|now| TablePage::at(now, self.0))
-    }
-
-    /// Returns the root table for user mode that belongs to this one, if it has one.
-    pub(crate) fn user_root(self) -> Option<Table> {
-        self.page()?.with_state(|state| state.user_root)
-    }
-
-    /// Hands `user_root` over as the root table for user mode.
-    pub(crate) fn set_user_root(self, user_root: OwnedPage) -> Result<(), OwnedPage> {
-        let Some(page) = self.page() else {
-            return Err(user_root);
-        };
-        let user_root = user_root.leak();
-        let before = page.with_state(|state| state.user_root.replace(user_root));
-        assert_eq!(before, None, "a root has two user roots");
-        Ok(())
-    }
-
-    /// Takes the root table for user mode back.
-    pub(crate) fn take_user_root(self) -> Option<OwnedPage> {
-        let user_root = self.page()?.with_state(|state| state.user_root.take())?;
-        Some(OwnedPage::from_leaked(user_root))
+    /// Takes `table` for a root.
+    pub(crate) fn at(table: Table) -> Self {
+        // SAFETY: Each page has a word of its own here, whatever it holds.
+        unsafe { Self::from_table(table) }
     }
 }
 
-/// A pointer to an entry of a [`Root`].
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RootEntryPtr(EntryPtr);
-
 impl RootEntryPtr {
-    /// Takes `ptr` for an entry of a root table.
-    pub(crate) fn from_ptr(ptr: EntryPtr) -> Self {
-        Self(ptr)
-    }
-
-    /// Returns the pointer, without the root.
-    pub(crate) fn ptr(self) -> EntryPtr {
-        self.0
-    }
-
-    /// Returns the root table.
-    pub(crate) fn root(self) -> Root {
-        Root(self.0.table())
+    /// Takes `ptr` for an entry of a root.
+    pub(crate) fn at(ptr: EntryPtr) -> Self {
+        // SAFETY: As in `Root::at()`.
+        unsafe { Self::from_ptr(ptr) }
     }
 }
 
