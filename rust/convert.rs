@@ -14,7 +14,7 @@ use crate::entry::{
     PseudoEntry, //
 };
 use crate::p2m;
-use crate::platform::kernel::kernel_data;
+use crate::platform::xen::frames;
 
 /// Returns the entry to write into a page table for `entry`.
 ///
@@ -54,7 +54,7 @@ pub(crate) fn to_pseudo(entry: MachineEntry) -> PseudoEntry {
 ///
 /// Context: start of day.
 pub(crate) fn to_machine_early(entry: PseudoEntry) -> MachineEntry {
-    if kernel_data::is_initial_p2m_frame(entry.pfn()) {
+    if frames::is_initial_p2m_frame(entry.pfn()) {
         to_machine(entry.without(bits::RW))
     } else {
         to_machine(entry)

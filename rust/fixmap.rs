@@ -22,10 +22,9 @@ use crate::entry::{
 use crate::platform::cpu::call_context::CallContext;
 use crate::platform::diag::report;
 use crate::platform::kernel::address;
-use crate::platform::kernel::kernel_data::{
-    self,
-    FixmapKind, //
-};
+use crate::platform::kernel::fixmap_kind::FixmapKind;
+use crate::platform::kernel::kernel_data;
+use crate::platform::paging::dummy_page;
 use crate::platform::xen::abi::VaFlush;
 use crate::platform::xen::hypercall;
 use crate::platform::xen::refusal::Refusal;
@@ -42,7 +41,7 @@ pub(crate) fn set(index: u32, address: usize, protection: Protection, caller: Ca
             address::massage_pgprot(protection),
         )),
         FixmapKind::Apic => convert::to_machine(PseudoEntry::new(
-            kernel_data::dummy_page().pfn(),
+            dummy_page::page().pfn(),
             address::kernel_rw(),
         )),
         FixmapKind::Machine => MachineEntry::new(

@@ -14,14 +14,14 @@ use crate::p2m_word::{
     P2mWord, //
 };
 use crate::platform::diag::report;
+use crate::platform::xen::abi::INVALID_GRANT_HANDLE;
 use crate::platform::xen::grants::{
     self,
     GrantPages,
     MapGrant,
     UnmapGrant,
     GRANT_GENERAL_ERROR,
-    GRANT_OKAY,
-    INVALID_GRANT_HANDLE, //
+    GRANT_OKAY, //
 };
 
 const EINVAL: i32 = 22;

@@ -41,11 +41,9 @@ use crate::platform::cpu::call_context::{
 use crate::platform::cpu::percpu::LOADED_CR3;
 use crate::platform::diag::tracepoints;
 use crate::platform::early::phase::RunTime;
-use crate::platform::kernel::address::{
-    self,
-    FIXED_END, //
-};
+use crate::platform::kernel::address;
 use crate::platform::kernel::kernel_data;
+use crate::platform::kernel::layout::FIXED_END;
 use crate::platform::kernel::mm::{
     self,
     Mm,
@@ -54,6 +52,7 @@ use crate::platform::kernel::mm::{
 use crate::platform::paging::pages::TablePage;
 use crate::platform::paging::pin_state;
 use crate::platform::paging::root::Root;
+use crate::platform::paging::static_tables;
 use crate::platform::paging::table::Table;
 use crate::platform::xen::abi::{
     ExtOp,
@@ -315,12 +314,7 @@ pub(crate) fn mark_kernel_tables(now: RunTime) {
         TablePage::at(now, table).test_set_pinned();
     }
     let everything = WalkRange::below(address::depth(), FIXED_END);
-    walk(
-        &LiveTables,
-        address::kernel_root(),
-        &everything,
-        |visited| {
-            TablePage::at(now, visited.table).test_set_pinned();
-        },
-    );
+    walk(&LiveTables, static_tables::root(), &everything, |visited| {
+        TablePage::at(now, visited.table).test_set_pinned();
+    });
 }

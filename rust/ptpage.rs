@@ -28,11 +28,9 @@ use crate::platform::cpu::call_context::{
 use crate::platform::diag::report;
 use crate::platform::diag::tracepoints;
 use crate::platform::early::phase::RunTime;
-use crate::platform::kernel::address::{
-    self,
-    VSYSCALL, //
-};
+use crate::platform::kernel::address;
 use crate::platform::kernel::kernel_data;
+use crate::platform::kernel::layout::VSYSCALL;
 use crate::platform::kernel::mm::{
     Mm,
     SPLIT_PTE_LOCKS, //

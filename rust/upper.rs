@@ -6,7 +6,7 @@
 //! drops the lock that protects such an entry before its section ends (`zap_empty_pte_table()`), so
 //! another thread that takes the lock would find the old table and free it again. There is one
 //! exception: the section in which `mremap()` moves a whole table holds the locks of both entries
-//! until it ends ([`context::is_moving_table`]).
+//! until it ends ([`table_move::is_going_on`]).
 
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,7 @@ use crate::multicall::{
 };
 use crate::p2m;
 use crate::platform::cpu::call_context::CallContext;
-use crate::platform::cpu::context;
+use crate::platform::cpu::table_move;
 use crate::platform::diag::report;
 use crate::platform::diag::tracepoints;
 use crate::platform::kernel::{
@@ -37,7 +37,7 @@ use kernel::macros::init_text;
 
 /// Returns when a change of a table that Xen knows is issued.
 fn issue() -> Issue {
-    if context::is_moving_table() {
+    if table_move::is_going_on() {
         Issue::LazyMmu
     } else {
         Issue::Now

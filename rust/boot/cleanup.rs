@@ -24,17 +24,15 @@ use crate::platform::early::start_of_day::{
     self,
     StartInfo, //
 };
-use crate::platform::kernel::address::{
-    self,
-    KERNEL_MAP, //
+use crate::platform::kernel::address;
+use crate::platform::kernel::layout::{
+    KERNEL_MAP,
+    RELOCATED_LIST, //
 };
 use crate::platform::paging::entry_ptr::EntryPtr;
 use crate::platform::paging::static_tables;
 use crate::platform::paging::table::Table;
-use crate::platform::xen::machine_map::{
-    xen_p2m_addr,
-    RELOCATED_LIST, //
-};
+use crate::platform::xen::machine_map::xen_p2m_addr;
 use crate::ptpage::unpin_early;
 use crate::{
     direct_map,
@@ -137,7 +135,7 @@ fn free_initial_list(early: Early, caller: CallContext<'_>) {
     } else {
         // The tables of a relocated list have pins of their own.
         let is_pinned = list == RELOCATED_LIST;
-        let ptr = address::kernel_root().entry(list.index(Level::L4));
+        let ptr = static_tables::root().entry(list.index(Level::L4));
         free_below(early, ptr, Level::L4, is_pinned, caller);
     }
 }

@@ -43,11 +43,9 @@ use crate::platform::early::start_of_day::{
     self,
     StartInfo, //
 };
-use crate::platform::kernel::address::{
-    self,
-    KERNEL_MAP, //
-};
+use crate::platform::kernel::address;
 use crate::platform::kernel::kernel_data;
+use crate::platform::kernel::layout::KERNEL_MAP;
 use crate::platform::paging::entry_ptr::EntryPtr;
 use crate::platform::paging::static_tables;
 use crate::platform::paging::table::{

@@ -36,15 +36,14 @@ use crate::platform::early::early_memory::{
 };
 use crate::platform::early::phase::Early;
 use crate::platform::early::start_of_day::StartInfo;
-use crate::platform::kernel::address::{
-    self,
-    KERNEL_MAP, //
-};
-use crate::platform::paging::entry_ptr::EntryPtr;
-use crate::platform::xen::machine_map::{
-    self,
+use crate::platform::kernel::address;
+use crate::platform::kernel::layout::{
+    KERNEL_MAP,
     RELOCATED_LIST, //
 };
+use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::paging::static_tables;
+use crate::platform::xen::machine_map;
 use crate::ptpage::pin_early;
 use crate::walk::{
     find,
@@ -169,7 +168,7 @@ fn frame_at(early: Early, vaddr: Vaddr) -> Option<Pfn> {
 
 #[init_text]
 fn root_ptr(vaddr: Vaddr) -> EntryPtr {
-    address::kernel_root().entry(vaddr.index(Level::L4))
+    static_tables::root().entry(vaddr.index(Level::L4))
 }
 
 /// Moves the p2m list to memory that is RAM on this machine (`xen_relocate_p2m()`).

@@ -23,11 +23,9 @@ mod refused_operations {
         Armed,
         Fault, //
     };
+    use crate::platform::diag::kept_report::Report;
     use crate::platform::diag::kunit;
-    use crate::platform::diag::report::{
-        self,
-        Report, //
-    };
+    use crate::platform::diag::report;
     use crate::platform::kernel::address;
     use crate::platform::kernel::callback::Callback;
     use crate::platform::paging::entry_ptr::{

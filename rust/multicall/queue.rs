@@ -23,12 +23,12 @@ use crate::multicall::recover::{
 use crate::platform::cpu::call_context::CallSite;
 use crate::platform::cpu::context::IrqsOff;
 use crate::platform::cpu::percpu::define_per_cpu;
+use crate::platform::diag::multicall_debug;
 use crate::platform::diag::queue_events::{
     ExtendResult,
     FlushReason, //
 };
 use crate::platform::diag::tracepoints;
-use crate::platform::kernel::kernel_data;
 use crate::platform::xen::abi::{
     number,
     Call,
@@ -361,7 +361,7 @@ impl LocalQueue {
             }
         }
         recover::finish(&mut reports, first);
-        if kernel_data::is_multicall_debug_on() {
+        if multicall_debug::is_on() {
             self.show(range);
         }
         reports

@@ -19,7 +19,7 @@ use crate::entry::{
 };
 use crate::ops::vtable;
 use crate::p2m_word::P2mWord;
-use crate::platform::cpu::context;
+use crate::platform::cpu::table_move;
 use crate::platform::early::phase::Early;
 use crate::platform::kernel::frame_list::FrameList;
 use crate::platform::kernel::kernel_data;
@@ -464,12 +464,12 @@ exports! {
         // SAFETY: The task holds the locks of both entries, so it does not sleep in the section,
         // which `__xen_pv_mmu_end_table_move()` ends.
         unsafe { bindings::lazy_mmu_mode_enable() };
-        context::note_table_move(true);
+        table_move::note(true);
     }
 
     /// Leaves lazy MMU mode after a move, which issues the changes.
     fn __xen_pv_mmu_end_table_move() {
-        context::note_table_move(false);
+        table_move::note(false);
         // SAFETY: `__xen_pv_mmu_begin_table_move()` has entered the section.
         unsafe { bindings::lazy_mmu_mode_disable() };
     }

@@ -20,11 +20,9 @@ mod tables {
         CallSite,
         MaySleep, //
     };
+    use crate::platform::diag::kept_report::Report;
     use crate::platform::diag::kunit;
-    use crate::platform::diag::report::{
-        self,
-        Report, //
-    };
+    use crate::platform::diag::report;
     use crate::platform::kernel::address;
     use crate::platform::kernel::mm::{
         self,

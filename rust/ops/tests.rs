@@ -393,6 +393,7 @@ mod live_tables {
     use crate::platform::paging::entry_ptr;
     use crate::platform::paging::pages::OwnedPage;
     use crate::platform::paging::pin_state;
+    use crate::platform::paging::static_tables;
     use crate::platform::xen::machine_map::xen_p2m_addr;
     use crate::walk::{
         find,
@@ -409,7 +410,7 @@ mod live_tables {
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         let addresses = [
             crate::platform::kernel::address::pfn_to_virt(page.pfn()).raw(),
-            address::kernel_root().vaddr().raw(),
+            static_tables::root().vaddr().raw(),
             walker_agrees_with_the_kernel as usize,
             xen_p2m_addr.get(),
             0xffff_ffff_ff60_0000,
@@ -419,7 +420,7 @@ mod live_tables {
         for address in addresses.map(Vaddr::new) {
             let ours = find(
                 &LiveTables,
-                address::kernel_root(),
+                static_tables::root(),
                 address::depth(),
                 address,
             )
@@ -443,17 +444,12 @@ mod live_tables {
         let mut tables = 0;
         let mut unpinned = 0;
         let everything = WalkRange::below(address::depth(), Vaddr::new(0xffff_ffff_ff80_0000));
-        walk(
-            &LiveTables,
-            address::kernel_root(),
-            &everything,
-            |visited| {
-                tables += 1;
-                if !pin_state::is_table_pinned(visited.table) {
-                    unpinned += 1;
-                }
-            },
-        );
+        walk(&LiveTables, static_tables::root(), &everything, |visited| {
+            tables += 1;
+            if !pin_state::is_table_pinned(visited.table) {
+                unpinned += 1;
+            }
+        });
         assert!(tables > 10);
         assert_eq!(unpinned, 0);
     }

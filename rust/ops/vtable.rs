@@ -9,6 +9,7 @@ use crate::platform::early::phase::{
     RunTime, //
 };
 use crate::platform::kernel::kernel_data;
+use crate::platform::paging::dummy_page;
 use crate::{
     boot,
     contiguous,
@@ -146,7 +147,7 @@ pub(super) fn init(early: Early) {
         bindings::x86_init.hyper.init_after_bootmem = Some(xen_after_bootmem);
     }
     install_early(early);
-    kernel_data::init_dummy_page(early);
+    dummy_page::init(early);
 }
 
 /// Maps all memory, switches to the run-time table, and moves the p2m list to its final place.

@@ -19,7 +19,7 @@ use crate::platform::early::start_of_day::{
     SharedP2m,
     StartInfo, //
 };
-use crate::platform::kernel::address;
+use crate::platform::paging::static_tables;
 use crate::platform::xen::machine_map::xen_p2m_addr;
 use kernel::macros::init_text;
 
@@ -100,7 +100,7 @@ pub(crate) fn publish(caller: CallContext<'_>) {
             list.tree.as_ref().map(Tree::root),
             list.last_frame,
             Vaddr::new(xen_p2m_addr.get()),
-            mfn_of_page(address::kernel_root()),
+            mfn_of_page(static_tables::root()),
         );
     });
 }

@@ -6,3 +6,4 @@ pub(crate) mod call_context;
 pub(crate) mod context;
 pub(crate) mod lock;
 pub(crate) mod percpu;
+pub(crate) mod table_move;

@@ -5,7 +5,9 @@
 pub(crate) mod address;
 pub(crate) mod callback;
 pub(crate) mod error;
+pub(crate) mod fixmap_kind;
 pub(crate) mod frame_list;
 pub(crate) mod kernel_data;
+pub(crate) mod layout;
 pub(crate) mod mm;
 pub(crate) mod switches;

@@ -2,6 +2,7 @@
 
 //! Page tables in memory: entries, tables, the pages that hold them, and what Xen knows of them.
 
+pub(crate) mod dummy_page;
 pub(crate) mod entry_ptr;
 pub(crate) mod frame_pages;
 pub(crate) mod pages;

@@ -7,7 +7,6 @@ use crate::platform::cpu::call_context::{
     CallSite,
     MaySleep, //
 };
-use crate::platform::cpu::percpu::define_per_cpu;
 use core::marker::PhantomData;
 use kernel::bindings;
 use kernel::types::NotThreadSafe;
@@ -106,27 +105,6 @@ pub(crate) fn is_lazy_mmu_mode_active() -> bool {
 pub(crate) fn is_in_nmi() -> bool {
     // SAFETY: Only reads per-CPU state.
     unsafe { bindings::xen_pv_mmu_in_nmi() }
-}
-
-define_per_cpu! {
-    /// Not 0 while `mremap()` moves a whole table on this CPU.
-    static TABLE_MOVE: usize = 0;
-}
-
-/// Records whether `mremap()` is moving a whole table on this CPU.
-///
-/// Context: the task is in lazy MMU mode and holds the locks of both entries of level 2, so it
-/// stays on its CPU.
-pub(crate) fn note_table_move(is_going_on: bool) {
-    TABLE_MOVE.write(is_going_on.into());
-}
-
-/// Whether the task is moving a whole table, and holds the locks of both entries of level 2 until
-/// it leaves lazy MMU mode.
-///
-/// Context: any.
-pub(crate) fn is_moving_table() -> bool {
-    TABLE_MOVE.read() != 0 && is_lazy_mmu_mode_active()
 }
 
 /// Whether changes of CPU state may wait in the queue, between the two hooks of a context switch.

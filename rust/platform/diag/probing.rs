@@ -15,6 +15,7 @@ use crate::platform::cpu::percpu::xen_cr3;
 use crate::platform::kernel::address;
 use crate::platform::paging::pages::OwnedPage;
 use crate::platform::paging::root::Root;
+use crate::platform::paging::static_tables;
 use crate::platform::paging::table::Table;
 use kernel::bindings;
 
@@ -53,7 +54,7 @@ pub(crate) fn shared_info_frame() -> Mfn {
 
 /// Returns a machine frame that belongs to Xen.
 pub(crate) fn frame_of_xen() -> Mfn {
-    address::kernel_root().entry(SLOT_OF_XEN).read().mfn()
+    static_tables::root().entry(SLOT_OF_XEN).read().mfn()
 }
 
 /// Returns the root that was requested last on this CPU.

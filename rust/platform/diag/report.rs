@@ -3,6 +3,8 @@
 //! Messages for the administrator, on the console and in the log.
 
 use crate::platform::cpu::call_context::CallSite;
+#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
+use crate::platform::diag::kept_report::Report;
 use crate::platform::xen::abi::XenError;
 use crate::platform::xen::refusal::{
     Refusable,
@@ -12,21 +14,11 @@ use core::ffi::CStr;
 use kernel::bindings;
 use kernel::str::CStrExt as _;
 
-/// A report that was kept instead of printed, for tests that cause one.
-#[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Report {
-    pub(crate) target: usize,
-    pub(crate) value: usize,
-    pub(crate) error: isize,
-    pub(crate) by: CallSite,
-}
-
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 mod kept {
-    use super::Report;
     use crate::platform::cpu::call_context::CallContext;
     use crate::platform::cpu::lock::IrqLock;
+    use crate::platform::diag::kept_report::Report;
 
     /// While this is `Some`, reports are counted and the last is kept.
     static KEPT: IrqLock<Option<(usize, Option<Report>)>> =

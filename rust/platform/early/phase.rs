@@ -3,7 +3,7 @@
 //! The two phases of the kernel's life, as values without size: a function that relies on one of
 //! them takes it.
 
-use crate::platform::paging::pages;
+use crate::platform::xen::machine_map::ReadMostly;
 use core::marker::PhantomData;
 
 /// Start of day: one CPU runs, all page tables are the kernel's own, there is no `struct page`.
@@ -22,6 +22,9 @@ impl Early {
     }
 }
 
+/// Not 0 once there are `struct page`s.
+static STRUCT_PAGES_READY: ReadMostly = ReadMostly::new(0);
+
 /// Run time: each frame of RAM has a `struct page`, which says whether Xen knows it as a table.
 #[derive(Clone, Copy)]
 pub(crate) struct RunTime(PhantomData<()>);
@@ -33,13 +36,13 @@ impl RunTime {
     ///
     /// Each frame of RAM has a `struct page` from now on.
     pub(crate) unsafe fn begin() -> Self {
-        pages::set_struct_pages_ready();
+        STRUCT_PAGES_READY.set(1);
         Self(PhantomData)
     }
 
     /// Returns this if it has begun.
     #[inline(always)]
     pub(crate) fn now() -> Option<Self> {
-        pages::struct_pages_ready().then_some(Self(PhantomData))
+        (STRUCT_PAGES_READY.get() != 0).then_some(Self(PhantomData))
     }
 }

@@ -14,10 +14,8 @@ use crate::platform::diag::stats::{
     Counter, //
 };
 use crate::platform::early::phase::Early;
-use crate::platform::kernel::address::{
-    self,
-    KERNEL_MAP, //
-};
+use crate::platform::kernel::address;
+use crate::platform::kernel::layout::KERNEL_MAP;
 use crate::platform::paging::table::Table;
 use crate::platform::xen::frames;
 use crate::platform::xen::machine_map::xen_p2m_addr;

@@ -11,18 +11,7 @@ use crate::addr::{
 };
 use crate::entry::Protection;
 use crate::level::Depth;
-use crate::platform::paging::static_tables;
-use crate::platform::paging::table::Table;
 use kernel::bindings;
-
-/// Start of the mapping of the kernel image.
-pub(crate) const KERNEL_MAP: Vaddr = Vaddr::new(0xffff_ffff_8000_0000);
-
-/// Address of the vsyscall page.
-pub(crate) const VSYSCALL: Vaddr = Vaddr::new(0xffff_ffff_ff60_0000);
-
-/// End of the fixed mappings, exclusive: `FIXADDR_TOP` with the page that begins there.
-pub(crate) const FIXED_END: Vaddr = Vaddr::new(0xffff_ffff_ff80_0000);
 
 /// Returns the pseudo-physical address of a part of the direct map or the kernel image.
 #[inline(always)]
@@ -108,11 +97,6 @@ pub(crate) fn massage_pgprot(protection: Protection) -> Protection {
 pub(crate) fn is_nx_supported() -> bool {
     // SAFETY: Reads a mask that is set at boot.
     unsafe { bindings::xen_pv_mmu_nx_supported() }
-}
-
-/// Returns the kernel's own root table.
-pub(crate) fn kernel_root() -> Table {
-    static_tables::root()
 }
 
 /// Returns the size of the vmalloc area in bytes.

@@ -7,15 +7,14 @@ use crate::addr::{
     Vaddr, //
 };
 use crate::entry::MachineEntry;
-use crate::level::Index;
+use crate::platform::diag::multicall_debug;
 use crate::platform::early::phase::Early;
+use crate::platform::kernel::fixmap_kind::FixmapKind;
 use crate::platform::kernel::mm::Mm;
 use crate::platform::paging::entry_ptr::EntryPtr;
-use crate::platform::paging::table::{
-    StaticTable,
-    Table, //
-};
-use crate::platform::xen::machine_map::ReadMostly;
+#[cfg(CONFIG_X86_VSYSCALL_EMULATION)]
+use crate::platform::paging::table::StaticTable;
+use crate::platform::paging::table::Table;
 use core::cell::UnsafeCell;
 use kernel::bindings;
 use kernel::str::CStrExt as _;
@@ -35,24 +34,6 @@ const fn hotplug_limit() -> usize {
     {
         0
     }
-}
-
-/// A page of ones, which the fixed mappings of the local APIC and the IO-APICs map.
-static DUMMY_PAGE: StaticTable = StaticTable::new();
-
-/// Fills the page that stands in for hardware which is not mapped.
-pub(crate) fn init_dummy_page(early: Early) {
-    for index in Index::all() {
-        let ptr = DUMMY_PAGE.table().unpinned_entry(early, index);
-        ptr.store(MachineEntry::from_raw(usize::MAX));
-    }
-}
-
-/// Returns the page that replaces hardware which is not mapped.
-///
-/// Context: any.
-pub(crate) fn dummy_page() -> Table {
-    DUMMY_PAGE.table()
 }
 
 /// The table of level 3 above the vsyscall page, which all user roots share.
@@ -87,19 +68,6 @@ pub(crate) fn set_user_vsyscall(page: Vaddr, entry: MachineEntry) {
             )
         }
     }
-}
-
-/// The meaning of the address of a fixed mapping.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum FixmapKind {
-    /// A pseudo-physical address.
-    Memory,
-    /// A pseudo-physical address, mapped for user mode as well.
-    Vsyscall,
-    /// Nothing: the hardware is not mapped.
-    Apic,
-    /// A machine address.
-    Machine,
 }
 
 /// Returns the meaning of the address of fixed mapping `index`.
@@ -239,15 +207,6 @@ pub(crate) fn announce_p2m_area(area: &P2mArea) {
     };
 }
 
-/// Whether the boot parameter `xen_mc_debug` was given.
-///
-/// Context: any.
-pub(crate) fn is_multicall_debug_on() -> bool {
-    MULTICALL_DEBUG.get() != 0
-}
-
-static MULTICALL_DEBUG: ReadMostly = ReadMostly::new(0);
-
 /// An early boot parameter: the kernel's `struct obs_kernel_param`. It has no binding, because
 /// bindings are generated for modules as well.
 #[repr(C)]
@@ -270,7 +229,7 @@ static XEN_MC_DEBUG: EarlyParam = {
     /// None; `unsafe` because C calls it.
     #[link_section = ".init.text"]
     unsafe extern "C" fn setup(_value: *mut u8) -> i32 {
-        MULTICALL_DEBUG.set(1);
+        multicall_debug::turn_on();
         kernel::pr_info!("xen_mc_debug active\n");
         0
     }
@@ -288,19 +247,6 @@ static XEN_MC_DEBUG: EarlyParam = {
 pub(crate) fn is_pv_domain() -> bool {
     // SAFETY: The variable is set once, before the first function of this crate is called.
     unsafe { bindings::xen_domain_type == bindings::xen_domain_type_XEN_PV_DOMAIN }
-}
-
-/// Whether `pfn` holds a part of Xen's p2m list or a table that maps the list, if Xen has mapped
-/// the list outside of the kernel map.
-///
-/// Context: start of day.
-pub(crate) fn is_initial_p2m_frame(pfn: crate::addr::Pfn) -> bool {
-    use crate::platform::early::start_of_day::StartInfo;
-    use crate::platform::kernel::address::KERNEL_MAP;
-
-    let first = StartInfo::first_p2m_pfn();
-    StartInfo::mfn_list() < KERNEL_MAP
-        && (first..first + StartInfo::nr_p2m_frames()).contains(&pfn.raw())
 }
 
 /// Logs that the backend is in use.

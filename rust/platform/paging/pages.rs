@@ -21,22 +21,8 @@ use crate::platform::early::phase::RunTime;
 use crate::platform::kernel::address;
 use crate::platform::paging::region::Region;
 use crate::platform::paging::table::Table;
-use crate::platform::xen::machine_map::ReadMostly;
 use core::ptr::NonNull;
 use kernel::bindings;
-
-static STRUCT_PAGES_READY: ReadMostly = ReadMostly::new(0);
-
-/// Whether there are `struct page`s: see [`RunTime::now`].
-#[inline(always)]
-pub(in crate::platform) fn struct_pages_ready() -> bool {
-    STRUCT_PAGES_READY.get() != 0
-}
-
-/// Records that there are `struct page`s now.
-pub(in crate::platform) fn set_struct_pages_ready() {
-    STRUCT_PAGES_READY.set(1);
-}
 
 /// The `struct page` of a page that holds a page table.
 ///

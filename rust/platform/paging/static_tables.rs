@@ -17,7 +17,7 @@ macro_rules! tables {
 }
 
 tables! {
-    /// The root.
+    /// The kernel's own root.
     fn root = init_top_pgt;
     /// Level 3 above the kernel image.
     fn kernel_level3 = level3_kernel_pgt;

@@ -26,6 +26,9 @@ pub(crate) mod number {
 /// `DOMID_SELF`: the calling domain.
 pub(crate) const DOMID_SELF: usize = 0x7ff0;
 
+/// A handle without a grant.
+pub(crate) const INVALID_GRANT_HANDLE: u32 = u32::MAX;
+
 /// The number of a domain.
 ///
 /// Xen takes it in a word whose upper half holds another number: that of the domain whose tables

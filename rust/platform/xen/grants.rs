@@ -27,9 +27,6 @@ pub(crate) const GRANT_OKAY: i16 = bindings::GNTST_okay as i16;
 /// Status: the operation failed for a reason within this domain.
 pub(crate) const GRANT_GENERAL_ERROR: i16 = bindings::GNTST_general_error as i16;
 
-/// A handle without a grant.
-pub(crate) const INVALID_GRANT_HANDLE: u32 = u32::MAX;
-
 /// Maps the grants of `ops`, and sets the status of each.
 ///
 /// Returns 0, or a negative errno; then no status is valid.

@@ -7,11 +7,11 @@ use crate::addr::{
     Pfn,
     Vaddr, //
 };
-use crate::level::Level;
 use crate::p2m_word::P2mWord;
 use crate::platform::early::phase::Early;
 use crate::platform::early::start_of_day::StartInfo;
 use crate::platform::kernel::kernel_data::P2mArea;
+use crate::platform::kernel::layout::RELOCATED_LIST;
 use core::cell::UnsafeCell;
 use kernel::bindings;
 
@@ -77,10 +77,6 @@ pub(crate) fn use_initial_list(_: Early, frames: usize) {
     xen_p2m_addr.0.set(StartInfo::mfn_list().raw());
     xen_p2m_size.0.set(frames);
 }
-
-/// The address of a relocated list. Xen maps the first list at root entry 1 or in the kernel map,
-/// so root entry 2 is free.
-pub(crate) const RELOCATED_LIST: Vaddr = Vaddr::new(2 << Level::L4.shift());
 
 /// Copies the first `words` words of the list to [`RELOCATED_LIST`], and uses the copy.
 ///

@@ -21,12 +21,6 @@ pub(crate) mod paging {
         use super::table::Table;
         use crate::platform::early::phase::RunTime;
 
-        pub(in crate::platform) fn struct_pages_ready() -> bool {
-            true
-        }
-
-        pub(in crate::platform) fn set_struct_pages_ready() {}
-
         pub(crate) struct TablePage;
 
         impl TablePage {
@@ -70,6 +64,26 @@ pub(crate) mod paging {
             }
 
             pub(in crate::platform) fn store(self, _: MachineEntry) {}
+        }
+    }
+}
+
+/// Xen.
+pub(crate) mod xen {
+    pub(crate) mod machine_map {
+        /// A word that is set during boot.
+        pub(crate) struct ReadMostly;
+
+        impl ReadMostly {
+            pub(crate) const fn new(_: usize) -> Self {
+                Self
+            }
+
+            pub(crate) fn get(&self) -> usize {
+                1
+            }
+
+            pub(crate) fn set(&self, _: usize) {}
         }
     }
 }

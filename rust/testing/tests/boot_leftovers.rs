@@ -24,10 +24,8 @@ use crate::platform::early::start_of_day::{
     self,
     StartInfo, //
 };
-use crate::platform::kernel::address::{
-    self,
-    KERNEL_MAP, //
-};
+use crate::platform::kernel::address;
+use crate::platform::kernel::layout::KERNEL_MAP;
 use crate::platform::machine::host::early;
 use crate::platform::paging::static_tables;
 use crate::platform::xen::machine_map::xen_p2m_addr;

@@ -30,12 +30,12 @@ use crate::platform::early::start_of_day::{
     self,
     StartInfo, //
 };
-use crate::platform::kernel::address::KERNEL_MAP;
-use crate::platform::machine::host::early;
-use crate::platform::xen::machine_map::{
-    xen_p2m_addr,
+use crate::platform::kernel::layout::{
+    KERNEL_MAP,
     RELOCATED_LIST, //
 };
+use crate::platform::machine::host::early;
+use crate::platform::xen::machine_map::xen_p2m_addr;
 use kernel::log;
 use xen_model::Level;
 

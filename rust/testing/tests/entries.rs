@@ -33,10 +33,8 @@ use crate::platform::cpu::call_context::{
     CallContext,
     MaySleep, //
 };
-use crate::platform::kernel::address::{
-    self,
-    VSYSCALL, //
-};
+use crate::platform::kernel::address;
+use crate::platform::kernel::layout::VSYSCALL;
 use crate::platform::kernel::mm::Mm;
 use crate::platform::paging::entry_ptr::EntryPtr;
 use crate::platform::paging::pages::OwnedPage;

@@ -26,14 +26,14 @@ use crate::platform::kernel::address;
 use crate::platform::kernel::mm::Mm;
 use crate::platform::machine::memory::load;
 use crate::platform::paging::entry_ptr::EntryPtr;
+use crate::platform::xen::abi::INVALID_GRANT_HANDLE;
 use crate::platform::xen::grants::{
     self,
     GrantPages,
     MapGrant,
     UnmapGrant,
     GRANT_GENERAL_ERROR,
-    GRANT_OKAY,
-    INVALID_GRANT_HANDLE, //
+    GRANT_OKAY, //
 };
 use xen_model::{
     gntmap,

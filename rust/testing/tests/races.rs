@@ -28,6 +28,7 @@ use crate::platform::cpu::call_context::{
 };
 use crate::platform::kernel::address;
 use crate::platform::machine::host::host;
+use crate::platform::paging::static_tables;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -235,7 +236,7 @@ fn kernel_mappings_change_before_and_after_a_tree_is_handed_over() {
         assert!(generic::level1_entry(process.mm(), at).is_some());
     }
     let index = address::pfn_to_virt(Pfn::new(0)).index(Level::L4);
-    let direct_map = address::kernel_root().entry(index).read();
+    let direct_map = static_tables::root().entry(index).read();
 
     set_kernel_entry(&process, direct_map);
     let (with, without) = units_with_lock(&guest, || process.enter());

@@ -35,12 +35,10 @@ use crate::platform::cpu::call_context::{
     MaySleep, //
 };
 use crate::platform::cpu::context::PreemptOff;
-use crate::platform::diag::report::Report;
+use crate::platform::diag::kept_report::Report;
+use crate::platform::diag::multicall_debug;
 use crate::platform::early::start_of_day::SharedP2m;
-use crate::platform::kernel::{
-    address,
-    kernel_data, //
-};
+use crate::platform::kernel::address;
 use crate::platform::machine::memory::{
     load,
     store, //
@@ -54,6 +52,7 @@ use crate::platform::paging::pages::{
     OwnedRegion, //
 };
 use crate::platform::paging::root::RootEntryPtr;
+use crate::platform::paging::static_tables;
 use crate::platform::xen::abi::{
     Command,
     ExtOp,
@@ -309,7 +308,7 @@ fn a_refused_entry_is_reported_with_all_there_is_to_know() {
 fn large_pages_above_level_1_do_not_reach_xen() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | bits::HUGE);
-    let known = address::kernel_root().entry(Index::wrapping(3));
+    let known = static_tables::root().entry(Index::wrapping(3));
     let process = guest.spawn();
     let root = process.mm().root().table().entry(Index::FIRST);
     let before = guest.host().machine.borrow().stats();
@@ -417,7 +416,7 @@ fn a_queue_that_xen_cannot_read_stops_the_machine() {
 #[test]
 fn refused_batches_are_shown_for_debugging() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    kernel_data::set_multicall_debug();
+    multicall_debug::turn_on();
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let (ptr, vaddr) = (ptr_of(&page), address::pfn_to_virt(page.pfn()));
     let bad = Maddr::new(NOWHERE.raw() << 12);
@@ -595,7 +594,7 @@ fn all_cpus_see_the_frames_of_a_region() {
 #[test]
 fn a_console_driver_may_use_the_queue() {
     let guest = Guest::boot(GuestConfig::dom0(600));
-    kernel_data::set_multicall_debug();
+    multicall_debug::turn_on();
     let [late, shown] = [(); 2].map(|()| OwnedPage::zeroed(&mut MaySleep::here()).unwrap());
     let (late_slot, entry) = (ptr_of(&late), ptr_of(&late).read());
     let (shown_slot, other) = (ptr_of(&shown), ptr_of(&shown).read());

@@ -29,20 +29,18 @@ use crate::platform::cpu::context::IrqsOff;
 use crate::platform::cpu::percpu::xen_cr3;
 use crate::platform::early::phase::RunTime;
 use crate::platform::early::start_of_day::StartInfo;
-use crate::platform::kernel::address::{
-    self,
+use crate::platform::kernel::address;
+use crate::platform::kernel::kernel_data::fixmap_index;
+use crate::platform::kernel::layout::{
     FIXED_END,
     KERNEL_MAP, //
-};
-use crate::platform::kernel::kernel_data::{
-    self,
-    fixmap_index, //
 };
 use crate::platform::kernel::mm::Mm;
 use crate::platform::machine::host::{
     early,
     Host, //
 };
+use crate::platform::paging::dummy_page;
 use crate::platform::paging::pages::{
     self,
     OwnedPage, //
@@ -72,7 +70,7 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
     {
         let _irqs = IrqsOff::new();
         make_image_tables();
-        kernel_data::init_dummy_page(early());
+        dummy_page::init(early());
         boot::find_m2p(early());
         p2m::build::use_initial_list(early());
         boot::kernel_tables::setup(
@@ -101,7 +99,7 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
 
 /// Starts CPU `cpu` on the kernel's tables, as smp_pv.c does.
 pub(crate) fn start_cpu(host: &Host, cpu: u32) {
-    let root = address::kernel_root();
+    let root = static_tables::root();
     xen_cr3.write_of(cpu, address::virt_to_phys(root.vaddr()).raw());
     let mfn = Mfn(mfn_of_table(root.pfn()).raw() as u64);
     let result = host
@@ -218,7 +216,7 @@ fn level2_slot(
     address: Vaddr,
     low_pages: &mut LowPages,
 ) -> crate::platform::paging::entry_ptr::EntryPtr {
-    let mut table = address::kernel_root();
+    let mut table = static_tables::root();
     for level in [Level::L4, Level::L3] {
         let ptr = table.entry(address.index(level));
         if ptr.read().is_none() {

@@ -22,10 +22,8 @@ use crate::platform::early::start_of_day::{
     self,
     StartInfo, //
 };
-use crate::platform::kernel::address::{
-    self,
-    KERNEL_MAP, //
-};
+use crate::platform::kernel::address;
+use crate::platform::kernel::layout::KERNEL_MAP;
 use crate::platform::machine::host::{
     early,
     Host, //

@@ -44,7 +44,7 @@ pub(crate) use process::{
 use crate::multicall;
 use crate::platform::cpu::call_context::CallContext;
 use crate::platform::cpu::context::PreemptOff;
-use crate::platform::diag::report::Report;
+use crate::platform::diag::kept_report::Report;
 use crate::platform::kernel::mm::Mm;
 use crate::platform::machine::host::{
     set_current,

@@ -17,10 +17,8 @@ use crate::level::{
     PAGE_SIZE, //
 };
 use crate::platform::cpu::call_context::CallContext;
-use crate::platform::cpu::context::{
-    self,
-    PreemptOff, //
-};
+use crate::platform::cpu::context::PreemptOff;
+use crate::platform::cpu::table_move;
 use crate::platform::kernel::mm::Mm;
 use crate::platform::machine::host::{
     early,
@@ -277,9 +275,9 @@ pub(crate) fn in_table_move<R>(section: impl FnOnce() -> R) -> R {
     }
     let _preempt = PreemptOff::new(CallContext::here());
     enter_lazy_mmu();
-    context::note_table_move(true);
+    table_move::note(true);
     let ret = section();
-    context::note_table_move(false);
+    table_move::note(false);
     leave_lazy_mmu();
     ret
 }

@@ -36,13 +36,13 @@ use crate::platform::cpu::context::{
     IrqsOff,
     PreemptOff, //
 };
-use crate::platform::kernel::address;
 use crate::platform::kernel::mm::Mm;
 use crate::platform::machine::host::host;
 use crate::platform::paging::pages::{
     self,
     OwnedPage, //
 };
+use crate::platform::paging::static_tables;
 use crate::platform::paging::table::Table;
 use crate::platform::xen::abi::FlushRange;
 use crate::{
@@ -142,7 +142,7 @@ impl Process {
     pub(crate) fn new(pages: SharedPages) -> Option<Self> {
         let mut root = OwnedPage::zeroed(&mut MaySleep::here())?;
         for index in Index::wrapping(ENTRIES / 2).and_behind() {
-            root.set_entry(index, address::kernel_root().entry(index).read());
+            root.set_entry(index, static_tables::root().entry(index).read());
         }
         let mm = Mm::create(root.leak());
         let process = Self {

@@ -7,7 +7,6 @@ use crate::platform::cpu::call_context::{
     CallSite,
     MaySleep, //
 };
-use crate::platform::cpu::percpu::define_per_cpu;
 use crate::platform::machine::host::{
     current,
     host, //
@@ -96,22 +95,6 @@ pub(crate) fn is_lazy_mmu_mode_active() -> bool {
 /// Whether this is a non-maskable interrupt, which comes while interrupts are off as well.
 pub(crate) fn is_in_nmi() -> bool {
     host().state().in_nmi
-}
-
-define_per_cpu! {
-    /// Not 0 while `mremap()` moves a whole table on this CPU.
-    static TABLE_MOVE: usize = 0;
-}
-
-/// Notes that `mremap()` begins to move a whole table, or has done it.
-pub(crate) fn note_table_move(is_going_on: bool) {
-    TABLE_MOVE.write(is_going_on.into());
-}
-
-/// Whether the task moves a whole table, with the locks of both entries of level 2 held until its
-/// section of lazy MMU mode ends.
-pub(crate) fn is_moving_table() -> bool {
-    TABLE_MOVE.read() != 0 && is_lazy_mmu_mode_active()
 }
 
 /// Whether CPU state changes may wait in the queue: so between the two hooks of a context switch.

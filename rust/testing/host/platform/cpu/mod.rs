@@ -7,3 +7,5 @@ pub(crate) mod call_context;
 pub(crate) mod context;
 pub(crate) mod lock;
 pub(crate) mod percpu;
+#[path = "../../../../platform/cpu/table_move.rs"]
+pub(crate) mod table_move;

@@ -3,6 +3,7 @@
 //! Reports of refused operations, kept for tests to look at.
 
 use crate::platform::cpu::call_context::CallSite;
+use crate::platform::diag::kept_report::Report;
 use crate::platform::machine::host::host;
 use crate::platform::xen::abi::XenError;
 use crate::platform::xen::machine_map::ReadMostly;
@@ -15,15 +16,6 @@ use kernel::log::{
     Level, //
 };
 use std::ffi::CStr;
-
-/// A refused operation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Report {
-    pub(crate) target: usize,
-    pub(crate) value: usize,
-    pub(crate) error: isize,
-    pub(crate) by: CallSite,
-}
 
 static FIRST_KEPT: ReadMostly = ReadMostly::new(0);
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Memory before there is a page allocator, and before the direct map covers it.
+//!
+//! `FreeArea` and `EarlyMapping` have the fields of the kernel's, and stand here once more: all but
+//! one of their functions reach the memory itself, which is that of the simulated machine.
 
 use crate::addr::{
     Paddr,

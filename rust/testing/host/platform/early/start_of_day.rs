@@ -9,10 +9,8 @@ use crate::addr::{
     Vaddr, //
 };
 use crate::platform::early::phase::Early;
-use crate::platform::kernel::address::{
-    self,
-    KERNEL_MAP, //
-};
+use crate::platform::kernel::address;
+use crate::platform::kernel::layout::KERNEL_MAP;
 use crate::platform::machine::host::{
     current,
     host, //

@@ -15,18 +15,8 @@ use crate::level::{
     Depth,
     PAGE_SHIFT, //
 };
-use crate::platform::paging::static_tables;
-use crate::platform::paging::table::Table;
+use crate::platform::kernel::layout::KERNEL_MAP;
 use crate::platform::xen::machine_map::ReadMostly;
-
-/// Start of the mapping of the kernel image.
-pub(crate) const KERNEL_MAP: Vaddr = Vaddr::new(0xffff_ffff_8000_0000);
-
-/// Address of the vsyscall page.
-pub(crate) const VSYSCALL: Vaddr = Vaddr::new(0xffff_ffff_ff60_0000);
-
-/// End of the fixed mappings, exclusive.
-pub(crate) const FIXED_END: Vaddr = Vaddr::new(0xffff_ffff_ff80_0000);
 
 /// Address of fixed mapping 0, from which the others go down.
 const FIXED_TOP: usize = 0xffff_ffff_ff7f_f000;
@@ -119,9 +109,4 @@ pub(crate) fn massage_pgprot(protection: Protection) -> Protection {
 /// Whether the CPU can forbid to execute a page.
 pub(crate) fn is_nx_supported() -> bool {
     true
-}
-
-/// Returns the kernel's own root table.
-pub(crate) fn kernel_root() -> Table {
-    static_tables::root()
 }

@@ -5,18 +5,13 @@
 use crate::addr::{
     Maddr,
     Mfn,
-    Pfn,
     Vaddr, //
 };
 use crate::entry::MachineEntry;
 use crate::guest::generic;
-use crate::level::Index;
 use crate::platform::early::phase::Early;
-use crate::platform::early::start_of_day::StartInfo;
-use crate::platform::kernel::address::{
-    KERNEL_MAP,
-    VMALLOC_START, //
-};
+use crate::platform::kernel::address::VMALLOC_START;
+use crate::platform::kernel::fixmap_kind::FixmapKind;
 use crate::platform::kernel::mm::Mm;
 use crate::platform::machine::host::{
     current,
@@ -27,7 +22,6 @@ use crate::platform::paging::table::{
     StaticTable,
     Table, //
 };
-use crate::platform::xen::machine_map::ReadMostly;
 
 /// Up to how much memory, in GiB, the domain is to be able to grow by hotplug.
 pub(crate) const HOTPLUG_LIMIT_GIB: usize = 2;
@@ -37,21 +31,7 @@ pub(crate) fn is_pv_domain() -> bool {
     current().is_some()
 }
 
-static DUMMY_PAGE: StaticTable = StaticTable::new();
 static USER_VSYSCALL_LEVEL3: StaticTable = StaticTable::new();
-
-/// Fills the page that stands in for hardware which is not mapped.
-pub(crate) fn init_dummy_page(early: Early) {
-    for index in Index::all() {
-        let ptr = DUMMY_PAGE.table().unpinned_entry(early, index);
-        ptr.store(MachineEntry::from_raw(usize::MAX));
-    }
-}
-
-/// Returns the page that stands in for hardware which is not mapped.
-pub(crate) fn dummy_page() -> Table {
-    DUMMY_PAGE.table()
-}
 
 /// Returns the table of level 3 above the vsyscall page that user roots share.
 pub(crate) fn user_vsyscall_table() -> Option<Table> {
@@ -61,19 +41,6 @@ pub(crate) fn user_vsyscall_table() -> Option<Table> {
 /// Sets the entry of the vsyscall page in the tables of user mode.
 pub(crate) fn set_user_vsyscall(page: Vaddr, entry: MachineEntry) {
     generic::set_below_level3(USER_VSYSCALL_LEVEL3.table(), page, entry);
-}
-
-/// What the address given for a fixed mapping means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum FixmapKind {
-    /// A pseudo-physical address.
-    Memory,
-    /// A pseudo-physical address, mapped for user mode as well.
-    Vsyscall,
-    /// Nothing: the hardware is not mapped.
-    Apic,
-    /// A machine address.
-    Machine,
 }
 
 /// Numbers of fixed mappings.
@@ -149,24 +116,4 @@ impl P2mArea {
 /// Logs where the p2m list is.
 pub(crate) fn announce_p2m_area(area: &P2mArea) {
     kernel::pr_info!("p2m virtual area of {:#x} bytes", area.bytes());
-}
-
-static MULTICALL_DEBUG: ReadMostly = ReadMostly::new(0);
-
-/// Whether the boot parameter `xen_mc_debug` was given.
-pub(crate) fn is_multicall_debug_on() -> bool {
-    MULTICALL_DEBUG.get() != 0
-}
-
-/// Gives the boot parameter `xen_mc_debug`.
-pub(crate) fn set_multicall_debug() {
-    MULTICALL_DEBUG.set(1);
-}
-
-/// Whether `pfn` holds a part of Xen's p2m list, or a table that maps it, if those are mapped
-/// separately.
-pub(crate) fn is_initial_p2m_frame(pfn: Pfn) -> bool {
-    let first = StartInfo::first_p2m_pfn();
-    StartInfo::mfn_list() < KERNEL_MAP
-        && (first..first + StartInfo::nr_p2m_frames()).contains(&pfn.raw())
 }

@@ -98,7 +98,7 @@ pub(crate) struct Host {
     /// Where statics that are tables were put.
     pub(in crate::platform) static_tables: RefCell<HashMap<usize, Vaddr>>,
     /// Refused operations that were reported.
-    pub(crate) refusals: RefCell<Vec<crate::platform::diag::report::Report>>,
+    pub(crate) refusals: RefCell<Vec<crate::platform::diag::kept_report::Report>>,
 }
 
 thread_local! {

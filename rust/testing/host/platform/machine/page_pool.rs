@@ -7,7 +7,7 @@ use crate::level::{
     ENTRIES,
     PAGE_SIZE, //
 };
-use crate::platform::kernel::address::KERNEL_MAP;
+use crate::platform::kernel::layout::KERNEL_MAP;
 use crate::platform::paging::static_tables;
 use std::collections::BTreeSet;
 use xen_model::StartOfDay;

@@ -2,6 +2,8 @@
 
 //! Page tables in memory: entries, tables, the pages that hold them, and what Xen knows of them.
 
+#[path = "../../../../platform/paging/dummy_page.rs"]
+pub(crate) mod dummy_page;
 pub(crate) mod entry_ptr;
 #[path = "../../../../platform/paging/frame_pages.rs"]
 pub(crate) mod frame_pages;

@@ -40,19 +40,6 @@ use crate::platform::machine::memory::{
 use crate::platform::paging::entry_ptr;
 use crate::platform::paging::region::Region;
 use crate::platform::paging::table::Table;
-use crate::platform::xen::machine_map::ReadMostly;
-
-static STRUCT_PAGES_READY: ReadMostly = ReadMostly::new(0);
-
-/// Whether `struct page` may be used: see [`RunTime::now`].
-pub(in crate::platform) fn struct_pages_ready() -> bool {
-    STRUCT_PAGES_READY.get() != 0
-}
-
-/// From now on `struct page` may be used.
-pub(in crate::platform) fn set_struct_pages_ready() {
-    STRUCT_PAGES_READY.set(1);
-}
 
 /// What `struct page` says of a table.
 #[derive(Clone, Copy, Default, Debug)]

@@ -3,7 +3,7 @@
 //! Tables of the kernel image, made at build time.
 
 use crate::level::PAGE_SIZE;
-use crate::platform::kernel::address::KERNEL_MAP;
+use crate::platform::kernel::layout::KERNEL_MAP;
 use crate::platform::paging::table::Table;
 
 /// Number of tables of level 1 of the fixed mappings.
@@ -24,7 +24,7 @@ pub(crate) fn nth(number: usize) -> Table {
     Table::at(KERNEL_MAP.add(number * PAGE_SIZE))
 }
 
-/// The root.
+/// The kernel's own root.
 pub(crate) fn root() -> Table {
     nth(0)
 }

@@ -47,9 +47,6 @@ pub(crate) const GRANT_OKAY: i16 = 0;
 /// The operation failed with an error that has no number of its own.
 pub(crate) const GRANT_GENERAL_ERROR: i16 = -1;
 
-/// A handle that names no grant.
-pub(crate) const INVALID_GRANT_HANDLE: u32 = u32::MAX;
-
 /// Maps the grants of `ops`; the status of each is in it afterwards.
 pub(crate) fn map_grants(ops: &mut [MapGrant]) -> i32 {
     let host = host();

@@ -8,11 +8,11 @@ use crate::addr::{
     Pfn,
     Vaddr, //
 };
-use crate::level::Level;
 use crate::p2m_word::P2mWord;
 use crate::platform::early::phase::Early;
 use crate::platform::early::start_of_day::StartInfo;
 use crate::platform::kernel::kernel_data::P2mArea;
+use crate::platform::kernel::layout::RELOCATED_LIST;
 use crate::platform::machine::host::{
     current,
     host, //
@@ -43,9 +43,6 @@ pub(crate) fn use_initial_list(_: Early, frames: usize) {
     P2M_ADDR.set(StartInfo::mfn_list().raw());
     P2M_SIZE.set(frames);
 }
-
-/// Where a list is mapped that had to move.
-pub(crate) const RELOCATED_LIST: Vaddr = Vaddr::new(2 << Level::L4.shift());
 
 /// Copies the first `words` words of the list to [`RELOCATED_LIST`], and uses that from now on.
 pub(crate) fn use_relocated_list(_: Early, words: usize) -> bool {
