@@ -36,8 +36,7 @@ pub const FRAME: u64 = 0x000f_ffff_ffff_f000;
 /// The bits of a leaf that choose how memory is cached.
 pub const CACHE: u64 = PWT | PCD | PSE;
 
-/// What may differ between two entries for Xen to replace one by the other without a look at
-/// references (`FASTPATH_FLAG_WHITELIST`).
+/// Bits that may change in an entry without Xen looking at references (`FASTPATH_FLAG_WHITELIST`).
 pub const CHEAP: u64 = NX | AVAIL_HIGH | AVAIL | GLOBAL | DIRTY | ACCESSED | USER;
 
 /// Level of a table, 1 for the one with the leaves.
@@ -126,7 +125,7 @@ impl Entry {
         self.has(PRESENT | RW)
     }
 
-    /// Returns what Xen makes of a present entry of `level` before it stores it.
+    /// Returns a present entry of `level` as Xen stores it.
     pub fn adjusted(self, level: Level) -> Self {
         if !self.is_present() {
             return self;
@@ -147,7 +146,7 @@ impl Entry {
         Self(word)
     }
 
-    /// Whether `self` can replace `old` without a look at references.
+    /// Whether Xen replaces `old` by `self` without looking at references.
     pub const fn is_cheap_change(self, old: Self) -> bool {
         (self.0 ^ old.0) & !CHEAP == 0
     }

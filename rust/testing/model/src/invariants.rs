@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A test for each invariant of the contract (section 7) that concerns the MMU: it breaks the
-//! invariant and sees the reaction that is documented. The name of a test begins with the number.
+//! invariant and expects the documented reaction. The name of a test begins with the number.
 
 mod contents;
 mod hardware;

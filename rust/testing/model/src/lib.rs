@@ -13,7 +13,7 @@
 //! let mut machine = Machine::new(Config::new(4096, 1));
 //! let guest = machine.create_domain(DomainConfig::domu(2048)).unwrap();
 //! let root = machine.start_of_day(guest).root;
-//! // A root that is pinned is not pinned again.
+//! // A pinned root cannot be pinned again.
 //! let pin = MmuExtOp::Pin(Level::L4, root);
 //! assert_eq!(machine.mmuext_one(guest.vcpu(0), pin), Err(Errno::EINVAL));
 //! machine.assert_sound();
@@ -41,20 +41,19 @@
 //!
 //! # What it leaves out
 //!
-//! - Promotions and teardowns are atomic: nobody sees a table that is half of either.
-//! - Linear tables, by which an entry refers to a table of its own level, are refused.
+//! - Promotions and teardowns are atomic: no other vCPU sees one half done.
+//! - Linear tables, where an entry refers to a table of its own level, are refused.
 //! - A vCPU has a physical CPU to itself; there is no process context identifier, and no private
 //!   copy of the root (XPTI).
-//! - Once an entry that is not safe against L1TF was seen, shadow paging is noted and changes
-//!   nothing else.
+//! - An entry that is not safe against L1TF marks the domain as shadowed and changes nothing else.
 //! - Call gates in descriptor tables are refused, and an LDT is noted and not loaded.
 //! - Caches of memory have no effect: `MMUEXT_FLUSH_CACHE` only checks the right to it.
 //!
-//! # Invariants of the contract that have no reaction to see here
+//! # Invariants of the contract without a reaction in this model
 //!
 //! - I9, second half, and the part of I14 in which a guest gets `#GP`: debug builds of Xen only.
-//! - I34, for `memory_op`: its command is a method here, and cannot have bits too many.
-//! - I23 is the caller's for arrays that are passed as slices, which cannot change meanwhile;
+//! - I34, for `memory_op`: its command is a method here, and cannot have extra bits.
+//! - I23, for arrays that are passed as slices, which cannot change meanwhile;
 //!   [`Machine::hypercall`] reads them from the guest's memory.
 #![forbid(unsafe_code)]
 

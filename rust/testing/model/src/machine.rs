@@ -55,7 +55,7 @@ pub struct Machine {
     /// The vCPU whose hypercall or fault is being handled.
     pub(crate) current: Option<Vcpu>,
     pub(crate) in_multicall: bool,
-    /// What [`Machine::check`] reports besides what it finds itself.
+    /// Errors found earlier, which [`Machine::check`] reports too.
     pub(crate) noted: Vec<String>,
 }
 
@@ -96,7 +96,7 @@ impl Machine {
         }
     }
 
-    /// Returns how the machine is made.
+    /// Returns the configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -106,7 +106,7 @@ impl Machine {
         self.stats
     }
 
-    /// Returns what is known of a frame of the frame table.
+    /// Returns a frame of the frame table.
     ///
     /// # Panics
     ///
@@ -270,7 +270,7 @@ impl Machine {
         self.vcpu(vcpu).tlb.iter().any(|(_, t)| t.mfn == mfn)
     }
 
-    /// Gives a frame that nothing refers to back to the heap.
+    /// Returns a frame without references to the heap.
     pub(crate) fn free(&mut self, mfn: Mfn) {
         let clock = self.clock;
         let frame = &mut self.frames[mfn.index()];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A guest at start of day with room to play, for tests.
+//! A guest at start of day with spare pages and leaves, for tests.
 
 use crate::entry::{
     ACCESSED,
@@ -42,7 +42,7 @@ pub(crate) const TABLE: u64 = PRESENT | RW | USER | ACCESSED | DIRTY;
 /// The first leaf of the initial region that maps nothing.
 const FREE_LEAF: usize = 256;
 
-/// Pages at the end of the guest that neither image nor p2m list take.
+/// Pages at the end of the guest that neither the image nor the p2m list uses.
 const SPARE_PAGES: usize = 400;
 
 const FRAMES: u64 = 8192;
@@ -113,7 +113,7 @@ impl Guest {
         self.domain.vcpu(1)
     }
 
-    /// Returns a frame of the guest's that nothing maps.
+    /// Returns a frame of the guest that nothing maps.
     pub(crate) fn page(&mut self) -> Mfn {
         let mfn = self.machine.start_of_day(self.domain).frames[self.next];
         self.next += 1;
@@ -132,7 +132,7 @@ impl Guest {
         table
     }
 
-    /// Returns a new root, and the tables from there to leaves, the first of them in use.
+    /// Returns a new root, and one table of each level below it; `leaves` go into the last.
     pub(crate) fn path(&mut self, leaves: &[(usize, Entry)]) -> Path {
         let l1 = self.table(leaves);
         let l2 = self.table(&[(0, Entry::new(l1, TABLE))]);

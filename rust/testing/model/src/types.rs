@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frame numbers, identities and errors, as they go into the model and come out of it.
+//! Frame numbers, identities and errors in the model's interface.
 
 use std::fmt;
 
@@ -68,7 +68,7 @@ impl DomainId {
     }
 }
 
-/// Names of domains in hypercalls that are no domain's number (`public/xen.h`).
+/// Special domain numbers in hypercalls (`public/xen.h`).
 pub mod domid {
     /// The calling domain.
     pub const SELF: u32 = 0x7ff0;
@@ -164,7 +164,7 @@ pub enum Crash {
     L1tf,
 }
 
-/// What became of an array of operations.
+/// Result of an array of operations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "a hypercall can fail"]
 pub struct UpdateOutcome {

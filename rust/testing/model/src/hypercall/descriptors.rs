@@ -19,16 +19,16 @@ use crate::Machine;
 /// The most frames of a GDT: the rest of it is Xen's.
 const MAX_GDT_FRAMES: u64 = 14;
 
-/// The descriptor is used.
+/// The descriptor is present.
 const DESC_PRESENT: u64 = 1 << 47;
-/// The descriptor is one of code or data.
+/// The descriptor is for code or data.
 const DESC_SEGMENT: u64 = 1 << 44;
 /// The privilege level of a descriptor.
 const DESC_DPL: u64 = 3 << 45;
 
-/// Returns a descriptor as Xen would have it, or `None` if it refuses it.
+/// Returns a descriptor as Xen would store it, or `None` if Xen refuses it.
 ///
-/// Call gates, which Xen lets a 64-bit guest have in part, are refused here.
+/// Xen accepts some call gates of a 64-bit guest; the model refuses all of them.
 fn checked(descriptor: u64) -> Option<u64> {
     if descriptor & DESC_PRESENT == 0 {
         return Some(descriptor);
@@ -53,7 +53,7 @@ impl Machine {
         Ok(())
     }
 
-    /// `set_gdt`: has `who` use the descriptors in `frames`, `entries` of them.
+    /// `set_gdt`: loads the `entries` descriptors in `frames` as the GDT of `who`.
     pub fn set_gdt(&mut self, who: Vcpu, frames: &[Mfn], entries: u64) -> Result<(), Errno> {
         self.simple_call(who, Call::SetGdt, |machine| {
             let nr_frames = entries.div_ceil(ENTRIES as u64);

@@ -71,7 +71,7 @@ pub struct Grant {
     pub readonly: bool,
 }
 
-/// A mapping that is asked for.
+/// A mapping to be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GrantMap {
     /// Address of the page, or machine address of its leaf.
@@ -87,7 +87,7 @@ pub struct GrantMap {
 /// A mapping that was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Granted {
-    /// Names the mapping when it is undone.
+    /// Handle of the mapping, for unmapping it.
     pub handle: u32,
     /// Machine address of the frame.
     pub dev_bus_addr: u64,
@@ -96,11 +96,11 @@ pub struct Granted {
 /// A mapping that is to be undone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GrantUnmap {
-    /// As when it was made; 0 leaves the mapping of the CPU alone.
+    /// As in [`GrantMap`]; 0 leaves the mapping for the CPU alone.
     pub host_addr: u64,
-    /// As returned then; 0 leaves the mapping of devices alone.
+    /// As in [`Granted`]; 0 leaves the mapping for devices alone.
     pub dev_bus_addr: u64,
-    /// Names the mapping.
+    /// Handle of the mapping.
     pub handle: u32,
 }
 
@@ -108,7 +108,7 @@ pub struct GrantUnmap {
 pub(crate) struct Mapping {
     pub(crate) mfn: Mfn,
     pub(crate) flags: u32,
-    /// Which of the two kinds there still are.
+    /// Which of the two kinds of mapping still exist.
     pub(crate) active: u32,
 }
 
@@ -126,7 +126,7 @@ impl Mapping {
 }
 
 impl Machine {
-    /// Grants a frame of `domain`; a grant that had the same number is gone.
+    /// Grants a frame of `domain`; this replaces a grant with the same number.
     pub fn grant(&mut self, domain: DomainId, reference: u32, grant: Grant) {
         self.domain_mut(domain)
             .grants

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pieces of the hypercall `memory_op` that a guest's memory management uses.
+//! The commands of the hypercall `memory_op` that a guest's memory management uses.
 
 use crate::machine::config::{
     MemoryKind,
@@ -26,7 +26,7 @@ use crate::types::{
 };
 use crate::Machine;
 
-/// The largest frame number that a domU gets as an answer.
+/// The largest frame number that is reported to a domU.
 const MAX_MFN_DOMU: u64 = (1 << 35) - 1;
 
 /// The result of `XENMEM_machphys_mapping`.
@@ -40,13 +40,13 @@ pub struct MachphysMapping {
     pub max_mfn: u64,
 }
 
-/// What became of an exchange.
+/// Result of an exchange.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "an exchange can fail"]
 pub struct ExchangeOutcome {
     /// The error of the first chunk that failed.
     pub result: Result<(), Errno>,
-    /// How many of the frames given were exchanged, in extents.
+    /// How many of the caller's extents were exchanged.
     pub nr_exchanged: u64,
 }
 
@@ -116,8 +116,8 @@ impl Machine {
         done
     }
 
-    /// `XENMEM_exchange`: gives the extents `given` for new memory at the pages in `wanted`, which
-    /// are replaced by machine frames.
+    /// `XENMEM_exchange`: exchanges the extents in `given` for new memory at the pages in `wanted`,
+    /// and replaces these by machine frames.
     pub fn exchange(
         &mut self,
         who: Vcpu,
@@ -227,7 +227,7 @@ impl Machine {
         true
     }
 
-    /// Notes the pages that new frames are.
+    /// Records in the machine-to-physical table which pages the new frames are.
     fn place(&mut self, first: Mfn, page: u64, order: u32) {
         let owner = self.owner_of(first);
         let is_synced = owner.is_some_and(|id| self.domain(id).config.iommu_sync);

@@ -60,7 +60,7 @@ impl MmuUpdate {
         }
     }
 
-    /// Has the machine-to-physical table name `pfn` for `mfn`.
+    /// Sets the word of `mfn` in the machine-to-physical table to `pfn`.
     pub const fn machphys(mfn: Mfn, pfn: u64) -> Self {
         Self {
             ptr: mfn.maddr() | Self::MACHPHYS,
@@ -69,7 +69,7 @@ impl MmuUpdate {
     }
 }
 
-/// What an element did besides its effect.
+/// Work that an element leaves for later.
 struct Done {
     /// Whether it changed a table above level 1, so that TLBs are flushed.
     is_upper: bool,
@@ -107,7 +107,7 @@ impl Machine {
         self.mmu_update(who, &[update], domid::SELF).result
     }
 
-    /// `mmu_update` with elements that `fetch` reads when their turn has come.
+    /// `mmu_update` with elements that `fetch` reads one at a time.
     pub(crate) fn mmu_update_from(
         &mut self,
         who: Vcpu,
@@ -190,7 +190,7 @@ impl Machine {
         }
     }
 
-    /// Whether `who` may do things to `target` (`XSM_TARGET`).
+    /// Whether `who` may act on `target` (`XSM_TARGET`).
     pub(crate) fn may_target(&self, who: Vcpu, target: PageOwner) -> Result<(), Errno> {
         let is_allowed = target == PageOwner::Domain(who.domain)
             || target == PageOwner::Io
@@ -229,7 +229,7 @@ impl Machine {
         }
     }
 
-    /// Changes a word of memory by what the frame it is in is used for.
+    /// Changes a word of memory in the way that the type of its frame requires.
     fn update_word(
         &mut self,
         update: MmuUpdate,
@@ -278,7 +278,7 @@ impl Machine {
         result
     }
 
-    /// Flushes what may have cached a changed upper entry of `domain`.
+    /// Flushes the CPUs that may have cached a changed upper entry of `domain`.
     fn flush_upper(&mut self, domain: DomainId, is_needed: bool) {
         if is_needed {
             let mask = self.dirty_mask(domain);

@@ -69,7 +69,7 @@ pub enum MmuExtOp {
     },
     /// `MMUEXT_MARK_SUPER` and `MMUEXT_UNMARK_SUPER`.
     MarkSuper,
-    /// A number that is no operation's.
+    /// An unknown operation.
     Unknown(u32),
 }
 
@@ -121,7 +121,7 @@ impl Machine {
         self.mmuext_op(who, &[op], crate::types::domid::SELF).result
     }
 
-    /// `mmuext_op` with elements that `fetch` reads when their turn has come.
+    /// `mmuext_op` with elements that `fetch` reads one at a time.
     pub(crate) fn mmuext_op_from(
         &mut self,
         who: Vcpu,
@@ -288,7 +288,7 @@ impl Machine {
         }
     }
 
-    /// Returns the vCPUs of `domain` in a bitmap that are up.
+    /// Returns the vCPUs in a bitmap of `domain` that are up.
     pub(crate) fn vcpus_of(&self, domain: DomainId, bitmap: &[u64]) -> Vec<Vcpu> {
         let mut mask = self.dirty_mask(domain);
         mask.retain(|vcpu| {

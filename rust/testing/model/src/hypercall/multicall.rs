@@ -39,7 +39,7 @@ pub enum MulticallEntry {
     },
     /// `multicall`, which Xen refuses here.
     Multicall,
-    /// A number that is no hypercall's.
+    /// An unknown hypercall.
     Unknown(u32),
 }
 
@@ -66,7 +66,7 @@ impl Machine {
         })
     }
 
-    /// `multicall` with `count` entries that `run` carries out; whatever hypercalls it makes are
+    /// `multicall` with `count` entries that `run` carries out. All hypercalls that it makes are
     /// part of the multicall.
     pub fn multicall_with(
         &mut self,
@@ -88,7 +88,7 @@ impl Machine {
         results
     }
 
-    /// Counts an entry into Xen, and notes whose it is.
+    /// Counts an entry into Xen, and records its vCPU.
     ///
     /// # Panics
     ///
@@ -108,7 +108,7 @@ impl Machine {
         self.current = Some(who);
     }
 
-    /// Counts the entry with which an unfinished hypercall goes on.
+    /// Counts the entry into Xen that continues an unfinished hypercall.
     pub(crate) fn enter_again(&mut self, who: Vcpu) {
         self.stats.world_entries += 1;
         self.current = Some(who);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Hypercalls with their arguments in the guest's memory, read when their turn has come.
+//! Hypercalls with their arguments in the guest's memory, which are read one at a time.
 
 use crate::hypercall::mmu_update::MmuUpdate;
 use crate::hypercall::mmuext::MmuExtOp;
@@ -23,14 +23,14 @@ pub mod number {
     pub const MMUEXT_OP: u64 = 26;
 }
 
-/// Set in a count by Xen only, when it goes on with a call.
+/// Set in a count by Xen only, when it continues a hypercall.
 const CONTINUED: u64 = 1 << 31;
 
 /// Bytes of an entry of a multicall.
 const CALL_BYTES: u64 = 64;
 
 impl Machine {
-    /// Issues hypercall `op` with `args` as the guest does; returns what it has in `rax` then.
+    /// Issues hypercall `op` with `args` as the guest does; returns the value of `rax` afterwards.
     ///
     /// A hypercall that the model takes in its typed form only is refused with `ENOSYS`.
     pub fn hypercall(&mut self, who: Vcpu, op: u64, args: [u64; 5]) -> i64 {
@@ -77,7 +77,7 @@ impl Machine {
         let outcome = run(self, at, count as usize, domain as u32);
         if done_at != 0 {
             let done = u128::from(outcome.done);
-            // Xen ignores it if the place cannot be written.
+            // Xen ignores a failure of this store.
             let _ = self.write_bytes(who, done_at, 4, done);
         }
         outcome.rax()

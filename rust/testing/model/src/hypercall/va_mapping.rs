@@ -34,15 +34,15 @@ pub mod uvmf {
     pub const LOCAL: u64 = 0;
     /// On all vCPUs.
     pub const ALL: u64 = 4;
-    /// The bits that say what to flush.
+    /// The bits that select what to flush.
     pub(crate) const WHAT: u64 = 3;
 }
 
 impl Machine {
     /// `update_va_mapping`: changes the leaf that maps `va` in the kernel's tables.
     ///
-    /// `flags` are [`uvmf`]; what is none of them above the low two bits is the guest's address of
-    /// a bitmap of vCPUs.
+    /// `flags` are [`uvmf`]; the other bits above the low two are the guest's address of a bitmap
+    /// of vCPUs.
     pub fn update_va_mapping(
         &mut self,
         who: Vcpu,

@@ -128,7 +128,7 @@ fn i11_unsafe_absent_entries_lead_to_shadow_paging() {
         guest.update(guest.leaf(0), value).unwrap();
         assert!(guest.is_shadowed(guest.domain), "{value:#x}");
         assert_eq!(guest.entry_at(guest.leaf(0)).0, value);
-        // Unless nobody asked for it.
+        // The check is off by default for a dom0.
         let mut guest = Guest::dom0();
         guest.update(guest.leaf(0), value).unwrap();
         assert!(!guest.is_shadowed(guest.domain));

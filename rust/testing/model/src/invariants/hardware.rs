@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! I20 and I25: what hardware sets in tables, and what it caches of them.
+//! I20 and I25: bits that hardware sets in tables, and translations that it caches.
 
 use crate::entry::*;
 use crate::testing::*;
 use crate::*;
 
-/// A guest whose second vCPU runs on a user page that is mapped writable; the leaf.
+/// A guest whose second vCPU runs on a writable user page, and the address of its leaf.
 fn guest_with_user_page() -> (Guest, u64) {
     let mut guest = Guest::with_two_vcpus();
     let frame = guest.page();
@@ -44,7 +44,7 @@ fn i20_preserving_keeps_a_dirty_bit_until_it_is_read() {
     assert_eq!(guest.entry_at(at).0, ACCESSED | DIRTY);
     assert_eq!(guest.nr_unseen_dirty(), 1);
 
-    // Read through a mapping of the table, then gone.
+    // The guest reads the bit through a mapping of the table, then clears the entry.
     guest.map(0, Mfn::of(at), KERNEL_RO).unwrap();
     let va = guest.va(0);
     assert_eq!(guest.read_u64(who, va), Ok(ACCESSED | DIRTY));

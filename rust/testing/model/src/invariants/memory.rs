@@ -60,7 +60,7 @@ fn i31_exchange_takes_unreferenced_frames_only() {
         );
         assert!(guest.owns(guest.domain, Mfn(good[0])));
     }
-    // In chunks of one, those before the bad one are done.
+    // In chunks of one, the chunks before the bad one are done.
     let given = [good[0], mapped.0, good[1]];
     let mut wanted = [200, 201, 202];
     let outcome = guest.exchange(who, (&given, 0), (&mut wanted, 0), 0);
@@ -71,7 +71,7 @@ fn i31_exchange_takes_unreferenced_frames_only() {
     assert_eq!(guest.m2p(Mfn(wanted[0])), Some(200));
     assert_eq!(wanted[1..], [201, 202]);
     assert!(!guest.owns(guest.domain, Mfn(good[0])) || wanted[0] == good[0]);
-    // Twice the same frame is not two.
+    // The same frame twice does not count as two.
     let outcome = guest.exchange(who, (&[good[1]; 2], 0), (&mut [700], 1), 0);
     assert_eq!(outcome.result, Err(Errno::EINVAL));
 }
@@ -215,9 +215,9 @@ fn i43_the_ldt_is_named_by_a_page_address() {
     assert_eq!(guest.ldt(who), (va, 10));
 }
 
-/// Makes a random call about random frames, a right or a wrong one.
+/// Makes a random call on random frames, valid or not.
 ///
-/// Returns what it was and whether it did something.
+/// Returns its name and whether it succeeded.
 fn random_call(guest: &mut Guest, rng: &mut Rng, frames: &[Mfn]) -> (&'static str, bool) {
     let who = guest.who;
     let pick = |rng: &mut Rng| frames[rng.below(frames.len() as u64) as usize];
@@ -273,7 +273,7 @@ fn i44_no_sequence_of_calls_harms_the_host() {
             }
         }
     }
-    // Each kind of call has been refused, and has done something.
+    // Each kind of call has failed at least once, and succeeded at least once.
     for call in [
         "mmu_update",
         "pin",

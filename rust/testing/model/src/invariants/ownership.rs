@@ -110,12 +110,12 @@ fn i03_a_privileged_domain_maps_foreign_frames_by_their_owner() {
     assert_eq!(guest.mmu_update(who, &[update], owner).result, Ok(()));
     assert_eq!(guest.frame(foreign).count(), 2);
 
-    // Nobody names himself, or a domain that does not exist.
+    // A call can name neither its own domain nor one that does not exist.
     for (id, error) in [(guest.domain.0, Errno::ESRCH), (77, Errno::ESRCH)] {
         let outcome = guest.mmu_update(who, &[update], id.into());
         assert_eq!((outcome.result, outcome.done), (Err(error), 0));
     }
-    // Others may not.
+    // An unprivileged domain may not map frames of another one.
     let update = MmuUpdate::normal(0, Entry::new(foreign, USER_RW).0);
     let outcome = guest.mmu_update(other.vcpu(0), &[update], 0);
     assert_eq!(outcome.result, Err(Errno::EPERM));
@@ -132,7 +132,7 @@ fn i03_tables_of_another_domain_are_changed_by_a_privileged_one_only() {
     let tables = (u32::from(other.0) + 1) << 16;
     let update = MmuUpdate::normal(root.word(0), 0);
     let (dom0, domu) = (guest.who, other.vcpu(0));
-    // At upper levels the owner of the frames has to be that of the tables.
+    // At upper levels, one domain must own the frames and the tables.
     let outcome = guest.mmu_update(dom0, &[update], tables | SELF);
     assert_eq!(outcome.result, Err(Errno::EINVAL));
     let outcome = guest.mmu_update(dom0, &[update], tables | u32::from(other.0));

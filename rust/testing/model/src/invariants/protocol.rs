@@ -98,7 +98,7 @@ fn i21_elements_before_the_failure_are_done_and_others_not() {
     assert_eq!(outcome, failed);
     let present = places.iter().map(|&at| guest.entry_at(at).is_present());
     assert!(present.eq([true, true, false, false]));
-    // Going on behind the failure.
+    // Continue after the element that failed.
     let outcome = guest.mmu_update(who, &updates[3..], SELF);
     assert_eq!((outcome.result, outcome.done), (Ok(()), 1));
 }

@@ -101,7 +101,7 @@ fn i28_a_tree_is_writable_only_when_nothing_uses_it() {
         .unwrap();
     assert_eq!(writable(&mut guest), [Err(Errno::EBUSY); 4]);
 
-    // Linked elsewhere, a part of the tree stays.
+    // A part of the tree that is linked elsewhere stays.
     let l2 = guest.table(&[(9, Entry::new(path.leaves(), TABLE))]);
     guest.pin(Level::L2, l2).unwrap();
     guest

@@ -29,7 +29,7 @@ fn save_errors(guest: &Guest) -> Vec<SaveError> {
     guest.save_check(guest.domain)
 }
 
-/// Returns the place of the list's word for `pfn`.
+/// Returns the frame and index of the list's word for `pfn`.
 fn list_word(guest: &Guest, pfn: u64) -> (Mfn, usize) {
     let va = guest.start_of_day(guest.domain).mfn_list + 8 * pfn;
     let page = guest.translate(guest.who, va).unwrap().mfn;
@@ -47,7 +47,7 @@ fn i13_an_absent_entry_with_a_machine_frame_is_not_translated() {
         index: (at % 4096 / 8) as usize,
     };
     assert_eq!(save_errors(&guest), [found]);
-    // Inverted, as an unsafe entry must not be either, nothing is taken for a frame.
+    // An inverted frame, as L1TF requires it, is not taken for a machine frame.
     guest.update(at, !Entry::new(frame, 0).0 & FRAME).unwrap();
     assert_eq!(save_errors(&guest), []);
 }
@@ -67,11 +67,11 @@ fn i32_list_and_frame_table_agree() {
         .unwrap();
     assert_eq!(save_errors(&guest), []);
 
-    // A page that the list does not have.
+    // The list has no word for the page.
     guest.set_frame_word(page, index, u64::MAX);
     let bad = SaveError::BadFrame { pfn: 300, mfn: own };
     assert_eq!(save_errors(&guest), [bad]);
-    // A frame of somebody else.
+    // A frame of another domain.
     let other = guest.add_domu();
     let foreign = guest.start_of_day(other).frames[9];
     guest.set_frame_word(page, index, foreign.0);
@@ -178,7 +178,7 @@ fn i39_the_list_moves_with_its_generation() {
     guest.set_shared_word(domain, generation, 2);
     look(&guest, 3).unwrap();
 
-    // Back again, behind the generation's back.
+    // The old leaf again, without a new generation.
     guest.update(at, old.leaf.0).unwrap();
     assert_eq!(look(&guest, 1), Err(SaveError::Generation));
 }
@@ -324,7 +324,7 @@ fn i41_a_large_page_cannot_be_migrated() {
     publish(&mut guest);
     let domain = guest.domain;
     let start = guest.start_of_day(domain).clone();
-    // By the tree, since the linear list has the large page.
+    // The tree is published, since the linear list has the large page.
     let who = guest.who;
     let top = guest.table(&[]);
     for middle in 0..2 {

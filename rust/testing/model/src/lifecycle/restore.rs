@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Save and restore: a domain goes on with other machine frames.
+//! Save and restore: a domain continues with other machine frames.
 
 use crate::entry::{
     Entry,
@@ -36,8 +36,8 @@ struct SavedPage {
 impl Machine {
     /// Saves `domain` as it is, and restores it on this machine with new frames.
     ///
-    /// The vCPUs go on in their tables. Of what the domain has published, the toolstack refreshes
-    /// `start_info` only, for which it knows where the page was at start of day.
+    /// The vCPUs continue in their tables. Of what the domain has published, the toolstack
+    /// refreshes `start_info` only, for which it knows where the page was at start of day.
     pub fn migrate(&mut self, domain: DomainId) -> Result<(), Vec<SaveError>> {
         let errors = self.save_check(domain);
         if !errors.is_empty() {
@@ -122,7 +122,7 @@ impl Machine {
         }
     }
 
-    /// Drops the frames that the domain had, with all references there are among them.
+    /// Drops the frames that the domain had, with all references among them.
     fn drop_old(&mut self, domain: DomainId, old: &[Mfn]) {
         let state = self.domain_mut(domain);
         state.config.max_pages -= old.len() as u64;
@@ -150,7 +150,7 @@ impl Machine {
         for (page, &mfn) in pages.iter().zip(new) {
             if let (true, Some(level)) = (page.frame.pinned, page.frame.table()) {
                 self.get_page_and_type(mfn, domain, PageType::Table(level))
-                    .expect("a table that was valid is so in its new frames");
+                    .expect("a table stays valid in its new frames");
                 self.frames[mfn.index()].pinned = true;
             }
         }
@@ -158,7 +158,7 @@ impl Machine {
             let roots = roots.map(|root| root.and_then(|pfn| frame_of[pfn as usize]));
             for root in roots.into_iter().flatten() {
                 self.get_page_and_type(root, domain, PageType::Table(Level::L4))
-                    .expect("a root that was valid is so in its new frames");
+                    .expect("a root stays valid in its new frames");
             }
             if let [Some(root), _] = roots {
                 self.show_m2p(root, true);

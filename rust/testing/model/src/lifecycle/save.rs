@@ -33,7 +33,7 @@ pub mod shared_info {
 const XEN_RANGE: std::ops::Range<u64> =
     crate::paging::access::XEN_START..crate::paging::access::XEN_END;
 
-/// Something on which a save or migration of a domain fails, or that breaks it afterwards.
+/// A reason why a save or migration fails, or why the domain breaks afterwards.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SaveError {
     /// I38: there is no usable p2m list.
@@ -56,7 +56,7 @@ pub enum SaveError {
         /// The entry.
         entry: u64,
     },
-    /// I40: a table that Xen does not know as one seems to hold machine frames.
+    /// I40: a frame that Xen does not know as a table seems to hold machine frames.
     RawTable(Mfn),
     /// I13: an entry that is not present seems to hold a machine frame.
     NotPresent {
@@ -100,8 +100,8 @@ impl Machine {
         }
     }
 
-    /// Reads the p2m list of `domain` as Xen's toolstack does after it has read the length, by
-    /// whichever form is published. Only now it looks at the generation, and takes any.
+    /// Reads the p2m list of `domain` as Xen's toolstack does after it has read the length, in the
+    /// form that is published. It reads the generation only now, and accepts any.
     pub fn map_list(&self, domain: DomainId, length: ListLength) -> Result<ListView, SaveError> {
         let ListLength { max_pfn, cr3 } = length;
         if max_pfn == 0 {
@@ -122,13 +122,13 @@ impl Machine {
         })
     }
 
-    /// Reads the p2m list of a `domain` that stands still.
+    /// Reads the p2m list of a `domain` that does not run.
     pub fn read_list(&self, domain: DomainId) -> Result<ListView, SaveError> {
         self.map_list(domain, self.list_length(domain))
     }
 
-    /// Walks the tables of the linear list (`map_p2m_list()`): neither present nor large bits are
-    /// looked at.
+    /// Walks the tables of the linear list (`map_p2m_list()`), which ignores present and large
+    /// bits.
     fn linear_pages(
         &self,
         domain: DomainId,
@@ -180,7 +180,7 @@ impl Machine {
         }
     }
 
-    /// Returns everything that a save of `domain`, paused as it is, would fail on or break.
+    /// Returns every reason why a save of `domain`, paused now, would fail or break it.
     pub fn save_check(&self, domain: DomainId) -> Vec<SaveError> {
         let view = match self.read_list(domain) {
             Ok(view) => view,
@@ -272,9 +272,9 @@ impl Machine {
 
 /// Watches the p2m list of a domain as Xen's toolstack does (`xg_sr_save_x86_pv.c`).
 ///
-/// Each look is one of its steps, between which the domain runs: it reads the length; it reads the
-/// generation and maps so many pages, also while the generation is odd; from then on a live
-/// migration ends if the generation has changed. A save that is not live does not ask again.
+/// Each look is one of its steps; the domain runs between them. First it reads the length. Then it
+/// reads the generation and maps that many pages, even while the generation is odd. From then on a
+/// live migration ends if the generation has changed; a save that is not live does not check again.
 #[derive(Clone, Debug)]
 pub struct ListWatch {
     domain: DomainId,
@@ -291,7 +291,7 @@ enum Step {
 }
 
 impl ListWatch {
-    /// Begins to watch.
+    /// Starts to watch.
     pub fn new(domain: DomainId) -> Self {
         Self {
             domain,
@@ -330,7 +330,7 @@ impl ListWatch {
 }
 
 impl Machine {
-    /// Sets a word of `shared_info`, of a domain that nobody looks at.
+    /// Sets a word of `shared_info` without calling the watcher.
     pub fn set_shared_word(&mut self, domain: DomainId, index: usize, word: u64) {
         let page = self.shared_info(domain);
         debug_assert_eq!(self.frame(page).owner, Owner::Domain(domain));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Domains as they are when their first instruction runs.
+//! Domains before their first instruction runs.
 
 mod dom0;
 mod domu;
@@ -42,7 +42,7 @@ pub mod sif {
     pub const MOD_START_PFN: u64 = 8;
 }
 
-/// What a domain finds at start of day: `start_info` and what it leads to.
+/// What a domain finds at start of day: `start_info` and what it refers to.
 #[derive(Clone, Debug)]
 pub struct StartOfDay {
     /// `nr_pages`.
@@ -84,10 +84,9 @@ pub struct StartOfDay {
 /// Why a domain cannot be built.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BuildError {
-    /// It has too few pages for what it must hold; with that many it would have enough of them
-    /// for the part that failed.
+    /// It has too few pages; the part that failed needs at least this many.
     TooSmall(u64),
-    /// The machine has too few free frames, or none in a row.
+    /// The machine has too few free frames, or too few contiguous ones.
     NoMemory,
     /// The p2m list would overlap the initial region.
     Overlap,
@@ -105,7 +104,7 @@ impl fmt::Display for BuildError {
 
 impl std::error::Error for BuildError {}
 
-/// What the builders of both kinds leave to be done.
+/// What the builder of either kind hands to the steps that both share.
 pub(crate) struct Built {
     frames: Vec<Mfn>,
     root: Mfn,
@@ -148,7 +147,7 @@ impl Machine {
         }
     }
 
-    /// Gives a frame of Xen's to a domain to share (`share_xen_page_with_guest()`).
+    /// Shares a frame of Xen with a domain (`share_xen_page_with_guest()`).
     pub(crate) fn share_with_guest(&mut self, mfn: Mfn, domain: DomainId) {
         self.frames[mfn.index()] = Frame {
             special: true,
@@ -225,7 +224,7 @@ impl Machine {
             (13, start.mfn_list),
             (14, start.mod_start),
             (15, start.mod_len),
-            // Behind a command line of 1024 bytes.
+            // After a command line of 1024 bytes.
             (144, start.first_p2m_pfn),
             (145, start.nr_p2m_frames),
         ];
@@ -234,7 +233,7 @@ impl Machine {
         }
     }
 
-    /// Takes back everything of a domain that could not be built.
+    /// Frees everything of a domain that could not be built.
     fn abandon(&mut self, id: DomainId) {
         let frames: Vec<Mfn> = self.frames_of(id).collect();
         for mfn in frames {

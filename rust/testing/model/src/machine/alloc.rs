@@ -2,14 +2,13 @@
 
 //! Xen's heap of free frames.
 //!
-//! Single frames come in scrambled order, so that a guest's frame numbers and the machine's never
-//! agree by chance, and a frame that was freed last comes back soon, so that what the guest has
-//! forgotten to drop shows.
+//! Single frames come in scrambled order, so that pfn and mfn never agree by chance. A frame that
+//! was freed last comes back soon, which exposes references that the guest forgot to drop.
 
 use crate::rng::Rng;
 use crate::types::Mfn;
 
-/// Frames of the blocks that are kept together while scrambling.
+/// Size of the blocks that stay together while scrambling, in frames.
 const BLOCK: u64 = 512;
 
 #[derive(Debug)]
@@ -62,7 +61,7 @@ impl Heap {
         Some(Mfn(frame))
     }
 
-    /// Takes `1 << order` frames in a row below `limit`, aligned to their number.
+    /// Takes `1 << order` contiguous frames below `limit`, aligned to their number.
     pub(crate) fn take_block(&mut self, order: u32, limit: u64) -> Option<Mfn> {
         if order == 0 {
             return self.take(limit);

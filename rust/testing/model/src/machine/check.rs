@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether the machine is as it must be: counts against the reasons they count.
+//! Checks of the machine's state: each count must match the reasons that it counts.
 
 use crate::entry::{
     Entry,
@@ -21,7 +21,7 @@ use crate::types::{
 };
 use crate::Machine;
 
-/// What the reasons for a frame amount to.
+/// Sum of the reasons for a frame.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     count: u32,
@@ -40,7 +40,7 @@ impl Tally {
 }
 
 impl Machine {
-    /// Checks the whole machine; returns what is wrong, a line each.
+    /// Checks the whole machine; returns one line for each error.
     pub fn check(&self) -> Vec<String> {
         let mut wrong = self.noted.clone();
         let mut tallies = vec![Tally::default(); self.frames.len()];
@@ -94,7 +94,7 @@ impl Machine {
         reasons
     }
 
-    /// Calls `found` with each reason there is, its frame, and the type it is one for.
+    /// Calls `found` with each reason, its frame, and the type that it is a reason for, if any.
     fn for_each_reason(&self, mut found: impl FnMut(Mfn, Reason, Option<PageType>)) {
         for (index, frame) in self.frames.iter().enumerate() {
             let mfn = Mfn(index as u64);
@@ -185,7 +185,7 @@ impl Machine {
                 let Some(frame) = self.frames.get(cached.mfn.index()) else {
                     continue;
                 };
-                // Xen sees to the CPUs of the owner.
+                // Xen flushes only the CPUs of the owner.
                 let is_own = frame.owner == Owner::Domain(vcpu.domain);
                 if cached.writable && is_own && frame.is_protected() {
                     wrong.push(format!(
@@ -198,7 +198,7 @@ impl Machine {
     }
 }
 
-/// Tells in what a frame and the reasons for it disagree.
+/// Returns how a frame and the reasons for it disagree.
 fn disagreements(frame: &Frame, tally: &Tally) -> Vec<&'static str> {
     let mut found = Vec::new();
     if frame.count != tally.count {
@@ -232,7 +232,7 @@ mod tests {
     use crate::testing::*;
     use crate::*;
 
-    /// Checks that `check()` finds one thing, which `spoil` did to a frame.
+    /// Checks that `check()` finds the one error that `spoil` puts into a frame.
     fn finds(what: &str, spoil: impl FnOnce(&mut Frame)) {
         let mut guest = Guest::domu();
         let frame = guest.page();

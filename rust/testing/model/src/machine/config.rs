@@ -26,11 +26,11 @@ pub struct MemoryRange {
     pub start: u64,
     /// Number of bytes.
     pub size: u64,
-    /// What is there.
+    /// Type of the range.
     pub kind: MemoryKind,
 }
 
-/// How the machine is made.
+/// Configuration of the machine.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Number of frames in Xen's frame table, which begins at frame 0.
@@ -47,7 +47,7 @@ pub struct Config {
     pub read_only_io: Vec<Range<u64>>,
     /// I/O frames that a dom0 may not map.
     pub forbidden_io: Vec<Range<u64>>,
-    /// The memory map that the firmware left, for a dom0; made up from the above if empty.
+    /// The memory map that the firmware left, for a dom0; derived from the above if empty.
     pub memory_map: Vec<MemoryRange>,
     /// Whether the CPU has the no-execute bit.
     pub has_nx: bool,
@@ -55,8 +55,8 @@ pub struct Config {
     pub has_shadow_paging: bool,
     /// Bits of a physical address.
     pub phys_bits: u32,
-    /// Whether a write through a cached read-only translation faults although the tables allow it
-    /// by now, instead of looking again.
+    /// Whether a write through a cached read-only translation faults even if the tables allow it by
+    /// now. Otherwise the CPU walks the tables again.
     pub spurious_faults: bool,
     /// Seed of everything that is random.
     pub seed: u64,
@@ -82,7 +82,7 @@ impl Config {
         }
     }
 
-    /// Returns the memory map that a dom0 sees of a machine made like this.
+    /// Returns the memory map that a dom0 of this machine sees.
     pub fn machine_memory_map(&self) -> Vec<MemoryRange> {
         if !self.memory_map.is_empty() {
             return self.memory_map.clone();

@@ -12,7 +12,7 @@ use crate::types::{
 };
 use std::ops::Range;
 
-/// What a domain is.
+/// Kind of a domain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// The initial domain, built by Xen.
@@ -33,7 +33,7 @@ pub enum ListPages {
 /// How to build a domain.
 #[derive(Clone, Debug)]
 pub struct DomainConfig {
-    /// What the domain is.
+    /// Kind of the domain.
     pub kind: Kind,
     /// Number of pages at start of day.
     pub nr_pages: u64,
@@ -47,7 +47,8 @@ pub struct DomainConfig {
     pub image_pages: u64,
     /// Pages of the initial RAM disk, which is not mapped.
     pub initrd_pages: u64,
-    /// ELF note `INIT_P2M`: where the p2m list is mapped, else it is in the kernel's region.
+    /// ELF note `INIT_P2M`: where the p2m list is mapped. Without it, the list is in the kernel's
+    /// region.
     pub list_va: Option<u64>,
     /// The largest entries that map the list of a dom0.
     pub list_pages: ListPages,

@@ -9,7 +9,7 @@ use crate::types::{
     ENTRIES, //
 };
 
-/// What fills memory that nobody has written yet. Xen does not promise zeroes.
+/// Contents of memory that has not been written yet. Xen does not promise zeroes.
 pub const POISON: u64 = 0xc2c2_c2c2_c2c2_c2c2;
 
 /// A word of Xen's machine-to-physical table that names no frame.
@@ -39,10 +39,10 @@ pub enum PageType {
     Writable,
 }
 
-/// What the pages of a frame hold.
+/// Contents of a frame.
 #[derive(Clone, Debug)]
 pub(crate) enum Contents {
-    /// The same word all over.
+    /// The same word throughout.
     Fill(u64),
     /// Any words.
     Words(Box<[u64; ENTRIES]>),
@@ -161,7 +161,7 @@ impl Frame {
         self.contents = Contents::Fill(word);
     }
 
-    /// Whether every word is `word`, without a look at each if possible.
+    /// Whether every word is `word`; reads them one by one only if it must.
     pub(crate) fn is_filled_with(&self, word: u64) -> bool {
         match &self.contents {
             Contents::Fill(fill) => *fill == word,
@@ -177,7 +177,7 @@ impl Frame {
 /// A reason to keep a frame, or its type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
-    /// Its owner has it.
+    /// It is allocated to its owner.
     Allocation,
     /// A leaf maps it.
     Leaf {
@@ -204,7 +204,7 @@ pub enum Reason {
         /// Whether in user mode.
         user: bool,
     },
-    /// Xen holds on to it.
+    /// Xen itself holds a reference.
     Xen {
         /// Whether Xen writes to it, which is a reason for the type as well.
         writable: bool,

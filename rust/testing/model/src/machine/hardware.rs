@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Hardware that sets accessed and dirty bits at any time, and caches what it likes.
+//! Hardware that sets accessed and dirty bits at any time, and caches translations at will.
 
 use crate::entry::{
     Entry,
@@ -37,7 +37,7 @@ impl HardwareActivity {
     };
 }
 
-/// What a random walk came upon.
+/// The leaf that a random walk found.
 struct Found {
     va: u64,
     table: Mfn,
@@ -53,7 +53,7 @@ impl Machine {
         self.hooks.hardware = activity;
     }
 
-    /// Lets the hardware do what it does between two units of work of `who`.
+    /// Runs the hardware between two units of work of `who`.
     pub fn run_hardware(&mut self, who: Vcpu) {
         let activity = self.hooks.hardware;
         if activity.walks == 0 {
@@ -66,7 +66,7 @@ impl Machine {
         }
     }
 
-    /// Walks the tables of `vcpu` to some leaf; it may store there if it `writes`.
+    /// Walks the tables of `vcpu` to some leaf, and may store there if `writes`.
     fn random_walk(&mut self, vcpu: Vcpu, activity: HardwareActivity, writes: bool) {
         let state = self.vcpu(vcpu);
         let root = match state.mode {
@@ -92,7 +92,7 @@ impl Machine {
         }
     }
 
-    /// Takes a present entry at random at each level, and marks it accessed.
+    /// Picks a present entry at random at each level, and marks it accessed.
     fn descend(&mut self, root: Mfn) -> Option<Found> {
         let mut table = root;
         let mut va = 0;

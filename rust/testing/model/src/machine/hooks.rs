@@ -77,25 +77,25 @@ pub(crate) struct Hooks {
 }
 
 impl Machine {
-    /// Has `injector` asked at every site from now on; `None` ends that.
+    /// Asks `injector` at every site from now on; `None` stops that.
     pub fn set_injector(&mut self, injector: Option<Injector>) {
         self.hooks.injector = injector;
     }
 
-    /// Has `interloper` run before every element from now on; `None` ends that.
+    /// Runs `interloper` before every element from now on; `None` stops that.
     ///
-    /// It is not called for what it does itself.
+    /// It is not called for its own hypercalls.
     pub fn set_interloper(&mut self, interloper: Option<Interloper>) {
         self.hooks.interloper = interloper;
     }
 
-    /// Has `watcher` run before every store of [`Self::store_shared_word`] from now on; `None` ends
+    /// Runs `watcher` before every store of [`Self::store_shared_word`] from now on; `None` stops
     /// that.
     pub fn set_watcher(&mut self, watcher: Option<Watcher>) {
         self.hooks.watcher = watcher;
     }
 
-    /// Stores a word of `shared_info`, as a guest does that runs while the toolstack looks.
+    /// Stores a word of `shared_info`, as a guest does that runs while the toolstack reads it.
     pub fn store_shared_word(&mut self, domain: DomainId, index: usize, word: u64) {
         if let Some(mut watcher) = self.hooks.watcher.take() {
             watcher(self);
@@ -161,7 +161,8 @@ mod tests {
         };
         assert_eq!(guest.multicall(who, &[flush(), flush()]), Ok(vec![0, 0]));
         guest.set_interloper(None);
-        // The multicall, and a call of the other before it and before each of its elements.
+        // The multicall, and a hypercall of the other vCPU before it and before each of its
+        // elements.
         assert_eq!(guest.stats().world_entries, 1 + 3);
         assert_eq!(guest.stats().local_flushes, 2 + 3);
     }

@@ -31,7 +31,7 @@ pub enum Store {
     CompareExchange {
         /// The value expected.
         old: u64,
-        /// The value stored if it is there.
+        /// The value stored if the comparison succeeds.
         new: u64,
     },
     /// `LOCK AND`, or `LOCK BTR`.
@@ -41,7 +41,7 @@ pub enum Store {
 }
 
 impl Store {
-    /// Returns what memory that holds `was` holds then.
+    /// Returns the new value of a word that holds `was`.
     pub(crate) fn apply(self, was: u64) -> u64 {
         match self {
             Store::Plain(new) | Store::Exchange(new) => new,
@@ -62,7 +62,7 @@ pub(crate) fn canonical(va: u64) -> u64 {
     ((va << 16) as i64 >> 16) as u64
 }
 
-/// Whether Xen takes `va` for an address of the guest (`__addr_ok()`).
+/// Whether Xen accepts `va` as an address of the guest (`__addr_ok()`).
 pub(crate) fn is_guest_address(va: u64) -> bool {
     !(1 << 47..XEN_END).contains(&va)
 }
@@ -85,7 +85,8 @@ impl Machine {
                 self.check_cached_write(who, va, cached.mfn);
                 return Ok(cached.mfn);
             }
-            // The CPU drops a translation that faults, and looks again before it sets the bit.
+            // The CPU drops a translation that faults, and walks the tables again before it sets
+            // the bit.
             self.vcpu_mut(who).tlb.drop_page(va);
             if !cached.writable && self.config.spurious_faults {
                 return Err(FaultKind::Protection);
@@ -95,7 +96,7 @@ impl Machine {
         Ok(walk.mfn)
     }
 
-    /// Notes a write that Xen should have made impossible.
+    /// Records a write that Xen should have made impossible.
     fn check_cached_write(&mut self, who: Vcpu, va: u64, mfn: Mfn) {
         let frame = self.frames.get(mfn.index());
         if self.owns(who.domain, mfn) && frame.is_some_and(|frame| frame.is_protected()) {
@@ -105,7 +106,7 @@ impl Machine {
         }
     }
 
-    /// Has `who` run in `mode`; returns the root in use.
+    /// Switches `who` to `mode`; returns the root in use.
     fn switch_mode(&mut self, who: Vcpu, mode: Mode) -> Result<Mfn, FaultKind> {
         let state = self.vcpu_mut(who);
         let root = match mode {
@@ -161,7 +162,7 @@ impl Machine {
         }
     }
 
-    /// Changes `size` bytes at `va`, all within an aligned word; returns what the word was.
+    /// Changes `size` bytes at `va`, all within an aligned word; returns the old word.
     fn change(
         &mut self,
         who: Vcpu,
@@ -203,17 +204,17 @@ impl Machine {
         self.store(who, va, Store::Plain(word)).map(|_| ())
     }
 
-    /// Changes a word in kernel mode; returns what it was.
+    /// Changes a word in kernel mode; returns its old value.
     pub fn store(&mut self, who: Vcpu, va: u64, store: Store) -> Result<u64, Fault> {
         self.change(who, va, 8, store, Mode::Kernel)
     }
 
-    /// Changes a word in kernel mode with `XCHG`; returns what it was.
+    /// Changes a word in kernel mode with `XCHG`; returns its old value.
     pub fn xchg_u64(&mut self, who: Vcpu, va: u64, new: u64) -> Result<u64, Fault> {
         self.store(who, va, Store::Exchange(new))
     }
 
-    /// Changes a word in kernel mode with `LOCK CMPXCHG`; returns what it was.
+    /// Changes a word in kernel mode with `LOCK CMPXCHG`; returns its old value.
     pub fn cmpxchg_u64(&mut self, who: Vcpu, va: u64, old: u64, new: u64) -> Result<u64, Fault> {
         self.store(who, va, Store::CompareExchange { old, new })
     }

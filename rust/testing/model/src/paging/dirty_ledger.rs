@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ledger of dirty bits: the guest has to see each that hardware sets before it goes.
+//! The ledger of dirty bits: the guest must read each one that hardware sets before it is
+//! overwritten.
 
 use crate::entry::{
     Entry,
@@ -57,7 +58,7 @@ impl DirtyLedger {
         if self.unseen.is_empty() || (now & DIRTY != 0 && (now ^ was) & FRAME == 0) {
             return;
         }
-        // With the frame gone, the bit itself still shows what happened.
+        // The frame is gone, but the guest can still read the bit itself.
         if now & DIRTY != 0 && now & (FRAME | 1) == 0 {
             return;
         }

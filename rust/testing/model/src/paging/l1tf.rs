@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rule that entries which are not present must not tempt the CPU (L1 terminal fault).
+//! The rule for entries that are not present: they must be safe against L1TF (L1 terminal fault).
 
 use crate::entry::{
     Entry,
@@ -24,10 +24,10 @@ impl Machine {
         !is_large && (address == 0 || address >= safe_from)
     }
 
-    /// Acts on an entry that is not present and about to become part of a table of `domain`.
+    /// Checks an entry that is not present before it becomes part of a table of `domain`.
     ///
-    /// Xen takes the domain into shadow paging for good, and the operation succeeds then; without
-    /// shadow paging it kills the domain.
+    /// If it is unsafe, Xen switches the domain to shadow paging for good, and the operation
+    /// succeeds. Without shadow paging, Xen kills the domain.
     pub(crate) fn check_l1tf(&mut self, domain: DomainId, entry: Entry, level: Level) {
         let state = self.domain(domain);
         if !state.config.check_l1tf || state.is_shadowed || self.is_l1tf_safe(entry, level) {

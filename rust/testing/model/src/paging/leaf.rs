@@ -58,7 +58,7 @@ impl Machine {
                 && !contains(&self.config.forbidden_io, mfn.0))
     }
 
-    /// Whether a leaf for `mfn` is one of I/O memory, which has no references.
+    /// Whether a leaf for `mfn` maps I/O memory, which has no references.
     pub(crate) fn is_io(&self, mfn: Mfn) -> bool {
         !self.is_valid(mfn) || self.frame(mfn).owner == Owner::Io
     }
@@ -66,7 +66,7 @@ impl Machine {
     /// Takes the references of a leaf in a table of `mapper` to a frame of `from`
     /// (`get_page_from_l1e()`).
     ///
-    /// Returns the leaf as Xen will have it.
+    /// Returns the leaf as Xen will store it.
     pub(crate) fn get_leaf(
         &mut self,
         leaf: Entry,

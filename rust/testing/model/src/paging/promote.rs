@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Promotion of a frame that becomes a page table, and what follows when it is one no more.
+//! Promotion of a frame to a page table, and its teardown.
 
 use crate::entry::{
     forbidden,
@@ -20,7 +20,7 @@ use crate::types::{
 };
 use crate::Machine;
 
-/// What stands in the slots of a root that are Xen's: present, and of no frame that a guest has.
+/// Contents of Xen's slots of a root: present, and not a frame of a guest.
 const XEN_ENTRY: u64 = PRESENT;
 
 /// The slot through which a guest sees the machine-to-physical table.
@@ -29,7 +29,7 @@ const M2P_SLOT: usize = 256;
 impl Machine {
     /// Takes the references of all entries of a table (`promote_l*_table()`).
     ///
-    /// When one cannot be taken, none are; the type of the table is dropped with its count.
+    /// If one cannot be taken, none are; the type of the table is dropped with its count.
     pub(crate) fn promote(&mut self, table: Mfn, level: Level) -> Result<(), Errno> {
         let Some(domain) = self.owner_of(table) else {
             return Err(self.fail_promotion(table, level, 0, Errno::EINVAL));
@@ -58,7 +58,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Undoes a promotion that came to entry `failed`.
+    /// Undoes a promotion that failed at entry `failed`.
     fn fail_promotion(&mut self, table: Mfn, level: Level, failed: usize, error: Errno) -> Errno {
         if level == Level::L1 {
             for index in 0..failed {
@@ -80,7 +80,7 @@ impl Machine {
 
     /// Takes the references of a present entry of `level`.
     ///
-    /// Returns the entry as Xen will have it, but for [`Entry::adjusted`].
+    /// Returns the entry as Xen will store it, before [`Entry::adjusted`].
     pub(crate) fn get_entry(
         &mut self,
         entry: Entry,

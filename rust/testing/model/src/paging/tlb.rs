@@ -75,8 +75,8 @@ impl Machine {
         self.vcpu(vcpu).tlb.get(va)
     }
 
-    /// Returns the vCPUs that hold a translation to `mfn`, and for which address: to be empty when
-    /// a guest gives a frame a new use.
+    /// Returns the vCPUs that hold a translation to `mfn`, and for which address. There must be
+    /// none when a guest gives a frame a new use.
     pub fn cached_users(&self, mfn: Mfn) -> Vec<(Vcpu, u64)> {
         let mut users = Vec::new();
         for vcpu in self.all_vcpus() {
@@ -90,8 +90,8 @@ impl Machine {
         users
     }
 
-    /// Returns the translations of `vcpu` that its tables do not give any more, or not with as
-    /// many rights.
+    /// Returns the translations of `vcpu` that its tables no longer hold, or hold with fewer
+    /// rights.
     pub fn stale(&self, vcpu: Vcpu) -> Vec<(u64, Translation)> {
         let state = self.vcpu(vcpu);
         let is_current = |va, t: &Translation| {
@@ -163,7 +163,8 @@ impl Machine {
         !mask.is_empty()
     }
 
-    /// Does what a change of the type of `mfn` from `old` to `new` asks for.
+    /// Does the flushes and IOMMU changes that `mfn` needs when its type changes from `old` to
+    /// `new`.
     pub(crate) fn type_changed(&mut self, mfn: Mfn, old: PageType, new: PageType) {
         let Some(owner) = self.owner_of(mfn) else {
             return;
@@ -368,7 +369,7 @@ mod tests {
             machine.spurious_faults = spurious_faults;
             let mut guest = Guest::on(machine, DomainConfig::domu(600).compact());
             let (who, va, frame) = (guest.who, guest.va(0), guest.page());
-            // Writable already, so that its type does not change.
+            // The frame is writable already, so its type does not change.
             guest.map(1, frame, KERNEL_RW).unwrap();
             guest.map(0, frame, KERNEL_RO).unwrap();
             guest.read_u64(who, va).unwrap();

@@ -72,7 +72,7 @@ impl Machine {
 
     /// Drops a reference to a frame's type (`put_page_type()`).
     ///
-    /// A table that is not needed any more is torn down.
+    /// With the last reference a table is torn down.
     pub(crate) fn put_type(&mut self, mfn: Mfn) {
         let frame = &mut self.frames[mfn.index()];
         assert!(frame.type_count > 0, "{mfn:?} has no type to drop");

@@ -27,7 +27,7 @@ pub(crate) struct Place {
     pub(crate) domain: DomainId,
 }
 
-/// A table whose reference is to be dropped in another entry into Xen (`old_guest_table`).
+/// A table whose reference is dropped in a later entry into Xen (`old_guest_table`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "the reference has to be dropped"]
 pub(crate) struct OldTable(pub(crate) Mfn);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Walks of the page tables: by the CPU, and for tests without traces.
+//! Walks of the page tables: by the CPU, and by tests, which set no bits.
 
 use crate::entry::{
     Entry,
@@ -22,7 +22,7 @@ use crate::types::{
 };
 use crate::Machine;
 
-/// What the tables make of an address.
+/// Result of a walk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Walk {
     /// The frame of the page.
@@ -52,7 +52,7 @@ fn leaf_of(va: u64, level: Level, table: Mfn, entry: Entry, writable: bool) -> W
 }
 
 impl Machine {
-    /// Looks up `va` in the tables under `root`, without traces.
+    /// Looks up `va` in the tables under `root`, without setting accessed bits.
     pub fn translate_from(&self, root: Mfn, va: u64) -> Option<Walk> {
         let mut table = root;
         let mut writable = true;
@@ -75,7 +75,7 @@ impl Machine {
         None
     }
 
-    /// Looks up `va` in the kernel's tables of `who`, without traces.
+    /// Looks up `va` in the kernel's tables of `who`, without setting accessed bits.
     pub fn translate(&self, who: Vcpu, va: u64) -> Option<Walk> {
         self.translate_from(self.root(who)?, va)
     }
@@ -94,8 +94,8 @@ impl Machine {
         Some(table)
     }
 
-    /// Returns the addresses that leaves of the guest's kernel map under `root`, and the frames:
-    /// to be empty for a root of user mode.
+    /// Returns the addresses that leaves of the guest's kernel map under `root`, and the frames.
+    /// There must be none for a root of user mode.
     pub fn kernel_leaves(&self, root: Mfn) -> Vec<(u64, Mfn)> {
         let mut found = Vec::new();
         self.collect_kernel_leaves(root, Level::L4, 0, &mut found);
@@ -123,7 +123,7 @@ impl Machine {
         }
     }
 
-    /// Walks as the CPU does: bits are set, and the result is cached.
+    /// Walks as the CPU does: sets bits, and caches the result.
     pub(crate) fn walk(
         &mut self,
         who: Vcpu,

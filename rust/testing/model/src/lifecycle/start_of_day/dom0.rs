@@ -37,7 +37,7 @@ const LEAF: u64 = PRESENT | RW | USER | ACCESSED | GUEST_KERNEL;
 /// The p2m list of a dom0 while it is built, with the frames in the order of allocation.
 struct List {
     frames: Vec<Mfn>,
-    /// Of the frames, the pages of the list by address.
+    /// Those of the frames that are pages of the list, by address.
     pages: Vec<Mfn>,
     /// Large entries: level, address, first frame.
     large: Vec<(Level, u64, Mfn)>,
@@ -216,7 +216,7 @@ impl Machine {
     }
 
     /// Makes the tables of the list part of the live tree. They are not promoted: Xen refuses large
-    /// entries from anybody but itself.
+    /// entries that are not its own.
     fn activate_list(&mut self, id: DomainId, tree: &Tree, list: &List) {
         for &(level, va, first) in &list.large {
             let entry = Entry::new(first, LEAF | DIRTY | PSE);

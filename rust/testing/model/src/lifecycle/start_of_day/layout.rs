@@ -13,7 +13,7 @@ use crate::types::PAGE_SIZE;
 #[derive(Clone, Debug)]
 pub(crate) struct Region {
     pub(crate) start: u64,
-    /// The p2m list, if it has no place of its own.
+    /// The p2m list, if it is not mapped elsewhere.
     pub(crate) list: Option<u64>,
     pub(crate) start_info: u64,
     pub(crate) xenstore: Option<u64>,
@@ -26,7 +26,7 @@ pub(crate) struct Region {
 
 /// Returns how many tables of `level` map `start..end`.
 pub(crate) fn nr_tables(level: Level, start: u64, end: u64) -> u64 {
-    // Counted in tables, and from the end of the space: the region may touch it.
+    // Uses the last address, since the region may reach the end of the address space.
     let span = level.shift() + 9;
     ((end - 1) >> span) - (start >> span) + 1
 }
@@ -48,7 +48,7 @@ impl Region {
         let console = has_rings.then(|| take(1));
         let tables = take(0);
 
-        // More tables may need more tables.
+        // Tables in the region may need further tables.
         let mut nr = 4;
         let (stack, end) = loop {
             let stack = tables + nr * PAGE_SIZE;

@@ -15,7 +15,7 @@ use crate::types::Mfn;
 use crate::Machine;
 use std::collections::BTreeMap;
 
-/// What entries above level 1 carry.
+/// Flags of entries above level 1.
 const UPPER: u64 = PRESENT | RW | USER | ACCESSED | DIRTY;
 
 /// A tree of tables: the frame of each by its level and the first address it maps.
@@ -24,7 +24,7 @@ pub(crate) struct Tree {
     tables: BTreeMap<(Level, u64), Mfn>,
 }
 
-/// Returns the first address that the table of `level` maps which maps `va`.
+/// Returns the first address that is mapped by the table of `level` for `va`.
 pub(crate) fn base(level: Level, va: u64) -> u64 {
     match level {
         Level::L4 => 0,
@@ -51,7 +51,7 @@ impl Tree {
         self.tables.insert((level, base(level, va)), table);
     }
 
-    /// Has every table referred to by the one above it.
+    /// Links every table into the one above it.
     pub(crate) fn link_all(&self, machine: &mut Machine) {
         for (&(level, va), &table) in &self.tables {
             let above = Level::DOWN.into_iter().find(|up| up.below() == Some(level));
