@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Each directory of `cases` is about one rule. Its `ok.rs` keeps to the rule and compiles; what
-//! the others write does not, for the reason that stands in the `.stderr` beside each.
+//! Each directory of `cases` is about one rule. Its `ok.rs` keeps to the rule and compiles. The
+//! other files break it and do not compile; the `.stderr` beside each has the reason.
 
 use std::fs;
 use std::path::{
@@ -29,7 +29,7 @@ fn cases() {
             .partition(|path| path.ends_with("ok.rs"));
 
         assert_eq!(good.len(), 1, "{} has no ok.rs", rule.display());
-        assert!(!bad.is_empty(), "{} has nothing but ok.rs", rule.display());
+        assert!(!bad.is_empty(), "{} has only ok.rs", rule.display());
         for message in messages {
             assert!(
                 message.with_extension("rs").exists(),

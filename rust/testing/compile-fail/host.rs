@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 // The backend on the host, at the root of a crate as in the host tests. Cases include this file
-// where the types alone do not do.
+// that need more than the types.
 
 #[path = "../host/backend/mod.rs"]
 mod backend;

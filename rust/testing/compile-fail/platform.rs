@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The part of the backend's `platform` that is made of types only, with stand-ins for what it
-//! names. There is no kernel and no table behind them.
+//! The types of the backend's `platform`, with stand-ins for what they name. No kernel and no
+//! tables are behind them.
 
 #[path = "../../platform/early/phase.rs"]
 pub(crate) mod phase;

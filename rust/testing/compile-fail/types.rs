@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 // The backend's own types, at the root of a crate as in the kernel, and a value of each. Cases
-// include this file: what they use is visible within one crate only.
+// include this file, because the types are visible within one crate only.
 
 #[path = "../../addr.rs"]
 mod addr;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory maps of machines, in conflict with where Xen has put a domain.
+//! Memory maps of machines that conflict with the memory where Xen put a domain.
 
 #![no_main]
 

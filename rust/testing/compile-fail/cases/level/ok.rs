@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Levels are asked for by name.
+// Code names a level and compares it for equality.
 
 #![allow(unexpected_cfgs, unused)]
 

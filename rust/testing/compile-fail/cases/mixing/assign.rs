@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// All of these are numbers to the CPU; none is taken for another.
+// All of these are numbers to the CPU, but none can be assigned to another.
 
 #![allow(unexpected_cfgs, unused)]
 

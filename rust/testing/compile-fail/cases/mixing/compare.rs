@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Frames, addresses and entries of different kinds are never equal, larger or added.
+// Frames, addresses and entries of different kinds cannot be compared or added.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// No conversion goes past the p2m list, and none is implicit.
+// No conversion bypasses the p2m list, and none is implicit.
 
 #![allow(unexpected_cfgs, unused)]
 

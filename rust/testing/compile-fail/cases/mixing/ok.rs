@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Each is taken for what it is.
+// Each value has its own type.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Modules that forbid unsafe code are given their phase and cannot claim it.
+// Modules that forbid unsafe code receive their phase as an argument and cannot create it.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Run-time code does not change what only start of day may.
+// Run-time code cannot change what only start-of-day code may change.
 
 #![allow(unexpected_cfgs, unused)]
 

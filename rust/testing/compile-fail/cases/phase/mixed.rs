@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Proof of the one phase is none of the other, and none at all is none of either.
+// The proof of one phase is no proof of the other, and an `Option` proves neither.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// What belongs to a phase takes proof of it.
+// Functions of a phase take the proof of that phase.
 
 #![allow(unexpected_cfgs, unused)]
 

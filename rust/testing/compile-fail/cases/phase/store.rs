@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Run-time code does not get at the stores of start of day.
+// Run-time code cannot use the plain stores of start of day.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Leave to sleep cannot be made of a caller, and is not copied.
+// Permission to sleep cannot be made from a caller, and cannot be copied.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Neither a batch nor a caller outlives the leave to sleep of which it is made.
+// Neither a batch nor a caller outlives the permission to sleep that it comes from.
 
 #![allow(unexpected_cfgs, unused)]
 

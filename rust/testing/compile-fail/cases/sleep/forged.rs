@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Modules that forbid unsafe code are given both and cannot claim either.
+// Modules that forbid unsafe code receive both as arguments and cannot create either.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// With a lock held nothing sleeps, grows or waits for other CPUs.
+// While a lock is held, code cannot sleep, grow the p2m list or wait for other CPUs.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// A caller that may sleep does so before and after a batch, a lock or a section without preemption.
+// A caller that may sleep can do so before and after a batch, a lock or a non-preemptible section.
 
 #![allow(unexpected_cfgs, unused)]
 

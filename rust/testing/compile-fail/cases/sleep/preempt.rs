@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// With preemption off nothing sleeps, and the caller that turned it off is kept.
+// While preemption is off, code cannot sleep, and the guard cannot outlive its caller.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// A state is the result of a look, and cannot be made up.
+// The pin state of an entry comes from `pin_state()` and cannot be made up.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Xen is not asked to change a table that it does not know.
+// No hypercall changes an entry of a table that is not pinned.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// After a look at the state of its table an entry can be stored to; without one, Xen changes it.
+// An entry of an unpinned table can be stored to; without a check, a hypercall changes the entry.
 
 #![allow(unexpected_cfgs, unused)]
 

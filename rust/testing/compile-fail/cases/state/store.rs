@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Nothing is stored without a look at what Xen knows of the table, or in one that it knows.
+// An entry cannot be stored to if its table is pinned, or before its pin state is known.
 
 #![allow(unexpected_cfgs, unused)]
 

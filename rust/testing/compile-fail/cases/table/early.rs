@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Early code does not name a `struct page`.
+// Early code cannot name a `struct page`.
 
 #![allow(unexpected_cfgs, unused)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// A page that has become a table, or was handed over as one, is not written to as ordinary memory.
+// A page that has become a table, or was handed over as one, cannot be written as ordinary memory.
 
 #![allow(unexpected_cfgs, unused)]
 

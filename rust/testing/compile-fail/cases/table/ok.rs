@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// A page is written to while it is ours; its `struct page` is asked for at run time.
+// The owner of a page can write to it; run-time code can look up its `struct page`.
 
 #![allow(unexpected_cfgs, unused)]
 

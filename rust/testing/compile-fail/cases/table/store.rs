@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Nobody stores to a table without saying what Xen knows of it.
+// An entry of a table cannot be stored to before its pin state is known.
 
 #![allow(unexpected_cfgs, unused)]
 
