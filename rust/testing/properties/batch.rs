@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Batches take effect in the order in which they were asked for, even if Xen
-//! refuses parts of them.
+//! Batches take effect in the order of their requests, even if Xen refuses parts of them.
 
 use crate::addr::Maddr;
 use crate::guest::{
@@ -28,21 +27,21 @@ use crate::platform::xen::abi::{
     VaFlush, //
 };
 
-/// How many pages have their entries changed.
+/// Number of pages whose entries are changed.
 pub(crate) const PAGES: u8 = 6;
 
-/// The software bits of an entry, which are what is changed.
+/// The software bits of an entry, which the steps change.
 const BITS: u32 = 9;
 
 /// An address whose change Xen refuses.
 const NOWHERE: Maddr = Maddr::new(((1 << 40) - 1) << 12);
 
-/// What is done with batches.
+/// A step with batches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
-    /// A batch begins within those that are open.
+    /// A batch begins inside those that are open.
     Open(Issue),
-    /// The last one that was opened ends.
+    /// The batch that was opened last ends.
     Close,
     /// An entry is changed, as an element of an array or by the address that it maps.
     Change {
@@ -50,7 +49,7 @@ pub(crate) enum Step {
         bits: u8,
         is_by_address: bool,
     },
-    /// A change is asked for that Xen refuses.
+    /// A change is requested that Xen refuses.
     Refused,
     /// TLB entries are flushed.
     FlushPage(u8),
@@ -58,11 +57,11 @@ pub(crate) enum Step {
     EnterLazy,
     /// It leaves one.
     LeaveLazy,
-    /// Everything that is queued takes effect.
+    /// The queue is flushed.
     Flush,
 }
 
-/// The pages of a guest, and what their entries have to say.
+/// The pages of a guest, and the expected values of their entries.
 struct Entries {
     guest: Guest,
     pages: Vec<OwnedPage>,

@@ -46,7 +46,7 @@ use xen_model::{
 
 const OWN_PAGES: u64 = 700;
 
-/// Returns the frame that stands for `mfn`, by what the list has to say and by Xen's own table.
+/// Returns the frame that stands for `mfn`, according to the p2m list and Xen's m2p table.
 fn owner(list: &List, mfn: Mfn) -> Option<Pfn> {
     let by_table =
         machine_map::m2p_load(mfn).filter(|pfn| list.expected(*pfn) == P2mEntry::Local(mfn));
@@ -84,12 +84,12 @@ fn check_val(list: &List, mfn: Mfn, flags: Protection) {
             assert_eq!(pseudo, PseudoEntry::new(pfn, flags));
             assert_eq!(to_machine(pseudo), machine);
         }
-        // Nothing is left that the CPU could be tempted by, or that a move would break.
+        // The entry is safe against L1TF, and survives a move to other frames.
         None => assert_eq!(pseudo.raw(), flags.raw() & !bits::PRESENT),
     }
 }
 
-/// Has the guest own a frame of the same number as its page, one that it did not have so far.
+/// Gives the guest a new frame whose number is that of its page.
 fn add_one_to_one(list: &mut List) -> Pfn {
     let host = list.guest().host();
     let mut machine = host.machine.borrow_mut();
@@ -153,8 +153,8 @@ proptest! {
             let numbers = machine.frames_of(other).map(|mfn| Mfn::new(mfn.0 as usize));
             numbers.collect()
         };
-        // Where the list has identity frames, a frame of others of that number looks like one.
-        // What the kernel itself has there stays.
+        // A foreign frame looks like an identity frame if the list has one of the same number.
+        // Those below `OWN_PAGES` keep their words.
         let is_free = |mfn: &&Mfn| mfn.raw() as u64 >= OWN_PAGES;
         for mfn in foreign.iter().filter(is_free).step_by(2) {
             let pfn = Pfn::new(mfn.raw());

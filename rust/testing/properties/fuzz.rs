@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Inputs of fuzz targets: any bytes are a sequence of operations.
+//! Inputs of fuzz targets: any bytes decode to a sequence of operations.
 
 use crate::guest::GuestConfig;
 use crate::multicall::Issue;
@@ -20,12 +20,12 @@ use crate::properties::p2m_list::{
     Place, //
 };
 
-/// The most operations that are carried out of one input.
+/// The most operations that one input carries out.
 const LONGEST: usize = 200;
 
 impl Place {
     fn decode(border: u8, offset: u8) -> Self {
-        // Mostly next to a border, at times a page of the list away.
+        // Mostly next to a border, sometimes a page of the list away.
         let offset = i16::from(offset as i8);
         let offset = if offset % 4 == 0 {
             offset * 8
@@ -87,7 +87,7 @@ impl Step {
     }
 }
 
-/// Changes the p2m list of a guest as `input` says.
+/// Changes the p2m list of a guest as `input` describes.
 pub fn p2m(input: &[u8]) {
     let Some((&[size, is_dom0], rest)) = input.split_first_chunk() else {
         return;
@@ -104,7 +104,7 @@ pub fn p2m(input: &[u8]) {
     list.finish();
 }
 
-/// Fills batches as `input` says.
+/// Fills batches as `input` describes.
 pub fn batch(input: &[u8]) {
     let steps = input.chunks_exact(3).take(LONGEST);
     let steps: Vec<_> = steps

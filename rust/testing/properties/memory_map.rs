@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What Xen has put into a domain is in RAM in the end, with every byte, for any memory map of the
-//! machine; or the boot stops and says why.
+//! For any memory map of the machine, all that Xen put into a domain ends up in RAM, byte for byte;
+//! or the boot stops and reports why.
 
 use crate::addr::{
     Maddr,
@@ -47,13 +47,13 @@ use xen_model::MemoryKind;
 /// Pages of the initial RAM disk.
 const INITRD_PAGES: usize = 9;
 
-/// RAM of the machine behind what the domain has, in pages.
+/// RAM of the machine beyond the domain's memory, in pages.
 const BEHIND: usize = 64;
 
-/// Something that is not RAM, or at least not as it should be.
+/// A range that is not ordinary RAM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Hole {
-    /// Where it begins, in 65536ths of memory and the RAM behind that.
+    /// Where it begins, in 65536ths of memory and the RAM beyond it.
     pub(crate) place: u16,
     /// Number of bytes less one; at most 16 pages.
     pub(crate) last: u16,
@@ -64,7 +64,7 @@ pub(crate) struct Hole {
 impl Hole {
     fn entry(self, bytes: usize) -> Entry {
         let start = bytes * usize::from(self.place) / 65_536;
-        // Firmware's ranges begin and end anywhere, but mostly not.
+        // Ranges of the firmware can begin and end within a page, but most do not.
         let start = match self.place % 4 {
             0 => start,
             _ => start - start % PAGE_SIZE,
@@ -92,22 +92,22 @@ const REASONS: [&str; 8] = [
     "no free memory to move the initrd to",
     "no RAM behind memory to take the place of a range that is not RAM",
     "too many ranges that are not RAM lie where Xen put the kernel",
-    // setup.c takes the end of RAM as it is, which may be in the midst of a page.
+    // setup.c does not round the end of RAM, which may be in the middle of a page.
     "a range that is not RAM moves by a part of a page",
 ];
 
-/// What became of a boot.
+/// Result of a boot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
     /// Nothing was in the way.
     Plain,
     /// Something moved.
     Moved,
-    /// It stopped.
+    /// The boot stopped.
     Stopped,
 }
 
-/// Returns what a word of the initial RAM disk holds.
+/// Returns the contents of a word of the initial RAM disk.
 fn initrd_word(offset: usize) -> usize {
     offset.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
 }
@@ -126,7 +126,7 @@ fn fill_initrd(host: &Host) -> Range<usize> {
     first * PAGE_SIZE..(first + INITRD_PAGES) * PAGE_SIZE
 }
 
-/// Boots a guest on a machine with `holes`; `nr_pages` is how many it has.
+/// Boots a guest of `nr_pages` pages on a machine with `holes`.
 pub(crate) fn check(mut config: GuestConfig, holes: &[Hole]) -> Outcome {
     config.domain.initrd_pages = INITRD_PAGES as u64;
     let nr_pages = config.domain.nr_pages as usize;
@@ -171,9 +171,9 @@ pub(crate) fn check(mut config: GuestConfig, holes: &[Hole]) -> Outcome {
     }
 }
 
-/// Runs `boot`; returns why it has stopped, if it has.
+/// Runs `boot`; returns why it stopped, if it did.
 fn reason_to_stop(boot: impl FnOnce()) -> Option<String> {
-    // A fuzzer's hook takes any panic for a find.
+    // A fuzzer's panic hook would report this as a crash.
     #[cfg(fuzzing)]
     let hook = std::panic::take_hook();
     let result = catch_unwind(AssertUnwindSafe(boot));
@@ -186,7 +186,7 @@ fn reason_to_stop(boot: impl FnOnce()) -> Option<String> {
         .or_else(|| Some(String::new()))
 }
 
-/// Checks what has to be there after a boot; `map` is that of the machine.
+/// Checks the memory of the domain after a boot; `map` is the machine's memory map.
 fn check_kept(guest: &Guest, map: &MemoryMap) {
     let nr_pages = StartInfo::nr_pages();
     let (start, end) = start_of_day::image_bounds();
@@ -209,7 +209,7 @@ fn check_kept(guest: &Guest, map: &MemoryMap) {
         assert_eq!(word, initrd_word(offset), "byte {offset:#x} of the initrd");
     }
 
-    // What moved for the sake of the kernel is found by its machine address.
+    // Memory that moved out of the kernel's way is found by its machine address.
     let memory_end = nr_pages * PAGE_SIZE;
     for address in (0..memory_end).step_by(PAGE_SIZE) {
         let pseudo = nonram::translate(Maddr::new(address), 1).raw();
@@ -269,7 +269,7 @@ mod tests {
     /// A hole of one page of `kind` at page `page`.
     fn page(page: usize, kind: u8) -> Hole {
         let place = (page * 65_536).div_ceil(1000 + BEHIND) as u16;
-        // The place is rounded down to the page, unless it divides by four.
+        // The start is rounded down to the page, unless it is a multiple of four.
         let place = if place % 4 == 0 { place + 1 } else { place };
         Hole {
             place,
@@ -278,7 +278,7 @@ mod tests {
         }
     }
 
-    /// Types, as [`Hole::kind`] counts them.
+    /// Types in the numbering of [`Hole::kind`].
     const RESERVED: u8 = 1;
     const NVS: u8 = 3;
 
@@ -301,14 +301,15 @@ mod tests {
         assert_eq!(check(config(), &four), Outcome::Moved);
         let five = [3, 8, 13, 18, 23].map(|at| page(at, NVS));
         assert_eq!(check(config(), &five), Outcome::Stopped);
-        // The second of Xen's tables, of level 1, is in use; it is moved as it is, or not at all.
+        // The second of Xen's tables, of level 1, is in use: a range over it is remapped, or the
+        // boot stops.
         let at_table = |number, kind| check(config(), &[page(tables + number, kind)]);
         assert_eq!(at_table(1, RESERVED), Outcome::Stopped);
         assert_eq!(at_table(1, NVS), Outcome::Moved);
         for unused in [0, 2, 3] {
             assert_eq!(at_table(unused, RESERVED), Outcome::Plain);
         }
-        // The toolstack has those of level 1 behind the others, two in a region of this size.
+        // The toolstack puts the tables of level 1 after the others; a region of this size has two.
         let wide = || {
             let mut config = GuestConfig::domu(1000);
             config.domain.image_pages = 600;
@@ -323,7 +324,7 @@ mod tests {
         ] {
             assert_eq!(check(wide(), &[page(tables + number, RESERVED)]), outcome);
         }
-        // RAM that ends in the midst of its last page.
+        // RAM that ends in the middle of its last page.
         let cut = Hole {
             place: 65_532,
             last: 4095,

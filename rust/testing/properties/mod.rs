@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Properties: what holds after any operations, in any order.
+//! Properties: what holds after any operations in any order.
 //!
-//! Each has a plain description of what has to come out, which the backend is compared with on a
-//! booted guest. proptest, loom or a fuzzer decides what happens.
+//! Each has a simple reference of the expected result. The backend on a booted guest is compared
+//! with it. proptest, loom or a fuzzer chooses the operations.
 
 mod batch;
 #[cfg(test)]
@@ -30,7 +30,7 @@ mod waiting;
 #[cfg(test)]
 mod walk;
 
-/// Returns how a property is tried, in `cases` cases; one that fails is kept in `file`.
+/// Returns the settings to try a property in `cases` cases; one that fails is kept in `file`.
 #[cfg(test)]
 fn config(cases: u32, file: &'static str) -> proptest::test_runner::Config {
     use proptest::test_runner::{

@@ -49,7 +49,7 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Numbers of pages around the borders of pages of the list; the larger ones have a hole.
+/// Sizes around the borders of pages of the list, in pages; larger guests have a hole.
 const SIZES: [u64; 8] = [511, 512, 513, 1023, 1024, 1025, 1536, 2049];
 
 /// Any guest of these sizes.

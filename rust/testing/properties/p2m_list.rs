@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A guest whose p2m list changes, and the plain map that it has to agree with.
+//! A guest whose p2m list changes, and the plain map that the list must agree with.
 
 use crate::addr::{
     Mfn,
@@ -63,7 +63,7 @@ use xen_model::{
     Errno, //
 };
 
-/// Pages that the domain may have beyond those that it starts with.
+/// Pages that the domain may have beyond those at start of day.
 const ROOM: u64 = 600;
 
 /// Pages without frames: those of a page of the list.
@@ -72,9 +72,9 @@ const HOLE: Range<usize> = layout::FRAMES_PER_LEAF..2 * layout::FRAMES_PER_LEAF;
 /// A change of the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Operation {
-    /// `p2m::grow::set()`: the list grows if it has to.
+    /// `p2m::grow::set()`: the list grows if it must.
     Set(Place, Kind),
-    /// `p2m::try_set()`: the list stays as large as it is.
+    /// `p2m::try_set()`: the list does not grow.
     TrySet(Place, Kind),
     /// `grow::grow()`.
     Grow(Place),
@@ -82,9 +82,9 @@ pub(crate) enum Operation {
     BalloonOut,
     /// A page that was given back gets another frame.
     BalloonIn,
-    /// Memory is added, or taken away again, where there was none at start of day.
+    /// Memory is added where there was none at start of day, or removed there again.
     Hotplug(Place),
-    /// The tree of frame lists is filled in again, as after a resume.
+    /// The tree of frame lists is rebuilt, as after a resume.
     Refresh,
     /// The allocation of this number, from 0, fails during the next operation.
     Shortage(u8),
@@ -92,7 +92,7 @@ pub(crate) enum Operation {
     Refusal(u8),
 }
 
-/// What a word is to say.
+/// The new value of a word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Foreign(u16),
@@ -100,7 +100,7 @@ pub(crate) enum Kind {
     Missing,
 }
 
-/// A border of the list that things happen near to.
+/// A border of the list, near which the operations happen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Border {
     Begin,
@@ -120,7 +120,7 @@ impl Border {
     ];
 }
 
-/// A frame, so many behind a border or, if negative, before it.
+/// A frame, as its distance from a border; negative if it lies before the border.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Place(pub(crate) Border, pub(crate) i16);
 
@@ -138,16 +138,16 @@ impl Place {
     }
 }
 
-/// What a list has to say.
+/// The expected contents of a list.
 pub(crate) struct Map {
     /// The frames of the pages of start of day.
     frames: Vec<Mfn>,
-    /// What changed since.
+    /// Changes since then.
     changed: BTreeMap<Pfn, P2mEntry>,
 }
 
 impl Map {
-    /// Returns what the list has to say of `pfn`.
+    /// Returns the expected word of `pfn`.
     pub(crate) fn get(&self, pfn: Pfn) -> P2mEntry {
         let at_first = || match self.frames.get(pfn.raw()) {
             Some(mfn) => P2mEntry::Local(*mfn),
@@ -169,8 +169,8 @@ impl Map {
     }
 }
 
-/// Takes pages away before the kernel looks at them: the toolstack gives some domains memory with
-/// holes.
+/// Removes pages before the kernel looks at them: the toolstack builds some domains with holes in
+/// memory.
 fn make_hole(host: &Host) {
     let first = Pfn::new(HOLE.start);
     host.pool.borrow_mut().reserve(first, HOLE.len());
@@ -185,24 +185,24 @@ fn make_hole(host: &Host) {
     }
 }
 
-/// A guest, and what its list has to say.
+/// A guest, and the expected contents of its list.
 pub(crate) struct List {
     guest: Guest,
     expected: Rc<RefCell<Map>>,
     watch: Watch,
-    /// Pages of start of day that have no frame now.
+    /// Pages of start of day that have no frame at present.
     given_back: Vec<Pfn>,
-    /// Pages behind those of start of day that have a frame.
+    /// Pages beyond those of start of day that have a frame.
     added: Vec<Pfn>,
     shortage: Option<u8>,
     refusal: Option<u8>,
-    /// Free pages, and pages that the list has for itself, at the beginning.
+    /// Free pages, and pages that the list occupies, at the beginning.
     before: (usize, usize),
 }
 
 impl List {
-    /// Boots a guest; one that is large enough has a hole in its memory, unless it is so large that
-    /// the toolstack has put its list there.
+    /// Boots a guest. A large one has a hole in its memory, unless the toolstack put its list
+    /// there.
     pub(crate) fn boot(mut config: GuestConfig) -> Self {
         config.domain.max_pages = config.domain.nr_pages + ROOM;
         let sizes = HOLE.end + layout::FRAMES_PER_LEAF..1 << 17;
@@ -242,18 +242,18 @@ impl List {
         &self.guest
     }
 
-    /// From now on the list may say `entry` of `pfn`, and has to in the end.
+    /// From now on the word of `pfn` may be `entry`; at the end of the operation it must be.
     pub(crate) fn expect(&mut self, pfn: Pfn, entry: P2mEntry) {
         self.watch.allow(pfn);
         self.expected.borrow_mut().set(pfn, entry);
     }
 
-    /// Returns what the list has to say of `pfn`.
+    /// Returns the expected word of `pfn`.
     pub(crate) fn expected(&self, pfn: Pfn) -> P2mEntry {
         self.expected.borrow().get(pfn)
     }
 
-    /// Carries out an operation, and checks what it says of itself and what it has left.
+    /// Carries out an operation, and checks its result and its effects.
     pub(crate) fn apply(&mut self, operation: Operation) {
         let touched = match operation {
             Operation::Shortage(number) => {
@@ -280,7 +280,7 @@ impl List {
         self.watch.look(&self.guest);
     }
 
-    /// Has the next operation fail where it is asked to; returns whether it was asked to.
+    /// Sets up the requested failure of the next operation; returns whether there is one.
     fn arm(&mut self, touched: Pfn) -> bool {
         self.watch.allow(touched);
         let host = self.guest.host();
@@ -319,7 +319,7 @@ impl List {
         self.shortage = None;
     }
 
-    /// Whether `pfn` has a frame that would be lost if the list said something else.
+    /// Whether `pfn` has a frame that would be lost if its word changed.
     fn is_in_use(&self, pfn: Pfn) -> bool {
         matches!(self.expected(pfn), P2mEntry::Local(_))
     }
@@ -375,7 +375,7 @@ impl List {
         pfn
     }
 
-    /// What the balloon driver does to give a page back.
+    /// Gives a page back as the balloon driver does.
     fn balloon_out(&mut self) -> Pfn {
         let Some(page) = OwnedPage::new(&mut MaySleep::here()) else {
             return Pfn::new(0);
@@ -398,12 +398,12 @@ impl List {
         pfn
     }
 
-    /// What the balloon driver does to take a page back: it is in the direct map again.
+    /// Takes a page back as the balloon driver does: it is in the direct map again.
     fn balloon_in(&mut self) -> Pfn {
         let Some(pfn) = self.given_back.pop() else {
             return Pfn::new(0);
         };
-        // The word lies in a page of the list's own: nothing is allocated for it.
+        // The word is in an own page of the list: nothing is allocated for it.
         let Some(mfn) = self.take_frame(pfn) else {
             self.given_back.push(pfn);
             return pfn;
@@ -422,7 +422,7 @@ impl List {
         pfn
     }
 
-    /// Adds a frame behind memory, or takes it away.
+    /// Adds a frame beyond memory, or removes it.
     fn hotplug(&mut self, pfn: Pfn) -> Pfn {
         if pfn.raw() < StartInfo::nr_pages() {
             return pfn;
@@ -442,7 +442,7 @@ impl List {
         pfn
     }
 
-    /// Has Xen allocate a frame for `pfn`, and notes it in the list; gives it back if that fails.
+    /// Has Xen allocate a frame for `pfn`, and sets its word; gives the frame back if that fails.
     fn take_frame(&mut self, pfn: Pfn) -> Option<Mfn> {
         let may_fail = self.arm(pfn);
         let host = self.guest.host();
@@ -472,7 +472,7 @@ impl List {
         assert_eq!(done, 1, "Xen does not take {mfn:x?} back");
     }
 
-    /// Checks what the list says near `pfn`, and what it shares.
+    /// Checks the words near `pfn`, and which pages of the list are shared.
     fn check_near(&self, pfn: Pfn) {
         let first = pfn.raw().saturating_sub(2);
         let start = layout::leaf_start(pfn);
@@ -499,7 +499,7 @@ impl List {
             (1..layout::FRAMES_PER_LEAF).for_each(|word| self.check_word(start.add(word)));
             return;
         }
-        // All words say the same: so has the map.
+        // All words are alike, so those of the map must be too.
         let expected = self.expected(start);
         let map = self.expected.borrow();
         let end = start.add(layout::FRAMES_PER_LEAF);
@@ -540,7 +540,7 @@ pub(crate) fn shared_leaf(pfn: Pfn) -> Option<Shared> {
     Shared::of_leaf(ptr)
 }
 
-/// Counts the pages that the list has for itself: of words, of entries, and of the tree.
+/// Counts the own pages of the list: of words, of entries, and of the tree.
 fn nr_own_pages() -> usize {
     let middles = (0..xen_max_p2m_pfn.get()).step_by(layout::FRAMES_PER_MIDDLE);
     let of_middle = |start: usize| {
@@ -564,7 +564,7 @@ fn nr_own_pages() -> usize {
     middles.map(of_middle).sum()
 }
 
-/// Panics unless the shared pages and tables are what they were made as.
+/// Panics unless the shared pages and tables still have their initial contents.
 pub(crate) fn check_shared() {
     for shared in [Shared::Missing, Shared::Identity] {
         let (Some(page), Some(table)) = (shared.page(), shared.table()) else {

@@ -2,8 +2,8 @@
 
 //! CPUs that make the p2m list grow at the same time, in every order that makes a difference.
 //!
-//! loom runs the backend's own code, each CPU on a thread, and comes back to each place where CPUs
-//! meet: locks, hypercalls, allocations, accesses of the list and of entries that map it.
+//! loom runs the backend's own code, each CPU on a thread. It can switch wherever CPUs interact: at
+//! locks, hypercalls, allocations, and accesses of the list and of entries that map it.
 
 use crate::addr::{
     Mfn,
@@ -42,12 +42,12 @@ const STACK: usize = 1 << 20;
 /// A job of a CPU.
 pub(super) type Job = fn();
 
-/// A frame, by its number, and what the list says of it.
+/// A frame, by its number, and its word in the list.
 pub(super) type Word = (usize, P2mEntry);
 
-/// Lets loom decide.
+/// Lets loom choose which CPU continues.
 struct Loom {
-    /// Stands for everything that CPUs share but locks.
+    /// Stands for everything that CPUs share, except locks.
     memory: AtomicUsize,
     locks: BTreeMap<&'static str, Mutex<()>>,
 }
@@ -85,9 +85,9 @@ fn join(thread: thread::JoinHandle<()>) {
     assert!(thread.join().is_ok(), "a thread has panicked");
 }
 
-/// Runs `jobs`, each on a CPU of its own, in all orders in which CPUs are stopped where they could
-/// go on `preemptions` times at most. Then the list has to say `expected` of these frames and
-/// nothing new of others. Returns how many orders there were.
+/// Runs `jobs`, each on a CPU of its own, in all orders with at most `preemptions` preemptions.
+/// Then the words of these frames must be `expected`, and no others may have changed. Returns the
+/// number of orders.
 pub(super) fn explore(
     jobs: &'static [Job],
     expected: &'static [Word],
@@ -142,10 +142,10 @@ fn set((pfn, entry): Word) {
     assert_eq!(p2m::word(pfn).decode(), entry);
 }
 
-/// The first frame of a page that is shared, below a table that is not.
+/// The first frame of a shared page below a table that is not shared.
 const LEAF: usize = 1024;
 
-/// The first frame below a table that is shared.
+/// The first frame below a shared table.
 const TABLE: usize = 262_144;
 
 /// Words of one page.

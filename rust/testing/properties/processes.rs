@@ -2,9 +2,9 @@
 
 //! Properties of processes that do anything, at random.
 //!
-//! A bounded number of traces runs with all tests: `PROPTEST_CASES` says how many. The soak runs
-//! `XEN_PVMMU_SOAK` operations. Both begin with `PROPTEST_RNG_SEED`, and a trace that fails is
-//! made as short as possible, printed, and kept in `proptest-regressions`.
+//! `PROPTEST_CASES` traces run with all tests. The soak runs `XEN_PVMMU_SOAK` operations. Both
+//! begin with `PROPTEST_RNG_SEED`, and a trace that fails is made as short as possible, printed,
+//! and kept in `proptest-regressions`.
 
 use crate::properties::regressions;
 use crate::properties::trace::{
@@ -27,19 +27,19 @@ use std::time::{
     Instant, //
 };
 
-/// Traces of a property where nothing else is asked for.
+/// Traces of a property by default.
 const CASES: u32 = 48;
 /// Steps of a trace.
 const STEPS: usize = 200;
 /// Steps of a trace of the soak.
 const SOAK_STEPS: usize = 1000;
-/// How long a trace that fails is made shorter, in milliseconds.
+/// How long proptest may shorten a trace that fails, in milliseconds.
 const SHRINK_TIME: u32 = 30_000;
 
 /// Seeds of traces that once failed; they are tried first.
 const REGRESSIONS: &str = regressions!("mmu");
 
-/// Returns how a property is run if the environment does not say otherwise, with seeds of failures
+/// Returns the settings of a property, which the environment may override, with seeds of failures
 /// kept in `file`.
 pub(crate) fn config(cases: u32, file: &'static str) -> Config {
     contextualize_config(Config {
@@ -77,7 +77,7 @@ fn a_domain_can_be_saved_at_any_time() {
     check(CASES / 4, (setups(Just(false)), steps(STEPS, 12)));
 }
 
-/// Prints how far a soak is, once a second.
+/// Prints the progress of a soak once a second.
 struct Progress {
     wanted: u64,
     done: Cell<u64>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A plain MMU to compare with: for each process, what each of its pages is.
+//! A simple MMU to compare with: the state of each page of each process.
 
 use crate::guest::pages::FOLIO;
 use crate::guest::Access;
@@ -12,13 +12,13 @@ use std::collections::{
 /// Where the contents of a page are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Contents {
-    /// With the process, which has not touched the page yet if there is no word.
+    /// An anonymous page of the process, not touched yet if there is no word.
     Anonymous(Option<u64>),
     /// In this page of the file.
     File(usize),
 }
 
-/// What a page of a process is.
+/// The state of a page of a process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cell {
     pub(crate) access: Access,
@@ -32,7 +32,7 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    /// Returns what page `page` is.
+    /// Returns the state of page `page`.
     pub(crate) fn at(&self, page: usize) -> Option<Cell> {
         self.cells.get(&page).copied()
     }
@@ -67,7 +67,7 @@ impl Space {
         }
     }
 
-    /// Changes what may be done with pages.
+    /// Changes the access to pages.
     pub(crate) fn protect(&mut self, first: usize, pages: usize, access: Access) {
         for (_, cell) in self.cells.range_mut(first..first + pages) {
             cell.access = access;
@@ -84,7 +84,7 @@ impl Space {
         }
     }
 
-    /// Notes that an anonymous page holds `word`.
+    /// Records that an anonymous page holds `word`.
     pub(crate) fn set(&mut self, page: usize, word: u64) {
         if let Some(cell) = self.cells.get_mut(&page) {
             cell.contents = Contents::Anonymous(Some(word));
@@ -92,7 +92,7 @@ impl Space {
     }
 }
 
-/// The file, and which of its pages were written to since they were written back.
+/// The file, and which of its pages are dirty.
 #[derive(Default, Debug)]
 pub(crate) struct File {
     words: BTreeMap<usize, u64>,
@@ -106,7 +106,7 @@ impl File {
         self.written.insert(number);
     }
 
-    /// Returns what a page holds.
+    /// Returns the contents of a page.
     pub(crate) fn read(&self, number: usize) -> u64 {
         self.words.get(&number).copied().unwrap_or(0)
     }

@@ -22,7 +22,7 @@ use proptest::test_runner::{
     TestRunner, //
 };
 
-/// What is to be done of a soak, and what was.
+/// How much of a soak is to be done, and how much was.
 struct Progress {
     name: &'static str,
     wanted: u64,
@@ -31,7 +31,7 @@ struct Progress {
 }
 
 impl Progress {
-    /// Takes a `1 / share` part of the operations that all soaks are to do.
+    /// Takes a `1 / share` part of the operations of all soaks.
     fn new(name: &'static str, share: u64) -> Self {
         let all = std::env::var("XEN_PVMMU_SOAK").ok();
         let all = all
@@ -61,7 +61,7 @@ impl Progress {
     }
 }
 
-/// Draws values until enough operations are done; `run` says how many a value has taken.
+/// Draws values until enough operations are done; `run` returns how many a value took.
 fn soak<S: Strategy>(mut progress: Progress, values: S, run: impl Fn(S::Value) -> usize) {
     let mut runner = TestRunner::new(Config::default());
     while !progress.is_done() {
@@ -76,7 +76,7 @@ fn soak<S: Strategy>(mut progress: Progress, values: S, run: impl Fn(S::Value) -
 #[ignore = "takes as long as XEN_PVMMU_SOAK says"]
 fn soak_list() {
     let operations = prop::collection::vec(operation(), 100..400);
-    // Each of them has the toolstack read the list many times.
+    // Each operation has the toolstack read the list many times.
     let progress = Progress::new("p2m-list", 200);
     soak(progress, (guest(), operations), |(guest, operations)| {
         let mut list = List::boot(guest);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the toolstack sees of a p2m list while it changes, in both of its forms.
+//! The toolstack's view of a p2m list while it changes, in both of its forms.
 
 use crate::addr::Pfn;
 use crate::guest::Guest;
@@ -32,7 +32,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins to look.
+    /// Starts to look.
     pub(crate) fn begin(guest: &Guest, expected: Rc<RefCell<Map>>) -> Self {
         let domain = guest.host().domain;
         let watch = Self {
@@ -45,7 +45,7 @@ impl Watch {
         let live = watch.live.clone();
         let interloper = move |machine: &mut Machine, _: &xen_model::Site| {
             if let Err(error) = live.borrow_mut().look(machine) {
-                panic!("in the midst of a change: {error:x?}");
+                panic!("in the middle of a change: {error:x?}");
             }
             let is_short = word(machine, domain, shared_info::MAX_PFN) <= SHORT;
             if is_short && word(machine, domain, shared_info::P2M_GENERATION) % 2 == 0 {
@@ -65,7 +65,7 @@ impl Watch {
         watch
     }
 
-    /// Lets the word of `pfn` be old or new until the next [`Self::look`].
+    /// Accepts the old or the new word of `pfn` until the next [`Self::look`].
     pub(crate) fn allow(&self, pfn: Pfn) {
         self.touched.borrow_mut().insert(pfn);
     }
@@ -83,7 +83,7 @@ impl Watch {
         );
     }
 
-    /// Ends it.
+    /// Stops looking.
     pub(crate) fn end(self, guest: &Guest) {
         let mut machine = guest.host().machine.borrow_mut();
         machine.set_interloper(None);
@@ -102,7 +102,7 @@ fn read(machine: &Machine, domain: DomainId) -> ListView {
     }
 }
 
-/// Compares both forms of the list with `expected`, with the exception of `touched`.
+/// Compares both forms of the list with `expected`, except for `touched`.
 fn check_views(machine: &mut Machine, domain: DomainId, expected: &Map, touched: &BTreeSet<Pfn>) {
     let linear = read(machine, domain);
     let root = word(machine, domain, shared_info::P2M_CR3);
@@ -116,16 +116,17 @@ fn check_views(machine: &mut Machine, domain: DomainId, expected: &Map, touched:
             let pfn = Pfn::new(pfn);
             let expected = expected.get(pfn);
             let is_right = match (seen, expected) {
-                // A shared page of identity frames says the same as one of missing frames.
+                // To the toolstack, a shared page of identity frames is the same as one of missing
+                // frames.
                 (P2mEntry::Missing, P2mEntry::Identity) => true,
                 (seen, expected) => seen == expected,
             };
             assert!(
                 is_right || touched.contains(&pfn),
-                "the {form} says {seen:x?} of {pfn:x?}, not {expected:x?}"
+                "the {form} has {seen:x?} for {pfn:x?}, not {expected:x?}"
             );
         }
-        // Behind what is published there are no frames.
+        // There are no frames beyond what is published.
         let mut behind = expected.changed_behind(Pfn::new(view.words.len()));
         let has_frames = behind.any(|(pfn, entry)| {
             let has_frame = matches!(entry, P2mEntry::Local(_) | P2mEntry::Foreign(_));

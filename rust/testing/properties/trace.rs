@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Traces: what processes do one after the other, on several CPUs, next to a plain reference.
+//! Traces: operations of processes, one after the other on several CPUs, compared with a simple
+//! reference.
 
 mod check;
 mod ops;
@@ -38,18 +39,18 @@ use xen_model::HardwareActivity;
 const MAX_LIVE: usize = 4;
 /// The most threads of a process.
 const MAX_THREADS: u32 = 4;
-/// With fewer free pages, processes end instead of doing what they should.
+/// With fewer free pages, processes end instead of carrying out their operations.
 const FEW_PAGES: usize = 300;
-/// After how many steps all is looked at, and not only the process that made the step.
+/// After how many steps everything is checked, and not only the process that made the step.
 const STEPS_PER_CHECK: usize = 16;
 
-/// A process, and what it should be.
+/// A process, and its reference.
 struct Live {
     process: Process,
     space: Space,
 }
 
-/// A guest in the midst of a trace.
+/// A guest in the middle of a trace.
 pub(crate) struct Trace {
     live: Vec<Live>,
     file: File,
@@ -67,7 +68,7 @@ impl Trace {
         let guest = Guest::boot(setup.config());
         setup.switched_off().for_each(|switch| switch.off());
         if setup.is_noisy {
-            // What is written is the racer's: tasks of the kernel do not write to processes.
+            // Only the racer writes: kernel threads do not write to processes.
             guest
                 .host()
                 .machine
@@ -116,7 +117,7 @@ impl Trace {
         }
     }
 
-    /// Ends all processes, and checks that nothing is left of them.
+    /// Ends all processes, and checks that they leave nothing behind.
     pub(crate) fn end(mut self) {
         self.check_all();
         while let Some(live) = self.live.pop() {
@@ -132,7 +133,7 @@ impl Trace {
         self.guest.snapshot().assert_same(&self.before);
     }
 
-    /// Has process `who` do `op`; returns whether it is still there.
+    /// Has process `who` do `op`; returns whether it still exists.
     fn act(&mut self, who: usize, op: Op) -> bool {
         let live = &mut self.live[who];
         match op {
@@ -273,7 +274,7 @@ impl Trace {
         });
     }
 
-    /// Writes a folio of the file back: from then on, writes to it are noticed again.
+    /// Writes a folio of the file back; later writes to it must be noticed again.
     fn write_back(&mut self, folio: usize) {
         for number in folio * FOLIO..(folio + 1) * FOLIO {
             self.live.iter().for_each(|live| live.process.clean(number));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Changes of entries in lazy MMU mode come out as if none of them had waited, and those that have
-//! to be in effect on return are.
+//! Changes of entries in lazy MMU mode have the same result as if none of them had waited. Those
+//! that must be in effect on return are.
 
 use crate::addr::Vaddr;
 use crate::entry::{
@@ -29,22 +29,22 @@ use crate::pte::{
 use crate::tlb;
 use std::ops::Range;
 
-/// How many entries are changed.
+/// Number of entries that are changed.
 const PAGES: usize = 6;
 
 const START: usize = 8 * PAGE;
 
 const NOTED: usize = bits::ACCESSED | bits::DIRTY;
 
-/// What an entry is set to.
+/// The new value of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Content {
     Empty,
-    /// A place in the swap space.
+    /// A swap entry.
     Swapped,
-    /// The page that belongs there, inaccessible.
+    /// The entry's own page, inaccessible.
     Inaccessible,
-    /// The same with these flags, of [`FLAGS`].
+    /// The entry's own page with these flags, of [`FLAGS`].
     Present(u8),
 }
 
@@ -57,7 +57,7 @@ const FLAGS: [usize; 5] = [
     bits::SPECIAL,
 ];
 
-/// What is done in a section. Ranges begin at a page and have a number of entries.
+/// A step in a section. Ranges begin at a page and have a number of entries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {
     /// `set_pte_at()`
@@ -76,14 +76,14 @@ enum Step {
     Protect(usize, u8),
     /// `clear_young_dirty_ptes()`
     ClearYoungDirty(usize, usize, usize),
-    /// `pmd_clear()`, and the table back in its place.
+    /// `pmd_clear()`, and the table linked again.
     ClearTable,
     /// The section ends, and another one begins.
     Section,
 }
 
 impl Step {
-    /// The entries that it reads, or that are left as they are but for some flags.
+    /// The entries that it reads, or of which it changes only flags.
     fn reads(self) -> Range<usize> {
         let range = |first: usize, count: usize| first..(first + count).min(PAGES);
         match self {
@@ -96,7 +96,7 @@ impl Step {
         }
     }
 
-    /// Whether it is in effect on return, for any entries.
+    /// Whether it is always in effect on return.
     fn is_at_once(self) -> bool {
         matches!(
             self,
@@ -105,12 +105,12 @@ impl Step {
     }
 }
 
-/// A process, and what its entries have to be.
+/// A process, and the expected values of its entries.
 struct Entries {
     process: Process,
     pages: [MachineEntry; PAGES],
     expected: [MachineEntry; PAGES],
-    /// Whether a change of the entry waits, as far as is known.
+    /// Whether a change of the entry may be waiting.
     waits: [bool; PAGES],
 }
 
@@ -155,8 +155,8 @@ impl Entries {
         }
     }
 
-    /// Does a step. Callers do not read an entry again that waits, and only change the flags of one
-    /// that is present; `false` if this would.
+    /// Does a step. Callers never read an entry with a waiting change, and change flags only in
+    /// present entries; a step that would break this is left out, and `false` returned.
     fn apply(&mut self, step: Step) -> bool {
         let by = CallContext::in_test();
         let (mm, reads) = (self.mm(), step.reads());
@@ -237,7 +237,7 @@ impl Entries {
         }
     }
 
-    /// Looks at every entry of which no change waits.
+    /// Checks every entry that has no waiting change.
     fn look(&mut self) {
         if is_queue_empty() {
             self.waits = [false; PAGES];
@@ -255,7 +255,7 @@ fn ptr_of(mm: Mm, page: usize) -> EntryPtr {
     }
 }
 
-/// Accessed and dirty bits may be left of what was cleared.
+/// A cleared entry may still have accessed and dirty bits.
 #[track_caller]
 fn assert_same(entry: MachineEntry, expected: MachineEntry) {
     if !(entry.is_none() && expected.is_none()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The walker, in trees of four and five levels at random.
+//! The walker, in random trees of four and five levels.
 
 use crate::addr::{
     Mfn,
@@ -29,7 +29,7 @@ use crate::walk::{
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// Page tables; a frame is the number of a table.
+/// Page tables; the frame number of a table is its index.
 struct Tree {
     depth: Depth,
     tables: Vec<BTreeMap<usize, MachineEntry>>,
@@ -51,8 +51,7 @@ impl Tree {
         }
     }
 
-    /// Maps what is at `address` by an entry of level `leaf`; returns whether nothing else was in
-    /// the way.
+    /// Maps `address` by an entry of level `leaf`; returns whether nothing else was in the way.
     fn map(&mut self, address: usize, leaf: Level) -> bool {
         let (mut table, mut level) = (0, self.depth.root());
         while let Some(below) = level.below().filter(|_| level != leaf) {
@@ -102,7 +101,7 @@ impl Tables for Tree {
     }
 }
 
-/// What is mapped: the address without its sign, and the level of the entry.
+/// A mapping: the address without its sign, and the level of the entry.
 fn mappings(depth: Depth) -> impl Strategy<Value = Vec<(usize, Level)>> {
     let span = depth.root().span();
     let page = prop_oneof![0..ENTRIES, 0..ENTRIES * ENTRIES * 2];

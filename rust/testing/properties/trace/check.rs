@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether page tables and TLBs are what the reference says.
+//! Compares page tables and TLBs with the reference.
 
 use super::Trace;
 use crate::addr;
@@ -27,10 +27,10 @@ use xen_model::{
     ENTRIES, //
 };
 
-/// Where the part of an address space ends that belongs to the process.
+/// End of the part of an address space that belongs to the process.
 const USER_SLOTS: usize = ENTRIES / 2;
 
-/// What the CPU notes in entries.
+/// The bits that the CPU sets in entries.
 const NOTED: u64 = entry::ACCESSED | entry::DIRTY;
 
 /// An entry of level 1 that is not empty.
@@ -42,7 +42,7 @@ struct Leaf {
 }
 
 impl Leaf {
-    /// Returns the frame that the entry is about, be it present or not.
+    /// Returns the frame in the entry, present or not.
     fn mfn(&self) -> Option<Mfn> {
         if self.entry.is_present() {
             return Some(self.entry.mfn());
@@ -92,7 +92,7 @@ fn collect(
     }
 }
 
-/// Returns the leaves of a process, which has the same in both of its roots.
+/// Returns the leaves of a process, which must be the same in both of its roots.
 fn leaves_of(process: &Process) -> BTreeMap<usize, Leaf> {
     let root = process.mm().root();
     let user_root = root.user_root().and_then(frame_of);
@@ -112,13 +112,13 @@ fn leaves_of(process: &Process) -> BTreeMap<usize, Leaf> {
 }
 
 impl Trace {
-    /// Checks a process, and what TLBs have of any.
+    /// Checks a process, and the TLBs.
     pub(super) fn check_process(&self, who: usize) {
         let live = &self.live[who];
         let leaves = leaves_of(&live.process);
         for (&page, leaf) in &leaves {
             let Some(cell) = live.space.at(page) else {
-                panic!("page {page:#x} is {leaf:x?}, and not mapped");
+                panic!("page {page:#x} is {leaf:x?}, but not mapped");
             };
             let is_allowed = match cell.access {
                 Access::None => !leaf.entry.is_present(),
@@ -149,7 +149,7 @@ impl Trace {
         }
     }
 
-    /// Checks that the kernel knows, or can find in an entry, which folios were written to.
+    /// Checks that the kernel knows which folios were written to, or can find it in an entry.
     pub(super) fn check_dirty(&self) {
         let mut noted = BTreeSet::new();
         for live in &self.live {
@@ -164,7 +164,7 @@ impl Trace {
         let mut pages = self.guest.pages.borrow_mut();
         for number in self.file.written() {
             let is_known = noted.contains(&number) || pages.is_dirty(number);
-            assert!(is_known, "nobody knows that page {number} was written to");
+            assert!(is_known, "the write to page {number} is not known");
         }
         let lost = pages.lost_dirty();
         assert!(lost.is_empty(), "dirty bits are lost: {lost:x?}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a trace is made of, at random.
+//! The steps of a trace, chosen at random.
 
 use crate::guest::ops::Switch;
 use crate::guest::process::USER_PAGES;
@@ -10,7 +10,7 @@ use crate::guest::{
 };
 use proptest::prelude::*;
 
-/// What a process does. Pages are numbers; `pick` stands for one of those that are mapped.
+/// An operation of a process. Pages are numbers; `pick` selects one of the mapped pages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
     /// `mmap`, of the file from page `file` on or of fresh memory.
@@ -50,11 +50,11 @@ pub(crate) enum Op {
     AddThread,
     /// `exit`, of a thread.
     EndThread,
-    /// The CPU runs a task of the kernel, which borrows the address space.
+    /// The CPU runs a kernel thread, which borrows the address space.
     RunKernelTask,
     /// The kernel writes pages of the file back.
     WriteBack { folio: usize },
-    /// The domain is saved and goes on, in other frames or not.
+    /// The domain is saved and continues, in other frames or the same.
     Suspend { moves: bool },
 }
 
@@ -66,8 +66,8 @@ pub(crate) struct Step {
     pub(crate) op: Op,
 }
 
-/// Pages to begin a mapping with: in the first table, at borders of tables of all levels, where
-/// whole tables can be moved, and at the end.
+/// First pages of mappings: in the first table, at borders of tables of all levels, where whole
+/// tables can be moved, and at the end.
 const PLACES: [usize; 7] = [
     0x10,
     0x1f4,
@@ -78,10 +78,10 @@ const PLACES: [usize; 7] = [
     USER_PAGES - 40,
 ];
 
-/// Pages at which tables begin that mappings may fill.
+/// First pages of tables that mappings may fill.
 const TABLES: [usize; 2] = [0x400, 0x8000];
 
-/// Pages of the file from which on it is mapped.
+/// First pages of the file for mappings.
 const FILE_PAGES: usize = 16;
 
 fn accesses() -> impl Strategy<Value = Access> {
@@ -98,7 +98,7 @@ fn places() -> impl Strategy<Value = usize> {
     prop_oneof![6 => near, 1 => tables]
 }
 
-/// How many pages: a few, seldom a table and more.
+/// Sizes in pages: a few, rarely a table or more.
 fn lengths() -> impl Strategy<Value = usize> {
     prop_oneof![20 => 1..16usize, 1 => 500..600usize]
 }
@@ -150,7 +150,7 @@ pub(crate) fn steps(count: usize, suspends_in: u32) -> impl Strategy<Value = Vec
     prop::collection::vec(step, 1..=count)
 }
 
-/// What a trace runs on.
+/// The setup of a trace.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) is_dom0: bool,
@@ -181,7 +181,7 @@ impl Setup {
     }
 }
 
-/// Returns setups with one to three CPUs, of any kind of domain or only of those that are saved.
+/// Returns setups with one to three CPUs, for any kind of domain or only for those that are saved.
 pub(crate) fn setups(is_dom0: impl Strategy<Value = bool>) -> impl Strategy<Value = Setup> {
     let switched_off = prop_oneof![3 => Just(0usize), 1 => 1..16usize];
     (is_dom0, 1..4u32, any::<u64>(), any::<bool>(), switched_off).prop_map(

@@ -19,7 +19,7 @@ use xen_model::{
     Vcpu, //
 };
 
-/// Where a thread could write to.
+/// A page that a thread could write to.
 struct Place {
     vcpu: Vcpu,
     mm: Mm,
@@ -37,7 +37,7 @@ impl Place {
         let root = machine.user_root(self.vcpu)?;
         let walk = machine.translate_from(root, self.va).map(|walk| walk.mfn);
         match cached.map(|cached| cached.mfn) {
-            // A write may look at the tables again, which may say something else by now.
+            // A write may walk the tables again, which may have changed by now.
             Some(mfn) if walk.is_none_or(|walked| walked == mfn) => Some(mfn),
             Some(_) => None,
             None => walk,
@@ -48,11 +48,11 @@ impl Place {
 /// The threads that could write.
 pub(crate) struct Racer {
     rng: Rng,
-    /// Where they could write to.
+    /// The pages that they could write to.
     places: Vec<Place>,
     /// The pages of the file.
     frames: BTreeMap<Mfn, usize>,
-    /// What they wrote to pages of the file, in order.
+    /// Their writes to pages of the file, in order.
     writes: Vec<(usize, u64)>,
     next_word: u64,
 }
@@ -64,19 +64,19 @@ impl Racer {
             places: Vec::new(),
             frames: BTreeMap::new(),
             writes: Vec::new(),
-            // None of the words that the trace writes.
+            // Differs from all words that the trace writes.
             next_word: 1 << 32,
         }
     }
 
-    /// Has a thread write or not.
+    /// Has a thread write, or does nothing.
     fn run(&mut self, machine: &mut Machine) {
         if self.rng.one_in(2) {
             return;
         }
         let nth = self.rng.below(self.places.len() as u64) as usize;
         let place = &self.places[nth];
-        // An address may have ceased to be one of the file.
+        // The address may no longer map the file.
         let target = place.target(machine);
         let Some(&number) = target.and_then(|mfn| self.frames.get(&mfn)) else {
             return;
@@ -90,7 +90,7 @@ impl Racer {
 }
 
 impl Trace {
-    /// Lets threads that run on other CPUs write from now on.
+    /// Starts the writes of threads on other CPUs.
     pub(super) fn start_racer(&mut self) {
         let host = self.guest.host();
         let this = host.this_cpu();
@@ -132,13 +132,13 @@ impl Trace {
             })));
     }
 
-    /// Has threads on other CPUs do nothing from now on.
+    /// Stops the writes of threads on other CPUs.
     pub(super) fn stop_racer(&mut self) {
         self.guest.host().machine.borrow_mut().set_interloper(None);
         self.apply_races();
     }
 
-    /// Takes over into the reference what other threads have written so far.
+    /// Copies into the reference what other threads have written so far.
     pub(super) fn apply_races(&mut self) {
         for (number, word) in self.racer.borrow_mut().writes.drain(..) {
             self.file.write(number, word);
