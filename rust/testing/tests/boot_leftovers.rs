@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is left of start of day once a guest has booted.
+//! What remains of start of day once a guest has booted.
 
 use super::check_booted;
 use crate::addr::{
@@ -38,10 +38,10 @@ use xen_model::{
     StartOfDay, //
 };
 
-/// How many addresses an entry of level 2 maps.
+/// Size of the range that an entry of level 2 maps.
 const SPAN: usize = ENTRIES * PAGE_SIZE;
 
-/// What Xen or the toolstack has built, with its list in each place where one can be.
+/// Guests as Xen and the toolstack build them, with the p2m list in each possible place.
 fn configs(nr_pages: u64) -> [GuestConfig; 5] {
     let with_list = |mut config: GuestConfig, list_va, list_pages| {
         config.domain.list_va = list_va;
@@ -59,8 +59,8 @@ fn configs(nr_pages: u64) -> [GuestConfig; 5] {
     ]
 }
 
-/// Boots, with the list moved for the sake of the memory map or not; returns the guest and what
-/// it found.
+/// Boots, and moves the list as for a conflict with the memory map if `is_moved`. Returns the guest
+/// and what it found at start of day.
 fn boot(config: GuestConfig, is_moved: bool) -> (Guest, StartOfDay) {
     let guest = Guest::build(config);
     let host = guest.host();
@@ -78,7 +78,7 @@ fn is_free(guest: &Guest, pfn: usize) -> bool {
     guest.host().pool.borrow().is_free(Pfn::new(pfn))
 }
 
-/// Returns the pages of the list that Xen built, and of tables that nothing else needed.
+/// Returns the pages of the list that Xen built, and of the tables that only it needed.
 fn pages_of_list(start: &StartOfDay) -> Range<usize> {
     let (first, count) = match start.nr_p2m_frames {
         0 => {
@@ -101,8 +101,8 @@ fn pages_of_tables(start: &StartOfDay) -> Range<usize> {
     first..first + start.nr_pt_frames as usize
 }
 
-/// Checks that of Xen's tables those at `kept` are kept, by their place, and that the others are
-/// free and empty.
+/// Checks that Xen's tables with the numbers `kept` are kept, and that the others are free and
+/// empty.
 fn check_tables(config: GuestConfig, kept: Range<usize>) {
     let guest = Guest::build(config);
     let host = guest.host();
@@ -124,15 +124,15 @@ fn check_tables(config: GuestConfig, kept: Range<usize>) {
 fn tables_that_xen_built_are_kept_from_the_first_to_the_last_in_use() {
     for mut config in configs(8192) {
         let is_dom0 = config.domain.kind == Kind::Dom0;
-        // Root, level 1, level 2 and level 3; from the root down.
+        // Xen builds the root and then levels 1, 2 and 3; the toolstack goes from the root down.
         check_tables(config.clone(), if is_dom0 { 1..2 } else { 3..4 });
-        // A region as large as Xen's has a second one of level 1, behind the others.
+        // A region as large as Xen's has a second table of level 1, after the others.
         config.domain.region_align = 22;
         check_tables(config, if is_dom0 { 1..5 } else { 3..5 });
     }
 }
 
-/// `start_info` and the rings are kept, and nothing of the list that Xen built.
+/// `start_info` and the rings are kept, and the pages of the list that Xen built are free.
 fn check_reserved(guest: &Guest, start: &StartOfDay) {
     let info = address::virt_to_phys(Vaddr::new(start.start_info as usize))
         .pfn()
@@ -148,7 +148,7 @@ fn check_reserved(guest: &Guest, start: &StartOfDay) {
     }
 }
 
-/// Free pages can be written, and are mapped once.
+/// Free pages are writable, and mapped once.
 fn check_free(guest: &Guest, start: &StartOfDay) {
     let host = guest.host();
     let free = |page: &usize| is_free(guest, *page);
@@ -165,7 +165,7 @@ fn check_free(guest: &Guest, start: &StartOfDay) {
     }
 }
 
-/// `start_info` names addresses that stay.
+/// `start_info` has addresses that stay mapped.
 fn check_start_info(start: &StartOfDay) {
     let stays =
         |address: u64| address::phys_to_virt(address::virt_to_phys(Vaddr::new(address as usize)));
@@ -209,8 +209,8 @@ fn what_is_in_use_is_kept_and_nothing_else() {
 }
 
 #[test]
-fn a_list_that_large_pages_map_is_given_up_as_others() {
-    // More than a table of level 1 maps of a list.
+fn a_list_that_large_pages_map_is_freed_as_others_are() {
+    // The list is longer than what a table of level 1 maps.
     let [config, ..] = configs((1 << 18) + 1024);
     for is_moved in [false, true] {
         let (guest, start) = boot(config.clone(), is_moved);
@@ -222,11 +222,11 @@ fn a_list_that_large_pages_map_is_given_up_as_others() {
     }
 }
 
-/// Checks the kernel map of a guest in which Xen's list and tables begin `image_pages` pages into
-/// the region, and what lies between the image and them is nobody's.
+/// Checks the kernel map of a guest where Xen's list and tables begin `image_pages` pages into the
+/// region. Nothing uses the pages between the image and them.
 fn check_kernel_map(mut config: GuestConfig, image_pages: u64, is_moved: bool) {
     config.domain.image_pages = image_pages;
-    // As Xen does it.
+    // The alignment that Xen uses.
     config.domain.region_align = 22;
     let (guest, start) = boot(config, is_moved);
 
@@ -256,8 +256,8 @@ fn check_kernel_map(mut config: GuestConfig, image_pages: u64, is_moved: bool) {
 }
 
 #[test]
-fn the_kernel_map_loses_what_was_xens() {
-    // With the list or the tables behind the image, at the border of two entries, across one, and
+fn the_kernel_map_loses_what_xen_built() {
+    // The list or the tables follow the image, begin at a border of two entries, cross one, or are
     // far from the image.
     for image_pages in [32, 509, 511, 512, 1016, 1500] {
         for config in configs(8192) {

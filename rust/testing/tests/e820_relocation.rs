@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What moves for the sake of the E820 map: the p2m list, and ranges that are not RAM.
+//! What moves because of the E820 map: the p2m list, and ranges that are not RAM.
 
 use super::check_booted;
 use crate::addr::{
@@ -58,7 +58,7 @@ fn guests_boot_with_the_list_in_the_region_of_the_kernel() {
     }
 }
 
-/// Boots with a list that moves, and checks that nothing of it stays behind.
+/// Boots with a list that moves, and checks that its old pages are free.
 #[track_caller]
 fn boot_with_relocation(config: GuestConfig) {
     let nr_pages = config.domain.nr_pages as usize;
@@ -76,12 +76,13 @@ fn boot_with_relocation(config: GuestConfig) {
         assert_ne!(StartInfo::mfn_list(), old);
         assert_eq!(StartInfo::mfn_list(), RELOCATED_LIST);
         assert_eq!(xen_p2m_addr.get(), RELOCATED_LIST.raw());
-        // Nothing to execute.
+        // The list is not executable.
         let entry = guest.host().entry_for(RELOCATED_LIST, Level::L1);
         assert!(entry.is_some_and(|entry| entry.has(bits::NX as u64)));
         let moved: Vec<_> = (0..nr_pages).map(|pfn| p2m::word(Pfn::new(pfn))).collect();
         assert_eq!(moved, words);
-        // What the old list took is free: as much as the new one takes, where it was mapped alike.
+        // The pages of the old list are free: as many as the new one takes, if both are mapped
+        // alike.
         let list = nr_pages.div_ceil(512);
         let tables = StartInfo::nr_p2m_frames() - list;
         assert!((3..=4).contains(&tables), "{tables} tables");
@@ -89,7 +90,7 @@ fn boot_with_relocation(config: GuestConfig) {
         assert!(lost <= tables, "{lost} pages are gone");
     });
     check_booted(&guest);
-    // The new place is given up as well.
+    // The pages at the new address are freed as well.
     assert_eq!(guest.snapshot().nr_free, nr_free);
 
     let mut process = guest.spawn();
@@ -266,9 +267,9 @@ fn frames_become_identity_frames_as_far_as_the_list_reaches() {
             assert_eq!(word(pfn), P2mWord::identity(Pfn::new(pfn)));
         }
         assert_eq!((word(1000), word(1010)), (before[0], before[10]));
-        // Xen's list covers 1024 frames; what is behind them needs no word.
+        // Xen's list covers 1024 frames; those beyond them need no word.
         assert_eq!(set(1010, 2000), 14);
-        // These are RAM, after all.
+        // These are RAM.
         for (pfn, word) in (1000..).zip(before) {
             assert!(p2m::try_set(Pfn::new(pfn), word));
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How entries are set and cleared: by a store or by Xen, in which order, and what is kept.
+//! How entries are set and cleared: by a store or by Xen, in which order, and which bits are kept.
 
 use crate::addr::{
     Mfn,
@@ -142,7 +142,7 @@ fn a_new_root_and_its_user_root_get_the_same_entries() {
             assert_eq!(user_root.entry(index).read(), entry);
             set(index, MachineEntry::EMPTY);
         }
-        // The kernel's part has no place in the user root.
+        // The user root does not get entries of the kernel's part.
         let kernel = Index::wrapping(256);
         let before = (
             root.table().entry(kernel).read(),
@@ -188,7 +188,7 @@ fn ranges_of_a_table_in_use_go_to_xen_at_once() {
     for (page, (old, new)) in before.iter().zip(entries()).enumerate() {
         assert_eq!(old.without(bits::RW), new, "page {page}");
     }
-    // What is read-only already, or absent, is left alone.
+    // Read-only and absent entries stay as they are.
     let count = traps(&guest, || pte::write_protect(range(&process), BY));
     assert_eq!(count, 0);
     for (page, entry) in before.into_iter().enumerate() {
@@ -198,11 +198,11 @@ fn ranges_of_a_table_in_use_go_to_xen_at_once() {
     guest.assert_sound();
 }
 
-/// What the CPU notes in entries.
+/// The bits that the CPU sets in entries.
 const NOTED: usize = bits::ACCESSED | bits::DIRTY;
 
-/// Clears the range, in which the CPU has `noted` something, while both CPUs use the process, or
-/// one; returns what was cleared, and what is left.
+/// Clears the range, where the CPU has set the bits `noted`, while one CPU uses the process, or
+/// both if `is_shared`. Returns what was cleared, and the entries afterwards.
 fn cleared(is_shared: bool, noted: usize) -> ((MachineEntry, usize), Vec<usize>) {
     let guest = guest();
     let process = process(&guest);
@@ -235,7 +235,7 @@ fn bits_that_another_cpu_sets_meanwhile_are_not_lost() {
             let ((first, others), left) = cleared(is_shared, noted);
             assert_eq!(first.raw() & (NOTED | bits::RW), noted | bits::RW);
             assert_eq!(others & (NOTED | bits::RW), noted | bits::RW);
-            // Xen keeps the bits where the dirty bit could be set meanwhile.
+            // Xen preserves the bits where the CPU could still set the dirty bit.
             let expected = if noted & bits::DIRTY == 0 { noted } else { 0 };
             assert_eq!(left, [expected; PAGES]);
         }
@@ -297,7 +297,7 @@ fn trees_that_are_not_in_use_are_pinned_for_a_suspend_only() {
     suspend::unpin_all(CallContext::here());
     assert_eq!(tables_of(fresh.mm()), ([1, 1, 1, 2], 0));
     guest.snapshot().assert_same(&before);
-    // Once is enough.
+    // A second pinning does nothing.
     assert_eq!(traps(&guest, || suspend::unpin_all(CallContext::here())), 0);
     guest.assert_sound();
     fresh.exit();
@@ -333,7 +333,7 @@ fn a_group_of_tables_takes_one_trap() {
         let at = Vaddr::new(number * (2 << 20));
         assert!(generic::level1_entry(process.mm(), at).is_some());
     }
-    // 54 tables are two groups of 24 and a part of one; the roots are pinned behind them.
+    // 54 tables are two groups of 24 and a part of a third; the roots are pinned after them.
     assert_eq!(traps(&guest, || process.enter()), 4);
     // The roots, the groups, and a flush.
     assert_eq!(
@@ -391,7 +391,7 @@ fn a_tree_that_ends_is_left_before_it_is_unpinned() {
     guest.run_kernel_task();
     guest.switch_to(1);
     process.run();
-    // Within a context switch the new root waits in the queue of that CPU, behind something else.
+    // During a context switch the new root waits in the queue of that CPU, behind a flush.
     guest.host().with_state(|state| {
         state.lazy_cpu = true;
         state.borrows_mm = true;
@@ -409,18 +409,18 @@ fn a_tree_that_ends_is_left_before_it_is_unpinned() {
 }
 
 #[test]
-fn what_is_not_ours_has_no_frame() {
+fn memory_of_others_has_no_frame() {
     let guest = Guest::boot(GuestConfig::domu(1000));
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let (pfn, address) = (page.pfn(), address::pfn_to_virt(page.pfn()).add(8));
     let mfn = p2m::mfn_of(pfn).unwrap();
     assert_eq!(p2m::machine_address(address).raw(), (mfn.raw() << 12) | 8);
-    // Without a frame its address is one that Xen refuses.
+    // A page without a frame has a machine address that Xen refuses.
     assert!(p2m::try_set(pfn, P2mWord::MISSING));
     assert_eq!(p2m::machine_address(address).raw(), (usize::MAX << 12) | 8);
     assert!(p2m::try_set(pfn, P2mWord::from_raw(mfn.raw())));
 
-    // A frame of Xen's or of another domain, not beyond the list.
+    // A frame of Xen or of another domain, within the list.
     let other = (0..1000)
         .map(Mfn::new)
         .find(|mfn| p2m::pfn_of(*mfn).is_none());

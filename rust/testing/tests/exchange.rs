@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Exchanges of memory with Xen for frames in a row, and frames that go back to Xen for good.
+//! Exchanges of memory with Xen for contiguous frames, and frames that go back to Xen for good.
 
 use crate::addr::{
     Mfn,
@@ -39,7 +39,7 @@ fn frames(start: Pfn, order: u32) -> Vec<Option<Mfn>> {
 
 #[test]
 fn the_initial_domain_gets_regions_of_the_orders_that_drivers_ask_for() {
-    // Xen has frames in a row for the largest only if it has many.
+    // For the largest order, Xen needs many frames to have contiguous ones.
     let guest = Guest::boot(GuestConfig {
         spare_frames: 1 << 17,
         ..GuestConfig::dom0(12_000)
@@ -87,7 +87,7 @@ fn only_the_first_region_of_its_size_takes_memory() {
     set_short(false);
     contiguous::create(large.region(), 0, BY).unwrap();
 
-    // Neither a smaller one nor what is given back takes any.
+    // Neither a smaller region nor giving one back allocates memory.
     set_short(true);
     contiguous::create(small.region(), 0, BY).unwrap();
     assert!(in_a_row(&mut small, 10) && in_a_row(&mut large, 11));
@@ -120,7 +120,7 @@ fn a_guest_gets_no_larger_regions_than_xen_lets_it_have() {
     guest.assert_sound();
 }
 
-/// What the balloon driver does to give a page back; returns whether Xen took it.
+/// Gives a page back as the balloon driver does; returns whether Xen took it.
 fn give_back(guest: &Guest, page: Pfn) -> bool {
     let mfn = p2m::mfn_of(page).unwrap();
     let unmapped = hypercall::update_va_mapping(

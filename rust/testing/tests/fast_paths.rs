@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Fast paths: what they do, and when they may not be taken.
+//! Fast paths: what they do, and when they must not be taken.
 
 use crate::addr::Vaddr;
 use crate::entry::bits;
@@ -32,7 +32,8 @@ use xen_model::Mfn;
 
 const START: usize = 0x40_0000;
 
-/// Changes the entry for [`START`] in `mm`, as generic code does; whether that was seen there.
+/// Changes the entry for [`START`] in `mm`, as generic code does; returns whether that entry
+/// changed.
 fn changes_its_own(mm: Mm) -> bool {
     let at = Vaddr::new(START);
     let ptr = generic::level1_entry(mm, at).unwrap();
@@ -44,7 +45,7 @@ fn changes_its_own(mm: Mm) -> bool {
 }
 
 #[test]
-fn entries_are_set_in_the_tables_that_are_meant() {
+fn entries_are_set_in_the_right_tables() {
     let guest = Guest::boot(GuestConfig::dom0(4000));
     let mut parent = guest.spawn();
     parent.map(START, 2, Access::Write);
@@ -81,7 +82,7 @@ fn entries_are_set_behind_what_is_queued() {
         ops::set_pte_at(process.mm(), at, ptr, last);
     });
     assert_eq!(ptr.read(), last);
-    // As in an interrupt, which is never in lazy MMU mode.
+    // As an interrupt handler does, which is never in lazy MMU mode.
     ops::in_lazy_mmu(|| {
         ops::set_pte_at(process.mm(), at, ptr, queued);
         let lazy = host().with_state(|state| std::mem::take(&mut state.lazy_mmu));
@@ -146,7 +147,7 @@ fn roots_are_loaded_behind_what_is_queued() {
 
     let irqs = IrqsOff::new();
     host().with_state(|state| state.lazy_cpu = true);
-    // Something else that is about roots waits in the queue.
+    // Another load of a root waits in the queue.
     let earlier = p2m::mfn_of(roots[0].table().pfn()).unwrap();
     Batch::open(Issue::LazyCpu, CallContext::here()).ext(ExtOp::new_kernel_root(earlier));
     ops::write_cr3(roots[1]);
@@ -155,7 +156,7 @@ fn roots_are_loaded_behind_what_is_queued() {
     assert_eq!(loaded_root(), Some(mfn_of(roots[1])));
     assert_eq!(LOADED_CR3.read(), roots[1].table().pfn().paddr().raw());
 
-    // With nothing in the queue there is nothing to wait for, not even the end of the switch.
+    // If the queue is empty, the root is loaded at once, even before the end of the switch.
     host().with_state(|state| state.lazy_cpu = true);
     ops::write_cr3(roots[0]);
     host().with_state(|state| state.lazy_cpu = false);

@@ -44,7 +44,7 @@ use xen_model::{
     Grant, //
 };
 
-/// Pages of the guest beyond its memory, in a part of the list that is its own by now.
+/// Pages of the guest beyond its memory, in a part of the list that is no longer shared.
 const PAGES: [Pfn; 3] = [Pfn::new(3001), Pfn::new(3002), Pfn::new(3003)];
 
 /// A page whose part of the list is shared.
@@ -77,7 +77,7 @@ impl Fixture {
         fixture
     }
 
-    /// Has the other domain grant a frame with a number of its own in it.
+    /// Has the other domain grant a frame that holds a unique number.
     fn grant(&mut self, reference: u32) {
         let host = self.guest.host();
         let mut machine = host.machine.borrow_mut();
@@ -121,7 +121,7 @@ impl Fixture {
         P2mEntry::Foreign(self.frames[reference as usize])
     }
 
-    /// How many references Xen counts for a frame of the other domain.
+    /// Returns how many references Xen counts for a frame of the other domain.
     fn count(&self, reference: u32) -> u32 {
         let machine = self.guest.host().machine.borrow();
         let mfn = self.frames[reference as usize].raw() as u64;
@@ -145,7 +145,7 @@ fn contents(reference: u32) -> usize {
     0x1000 + reference as usize
 }
 
-/// Makes the page one without a frame, that can be mapped.
+/// Removes the frame of the page, and prepares its entry for a grant.
 fn prepare(page: Pfn) {
     assert!(p2m::grow::set(page, P2mWord::MISSING, &mut MaySleep::here()).is_ok());
     assert!(generic::level1_entry(Mm::kernel(), address::pfn_to_virt(page)).is_some());
@@ -234,7 +234,7 @@ fn a_frame_of_ones_own_that_is_covered_is_reported() {
     assert_eq!(p2m::word(SHARED).decode(), fixture.foreign(0));
 }
 
-/// Maps grant 0 at [`SHARED`]: the list does not grow, since the caller may not be able to wait.
+/// Maps grant 0 at [`SHARED`]: the list does not grow, since the caller may be unable to sleep.
 fn map_unprepared(fixture: &Fixture, flags: u32) -> MapGrant {
     assert!(generic::level1_entry(Mm::kernel(), address::pfn_to_virt(SHARED)).is_some());
     let mut ops = [fixture.for_kernel(0, SHARED)];
@@ -258,7 +258,7 @@ fn a_frame_that_cannot_be_noted_is_unmapped_again() {
         assert_eq!(op.handle, INVALID_GRANT_HANDLE);
         assert_eq!(fixture.count(0), unused);
         assert_eq!(p2m::word(SHARED).decode(), P2mEntry::Identity);
-        // It was an identity frame, and nothing else is wrong.
+        // The page was an identity frame, and nothing else is reported.
         assert_eq!(fixture.guest.complaints().len(), 1);
     }
     fixture.guest.assert_sound();
@@ -280,7 +280,7 @@ fn a_grant_that_stays_mapped_is_reported() {
     assert_eq!(complaints.len(), 2);
 }
 
-/// A process that has grant 0 mapped by an entry of its own, and the kernel beside it.
+/// A process that maps grant 0 by an entry of its own, and the kernel's mapping of it.
 fn map_for_process(fixture: &Fixture, at: usize) -> (Process, EntryPtr, MapGrant, MapGrant) {
     let mut process = fixture.guest.spawn();
     process.map(at, 1, Access::Write);
@@ -323,14 +323,14 @@ fn a_process_and_the_kernel_map_the_same_grant() {
 #[test]
 fn an_entry_of_a_process_is_named_by_its_aligned_address() {
     let fixture = Fixture::new();
-    // The first entry of a table, one in its midst, and the last.
+    // The first entry of a table, one in its middle, and the last.
     for page in [512, 700, 1023] {
         let (process, ptr, user, _) = map_for_process(&fixture, page * PAGE);
         let table = p2m::mfn_of(ptr.table().pfn()).unwrap();
         let address = table.raw() * PAGE + page % 512 * 8;
         assert_eq!(user.host_addr, address as u64);
 
-        // Xen takes nothing beside it.
+        // Xen refuses an address that is not aligned.
         let mut users = [user, user];
         users[0].host_addr += 4;
         assert_eq!(grants::map_grants(&mut users), 0);
@@ -359,7 +359,7 @@ fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
     assert_eq!(grant::map(&mut users, Some(&mut kernels), &pages), 0);
     assert_ne!(kernels[0].status, GRANT_OKAY);
     assert!(p2m::word(PAGES[0]).is_missing());
-    // What the process has stays for the caller to undo.
+    // The mapping of the process stays; the caller undoes it.
     assert_eq!(users[0].status, GRANT_OKAY);
     assert_eq!(ptr.read().mfn(), fixture.frames[0]);
     assert_eq!(grants::unmap_grants(&mut [unmapping(&users[0])]), 0);
@@ -411,7 +411,7 @@ fn pages_without_a_foreign_frame_are_not_unmapped() {
         grant::unmap(Some(&mut unmaps), &GrantPages::new(&pages)),
         EINVAL
     );
-    // The others are unmapped all the same.
+    // The others are unmapped nevertheless.
     assert_eq!(unmaps[0].status, GRANT_OKAY);
     assert!(p2m::word(PAGES[1]).is_missing());
     assert_eq!(p2m::word(own), word);

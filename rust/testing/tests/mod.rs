@@ -73,7 +73,7 @@ use xen_model::{
 /// Numbers of pages around the borders of tables and of pages of the p2m list.
 const SIZES: [u64; 8] = [511, 512, 513, 1024, 1025, 4097, 8191, 16385];
 
-/// Checks what holds once a guest has booted: its own view and the toolstack's.
+/// Checks the state of a guest that has booted: its own view and the toolstack's.
 fn check_booted(guest: &Guest) {
     guest.assert_sound();
     let nr_pages = StartInfo::nr_pages();
@@ -118,14 +118,14 @@ fn guests_boot_while_hardware_sets_bits() {
     }
 }
 
-/// Writes a number of its own into each of `pages` pages.
+/// Writes a unique number into each of `pages` pages.
 fn fill(process: &mut Process, start: usize, pages: usize, salt: u64) {
     for page in 0..pages {
         process.write(start + page * PAGE, salt + page as u64);
     }
 }
 
-/// Returns how many of `pages` pages hold something else.
+/// Returns how many of `pages` pages hold another value.
 fn nr_wrong(process: &mut Process, start: usize, pages: usize, salt: u64) -> usize {
     (0..pages)
         .filter(|page| process.read(start + page * PAGE) != salt + *page as u64)
@@ -187,7 +187,7 @@ fn processes_leave_nothing_behind_on_other_cpus() {
     guest.switch_to(2);
     process.run();
     assert_eq!(nr_wrong(&mut process, 0x1000, 8, 2), 0);
-    // Pages that one CPU unmaps are gone for all.
+    // A page that one CPU unmaps is unmapped for all CPUs.
     guest.switch_to(0);
     process.unmap(0x1000, 4);
     process.map(0x1000, 4, Access::Write);
@@ -213,7 +213,7 @@ fn mappings_change_and_move() {
     assert_eq!(nr_wrong(&mut process, from, 700, 7), 0);
     process.protect(from, 300, Access::Write);
     fill(&mut process, from, 300, 7);
-    // A whole table moves as such, the rest by entries.
+    // A whole table moves at once, the rest entry by entry.
     assert_eq!(process.remap(from, 700, to), Ok(()));
     assert_eq!(nr_wrong(&mut process, to, 700, 7), 0);
     process.unmap(to, 100);
@@ -258,7 +258,7 @@ fn fork_without_memory_leaves_nothing_behind() {
         }
         assert_eq!(guest.snapshot().nr_free, before.nr_free);
     }
-    // Two roots and the tables of three places.
+    // Two roots, and the tables for three addresses.
     assert!(failed_at > 2 + 3);
     for place in PLACES {
         assert_eq!(nr_wrong(&mut parent, place, 4, 1), 0);
@@ -276,7 +276,7 @@ fn list_takes_words_of_all_kinds() {
         P2mEntry::Identity,
         P2mEntry::Missing,
     ];
-    // In a page of the list's own, in shared ones, and at the end of the list.
+    // In an own page of the list, in shared ones, and at the end of the list.
     for pfn in [3000, 3584, 262_143, 262_144, end - 1].map(Pfn::new) {
         let before = p2m::word(pfn).decode();
         for entry in kinds {
@@ -364,7 +364,7 @@ fn refused_updates_are_reported_and_do_not_stop_the_others() {
         }
     }
     let refusals = guest.take_refusals();
-    // More than are reported one by one.
+    // More refusals than are reported one by one.
     assert_eq!(refusals.len(), 8);
     assert_eq!(guest.complaints(), ["2 more operations failed"]);
     for refusal in refusals {
@@ -392,7 +392,7 @@ fn sleeping_with_a_batch_open_is_noticed() {
 fn plain_stores_to_known_tables_are_noticed() {
     let _guest = Guest::boot(GuestConfig::dom0(1000));
     let (ptr, _) = entry_ptr::lookup_address(address::pfn_to_virt(Pfn::new(100))).unwrap();
-    // What a store without a look at the table would be.
+    // A store without a check of the table.
     crate::platform::machine::memory::store(ptr.vaddr(), ptr.read().raw());
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The size of the p2m list: it covers memory that may be added, if there is room for it.
+//! The size of the p2m list: it covers memory that may be added, if the vmalloc area is large
+//! enough.
 
 use crate::addr::Pfn;
 use crate::convert::to_pseudo;
@@ -46,7 +47,7 @@ fn memory_that_may_be_added_has_no_frames() {
         early_memory::add_extra_memory(Pfn::new(extra.start), extra.len());
         check();
     });
-    // By now the list has words for all of it.
+    // Now the list has words for all of it.
     check();
     guest.assert_sound();
 }
@@ -54,7 +55,8 @@ fn memory_that_may_be_added_has_no_frames() {
 #[test]
 fn ranges_that_begin_within_shared_memory_end_where_the_kind_changes() {
     let guest = Guest::build(GuestConfig::dom0(1024));
-    // All that the list says of frames 1536 to 2560 is in shared pages; behind them is another.
+    // The words of frames 1536 to 2560 are in shared pages, as are those after them, of another
+    // kind.
     boot::boot_with(guest.host(), || {
         early_memory::add_extra_memory(Pfn::new(2560), 100)
     });
@@ -68,7 +70,7 @@ fn ranges_that_begin_within_shared_memory_end_where_the_kind_changes() {
     }
 }
 
-/// What a frame is to the domain is looked up in the list, and that asks for its pages.
+/// A lookup of a frame reads the list, and a lookup of the list's own pages does so too.
 #[test]
 fn a_list_that_knows_nothing_of_its_own_pages_can_be_read() {
     let guest = Guest::build(GuestConfig::dom0(1024));
@@ -95,7 +97,7 @@ fn the_list_takes_no_more_than_the_vmalloc_area_has() {
         let booted = catch_unwind(AssertUnwindSafe(|| boot::boot(guest.host())));
         (booted.is_ok(), guest.complaints())
     };
-    // 2 MiB are for the memory of the guest, 4 MiB for all that it may be given.
+    // The guest's memory needs 2 MiB, all memory that can be added 4 MiB.
     assert_eq!(boot_in(4 * MIB), (true, Vec::new()));
     for (bytes, shown) in [(4 * MIB - 8, "0x3ffff8"), (2 * MIB, "0x200000")] {
         let message =

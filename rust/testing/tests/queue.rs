@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The queue as C code uses it, which fills in calls by itself, and work that waits for it.
+//! The queue as C code uses it, which fills in calls itself, and work that waits for a flush.
 
 use crate::entry::MachineEntry;
 use crate::guest::{
@@ -50,15 +50,15 @@ thread_local! {
 }
 
 extern "C" fn note(data: *mut c_void) {
-    // What was queued before has taken effect.
+    // Earlier calls in the queue have taken effect.
     assert!(is_queue_empty());
     CALLED_WITH.set(data as usize);
 }
 
 /// Fills in a call of `mmu_update` with `count` elements, of which `update` is the last.
 fn fill(space: &Space, count: usize, update: MmuUpdate) {
-    // SAFETY: The queue has given out the call, and space for one more element, and interrupts
-    // are off.
+    // SAFETY: The queue has returned the call, with space for one more element, and interrupts are
+    // off.
     unsafe {
         if count == 1 {
             (*space.call).op = number::MMU_UPDATE;
@@ -120,7 +120,7 @@ fn space_is_given_out_up_to_what_the_queue_holds() {
         assert!(multicall::take_space(ALL + 1, BY).is_none());
         let space = multicall::take_space(ALL, BY).unwrap();
         fill(&space, 1, update(ptr, entry.with(1 << 10)));
-        // There is room for no more: what is queued goes first.
+        // The queue is full, so it is flushed before the next call.
         assert!(multicall::extend_space(number::MMU_UPDATE, 1).is_none());
         assert_ne!(ptr.read(), entry.with(1 << 10));
         let space = multicall::take_space(1, BY).unwrap();
@@ -139,7 +139,7 @@ fn a_refused_call_of_c_is_reported() {
     {
         let _irqs = IrqsOff::new();
         let space = multicall::take_space(0, BY).unwrap();
-        // SAFETY: The queue has given out the call, and interrupts are off.
+        // SAFETY: The queue has returned the call, and interrupts are off.
         unsafe {
             (*space.call).op = 63;
             (*space.call).args = [0x1234, 0, 0, 0, 0, 0];
@@ -157,7 +157,7 @@ fn a_refused_call_of_c_is_reported() {
 
 #[test]
 fn a_bitmap_of_many_cpus_fills_the_queue_to_the_last_byte() {
-    // Three words.
+    // A bitmap of three words.
     const CPUS: u32 = 130;
     const UPDATES: usize = 128 - 3;
 
@@ -173,7 +173,7 @@ fn a_bitmap_of_many_cpus_fills_the_queue_to_the_last_byte() {
             .read_u64(host.domain.vcpu(cpu), at.raw() as u64)
             .is_ok()
     };
-    // All have it in their TLBs.
+    // All CPUs have the translation in their TLBs.
     assert!((0..CPUS).all(is_seen));
     let traps = || guest.host().machine.borrow().stats().world_entries;
     let before = traps();
@@ -183,7 +183,7 @@ fn a_bitmap_of_many_cpus_fills_the_queue_to_the_last_byte() {
             let at = p2m::machine_address(ptr.vaddr());
             batch.update(Command::Normal, at, MachineEntry::EMPTY);
         }
-        // All but one at each border of a word.
+        // All CPUs but one, at each border of a word of the bitmap.
         let bitmap = [!0 << 1, !(1 << 63), 0b10];
         batch.ext_on_vcpus(ExtOp::flush_page_multi(at), bitmap.into_iter());
     }

@@ -57,7 +57,7 @@ fn write_meanwhile(change: impl FnOnce(&mut Process)) -> bool {
         .machine
         .borrow_mut()
         .set_interloper(Some(Box::new(move |machine, _| {
-            // From the end, so that there are pages whose entries have not gone yet.
+            // Starts at the end, where entries have not been cleared yet.
             let page = (FOLIO - 1) - counter.get() % FOLIO;
             let at = (START + page * PAGE) as u64;
             if machine.user_write(other, at, 7).is_ok() {
@@ -119,8 +119,8 @@ fn writes_are_noticed_while_entries_are_write_protected() {
     }));
 }
 
-/// Has a process with one thread of its own clear the entry of a page of a file that it may write
-/// to; returns it with its address space, and where the entry is.
+/// Returns a process with one thread, and the entry of a page that it maps: a clean page of a file,
+/// which the process may write to.
 fn clean_page(guest: &Guest) -> (Process, crate::platform::paging::entry_ptr::EntryPtr) {
     let mut process = guest.spawn();
     process.map_file(START, FOLIO, Access::Write, 0);
@@ -138,7 +138,7 @@ fn a_write_is_noticed_if_the_thread_ends_meanwhile() {
     process.run();
     guest.switch_to(0);
 
-    // The thread writes behind the first look at the entry, and leaves its address space.
+    // The thread writes after the first read of the entry, and leaves its address space.
     let (mm, other) = (process.mm(), guest.host().domain.vcpu(1));
     let was_written = Rc::new(Cell::new(false));
     let written = was_written.clone();
@@ -187,14 +187,14 @@ fn a_write_is_noticed_if_a_kernel_thread_adopts_the_process_meanwhile() {
         guest.switch_to(0);
     });
     let nr_lost = guest.pages.borrow_mut().lost_dirty().len();
-    // The write either faults, since the entry is gone, or is noticed.
+    // The write faults because the entry is cleared, or is noticed.
     assert_eq!((is_dirty, nr_lost), (was_written, 0));
     process.exit();
     guest.run_kernel_task();
 }
 
-/// Runs `section`; returns with how many units of work for Xen the lock of the page tables of a
-/// process was held, and was not.
+/// Runs `section`; returns how many units of work Xen did with and without the page-table lock of a
+/// process held.
 fn units_with_lock(guest: &Guest, section: impl FnOnce()) -> (u32, u32) {
     let units = Rc::new(Cell::new((0, 0)));
     let counter = units.clone();
@@ -212,11 +212,10 @@ fn units_with_lock(guest: &Guest, section: impl FnOnce()) -> (u32, u32) {
     units.get()
 }
 
-/// Sets the entry of a root for a part of the kernel, as for memory that is added while processes
-/// exist.
+/// Sets an entry of the kernel's part of a root, as for memory that is added while processes exist.
 fn set_kernel_entry(process: &Process, entry: MachineEntry) {
     let mm = process.mm();
-    // Where neither Xen nor the kernel has anything so far.
+    // Neither Xen nor the kernel uses this entry so far.
     let ptr = mm.root().table().entry(Index::wrapping(300));
     mm.with_page_table_lock(CallContext::here(), || {
         ops::set_upper(ptr, Level::L4, entry);
@@ -230,7 +229,7 @@ fn kernel_mappings_change_before_and_after_a_tree_is_handed_over() {
     let Some(process) = Process::new(guest.pages.clone()) else {
         panic!("no memory for a process");
     };
-    // More tables of level 1 than one group has.
+    // More tables of level 1 than fit into one group.
     for number in 0..30 {
         let at = Vaddr::new(number * (2 << 20));
         assert!(generic::level1_entry(process.mm(), at).is_some());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The operations behind a refused one in a batch: they are carried out in order, and reported if
+//! The operations after a refused one in a batch: they are carried out in order, and reported if
 //! they are refused as well.
 
 use crate::addr::Maddr;
@@ -32,7 +32,7 @@ use crate::pte;
 
 const BY: CallContext<'_> = CallContext::in_test();
 
-/// Where no machine has memory.
+/// An address where no machine has memory.
 const BAD: Maddr = Maddr::new(((1 << 40) - 1) << 12);
 
 #[test]
@@ -55,7 +55,8 @@ fn an_update_that_is_late_does_not_undo_a_later_one() {
     {
         let mut batch = Batch::open(Issue::Now, BY);
         batch.update(Command::Normal, BAD, entry);
-        // Has to wait until it is known that the first is refused, when all others are done.
+        // This one is carried out only once the refusal of the first is known, when all others are
+        // done.
         batch.update(Command::Normal, at, entry.with(bits::UFFD_WP));
         batch.ext(ExtOp::flush_local());
         batch.update(Command::Normal, at, entry.with(bits::SPECIAL));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What Xen refuses is reported, or stops the machine where nothing works without it.
+//! A refusal of Xen is reported, or stops the machine if it cannot continue.
 
 use crate::addr::{
     Maddr,
@@ -80,17 +80,17 @@ use xen_model::{
     Errno, //
 };
 
-/// The caller, in tests.
+/// The call context in tests.
 const BY: CallContext<'_> = CallContext::in_test();
 
-/// A frame that no machine has.
+/// A frame that exists on no machine.
 const NOWHERE: Mfn = Mfn::new((1 << 40) - 1);
 
 const EINVAL: isize = -22;
 
-/// Has Xen refuse operations of this kind from the `number`th on, `count` of them.
+/// Has Xen refuse `count` operations of this kind, from the `number`th on.
 ///
-/// Returns how many it still has to refuse.
+/// Returns a counter of the refusals that are still due.
 fn refuse(guest: &Guest, call: Call, number: usize, count: usize) -> Rc<Cell<usize>> {
     let left = Rc::new(Cell::new(count));
     let (mut passed, rest) = (0, left.clone());
@@ -117,9 +117,9 @@ fn death_in(action: impl FnOnce()) -> Option<String> {
     Some(message.trim_start_matches("xen_pv_mmu: ").to_owned())
 }
 
-/// Boots once for each operation of this kind, with that refused; returns why boots stop.
+/// Boots once for each operation of this kind, and refuses that one; returns why boots stopped.
 ///
-/// The other boots have to report what was refused.
+/// The other boots must report the refusal.
 fn deaths_at_boot(config: &GuestConfig, call: Call) -> BTreeSet<String> {
     let mut deaths = BTreeSet::new();
     for number in 0.. {
@@ -224,7 +224,7 @@ fn tables_are_made_and_released_early() {
         };
         ptpage::alloc_early(page.pfn(), level, BY);
         assert_eq!(ptr.read().raw() & bits::RW, 0);
-        // Those above level 1 are known through the tree.
+        // Xen knows the tables above level 1 through the tree.
         assert_eq!(is_pinned(), level == Level::L1);
         ptpage::release_early(page.pfn(), level, BY);
         assert_ne!(ptr.read().raw() & bits::RW, 0);
@@ -248,7 +248,7 @@ fn fixed_mappings_of_all_kinds() {
 
     fixmap::set(1400, memory.paddr().raw(), address::kernel_rw(), BY);
     assert_eq!(mapped(1400).mfn(), p2m::mfn_of(memory).unwrap());
-    // A machine address, which happens to be one of our pages.
+    // A machine address, here that of a page of the guest.
     let mfn = p2m::mfn_of(memory).unwrap();
     fixmap::set(600, mfn.raw() << 12, address::kernel_rw(), BY);
     assert_eq!(mapped(600).mfn(), mfn);
@@ -279,7 +279,7 @@ fn ptr_of(page: &OwnedPage) -> EntryPtr {
         .0
 }
 
-/// Returns the one report there is.
+/// Returns the only report.
 #[track_caller]
 fn only_report(guest: &Guest) -> Report {
     match guest.take_refusals()[..] {
@@ -349,7 +349,7 @@ fn tables_that_xen_does_not_know_take_large_pages() {
     let entry = MachineEntry::from_raw(bits::KERNEL_TABLE | bits::HUGE);
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let table = crate::platform::paging::table::Table::at(address::pfn_to_virt(page.pfn()));
-    // As kexec does, for the time after Xen.
+    // As kexec does, for a kernel that runs without Xen.
     for (index, level) in [(0, Level::L2), (1, Level::L3)] {
         let ptr = table.entry(Index::wrapping(index));
         upper::set(ptr, entry, level, BY);
@@ -446,7 +446,7 @@ fn refused_batches_are_shown_for_debugging() {
     assert_eq!(*words[0], format!("    argument 0: {:#x}", bad.raw()));
     assert_eq!(*words[1], format!("    argument 1: {:#x}", entry.raw()));
 
-    // What is not refused is not shown.
+    // Calls that succeed are not shown.
     let mut batch = Batch::open(Issue::Now, BY);
     batch.update_va(vaddr, entry, VaFlush::None);
     drop(batch);
@@ -460,7 +460,7 @@ fn a_refused_mapping_is_reported_once() {
     let page = OwnedPage::zeroed(&mut MaySleep::here()).unwrap();
     let (ptr, vaddr) = (ptr_of(&page), address::pfn_to_virt(page.pfn()));
     let bad = MachineEntry::new(NOWHERE, address::kernel_rw());
-    // Alone; and behind a refused element, so that it is tried again.
+    // Alone, and after a refused element, so that it is tried again.
     for is_late in [false, true] {
         {
             let mut batch = Batch::open(Issue::Now, BY);
@@ -493,10 +493,10 @@ fn tlbs_are_flushed_behind_operations_that_were_late() {
     late();
     let work = guest.host().machine.borrow().stats() - before;
     assert_eq!(guest.take_refusals().len(), 1);
-    // The element behind the refused one, and the flush of all CPUs.
+    // The element after the refused one, and the flush of all CPUs.
     assert_eq!(work.mmuext_ops, 2);
 
-    // If that is refused as well, it is reported.
+    // A refusal of the flush is reported.
     refuse(&guest, Call::MmuextOp, 2, 1);
     late();
     let reports = guest.take_refusals();
@@ -515,7 +515,7 @@ fn a_list_that_xen_does_not_let_grow_stays_as_it_was() {
     let guest = Guest::boot(GuestConfig::domu(3000));
     let pfn = Pfn::new(300_000);
     let before = guest.snapshot().nr_free;
-    // First the table of level 1 that is linked, then the page of the list.
+    // The first is the link of the new table of level 1, the second that of the page of the list.
     for number in 0..2 {
         let left = refuse(&guest, Call::MmuUpdate, number, 1);
         let generation = SharedP2m::generation();
@@ -546,7 +546,7 @@ fn regions_that_cannot_be_exchanged_stay() {
     let work = guest.host().machine.borrow().stats() - before;
     assert_eq!(work.world_entries, 0);
 
-    // Xen has nothing to give for it: it is as it was, contents aside.
+    // Xen has no frame to exchange: the region stays as it was, except for its contents.
     let mfn = p2m::mfn_of(start.pfn());
     refuse(&guest, Call::Exchange, 0, 1);
     contiguous::destroy(memory.region(), BY);
@@ -569,7 +569,7 @@ fn all_cpus_see_the_frames_of_a_region() {
                 pages.iter().for_each(|page| access(cpu, *page));
             }
         };
-        // TLBs have what is to go.
+        // The TLBs hold the translations that become stale.
         on_all_cpus(&|_, page| {
             load(address::pfn_to_virt(page));
         });
@@ -581,7 +581,7 @@ fn all_cpus_see_the_frames_of_a_region() {
             let stored = guest.host().machine.borrow().frame_word(mfn, 0);
             assert_eq!(stored, word as u64, "CPU {cpu}, order {order}");
         });
-        // Xen gets back what it has given, not only some of it.
+        // Xen gets back all contiguous frames, not only some of them.
         contiguous::destroy(memory.region(), BY);
         for (index, page) in pages.iter().enumerate() {
             assert_ne!(p2m::mfn_of(*page), Some(first.add(index)));
@@ -609,7 +609,7 @@ fn a_console_driver_may_use_the_queue() {
         batch.update(Command::Normal, at(late_slot), entry.without(bits::RW));
     }
     kernel::log::set_console(None);
-    // Xen has refused the first, and what is behind it was carried out all the same.
+    // Xen refused the first, but the later ones were carried out.
     assert_eq!(guest.take_refusals().len(), 1);
     assert_eq!(late_slot.read(), entry.without(bits::RW));
     assert!(!guest.complaints().is_empty());

@@ -43,10 +43,10 @@ use xen_model::{
     Machine, //
 };
 
-/// Frames of the other domain that nothing uses: more than go into two hypercalls.
+/// Unused frames of the other domain: more than fit into two hypercalls.
 const COUNT: usize = 40;
 
-/// Where they are mapped: across two tables of level 1.
+/// The address of the mapping, which is across two tables of level 1.
 const START: usize = (512 - 10) * PAGE;
 
 /// A process of a dom0, and another domain whose frames it maps.
@@ -85,7 +85,7 @@ impl Fixture {
         self.map_of(self.other.0.into(), count, frames)
     }
 
-    /// The same, of a domain whose number C gives in more bits than it has.
+    /// The same, for a domain number with extra upper bits from C.
     fn map_of(&self, domid: u32, count: usize, frames: &Frames<'_>) -> Result<usize, KernelError> {
         let flags = bits::PRESENT | bits::RW | bits::USER | bits::ACCESSED | bits::NX;
         let mapping = Mapping {
@@ -104,7 +104,7 @@ impl Fixture {
         )
     }
 
-    /// Maps the frames of `list`; returns how many were mapped, and what became of each.
+    /// Maps the frames of `list`; returns how many were mapped, and the result of each.
     fn map_listed(&self, list: &[Mfn]) -> (Result<usize, i32>, Vec<i32>) {
         const UNTOUCHED: i32 = 0x5a5a;
 
@@ -157,11 +157,11 @@ impl Fixture {
         }
     }
 
-    /// Has Xen refuse what changes the entries of these pages.
+    /// Has Xen refuse changes of the entries of these pages.
     ///
     /// Each of them is tried once, in order.
     fn refuse(&self, pages: &'static [usize], error: Errno) {
-        // Tables are made now, so that nothing but the entries is changed later.
+        // The tables are allocated now, so that only entries change later.
         for page in 0..COUNT {
             let at = Vaddr::new(START + page * PAGE);
             assert!(generic::level1_entry(self.process.mm(), at).is_some());
@@ -191,7 +191,7 @@ impl Fixture {
     }
 }
 
-/// Gets the domain frames that follow each other; returns the first.
+/// Allocates contiguous frames to the domain; returns the first.
 fn frames_in_a_row(machine: &mut Machine, domain: DomainId) -> u64 {
     const ORDER: u32 = 6;
 
@@ -212,7 +212,7 @@ fn contents(number: usize) -> u64 {
 #[test]
 fn only_the_lower_half_of_a_number_names_the_domain() {
     let mut fixture = Fixture::new();
-    // To Xen, the upper half says whose tables are changed: domain 0 and domain 0x1234.
+    // To Xen, the upper half names the owner of the tables: domain 0 and domain 0x1234.
     for upper in [1, 0x1235] {
         let domid = (upper << 16) | u32::from(fixture.other.0);
         let frames = Frames::Contiguous(fixture.frames[0]);
@@ -224,7 +224,7 @@ fn only_the_lower_half_of_a_number_names_the_domain() {
 
 #[test]
 fn frames_in_a_row_are_mapped() {
-    // One hypercall, exactly, and one frame more; more than two.
+    // Exactly one hypercall, one frame more, and more than two hypercalls.
     for count in [1, 16, 17, COUNT] {
         let mut fixture = Fixture::new();
         let first = fixture.frames[0];
@@ -279,7 +279,8 @@ fn refused_frames_of_a_list_have_their_error() {
 
 #[test]
 fn the_refusal_of_the_last_frame_is_returned() {
-    // All there is, in a batch of its own, behind others, and alone after another refusal.
+    // The only frame, the last one in a batch of its own, the last one after others, and the last
+    // one after another refusal.
     for (count, refused) in [(1, &[0][..]), (17, &[16]), (COUNT, &[39]), (16, &[0, 15])] {
         let mut fixture = Fixture::new();
         fixture.refuse(refused, Errno::ENOENT);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Save and restore of the domain: what has to move with it.
+//! Save and restore of the domain: what must move with it.
 
 use crate::guest::suspend::{
     assert_savable,
@@ -15,14 +15,14 @@ use crate::guest::{
 use xen_model::shared_info::FRAME_LIST_LIST;
 
 #[test]
-fn processes_go_on_in_other_frames() {
+fn processes_continue_in_other_frames() {
     let guest = Guest::boot(GuestConfig::domu(2000).with_cpus(2));
     let before = guest.snapshot();
     let mut parent = guest.spawn();
     parent.map(0x1000, 8, Access::Write);
     parent.write(0x1000, 2);
 
-    // Under construction, in use and on its way out.
+    // A process under construction, in use, and while it exits.
     let child = parent.fork_with(|| suspend(true));
     suspend(true);
     child.exit_with(|| suspend(true));
@@ -33,7 +33,7 @@ fn processes_go_on_in_other_frames() {
     guest.snapshot().assert_same(&before);
 }
 
-/// Words of the tree beyond the last page name frames as well, and those have moved, too.
+/// Words of the tree beyond the last page hold frames as well, and those have moved too.
 #[test]
 fn the_whole_tree_moves() {
     let guest = Guest::boot(GuestConfig::domu(2000));

@@ -46,14 +46,14 @@ const BY: CallContext<'_> = CallContext::in_test();
 const START: usize = 8 * PAGE;
 const PAGES: usize = 4;
 
-/// What generic code makes of a place in the swap space: no frame that there is.
+/// A swap entry as generic code makes it: it holds no existing frame.
 const SWAPPED: MachineEntry = MachineEntry::from_raw(bits::FRAME & !0xff_f000);
 
 fn guest() -> Guest {
     Guest::boot(GuestConfig::dom0(3000).with_cpus(2))
 }
 
-/// A process with contents in its pages, and their entries as they were.
+/// A process with contents in its pages, and its original entries.
 struct Mapped {
     process: Process,
     before: [MachineEntry; PAGES],
@@ -116,7 +116,7 @@ fn traps(guest: &Guest, action: impl FnOnce()) -> u64 {
     work.world_entries + work.emulated_stores
 }
 
-/// Runs `section` with the CPU in the state that `change` makes, and puts that back.
+/// Runs `section` with the CPU in the state that `change` sets, and restores the old state.
 fn with_state(guest: &Guest, change: fn(&mut CpuState), section: impl FnOnce()) {
     let before = guest.host().state();
     guest.host().with_state(change);
@@ -134,7 +134,7 @@ fn only_an_empty_entry_is_filled_later() {
         (MachineEntry::EMPTY, SWAPPED, true),
         (present, present.with(bits::SPECIAL), false),
         (present, MachineEntry::EMPTY, false),
-        // A caller that has made a device-exclusive entry present looks at it again.
+        // A caller that makes a device-exclusive entry present reads it again.
         (SWAPPED, present, false),
         (SWAPPED, MachineEntry::EMPTY, false),
     ] {
@@ -190,7 +190,7 @@ fn changes_of_flags_wait_in_lazy_mode_and_only_there() {
     });
     assert_eq!(count, 0);
     assert!(!is_queue_empty());
-    // An interrupt has no lazy mode: what it asks for comes behind what is queued.
+    // An interrupt has no lazy mode: its requests follow what is queued.
     with_state(
         &guest,
         |state| state.in_interrupt = true,
@@ -216,7 +216,7 @@ fn set_pte_is_in_effect_on_return() {
     let present = ptr.read();
     ops::in_lazy_mmu(|| {
         pte::write_protect(mapped.range(1), BY);
-        // As KFENCE does, which uses the page next, within any section of its caller.
+        // As KFENCE does, which uses the page right away, even if its caller is in lazy MMU mode.
         for entry in [present.without(bits::PRESENT), present] {
             pte::set_now(ptr, entry, BY);
             assert_eq!(ptr.read(), entry);
@@ -237,7 +237,7 @@ fn a_single_entry_is_cleared_at_once_behind_what_waits() {
         let cleared = pte::get_and_clear(mapped.mm(), at(), ptr, BY);
         assert_eq!(cleared, old.without(bits::RW));
         assert!(ptr.read().is_none());
-        // It is set again, by a caller that has changed its mind.
+        // The caller restores the entry.
         mapped.set(0, old);
     });
     assert_eq!(ptr.read(), old);
@@ -278,7 +278,7 @@ fn a_clean_entry_is_cleared_but_for_what_the_cpu_notes() {
 }
 
 #[test]
-fn entries_are_cleared_later_if_nobody_looks_at_them_again() {
+fn entries_are_cleared_later_if_no_caller_reads_them_again() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
     let inaccessible = mapped.before[0].without(bits::PRESENT | bits::RW);
@@ -288,7 +288,7 @@ fn entries_are_cleared_later_if_nobody_looks_at_them_again() {
         (2, mapped.before[1], true),
         (1, inaccessible, true),
         (2, inaccessible, true),
-        // A marker takes the place of a page that userfaultfd watches.
+        // A marker replaces the entry of a page that userfaultfd tracks.
         (1, mapped.before[0].with(bits::UFFD_WP), false),
         (2, mapped.before[1].with(bits::UFFD_WP), false),
         (1, SWAPPED, false),
@@ -317,7 +317,7 @@ fn entries_are_cleared_later_if_nobody_looks_at_them_again() {
 fn exec_moves_its_stack_over_itself() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
-    // relocate_vma_down() by one page: move_ptes() looks whether each place is empty.
+    // relocate_vma_down() by one page: move_ptes() checks that each destination is empty.
     pte::set_now(mapped.ptr(0), MachineEntry::EMPTY, BY);
     with_state(
         &guest,
@@ -383,7 +383,7 @@ fn accessed_bits_are_cleared_and_no_dirty_bit_is_lost() {
     let clear = |noted| {
         pte::clear_young_dirty(mapped.mm(), at(), mapped.range(PAGES), noted, BY);
     };
-    // One change for each entry where the dirty bit is not at stake, or is to go.
+    // One change for each entry where no dirty bit can be lost, or the bit is to be cleared.
     for (entry, noted) in [
         (mapped.before[1].with(bits::ACCESSED), bits::ACCESSED),
         (mapped.before[1], bits::DIRTY),
@@ -400,7 +400,7 @@ fn accessed_bits_are_cleared_and_no_dirty_bit_is_lost() {
     tlb::flush_all(BY);
     let who = guest.host().vcpu();
     let write = move |machine: &mut xen_model::Machine, _: &xen_model::Site| {
-        // Refused while the entry is cleared.
+        // This fails while the entry is cleared.
         let _ = machine.user_write(who, START as u64, 7);
     };
     let interloper = Some(Box::new(write) as _);
@@ -476,7 +476,7 @@ fn a_table_is_moved_in_one_go() {
     });
     assert!(count > 0);
     assert_eq!((above.read().is_none(), target.read()), (true, entry));
-    // Another section is not this one.
+    // In any other section of lazy MMU mode, upper entries change at once.
     ops::in_lazy_mmu(|| {
         ops::set_upper(target, Level::L2, MachineEntry::EMPTY);
         ops::set_upper(above, Level::L2, entry);
@@ -509,7 +509,7 @@ fn an_nmi_goes_past_a_queue_that_is_half_filled() {
                 tlb::flush_page_local(address, BY);
             },
         );
-        // What the task has queued still waits.
+        // The task's queue still waits.
         assert!(!is_queue_empty());
         assert_eq!(mapped.ptr(0).read(), mapped.before[0]);
     });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What Xen's toolstack can know of a p2m list that grows while it looks.
+//! What Xen's toolstack can see of a p2m list that grows while it reads it.
 
 use crate::addr::Pfn;
 use crate::guest::{
@@ -29,7 +29,7 @@ fn a_length_that_was_read_before_the_generation_may_be_too_short() {
     let guest = Guest::boot(GuestConfig::domu(3000));
     let (host, domain) = (guest.host(), guest.host().domain);
 
-    // Xen's toolstack: it compares generations that are the same, and lacks the last pages.
+    // Xen's toolstack finds the generation unchanged, but has a length without the last pages.
     let length = host.machine.borrow().list_length(domain);
     grow();
     let view = host.machine.borrow().map_list(domain, length).unwrap();
@@ -60,7 +60,7 @@ fn the_length_changes_only_while_the_generation_is_odd() {
     host.machine.borrow_mut().set_watcher(None);
     seen.borrow_mut().push(look(&host.machine.borrow()));
 
-    // Between two looks there is one store.
+    // There is one store between two samples.
     let seen = seen.borrow();
     let changes = || seen.windows(2).filter(|pair| pair[0].1 != pair[1].1);
     assert!(changes().count() > 0);
