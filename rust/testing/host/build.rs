@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sets the kernel options that the backend's modules ask for.
+//! Sets the kernel options that the backend's modules test.
 
 fn main() {
     let tests = "CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST";
-    // Here it is the model that refuses, and tests look for themselves.
+    // On the host, the model injects faults, and tests check the results themselves.
     let faults = "CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION";
     let debugfs = "CONFIG_XEN_PV_MMU_RUST_DEBUGFS";
 

@@ -2,22 +2,22 @@
 
 //! The backend's modules above `platform`, on the host: the same files, on a model of Xen.
 //!
-//! `platform` has a second face here, with the same names and signatures as in the kernel: memory
-//! is that of a simulated machine, reached through the page tables that the backend makes, and
-//! hypercalls go to `xen_model`. The modules above are compiled as they are. `ops`, the entry
-//! points for C, is not: `guest` calls the modules in its place, in the way of the kernel's
-//! generic code.
+//! `platform` has a second implementation here, with the same names and signatures as in the
+//! kernel. Memory is that of a simulated machine, accessed through the page tables that the backend
+//! builds, and hypercalls go to `xen_model`. The modules above are compiled unchanged. `ops`, the
+//! entry points for C, is not compiled: `guest` calls the modules in its place, as the kernel's
+//! generic code does.
 //!
-//! This folder is the simulator: `platform` is the machine, `guest` what the kernel does with the
-//! backend, `kernel` and `macros` what the modules use of the `kernel` crate. What is run on it
-//! lies beside it: tests with fixed steps in `tests`, with random ones in `properties`.
+//! This folder is the simulator: `platform` is the machine, `guest` does what the kernel does with
+//! the backend, `kernel` and `macros` stand in for the `kernel` crate. The tests that run on it are
+//! beside it: those with fixed steps in `tests`, those with random steps in `properties`.
 //!
-//! There is nothing to link against: the crate is its tests. Fuzz targets get `fuzz`.
+//! The crate has no interface, only tests. Fuzz targets get `fuzz`.
 
 #![cfg(any(test, fuzzing))]
-// In the kernel, `ops` uses all there is, and the build says what nobody uses.
+// In the kernel, `ops` uses everything, and the kernel's build reports unused code.
 #![allow(dead_code)]
-// Some is there for tests only.
+// Tests alone use some of it.
 #![cfg_attr(fuzzing, allow(unused_imports, unused_macros))]
 
 mod backend;

@@ -91,7 +91,7 @@ pub(crate) fn boot_with(host: &Host, setup: impl FnOnce()) {
     boot::finish(early(), &mut MaySleep::here());
     map_fixed();
 
-    // SAFETY: `struct page`s are a matter of looking them up here.
+    // SAFETY: On the host, `struct page`s are entries of a map, which exists from the start.
     let now = unsafe { RunTime::begin() };
     pin::mark_kernel_tables(now);
     host.pool.borrow_mut().set_up();
@@ -163,8 +163,8 @@ fn enable_emulation(host: &Host) {
     assert_eq!(result, Ok(()));
 }
 
-/// Where tables for the direct map come from (`alloc_low_pages()`): first pages of the image that
-/// are kept for that, then memory that is mapped by now.
+/// Source of tables for the direct map (`alloc_low_pages()`): first the pages of the image that are
+/// kept for that, then memory that is mapped already.
 struct LowPages {
     next: usize,
 }
@@ -205,7 +205,7 @@ fn map_all_memory(host: &Host) {
                 generic::link(Mm::kernel(), ptr, Level::L2, table);
             });
         } else if let Some(table) = Table::below(current) {
-            // One of Xen's tables, with the image's mapping in it. Stores to it are emulated.
+            // This is one of Xen's tables, which maps the image. Stores to it are emulated.
             host.with_emulation(|| map_frames(table, start, end));
         }
         host.pool.borrow_mut().set_nr_mapped(end);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What generic code does to page tables: makes them, finds entries in them, frees them.
+//! What generic code does with page tables: allocates them, finds entries, frees them.
 
 use crate::addr::{
     Pfn,
@@ -27,13 +27,13 @@ use crate::platform::paging::pages::{
 use crate::platform::paging::table::Table;
 use xen_model::Store;
 
-/// Returns the entry for `address` in the tables of `mm`, of level 1, making tables that are
-/// missing; `None` if there is no memory for them.
+/// Returns the entry of level 1 for `address` in the tables of `mm`, and allocates missing tables;
+/// `None` if there is no memory for them.
 pub(crate) fn level1_entry(mm: Mm, address: Vaddr) -> Option<EntryPtr> {
     make_down_to(mm, mm.root().table(), Level::L4, Level::L1, address)
 }
 
-/// As [`level1_entry`], of level 2.
+/// As [`level1_entry`], for level 2.
 pub(crate) fn level2_entry(mm: Mm, address: Vaddr) -> Option<EntryPtr> {
     make_down_to(mm, mm.root().table(), Level::L4, Level::L2, address)
 }
@@ -116,7 +116,7 @@ pub(crate) fn find(mm: Mm, level: Level, address: Vaddr) -> Option<EntryPtr> {
     }
 }
 
-/// Changes an entry as the CPU does, with a locked instruction; returns what it was.
+/// Changes an entry as the CPU does, with a locked instruction; returns the old entry.
 ///
 /// If Xen knows the table, it emulates that.
 #[track_caller]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What setup.c does about the memory map (`xen_memory_setup()`), as far as the backend has a part
-//! in it: what Xen has put where the machine has no RAM moves, or the boot stops.
+//! The part of `xen_memory_setup()` in setup.c that concerns the backend: what Xen put where the
+//! machine has no RAM moves, or the boot stops.
 
 use crate::addr::{
     Paddr,
@@ -31,7 +31,7 @@ use crate::platform::machine::host::{
 use crate::platform::machine::memory_map::is_ram;
 use std::ops::Range;
 
-/// Resolves all conflicts but those of the page tables, which `boot_with()` has looked at.
+/// Resolves all conflicts except those of the page tables, which `boot_with()` has resolved.
 pub(crate) fn set_up(host: &Host) {
     let (start, end) = start_of_day::image_bounds();
     let size = end.raw() - start.raw();
@@ -48,7 +48,7 @@ pub(crate) fn set_up(host: &Host) {
     move_initrd(host);
 }
 
-/// Returns where the p2m list is, with the tables that map it if they are its own.
+/// Returns the range of the p2m list, including its own tables if it has any.
 pub(crate) fn list_range() -> Range<usize> {
     let (start, bytes) = if StartInfo::mfn_list() >= KERNEL_MAP {
         let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) * PAGE_SIZE;

@@ -2,9 +2,9 @@
 
 //! A guest for tests: the backend, booted on the model, and processes on top of it.
 //!
-//! [`Guest`] calls the backend's modules where the kernel's generic code would, through [`ops`].
-//! A [`Process`] has pages with contents, so that a test sees whether an address leads where it
-//! should, and offers what system calls and faults do to page tables.
+//! [`Guest`] calls the backend's modules where the kernel's generic code would, through [`ops`]. A
+//! [`Process`] has pages with contents, so that a test sees whether an address is mapped to the
+//! right page. Its methods do to page tables what system calls and faults do.
 //!
 //! ```text
 //! let guest = Guest::boot(GuestConfig::dom0(8000));
@@ -20,8 +20,7 @@
 //! guest.assert_sound();
 //! ```
 //!
-//! All of a guest happens on one thread. CPUs take turns when a test says so
-//! ([`Guest::switch_to`]).
+//! A guest runs on one thread. A test chooses the CPU that runs ([`Guest::switch_to`]).
 
 pub(crate) mod boot;
 pub(crate) mod generic;
@@ -61,7 +60,7 @@ use xen_model::{
     INVALID_M2P, //
 };
 
-/// How to make a guest.
+/// Configuration of a guest.
 #[derive(Clone, Debug)]
 pub(crate) struct GuestConfig {
     /// The domain.
@@ -108,10 +107,10 @@ impl GuestConfig {
     }
 }
 
-/// What a frame of the domain is used for: what has to be the same again after everything ended.
+/// The use of a frame of the domain. It must be the same again after everything has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FrameUse {
-    /// The number of the page in it, which stays the same when the domain moves.
+    /// The pfn of the frame, which stays the same when the domain moves.
     page: u64,
     count: u32,
     kind: Option<PageType>,
@@ -130,7 +129,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Panics unless the same is in use as in `before`.
+    /// Panics unless the frames have the same uses as in `before`.
     #[track_caller]
     pub(crate) fn assert_same(&self, before: &Self) {
         let changed: Vec<_> = before
@@ -142,7 +141,7 @@ impl Snapshot {
             .collect();
         assert!(
             changed.is_empty(),
-            "frames are used otherwise: {changed:x?}"
+            "frames have other uses: {changed:x?}"
         );
         assert_eq!(
             self.frames.len(),
@@ -153,7 +152,7 @@ impl Snapshot {
     }
 }
 
-/// A booted guest. Only one at a time exists on a thread.
+/// A booted guest. A thread has only one at a time.
 pub(crate) struct Guest {
     host: Rc<Host>,
     /// The pages that its processes map.
@@ -165,7 +164,7 @@ impl Guest {
     ///
     /// # Panics
     ///
-    /// If anything goes wrong: Xen refuses an operation, an access faults, a lock stays held.
+    /// If anything fails: Xen refuses an operation, an access faults, a lock stays held.
     #[track_caller]
     pub(crate) fn boot(config: GuestConfig) -> Self {
         let guest = Self::build(config);
@@ -205,12 +204,12 @@ impl Guest {
         self.host.cpus.borrow().len() as u32
     }
 
-    /// Lets `cpu` run from now on.
+    /// Switches to `cpu`.
     pub(crate) fn switch_to(&self, cpu: u32) {
         self.host.switch_to(cpu);
     }
 
-    /// Makes a process without mappings, as exec does, and runs it on this CPU.
+    /// Creates a process without mappings, as exec does, and runs it on this CPU.
     ///
     /// # Panics
     ///
@@ -232,7 +231,7 @@ impl Guest {
         Some(process)
     }
 
-    /// Has a task of the kernel run on this CPU, which borrows what the last process had loaded.
+    /// Runs a kernel thread on this CPU, which borrows the address space of the last process.
     pub(crate) fn run_kernel_task(&self) {
         let mm = Mm::loaded();
         mm.note_loaded(mm != Mm::kernel());
@@ -259,7 +258,8 @@ impl Guest {
         }
     }
 
-    /// Panics unless the model is sound, nothing is queued, locked or off, and nobody complained.
+    /// Panics unless the model is sound, all queues are empty, no lock is held, interrupts and
+    /// preemption are on, and nothing was reported.
     #[track_caller]
     pub(crate) fn assert_sound(&self) {
         self.host.assert_at_rest();
@@ -290,7 +290,7 @@ impl Guest {
         self.host.refusals.take()
     }
 
-    /// Makes everything that is queued on this CPU take effect.
+    /// Flushes the queue of this CPU.
     pub(crate) fn flush(&self) {
         let _preempt = PreemptOff::new(CallContext::here());
         multicall::flush();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `ops` is in the kernel: the operations that generic code asks for, in both phases.
+//! The counterpart of the kernel's `ops`: the operations that generic code calls, in both phases.
 
 use crate::addr::{
     Pfn,
@@ -48,7 +48,7 @@ fn is_run_time() -> bool {
     IS_RUN_TIME.get() != 0
 }
 
-/// Puts the run-time table of operations in place.
+/// Installs the run-time table of operations.
 pub(crate) fn install_run_time() {
     IS_RUN_TIME.set(1);
 }
@@ -142,7 +142,7 @@ static SWITCHED_OFF: ReadMostly = ReadMostly::new(0);
 /// An optimisation that the boot parameter `xen_pv_mmu_off` names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Switch {
-    /// Entries are taken out by hypercalls.
+    /// Entries are cleared by hypercalls.
     Takes = 1,
     /// Entries are write-protected by hypercalls.
     WriteProtects = 2,
@@ -156,12 +156,12 @@ impl Switch {
     /// All of them.
     pub(crate) const ALL: [Self; 4] = [Self::Takes, Self::WriteProtects, Self::Sets, Self::Loads];
 
-    /// Leaves it out.
+    /// Switches it off.
     pub(crate) fn off(self) {
         SWITCHED_OFF.set(SWITCHED_OFF.get() | self as usize);
     }
 
-    /// Whether it is not left out.
+    /// Whether it is on.
     pub(crate) fn is_on(self) -> bool {
         SWITCHED_OFF.get() & self as usize == 0
     }
@@ -176,8 +176,8 @@ pub(crate) fn get_and_clear(mm: Mm, address: Vaddr, ptr: EntryPtr) -> MachineEnt
     generic::change_entry(ptr, Store::Exchange(0))
 }
 
-/// `get_and_clear_ptes`, for `count` entries from `ptr` on: returns the first, with what the CPU
-/// has noted in any.
+/// `get_and_clear_ptes`, for `count` entries from `ptr` on: returns the first, with the accessed
+/// and dirty bits of all.
 #[track_caller]
 pub(crate) fn get_and_clear_range(
     mm: Mm,
@@ -211,7 +211,7 @@ pub(crate) fn clear_entries(mm: Mm, address: Vaddr, ptr: EntryPtr, count: usize)
     }
 }
 
-/// `ptep_get_and_clear_full`, of an address space that nobody uses any more
+/// `ptep_get_and_clear_full`, for an address space that is no longer in use
 #[track_caller]
 pub(crate) fn clear_full(ptr: EntryPtr) -> MachineEntry {
     let entry = ptr.read();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages that processes map: anonymous ones, and those of the one file there is.
+//! Pages that processes map: anonymous ones, and those of the only file.
 
 use crate::addr::Pfn;
 use crate::platform::cpu::call_context::MaySleep;
@@ -27,7 +27,7 @@ use xen_model::{
     LostDirty, //
 };
 
-/// Pages of a folio of the file, in a row in memory. The kernel knows by folio what is dirty.
+/// Pages of a folio of the file, which are contiguous. The kernel tracks dirty folios.
 pub(crate) const FOLIO: usize = 4;
 
 /// The binary logarithm of [`FOLIO`].
@@ -38,10 +38,10 @@ struct Folio {
     is_dirty: bool,
 }
 
-/// What the kernel knows of pages of processes.
+/// The kernel's state of pages of processes.
 #[derive(Default)]
 pub(crate) struct Pages {
-    /// How many processes have an anonymous page.
+    /// How many processes map each anonymous page.
     users: BTreeMap<Pfn, u32>,
     /// The file, by number of the folio.
     folios: BTreeMap<usize, Folio>,
@@ -68,12 +68,12 @@ impl Pages {
         Some(pfn)
     }
 
-    /// Whether one process only has an anonymous page.
+    /// Whether only one process maps an anonymous page.
     pub(crate) fn is_exclusive(&self, page: Pfn) -> bool {
         self.users.get(&page) == Some(&1)
     }
 
-    /// One process more has an anonymous page.
+    /// Another process maps an anonymous page.
     pub(crate) fn share(&mut self, page: Pfn) {
         match self.users.get_mut(&page) {
             Some(nr_users) => *nr_users += 1,
@@ -81,7 +81,7 @@ impl Pages {
         }
     }
 
-    /// One process less has an anonymous page. The last one frees it.
+    /// A process unmaps an anonymous page. The last one frees it.
     pub(crate) fn release(&mut self, page: Pfn) {
         match self.users.get_mut(&page) {
             Some(1) => {
@@ -93,7 +93,7 @@ impl Pages {
         }
     }
 
-    /// Returns a page of the file, which is read in if it is not in memory.
+    /// Returns a page of the file, and reads it in if it is not in memory.
     pub(crate) fn of_file(&mut self, number: usize) -> Option<Pfn> {
         let (folio, offset) = (number / FOLIO, number % FOLIO);
         let folio = match self.folios.entry(folio) {
@@ -137,22 +137,22 @@ impl Pages {
         }
     }
 
-    /// Drops the file, which nobody maps any more.
+    /// Drops the file, which no process maps any more.
     pub(crate) fn truncate(&mut self) {
         for folio in std::mem::take(&mut self.folios).into_values() {
             (0..FOLIO).for_each(|page| free_user_page(folio.first.add(page)));
         }
     }
 
-    /// Looks at the dirty bits that were lost. They do not matter of entries of the kernel, and of
-    /// `gone`, pages that were thrown away.
+    /// Records the dirty bits that were lost, except in entries of the kernel and for the discarded
+    /// pages `gone`, where they do not matter.
     pub(crate) fn note_lost_dirty(&mut self, gone: &[Pfn]) {
         let host = host();
         let mut machine = host.machine.borrow_mut();
         for lost in machine.take_lost_dirty() {
             let pfn = machine.m2p(lost.mfn()).map(|pfn| Pfn::new(pfn as usize));
             let is_gone = pfn.is_some_and(|pfn| gone.contains(&pfn));
-            // Without access the entry names the page in another way, and still has the bit.
+            // An inaccessible entry has an inverted frame, and still has the bit.
             let now = Entry(lost.now);
             let is_kept = !now.is_present() && now.has(entry::DIRTY);
             if !lost.is_kernel() && !is_gone && !is_kept {
@@ -181,7 +181,7 @@ fn free_user_page(page: Pfn) {
         let user = users.iter().find(in_user_space);
         assert_eq!(user, None, "{page:x?} is freed while a TLB has it");
     }
-    // A process that still reads it shall see that it is gone.
+    // A process that still reads it must see that it was freed.
     store(address::pfn_to_virt(page), usize::MAX);
     pages::free_page(page);
 }

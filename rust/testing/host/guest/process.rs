@@ -72,9 +72,9 @@ pub(crate) enum Access {
 }
 
 impl Access {
-    /// Returns the protection of a page that is mapped so, not written to yet.
+    /// Returns the protection of a page with this access that has not been written to.
     fn protection(self) -> Protection {
-        /// `_PAGE_PROTNONE`, where native entries have the global bit.
+        /// `_PAGE_PROTNONE`, which is the global bit of a present entry.
         const PROTECTED: usize = 1 << 8;
 
         let used = bits::PRESENT | bits::USER | bits::ACCESSED | bits::NX;
@@ -89,7 +89,7 @@ impl Access {
 /// A mapping.
 #[derive(Clone, Copy, Debug)]
 struct Area {
-    /// The number of the page behind the last.
+    /// The number of the page after the last.
     end: usize,
     access: Access,
     /// For a shared mapping of the file: which of its pages is the first.
@@ -108,7 +108,7 @@ pub(crate) struct Process {
     pages: SharedPages,
 }
 
-/// There was no memory.
+/// The error of a failed allocation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct OutOfMemory;
 
@@ -122,7 +122,7 @@ fn entry_for(page: Pfn, access: Access) -> MachineEntry {
     ops::make_pte(PseudoEntry::new(page, access.protection()))
 }
 
-/// Returns the page that an entry is about, be it accessible or not.
+/// Returns the page in an entry, accessible or not.
 fn page_in(entry: MachineEntry) -> Option<Pfn> {
     if entry.is_none() {
         return None;
@@ -167,20 +167,19 @@ impl Process {
         pin::enter(self.mm, CallContext::here());
     }
 
-    /// Has this CPU run a thread of the process: one that runs nowhere, or else that of another
-    /// CPU.
+    /// Runs a thread of the process on this CPU: one that is not running, or else the one of
+    /// another CPU.
     pub(crate) fn run(&self) {
         switch(self.mm, false);
         self.mm.stop_threads_beyond_users();
     }
 
-    /// Makes another thread, which does not run yet.
+    /// Creates another thread, which does not run yet.
     pub(crate) fn add_thread(&self) {
         self.mm.add_user();
     }
 
-    /// Ends a thread, if it is not the last; the CPU of one that runs goes on with a task of the
-    /// kernel.
+    /// Ends a thread, if it is not the last; the CPU of a running one switches to a kernel thread.
     pub(crate) fn end_thread(&self) {
         if self.mm.nr_users() > 1 {
             self.mm.drop_user();
@@ -188,12 +187,12 @@ impl Process {
         }
     }
 
-    /// Maps `pages` pages at `start`; nothing is there until it is touched.
+    /// Maps `pages` pages at `start`; a page is allocated when it is touched.
     pub(crate) fn map(&mut self, start: usize, pages: usize, access: Access) {
         self.map_area(start, pages, access, None);
     }
 
-    /// Maps `pages` pages of the file at `start`, from page `number` on, together with others.
+    /// Maps `pages` pages of the file at `start`, from page `number` on, as a shared mapping.
     pub(crate) fn map_file(&mut self, start: usize, pages: usize, access: Access, number: usize) {
         self.map_area(start, pages, access, Some(number));
     }
@@ -248,7 +247,7 @@ impl Process {
         }
     }
 
-    /// Flushes what TLBs know of the process (`flush_tlb_mm_range()`).
+    /// Flushes the TLB entries of the process (`flush_tlb_mm_range()`).
     fn flush(&self, range: FlushRange) {
         let users = self.mm.loaded_on();
         let nr_cpus: u32 = users.iter().map(|word| word.count_ones()).sum();
@@ -263,12 +262,12 @@ impl Process {
         }
     }
 
-    /// Ends the process. CPUs that ran it last run tasks of the kernel from now on.
+    /// Ends the process. CPUs that ran it last switch to kernel threads.
     pub(crate) fn exit(self) {
         self.exit_with(|| ());
     }
 
-    /// As [`Self::exit`], with `midway` happening after Xen has forgotten the tree.
+    /// As [`Self::exit`]; runs `midway` after the tree is unpinned.
     pub(crate) fn exit_with(mut self, midway: impl FnOnce()) {
         self.mm.end_users();
         pin::exit(self.mm, &mut MaySleep::here());

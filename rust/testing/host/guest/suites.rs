@@ -7,7 +7,7 @@ use crate::guest::{
     GuestConfig, //
 };
 
-/// Suites that look at a running kernel: they get one.
+/// Suites that inspect a running kernel: they run on a booted guest.
 const LIVE: [&str; 5] = [
     "xen_pv_mmu_batch",
     "xen_pv_mmu_contiguous",
@@ -16,7 +16,7 @@ const LIVE: [&str; 5] = [
     "xen_pv_mmu_pte",
 ];
 
-/// What a test returns.
+/// The result of a test.
 pub(crate) trait Outcome {
     /// Fails the host test if the test failed.
     fn judge(self);

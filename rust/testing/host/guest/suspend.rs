@@ -13,11 +13,11 @@ use crate::{
     suspend, //
 };
 
-/// What free pages begin with: no entry of a table.
+/// The first word of free pages: no entry of a table.
 const POISON: u64 = 0xaaaa_aaaa_aaaa_aaaa;
 
-/// Makes sure that what is left in free pages does not look like a table that was forgotten: it
-/// may be one, of a process that ended, and is nobody's.
+/// Overwrites free pages, so that none looks like a table in use: it may hold an old table of a
+/// process that ended.
 fn poison_free_pages(host: &Host) {
     let pool = host.pool.borrow();
     let free = (0..pool.nr_pages()).map(Pfn::new);
@@ -38,8 +38,8 @@ pub(crate) fn assert_savable() {
     assert!(errors.is_empty(), "{errors:x?}");
 }
 
-/// Suspends the domain and lets it go on, in other frames if it `moves`, as `manage.c` and
-/// `suspend_pv.c` do. Nothing else happens on the machine meanwhile.
+/// Suspends and resumes the domain, in other frames if it `moves`, as `manage.c` and `suspend_pv.c`
+/// do. Nothing else runs on the machine meanwhile.
 #[track_caller]
 pub(crate) fn suspend(moves: bool) {
     let host = host();
@@ -52,7 +52,7 @@ pub(crate) fn suspend(moves: bool) {
         assert_eq!(result, Ok(()));
         p2m::list::refresh_tree(CallContext::here());
         p2m::list::publish(CallContext::here());
-        // I42: what the kernel publishes anew is about its new frames.
+        // I42: the kernel publishes its new frames.
         assert_savable();
     }
     suspend::unpin_all(CallContext::here());

@@ -8,7 +8,7 @@ use std::ops::{
     DerefMut, //
 };
 
-/// How memory is to be allocated; all the same here.
+/// Allocation flags, which make no difference on the host.
 #[derive(Clone, Copy)]
 pub struct Flags(());
 
@@ -28,7 +28,7 @@ impl std::ops::BitOr for Flags {
     }
 }
 
-/// There is no memory; never so here.
+/// The error of a failed allocation, which does not happen on the host.
 #[derive(Debug)]
 pub struct AllocError;
 

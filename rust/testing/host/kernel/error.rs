@@ -8,7 +8,7 @@ use crate::alloc::AllocError;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Error(i32);
 
-/// The result of what may fail.
+/// The result of a function that can fail.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// Names of errors.

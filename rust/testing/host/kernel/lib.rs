@@ -2,8 +2,8 @@
 
 //! What the backend's modules above `platform` use of the kernel crate, for the host.
 //!
-//! Nothing but names: allocation never fails here, and messages go to [`log`], where tests find
-//! them.
+//! Only the names are the kernel's: allocation never fails, and messages go to [`log`], where tests
+//! find them.
 
 pub mod alloc;
 pub mod error;

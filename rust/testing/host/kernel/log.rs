@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-/// How important a message is.
+/// The level of a message.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Level {
     /// The system is unusable.
@@ -20,13 +20,13 @@ pub enum Level {
 /// A message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
-    /// How important it is.
+    /// Its level.
     pub level: Level,
-    /// What it says, without the line end.
+    /// Its text, without the line end.
     pub text: String,
 }
 
-/// What a console driver does when there is a message.
+/// A console driver's action after a message.
 type Driver = Box<dyn Fn()>;
 
 thread_local! {
@@ -41,7 +41,7 @@ pub fn push(level: Level, text: &str) {
     CONSOLE.with_borrow(|driver| driver.iter().for_each(|driver| driver()));
 }
 
-/// Has `driver` run after each message from now on.
+/// Runs `driver` after each message from now on.
 pub fn set_console(driver: Option<Driver>) {
     CONSOLE.set(driver);
 }

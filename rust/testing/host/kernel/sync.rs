@@ -14,7 +14,7 @@ pub mod atomic {
 
     /// A static atomic variable; the backend's modules have words only.
     ///
-    /// Tests run side by side, each on a thread of its own: each has a copy.
+    /// Tests run in parallel, each on a thread of its own with its own copy.
     pub struct Atomic<T>(usize, PhantomData<T>);
 
     /// No order with other accesses.

@@ -9,16 +9,15 @@ use proc_macro::{
     TokenTree, //
 };
 
-/// Leaves a function where it is: there is no memory that is freed after boot.
+/// Leaves a function in its section: the host frees no memory after boot.
 #[proc_macro_attribute]
 pub fn init_text(_attr: TokenStream, function: TokenStream) -> TokenStream {
     function
 }
 
-/// Makes a module of KUnit tests one of host tests.
+/// Turns a module of KUnit tests into host tests.
 ///
-/// Each test is run by `crate::guest::suites::run`, which gets the suite and may set up what
-/// the suite needs.
+/// `crate::guest::suites::run` runs each test. It gets the suite and sets up what that needs.
 #[proc_macro_attribute]
 pub fn kunit_tests(suite: TokenStream, module: TokenStream) -> TokenStream {
     let suite = suite.to_string();
@@ -67,7 +66,7 @@ fn wrap_test(suite: &str, tokens: &mut impl Iterator<Item = TokenTree>) -> Token
         let name = name.unwrap_or_default().trim();
         let call = format!("crate::guest::suites::run({suite:?}, {name})");
 
-        // The test itself becomes a function of the same name within.
+        // The test itself becomes an inner function of the same name.
         let mut inner = signature;
         inner.extend([token]);
         inner.extend(call.parse::<TokenStream>());

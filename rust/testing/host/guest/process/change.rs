@@ -62,7 +62,7 @@ impl Process {
     /// Returns the entry for a page after a change of protection.
     fn protected(&self, page: usize, pfn: Pfn, old: MachineEntry, access: Access) -> MachineEntry {
         let is_of_file = self.file_page_at(page).is_some();
-        // A write has to fault as long as others may have the page.
+        // A write must fault as long as other processes may map the page.
         let may_write = is_of_file || is_dirty(old) && self.pages.borrow().is_exclusive(pfn);
         let access = match access {
             Access::Write if !may_write => Access::Read,
@@ -111,7 +111,7 @@ impl Process {
             self.areas.remove(start);
         }
         self.free_tables(&pieces);
-        // A table may have been made for pages that are not mapped, between two mappings.
+        // A table may have been allocated for a gap between two mappings.
         self.free_tables(&[(target, target + pages)]);
         Ok(())
     }
@@ -163,7 +163,7 @@ impl Process {
         Ok(())
     }
 
-    /// Sets entries for pages in a row (`set_ptes()`).
+    /// Sets entries for contiguous pages (`set_ptes()`).
     fn set_run(&self, at: Vaddr, ptr: EntryPtr, count: usize, first: MachineEntry) {
         if ops::Switch::Sets.is_on() {
             return ops::set_run(self.mm, at, ptr, count, first);
@@ -178,8 +178,8 @@ impl Process {
         }
     }
 
-    /// Prepares page `number` of the file for being written back (`page_mkclean_one()`): notes
-    /// whether the process has written to it, and sees to a fault when it does again.
+    /// Prepares page `number` of the file for writeback (`page_mkclean_one()`): records whether the
+    /// process has written to it, and write-protects it so that the next write faults.
     pub(crate) fn clean(&self, number: usize) {
         for (start, area) in &self.areas {
             let Some(first) = area.file else {

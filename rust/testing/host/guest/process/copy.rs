@@ -29,7 +29,7 @@ use std::ops::Range;
 /// The most entries that are shared in one go, as if they were of one folio.
 const MAX_RUN: usize = 8;
 
-/// An entry to be shared, and where it goes.
+/// An entry to be shared, and its destination.
 struct Shared {
     index: usize,
     from: EntryPtr,
@@ -48,7 +48,7 @@ impl Shared {
 }
 
 impl Process {
-    /// Makes a copy of the process that shares its pages until one of the two writes.
+    /// Copies the process; both share the pages until one of them writes.
     ///
     /// The copy does not run yet.
     ///
@@ -60,7 +60,7 @@ impl Process {
         self.fork_with(|| ())
     }
 
-    /// As [`Self::fork`], with `midway` happening before Xen knows the tree.
+    /// As [`Self::fork`]; runs `midway` before the tree is pinned.
     #[track_caller]
     pub(crate) fn fork_with(&mut self, midway: impl FnOnce()) -> Self {
         match self.copy_all(midway) {
@@ -69,7 +69,7 @@ impl Process {
         }
     }
 
-    /// As [`Self::fork`]; if there is no memory, what was copied so far is gone again.
+    /// As [`Self::fork`]; if there is no memory, the partial copy is freed.
     pub(crate) fn try_fork(&mut self) -> Result<Self, OutOfMemory> {
         self.copy_all(|| ())
     }
@@ -78,7 +78,7 @@ impl Process {
         let mut child = Self::new(self.pages.clone()).ok_or(OutOfMemory)?;
         for (start, area) in self.areas.clone() {
             child.areas.insert(start, area);
-            // The child finds pages of a file again by itself.
+            // The child maps pages of a file again when it faults.
             if area.file.is_some() {
                 continue;
             }

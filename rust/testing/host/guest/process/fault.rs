@@ -30,7 +30,7 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// If the process may not, or there is no memory.
+    /// If the process has no access, or there is no memory.
     #[track_caller]
     pub(crate) fn read(&mut self, address: usize) -> u64 {
         match self.try_access(address, None) {
@@ -59,7 +59,7 @@ impl Process {
         word: Option<u64>,
     ) -> Result<u64, OutOfMemory> {
         assert_eq!(Mm::loaded(), self.mm, "the process does not run here");
-        // A fault may be spurious, then there is one for the page and one for its protection.
+        // One fault may be spurious, one is for the page, and one for its protection.
         for _ in 0..4 {
             let host = host();
             let (who, va) = (host.vcpu(), address as u64);
@@ -100,12 +100,12 @@ impl Process {
         match page_in(entry) {
             None => self.add_page(ptr, at, access.unwrap_or(Access::Read), is_write),
             Some(page) if is_write && entry.raw() & bits::RW == 0 => self.unshare(ptr, at, page),
-            // Somebody else was faster.
+            // Another CPU was faster.
             Some(_) => Ok(()),
         }
     }
 
-    /// Maps a page where none was.
+    /// Maps a page at an empty entry.
     fn add_page(
         &mut self,
         ptr: EntryPtr,
@@ -123,7 +123,7 @@ impl Process {
         Ok(())
     }
 
-    /// Makes a page writable; one of no file gets a copy, if others have it as well.
+    /// Makes a page writable; an anonymous one that other processes map is copied.
     fn unshare(&mut self, ptr: EntryPtr, at: Vaddr, page: Pfn) -> Result<(), OutOfMemory> {
         let writable = |page| entry_for(page, Access::Write).with(bits::DIRTY);
         let is_of_file = self.file_page_at(at.raw() / PAGE).is_some();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Taking mappings away.
+//! Removing mappings.
 
 use super::{
     is_dirty,
@@ -25,17 +25,17 @@ use crate::platform::paging::entry_ptr::EntryPtr;
 use crate::platform::xen::abi::FlushRange;
 use std::ops::Range;
 
-/// An entry that goes.
+/// An entry to be cleared.
 struct Going {
     page: usize,
     ptr: EntryPtr,
     pfn: Pfn,
-    /// The page of the file that it maps, if it does.
+    /// The page of the file that it maps, if any.
     file: Option<usize>,
 }
 
 impl Going {
-    /// Whether generic code takes both out in one go: neighbours, of one folio.
+    /// Whether generic code clears both in one go: neighbours of one folio.
     fn goes_with(&self, next: &Self) -> bool {
         let folio = |going: &Self| going.file.map(|number| number / FOLIO);
         self.page + 1 == next.page && folio(self) == folio(next)
@@ -49,7 +49,7 @@ impl Process {
         self.carve(first..first + pages);
     }
 
-    /// Takes everything away that is mapped in a range of pages.
+    /// Removes all mappings in a range of pages.
     pub(super) fn carve(&mut self, range: Range<usize>) {
         let pieces = self.split_at(&range);
         for (start, end) in &pieces {
@@ -59,7 +59,7 @@ impl Process {
         self.free_tables(&pieces);
     }
 
-    /// Takes out and frees the pages of a range (`zap_pte_range()`).
+    /// Clears the entries of a range and frees the pages (`zap_pte_range()`).
     fn zap(&mut self, range: Range<usize>) {
         let mut anonymous = Vec::new();
         self.for_each_table(range, |pages, table| {
@@ -86,11 +86,11 @@ impl Process {
         }
     }
 
-    /// Takes out neighbours of one kind (`zap_present_folio_ptes()`).
+    /// Clears neighbours of one kind (`zap_present_folio_ptes()`).
     fn zap_run(&self, run: &[Going]) {
         let (first, address) = (&run[0], Vaddr::new(run[0].page * PAGE));
         if !self.mm.has_users() {
-            // Of a process that ends, entries go one by one, by plain stores.
+            // A process that ends clears entries one by one, by plain stores.
             for going in run {
                 let entry = ops::clear_full(going.ptr);
                 if let Some(number) = going.file.filter(|_| is_dirty(entry)) {
@@ -100,7 +100,7 @@ impl Process {
             return;
         }
         match first.file {
-            // What was written to pages that nobody needs any more does not matter.
+            // Dirty bits of pages that no process needs any more do not matter.
             None => ops::clear_entries(self.mm, address, first.ptr, run.len()),
             Some(number) => {
                 let entry = ops::get_and_clear_range(self.mm, address, first.ptr, run.len());

@@ -14,7 +14,7 @@ use crate::platform::machine::host::{
 use std::marker::PhantomData;
 use std::panic::Location;
 
-/// Interrupts of the running CPU are off; what they were before comes back when this is dropped.
+/// Interrupts of the running CPU are off; the drop of this restores their state.
 #[must_use = "interrupts come back on when this is dropped"]
 pub(crate) struct IrqsOff {
     were_off: bool,
@@ -32,7 +32,7 @@ impl IrqsOff {
         Self { were_off, cpu }
     }
 
-    /// Returns what the interrupt state was before.
+    /// Returns the previous interrupt state.
     pub(crate) fn flags(&self) -> usize {
         self.were_off.into()
     }
@@ -50,7 +50,7 @@ impl Drop for IrqsOff {
     }
 }
 
-/// Preemption is off until this is dropped, and until then its caller does not sleep.
+/// Preemption is off until this is dropped; its caller does not sleep meanwhile.
 #[must_use = "preemption comes back on when this is dropped"]
 pub(crate) struct PreemptOff<'context> {
     cpu: u32,
@@ -92,12 +92,12 @@ pub(crate) fn is_lazy_mmu_mode_active() -> bool {
     state.lazy_mmu > 0 && !state.in_interrupt && !state.in_nmi
 }
 
-/// Whether this is a non-maskable interrupt, which comes while interrupts are off as well.
+/// Whether this is a non-maskable interrupt, which arrives even while interrupts are off.
 pub(crate) fn is_in_nmi() -> bool {
     host().state().in_nmi
 }
 
-/// Whether CPU state changes may wait in the queue: so between the two hooks of a context switch.
+/// Whether CPU state changes may wait in the queue: between the two hooks of a context switch.
 pub(crate) fn is_lazy_cpu_mode_active() -> bool {
     host().state().lazy_cpu
 }
@@ -111,16 +111,16 @@ impl CallSite {
 }
 
 impl CallContext<'_> {
-    /// Returns the caller, in the place of code that does not sleep.
+    /// Returns the caller, for code that does not sleep.
     #[track_caller]
     pub(crate) fn here() -> Self {
-        // SAFETY: Sleeping is looked for by `Host::assert_may_sleep()`.
+        // SAFETY: `Host::assert_may_sleep()` catches sleeping.
         unsafe { Self::new(CallSite::here()) }
     }
 }
 
 impl MaySleep {
-    /// Returns leave to sleep, in the place of code that may.
+    /// Returns permission to sleep, for code that may sleep.
     #[track_caller]
     pub(crate) fn here() -> Self {
         // SAFETY: As in `CallContext::here()`.

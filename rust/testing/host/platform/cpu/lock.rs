@@ -8,7 +8,7 @@ use crate::platform::machine::host::host;
 use crate::platform::machine::statics::PerMachine;
 use std::ffi::CStr;
 
-/// What is behind an [`IrqLock`].
+/// The data of an [`IrqLock`].
 struct Locked<T> {
     is_ready: bool,
     data: T,
@@ -26,7 +26,7 @@ impl<T: 'static> IrqLock<T> {
         let is_ready = false;
         Self {
             name,
-            // INVARIANT: As said above.
+            // INVARIANT: By the contract of this function.
             state: PerMachine(Locked { is_ready, data }),
         }
     }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Variables of which every CPU has its own copy.
+//! Variables with a copy for each CPU.
 
 use crate::platform::machine::host::host;
 use crate::platform::machine::statics::PerMachine;
 
-/// A variable of which every CPU has its own copy.
+/// A variable with a copy for each CPU.
 pub(crate) struct PerCpu<T>(PerMachine<T>);
 
 impl<T: 'static> PerCpu<T> {
     /// Wraps the initial value of all copies, which owns nothing.
     pub(crate) const fn new(value: T) -> Self {
-        // INVARIANT: As said above.
+        // INVARIANT: By the contract of this function.
         Self(PerMachine(value))
     }
 
-    /// Returns the copy of the CPU that runs.
+    /// Returns the copy of the running CPU.
     pub(crate) fn this_cpu(&'static self) -> *mut T {
         let state = host().state();
         assert!(
@@ -32,12 +32,12 @@ impl<T: 'static> PerCpu<T> {
 }
 
 impl PerCpu<usize> {
-    /// Reads the word of the CPU that runs.
+    /// Reads the word of the running CPU.
     pub(crate) fn read(&'static self) -> usize {
         self.read_of(host().this_cpu())
     }
 
-    /// Writes the word of the CPU that runs.
+    /// Writes the word of the running CPU.
     pub(crate) fn write(&'static self, value: usize) {
         // SAFETY: The copy belongs to this thread, which has no reference to it.
         unsafe { self.this_cpu().write(value) }
@@ -67,7 +67,7 @@ macro_rules! define_per_cpu {
 pub(crate) use define_per_cpu;
 
 define_per_cpu! {
-    /// The root table that the CPU was last given, as a pseudo-physical address.
+    /// The root table that the CPU was last told to load, as a pseudo-physical address.
     pub(crate) static XEN_CR3: usize = 0;
 
     /// The root table that Xen is known to use for the CPU: set once the hypercall is done.

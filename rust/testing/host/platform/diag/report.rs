@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reports of refused operations, kept for tests to look at.
+//! Reports of refused operations, kept for tests to inspect.
 
 use crate::platform::cpu::call_context::CallSite;
 use crate::platform::diag::kept_report::Report;
@@ -31,7 +31,7 @@ pub(crate) fn print_reports() -> (usize, Option<Report>) {
     (kept.len(), kept.last().copied())
 }
 
-/// Whether another report is due: always here.
+/// Whether another report is due: always on the host.
 pub(crate) fn may_report() -> bool {
     true
 }
@@ -56,7 +56,7 @@ pub(crate) fn report_refusal(operation: &impl Refusable, error: isize, by: CallS
     log::push(Level::Info, &text);
 }
 
-/// Stops a boot that cannot go on, because Xen refused `call` on `target`.
+/// Stops a boot that cannot continue, because Xen refused `call` on `target`.
 #[cold]
 pub(crate) fn die_refused(
     message: &'static CStr,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Trace events: nobody looks at them here.
+//! Trace events, which are unused on the host.
 
 use crate::addr::{
     Paddr,

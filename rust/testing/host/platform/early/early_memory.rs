@@ -62,7 +62,7 @@ pub(crate) fn read_phys_early(_: Early, paddr: Paddr) -> usize {
     read_phys(paddr)
 }
 
-/// An area of RAM that was free and is ours for good.
+/// An area of RAM that was free and belongs to the backend for good.
 pub(crate) struct FreeArea {
     start: Pfn,
     pages: usize,
@@ -105,7 +105,7 @@ fn early_mapping() -> (EntryPtr, Vaddr) {
     }
 }
 
-/// A page of a [`FreeArea`], mapped for the time this exists.
+/// A page of a [`FreeArea`], mapped as long as this exists.
 pub(crate) struct EarlyMapping<'area> {
     table: Table,
     _area: &'area mut FreeArea,
@@ -138,7 +138,7 @@ pub(crate) fn memblock_reserve(_: Early, start: Paddr, bytes: usize) {
     pool.reserve(start.pfn(), pages_for(bytes));
 }
 
-/// Gives reserved memory back, which nobody uses any more.
+/// Frees reserved memory that is no longer in use.
 pub(crate) fn memblock_free(_: Early, start: Paddr, bytes: usize) {
     let host = host();
     let mut pool = host.pool.borrow_mut();
@@ -161,7 +161,7 @@ pub(crate) fn check_e820_usable(
 /// Where memory may be added later: the first frame, and how many there are.
 static EXTRA_MEMORY: [ReadMostly; 2] = [ReadMostly::new(0), ReadMostly::new(0)];
 
-/// Notes that memory may be added, as setup.c does for what the memory map has beyond the domain's.
+/// Records that memory may be added, as setup.c does for RAM beyond the domain's memory.
 pub(crate) fn add_extra_memory(start: Pfn, count: usize) {
     EXTRA_MEMORY[0].set(start.raw());
     EXTRA_MEMORY[1].set(count);
@@ -173,7 +173,7 @@ fn extra_memory() -> Range<usize> {
     start..start + count
 }
 
-/// Returns what the p2m list will say of a frame of extra memory, before it covers it.
+/// Returns the word for a frame of extra memory before the p2m list covers it.
 pub(crate) fn check_extra_memory(pfn: Pfn) -> P2mWord {
     if extra_memory().contains(&pfn.raw()) {
         P2mWord::MISSING
@@ -190,10 +190,10 @@ pub(crate) fn invalidate_extra_memory(_: Early) {
     }
 }
 
-/// Remaps memory that was freed for the sake of the E820 map: there is none.
+/// Remaps memory that was freed because of the E820 map: there is none.
 pub(crate) fn remap_released_memory(_: Early) {}
 
-/// Makes sure that there are tables down to level 1 above `vaddr`; returns the entry.
+/// Allocates missing tables down to level 1 for `vaddr`; returns the entry.
 pub(crate) fn populate_level1(_: Early, vaddr: Vaddr) -> EntryPtr {
     match generic::level1_entry(Mm::kernel(), vaddr) {
         Some(ptr) => ptr,
@@ -201,7 +201,7 @@ pub(crate) fn populate_level1(_: Early, vaddr: Vaddr) -> EntryPtr {
     }
 }
 
-/// Makes sure that there are tables down to level 2 above `vaddr`; returns the entry.
+/// Allocates missing tables down to level 2 for `vaddr`; returns the entry.
 pub(crate) fn populate_level2(_: Early, vaddr: Vaddr) -> EntryPtr {
     match generic::level2_entry(Mm::kernel(), vaddr) {
         Some(ptr) => ptr,

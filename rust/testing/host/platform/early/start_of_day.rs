@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What Xen hands over at start of day, and what the guest publishes to it.
+//! The data that Xen provides at start of day, and the data that the guest publishes.
 
 use crate::addr::{
     Maddr,
@@ -42,7 +42,7 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    /// Takes over what the domain found.
+    /// Copies what the domain found.
     pub(crate) fn new(start: &StartOfDay) -> Self {
         Self {
             nr_pages: start.nr_pages as usize,
@@ -80,7 +80,7 @@ impl StartInfo {
     start_info_fields! {
         /// First frame of the p2m list and the tables that map it, if it is mapped separately.
         first_p2m_pfn, set_first_p2m_pfn;
-        /// Number of frames from there on.
+        /// Number of frames from that frame on.
         nr_p2m_frames, set_nr_p2m_frames;
         /// Address of the root table that Xen built.
         pt_base, set_pt_base;
@@ -91,13 +91,13 @@ impl StartInfo {
         Vaddr::new(host().start.mfn_list.get())
     }
 
-    /// Notes that the p2m list is where the kernel looks for it now.
+    /// Records that the p2m list is at the address that the kernel uses now.
     pub(crate) fn note_list(_: Early) {
         let list = crate::platform::xen::machine_map::xen_p2m_addr.get();
         host().start.mfn_list.set(list);
     }
 
-    /// Fills the list that `start_info` names with ones, unless it still is the kernel's.
+    /// Fills the list at the address in `start_info` with ones, unless the kernel still uses it.
     pub(crate) fn wipe_list(_: Early) {
         let list = Self::mfn_list();
         if list.raw() == crate::platform::xen::machine_map::xen_p2m_addr.get() {
@@ -134,7 +134,7 @@ impl StartInfo {
         host().start.nr_pt_frames
     }
 
-    /// Whether the toolstack can do without the tree of frame lists: not so, as with xl.
+    /// Whether the toolstack works without the tree of frame lists: it does not, as with xl.
     pub(crate) fn tools_know_linear_list() -> bool {
         false
     }
@@ -176,7 +176,7 @@ impl SharedP2m {
         machine.set_shared_word(host.domain, index, word as u64);
     }
 
-    /// As [`Self::set`], while the toolstack may look.
+    /// As [`Self::set`], while the toolstack may read it.
     fn store(index: usize, word: usize) {
         let host = host();
         let mut machine = host.machine.borrow_mut();
@@ -220,17 +220,17 @@ impl SharedP2m {
 
 static MAX_PFN_MAPPED: ReadMostly = ReadMostly::new(0);
 
-/// Tells the kernel up to where Xen's initial mapping reaches.
+/// Sets where Xen's initial mapping ends, for the kernel.
 pub(crate) fn set_max_pfn_mapped(_: Early, frames: usize) {
     MAX_PFN_MAPPED.set(frames);
 }
 
-/// Returns up to where Xen's initial mapping reaches, in frames.
+/// Returns where Xen's initial mapping ends, in frames.
 pub(crate) fn max_pfn_mapped() -> usize {
     MAX_PFN_MAPPED.get()
 }
 
-/// Returns where the kernel image begins and where it ends, with what it allocated so far.
+/// Returns the range of the kernel image, including what it has allocated so far.
 pub(crate) fn image_bounds() -> (Vaddr, Vaddr) {
     let pages = static_tables::IMAGE_PAGES;
     (KERNEL_MAP, KERNEL_MAP.add(pages * crate::level::PAGE_SIZE))
@@ -238,7 +238,7 @@ pub(crate) fn image_bounds() -> (Vaddr, Vaddr) {
 
 static ACPI_HOOKS: ReadMostly = ReadMostly::new(0);
 
-/// Has ACPI's mappings translated. There is no ACPI here; that is only counted.
+/// Requests translation of ACPI's mappings. The host has no ACPI and only counts the requests.
 pub(crate) fn hook_acpi_mappings(_: Early, _: fn(Maddr, usize) -> Paddr) {
     ACPI_HOOKS.set(ACPI_HOOKS.get() + 1);
 }
@@ -254,7 +254,7 @@ pub(crate) struct BootCell<T>(PerMachine<T>);
 impl<T: Copy + 'static> BootCell<T> {
     /// Returns a cell with this initial value.
     pub(crate) const fn new(value: T) -> Self {
-        // INVARIANT: What is `Copy` owns nothing.
+        // INVARIANT: A `Copy` type owns nothing.
         Self(PerMachine(value))
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where things are in the kernel's address space: as in a kernel without randomised addresses.
+//! The layout of the kernel's address space: that of a kernel without randomised addresses.
 
 use crate::addr::{
     Paddr,
@@ -26,10 +26,10 @@ const DIRECT_MAP: usize = 0xffff_8880_0000_0000;
 /// Where the vmalloc area begins.
 pub(crate) const VMALLOC_START: Vaddr = Vaddr::new(0xffff_c900_0000_0000);
 
-/// How large it is: 32 TiB, unless a test has less.
+/// Size of the vmalloc area: 32 TiB, unless a test makes it smaller.
 static VMALLOC_BYTES: ReadMostly = ReadMostly::new(32 << 40);
 
-/// The bit that the kernel takes out of all its protections under Xen.
+/// The bit that the kernel removes from all its protections under Xen.
 const GLOBAL: usize = 1 << 8;
 
 /// Returns the pseudo-physical address of a part of the direct map or the kernel image.
@@ -81,7 +81,7 @@ pub(crate) fn vmalloc_bytes() -> usize {
     VMALLOC_BYTES.get()
 }
 
-/// Has the vmalloc area end earlier.
+/// Makes the vmalloc area smaller.
 pub(crate) fn set_vmalloc_bytes(bytes: usize) {
     VMALLOC_BYTES.set(bytes);
 }

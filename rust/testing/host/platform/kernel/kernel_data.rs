@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Data of the kernel that has a fixed place, and what its configuration says.
+//! Data of the kernel at fixed addresses, and its configuration.
 
 use crate::addr::{
     Maddr,
@@ -23,10 +23,10 @@ use crate::platform::paging::table::{
     Table, //
 };
 
-/// Up to how much memory, in GiB, the domain is to be able to grow by hotplug.
+/// Memory size up to which the domain can grow by hotplug, in GiB.
 pub(crate) const HOTPLUG_LIMIT_GIB: usize = 2;
 
-/// Whether this is a Xen PV domain: whether there is a machine at all.
+/// Whether this is a Xen PV domain: whether the test has a machine.
 pub(crate) fn is_pv_domain() -> bool {
     current().is_some()
 }
@@ -49,11 +49,11 @@ pub(crate) mod fixmap_index {
     pub(crate) const VSYSCALL: u32 = 511;
     /// The local APIC.
     pub(crate) const APIC: u32 = 513;
-    /// Those for early use.
+    /// The mappings for early use.
     pub(crate) const EARLY: std::ops::RangeInclusive<u32> = 1024..=1535;
 }
 
-/// Returns what the address given for fixed mapping `index` means.
+/// Returns the meaning of the address for fixed mapping `index`.
 pub(crate) fn fixmap_kind(index: u32) -> FixmapKind {
     match index {
         fixmap_index::VSYSCALL => FixmapKind::Vsyscall,
@@ -78,7 +78,7 @@ pub(crate) fn arbitrary_machine_address(ptr: EntryPtr) -> Maddr {
     }
 }
 
-/// Tells the page table checker that `entry` replaces what `ptr` points to.
+/// Reports to the page table checker that `entry` replaces the entry at `ptr`.
 pub(crate) fn check_page_table_set(
     _mm: Mm,
     _address: Vaddr,
@@ -90,7 +90,7 @@ pub(crate) fn check_page_table_set(
 /// Whether the kernel counts what page tables map.
 pub(crate) const PAGE_TABLE_CHECK: bool = false;
 
-/// Tells the page table checker that `entry` goes.
+/// Reports to the page table checker that `entry` is cleared.
 pub(crate) fn check_page_table_clear(_mm: Mm, _address: Vaddr, _entry: MachineEntry) {}
 
 /// The part of the vmalloc area that the p2m list takes.

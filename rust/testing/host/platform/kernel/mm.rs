@@ -31,7 +31,7 @@ use crate::platform::paging::table::Table;
 #[derive(Clone, Debug)]
 pub(crate) struct MmState {
     root: Table,
-    /// How many tasks have it (`mm_users`), be they running or not.
+    /// How many tasks use it (`mm_users`), running or not.
     nr_users: u32,
 }
 
@@ -65,22 +65,22 @@ impl Mm {
         }
     }
 
-    /// Returns how many tasks have it.
+    /// Returns how many tasks use it.
     pub(crate) fn nr_users(self) -> u32 {
         self.with_state(|state| state.nr_users)
     }
 
-    /// Whether any task has it.
+    /// Whether any task uses it.
     pub(crate) fn has_users(self) -> bool {
         self.nr_users() > 0
     }
 
-    /// One task more has it.
+    /// Another task uses it.
     pub(crate) fn add_user(self) {
         self.with_state(|state| state.nr_users += 1);
     }
 
-    /// One task less has it.
+    /// A task no longer uses it.
     pub(crate) fn drop_user(self) {
         self.with_state(|state| state.nr_users -= 1);
     }
@@ -91,8 +91,8 @@ impl Mm {
         self.stop_threads_beyond_users();
     }
 
-    /// Has as many CPUs as there are tasks run it, this one first; the others only borrow it from
-    /// now on.
+    /// Leaves it running on as many CPUs as it has tasks, this one first. The other CPUs only
+    /// borrow it.
     pub(crate) fn stop_threads_beyond_users(self) {
         let (host, nr_users) = (host(), self.nr_users());
         let mut cpus = host.cpus.borrow_mut();
@@ -139,7 +139,7 @@ impl Mm {
         Self(host().state().mm)
     }
 
-    /// Notes that the running CPU has it loaded, and whether a task of the kernel borrows it.
+    /// Records that the running CPU has it loaded, and whether a kernel thread borrows it.
     pub(crate) fn note_loaded(self, is_borrowed: bool) {
         host().with_state(|state| {
             state.mm = self.0;
@@ -157,14 +157,14 @@ impl Mm {
         self.with_state(|state| Root::at(state.root))
     }
 
-    /// Whether an empty entry that is filled here, for `address`, may wait to be: the task is in
-    /// lazy MMU mode, and nobody uses the mapping before the section ends.
+    /// Whether the filling of an empty entry for `address` may wait: the task is in lazy MMU mode,
+    /// and nothing uses the mapping before the section ends.
     pub(crate) fn may_fill_later(self, _address: Vaddr) -> bool {
         context::is_lazy_mmu_mode_active() && self != Self::kernel()
     }
 
-    /// Whether entries that are cleared here may wait to be: the task is in lazy MMU mode, and
-    /// looks at none of them before the section ends.
+    /// Whether the clearing of entries may wait: the task is in lazy MMU mode, and reads none of
+    /// them before the section ends.
     pub(crate) fn may_clear_later(self) -> bool {
         context::is_lazy_mmu_mode_active() && self != Self::kernel() && !host().state().in_exec
     }
@@ -197,7 +197,7 @@ impl Mm {
 /// Whether tables of level 1 have locks of their own.
 pub(crate) const SPLIT_PTE_LOCKS: bool = true;
 
-/// How deep preemption can be turned off.
+/// How often preemption can be turned off.
 const MAX_PREEMPT_COUNT: u32 = 255;
 
 /// The lock of a table of PTEs, held.
@@ -295,7 +295,7 @@ pub(crate) struct Vma {
 }
 
 impl Vma {
-    /// Names a mapping of frames of others in `mm`.
+    /// Returns a mapping of foreign frames in `mm`.
     pub(crate) fn new(mm: Mm) -> Self {
         Self { mm }
     }
@@ -306,8 +306,8 @@ impl Vma {
     }
 }
 
-/// Calls `visit` with each entry of level 1 for `bytes` bytes from `start` on in `vma`, which may
-/// make tables that are missing.
+/// Calls `visit` with each entry of level 1 for `bytes` bytes from `start` on in `vma`, and
+/// allocates missing tables.
 pub(crate) fn for_each_level1_entry<F: FnMut(EntryPtr)>(
     vma: Vma,
     start: Vaddr,

@@ -4,7 +4,7 @@
 
 use crate::guest::ops;
 
-/// Whether roots are loaded past the queue.
+/// Whether roots are loaded without the queue.
 pub(crate) fn writes_cr3_past_queue() -> bool {
     ops::Switch::Loads.is_on()
 }

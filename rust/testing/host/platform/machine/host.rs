@@ -40,7 +40,7 @@ use xen_model::{
 pub(crate) struct CpuState {
     /// Whether interrupts are off.
     pub(crate) irqs_off: bool,
-    /// How often preemption was turned off.
+    /// How often preemption is turned off.
     pub(crate) preempt_count: u32,
     /// Whether it is between the two hooks of a context switch.
     pub(crate) lazy_cpu: bool,
@@ -48,13 +48,13 @@ pub(crate) struct CpuState {
     pub(crate) lazy_mmu: u32,
     /// Whether it handles an interrupt, where there is no lazy MMU mode.
     pub(crate) in_interrupt: bool,
-    /// Whether it handles a non-maskable one, which comes at any time.
+    /// Whether it handles a non-maskable one, which arrives at any time.
     pub(crate) in_nmi: bool,
     /// Whether its task is in `execve`.
     pub(crate) in_exec: bool,
     /// The address space it has loaded: an index of [`Host::mms`].
     pub(crate) mm: usize,
-    /// Whether it only borrows that for a task of the kernel.
+    /// Whether a kernel thread only borrows that.
     pub(crate) borrows_mm: bool,
 }
 
@@ -77,9 +77,9 @@ pub(crate) struct Host {
     pub(crate) cpus: RefCell<Vec<CpuState>>,
     /// The copies of statics.
     pub(in crate::platform) statics: Statics,
-    /// What Xen handed over.
+    /// What Xen provided at start of day.
     pub(crate) start: Start,
-    /// What `struct page` says of tables.
+    /// The state of tables in `struct page`.
     pub(in crate::platform) pages: RefCell<BTreeMap<Pfn, PageState>>,
     /// Memory that is free.
     pub(crate) pool: RefCell<PagePool>,
@@ -89,13 +89,13 @@ pub(crate) struct Host {
     pub(in crate::platform) table_locks: Cell<u32>,
     /// Locks of the kernel and of statics that are held, and by which CPU, in order.
     locks: RefCell<Vec<(u32, &'static str)>>,
-    /// Where the machine has RAM, if that is not everywhere.
+    /// The machine's memory map; without one, everything is RAM.
     pub(crate) memory_map: RefCell<Option<MemoryMap>>,
-    /// What lets CPUs run at the same time.
+    /// The interleaver, which lets CPUs run at the same time.
     pub(in crate::platform) interleaver: RefCell<Option<Rc<dyn Interleaver>>>,
-    /// Whether stores to tables that Xen emulates are meant.
+    /// Whether stores that Xen emulates are intended.
     pub(in crate::platform) emulation_is_meant: Cell<bool>,
-    /// Where statics that are tables were put.
+    /// The frames of statics that are tables.
     pub(in crate::platform) static_tables: RefCell<HashMap<usize, Vaddr>>,
     /// Refused operations that were reported.
     pub(crate) refusals: RefCell<Vec<crate::platform::diag::kept_report::Report>>,
@@ -122,7 +122,7 @@ pub(crate) fn current() -> Option<Rc<Host>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Says that it is start of day.
+/// Returns the proof that it is start of day.
 ///
 /// # Panics
 ///
@@ -130,19 +130,20 @@ pub(crate) fn current() -> Option<Rc<Host>> {
 #[track_caller]
 pub(crate) fn early() -> Early {
     assert!(RunTime::now().is_none(), "this is for start of day");
-    // SAFETY: As checked; one thread runs, which does not begin with run time meanwhile.
+    // SAFETY: Checked above; only this thread runs, and it does not begin run time meanwhile.
     unsafe { Early::new() }
 }
 
 /// Gives this test a machine, or takes it away.
 pub(crate) fn set_current(host: Option<Rc<Host>>) {
     let old = CURRENT.replace(host);
-    // Not while it is borrowed: statics may refer to the machine when they are dropped.
+    // The old one is dropped after the borrow ends: statics may refer to the machine when they are
+    // dropped.
     drop(old);
 }
 
 impl Host {
-    /// Makes a host of a machine on which `domain` was just built.
+    /// Creates a host for a machine on which `domain` was just built.
     pub(crate) fn new(machine: Machine, domain: DomainId, cpus: u32) -> Self {
         let start = Start::new(machine.start_of_day(domain));
         let pool = PagePool::new(machine.start_of_day(domain));

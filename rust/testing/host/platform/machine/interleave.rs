@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! CPUs that run at the same time: which one goes on where several can meet.
+//! CPUs that run at the same time: which one continues where several can interact.
 
 use crate::platform::machine::host::Host;
 use std::rc::Rc;
 
-/// Decides which CPU goes on. Each runs on a thread of the interleaver's.
+/// Decides which CPU continues. Each runs on a thread of the interleaver.
 pub(crate) trait Interleaver {
     /// Another CPU may go on here.
     fn step(&self);
@@ -15,8 +15,7 @@ pub(crate) trait Interleaver {
 }
 
 impl Host {
-    /// Has `interleaver` decide from now on; `None` ends that, and one CPU runs until the test says
-    /// otherwise.
+    /// Lets `interleaver` decide from now on; with `None`, one CPU runs until the test switches.
     pub(crate) fn set_interleaver(&self, interleaver: Option<Rc<dyn Interleaver>>) {
         self.interleaver.replace(interleaver);
     }
@@ -25,7 +24,7 @@ impl Host {
         self.interleaver.borrow().clone()
     }
 
-    /// Another CPU may go on here: before an access that several of them make.
+    /// Another CPU may continue here: before an access that several of them make.
     pub(in crate::platform) fn step(&self) {
         if let Some(interleaver) = self.interleaver() {
             let cpu = self.this_cpu();

@@ -35,7 +35,7 @@ pub(crate) fn load(at: Vaddr) -> usize {
     }
 }
 
-/// Loads a word of the kernel's memory, or says that it faults.
+/// Loads a word of the kernel's memory; `None` if that faults.
 pub(crate) fn try_load(at: Vaddr) -> Option<usize> {
     let host = host();
     let word = host
@@ -49,7 +49,7 @@ pub(crate) fn try_load(at: Vaddr) -> Option<usize> {
 ///
 /// # Panics
 ///
-/// If that faults, or is emulated by Xen although nobody means it to be.
+/// If that faults, or Xen emulates it although the test does not expect that.
 #[track_caller]
 pub(crate) fn store(at: Vaddr, word: usize) {
     let stored = try_store(at, word);
@@ -97,7 +97,7 @@ pub(crate) fn read_phys(paddr: Paddr) -> usize {
 }
 
 impl Host {
-    /// Lets `section` store to tables that Xen emulates the stores to.
+    /// Lets `section` store to tables where Xen emulates stores.
     pub(crate) fn with_emulation<R>(&self, section: impl FnOnce() -> R) -> R {
         let before = self.emulation_is_meant.replace(true);
         let ret = section();
@@ -105,7 +105,7 @@ impl Host {
         ret
     }
 
-    /// Copies a page of the domain's, whether it is mapped or not.
+    /// Copies a page of the domain, whether it is mapped or not.
     pub(crate) fn copy_page(&self, from: Paddr, to: Paddr) {
         for offset in (0..PAGE_SIZE).step_by(size_of::<usize>()) {
             let word = read_phys(Paddr::new(from.raw() + offset));
@@ -122,7 +122,8 @@ impl Host {
         machine.table_for(self.vcpu(), at.raw() as u64, level)
     }
 
-    /// Returns the entry of `level` for `at` in the tables of the running CPU, without traces.
+    /// Returns the entry of `level` for `at` in the tables of the running CPU, without setting
+    /// accessed bits.
     pub(crate) fn entry_for(&self, at: Vaddr, level: Level) -> Option<Entry> {
         let table = self.table_for(at, level)?;
         let index = level.index(at.raw() as u64);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory map of the firmware, and what setup.c decides by it.
+//! The memory map of the firmware, and what setup.c does with it.
 
 use crate::addr::{
     Maddr,
@@ -36,10 +36,10 @@ pub(crate) struct MemoryMap {
 }
 
 impl MemoryMap {
-    /// Makes a map of any entries (`e820__update_table()`), for a domain of `nr_pages` pages.
+    /// Builds a map from any entries (`e820__update_table()`), for a domain of `nr_pages` pages.
     ///
-    /// Where entries overlap the one with the highest type holds. Of what Xen calls unusable the
-    /// domain has other memory.
+    /// Where entries overlap, the one with the highest type wins. The domain has other memory in
+    /// place of ranges that Xen reports as unusable.
     pub(crate) fn new(mut entries: Vec<Entry>, nr_pages: usize, initrd: Range<usize>) -> Self {
         for entry in &mut entries {
             if entry.kind == MemoryKind::Unusable {
@@ -99,7 +99,7 @@ impl MemoryMap {
         })
     }
 
-    /// Moves the range that is not RAM at `from` to RAM behind memory
+    /// Moves the range that is not RAM at `from` to RAM beyond memory
     /// (`xen_e820_swap_entry_with_ram()`).
     fn swap_with_ram(&mut self, from: &Entry) -> Remap {
         let start = from.range.start - from.range.start % PAGE_SIZE;
@@ -150,8 +150,8 @@ impl MemoryMap {
     }
 }
 
-/// Moves what is not RAM out of `range`, as far as that can be (`xen_chk_is_e820_usable()`), and
-/// stops the boot if it cannot.
+/// Moves what is not RAM out of `range` (`xen_chk_is_e820_usable()`), and stops the boot if it
+/// cannot.
 pub(in crate::platform) fn check_usable(
     early: Early,
     range: &Range<usize>,
@@ -180,7 +180,7 @@ pub(in crate::platform) fn check_usable(
     }
 }
 
-/// Whether all of `range` is RAM; so it is if there is no map.
+/// Whether all of `range` is RAM; without a map, everything is.
 pub(crate) fn is_ram(range: &Range<usize>) -> bool {
     let host = host();
     let map = host.memory_map.borrow();

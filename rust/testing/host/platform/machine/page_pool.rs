@@ -27,8 +27,8 @@ pub(crate) struct PagePool {
 }
 
 impl PagePool {
-    /// Returns the memory that is free at start of day: what is not the image, the p2m list or the
-    /// initial RAM disk. Of what else Xen put there the backend has to reserve what it needs.
+    /// Returns the memory that is free at start of day: all but the image, the p2m list and the
+    /// initial RAM disk. The backend must reserve whatever else of Xen's data it needs.
     pub(crate) fn new(start: &StartOfDay) -> Self {
         let page_of = |address: u64| (address as usize - KERNEL_MAP.raw()) / PAGE_SIZE;
         let list = if start.mfn_list < KERNEL_MAP.raw() as u64 {
@@ -53,7 +53,7 @@ impl PagePool {
         }
     }
 
-    /// Has `shortage` asked at every allocation from now on; `None` ends that.
+    /// Asks `shortage` at every allocation from now on; `None` stops that.
     pub(crate) fn set_shortage(&mut self, shortage: Option<Shortage>) {
         self.shortage = shortage;
     }
@@ -63,12 +63,12 @@ impl PagePool {
         self.is_up
     }
 
-    /// The page allocator is up.
+    /// Marks the page allocator as up.
     pub(crate) fn set_up(&mut self) {
         self.is_up = true;
     }
 
-    /// Notes how many frames are in the direct map.
+    /// Sets how many frames are in the direct map.
     pub(crate) fn set_nr_mapped(&mut self, frames: usize) {
         self.nr_mapped = frames;
     }
@@ -88,17 +88,17 @@ impl PagePool {
         self.free.contains(&pfn.raw())
     }
 
-    /// Whether this allocation fails.
+    /// Returns whether this allocation fails.
     pub(crate) fn is_short(&mut self) -> bool {
         self.is_up && self.shortage.as_mut().is_some_and(|is_short| is_short())
     }
 
-    /// Takes a page.
+    /// Allocates a page.
     pub(crate) fn take(&mut self) -> Option<Pfn> {
         self.take_run(0)
     }
 
-    /// Takes `1 << order` pages in a row, the first at a multiple of that.
+    /// Allocates `1 << order` contiguous pages, aligned to their number.
     pub(crate) fn take_run(&mut self, order: u32) -> Option<Pfn> {
         if self.is_short() {
             return None;
@@ -115,7 +115,7 @@ impl PagePool {
         Some(Pfn::new(first))
     }
 
-    /// Gives pages back, or to begin with.
+    /// Frees pages, also the initial ones.
     #[track_caller]
     pub(crate) fn give(&mut self, first: Pfn, count: usize) {
         for pfn in first.raw()..first.raw() + count {
@@ -123,7 +123,7 @@ impl PagePool {
         }
     }
 
-    /// Keeps pages from being handed out, whether they are free or not.
+    /// Keeps pages from being allocated, whether they are free or not.
     pub(crate) fn reserve(&mut self, first: Pfn, count: usize) {
         for pfn in first.raw()..first.raw() + count {
             self.free.remove(&pfn);

@@ -26,7 +26,7 @@ use crate::platform::paging::table::Table;
 pub(crate) struct EntryPtr(Vaddr);
 
 impl EntryPtr {
-    /// Names the entry at `at`.
+    /// Returns the pointer to the entry at `at`.
     pub(in crate::platform) fn at(at: Vaddr) -> Self {
         Self(at)
     }

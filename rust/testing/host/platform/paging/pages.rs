@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages: what `struct page` says about those that hold page tables, and pages that the
-//! backend owns.
+//! Pages: the state in `struct page` of those that hold page tables, and pages that the backend
+//! owns.
 
 use crate::addr::{
     Paddr,
@@ -41,12 +41,12 @@ use crate::platform::paging::entry_ptr;
 use crate::platform::paging::region::Region;
 use crate::platform::paging::table::Table;
 
-/// What `struct page` says of a table.
+/// The state of a table in `struct page`.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct PageState {
     /// Whether Xen knows the page as a table.
     pub(crate) is_pinned: bool,
-    /// Whether it was pinned for the sake of a suspend only.
+    /// Whether it was pinned only for a suspend.
     pub(crate) is_save_pinned: bool,
     /// Whether its lock is held.
     pub(crate) is_locked: bool,
@@ -74,7 +74,7 @@ impl TablePage {
         self.0
     }
 
-    /// Looks at or changes what is said of the page.
+    /// Reads or changes the state of the page.
     pub(in crate::platform) fn with_state<R>(self, section: impl FnOnce(&mut PageState) -> R) -> R {
         section(host().pages.borrow_mut().entry(self.0).or_default())
     }
@@ -94,12 +94,12 @@ impl TablePage {
         self.with_state(|state| std::mem::replace(&mut state.is_pinned, false))
     }
 
-    /// Whether the page was pinned for the sake of a suspend only.
+    /// Whether the page was pinned only for a suspend.
     pub(crate) fn is_save_pinned(self) -> bool {
         self.with_state(|state| state.is_save_pinned)
     }
 
-    /// Notes whether the page was pinned for the sake of a suspend only.
+    /// Sets whether the page was pinned only for a suspend.
     pub(crate) fn set_save_pinned(self, save_pinned: bool) {
         self.with_state(|state| state.is_save_pinned = save_pinned);
     }
@@ -124,7 +124,7 @@ impl TablePage {
     }
 }
 
-/// A page of memory that belongs to us, mapped in the direct map.
+/// A page of memory that the backend owns, mapped in the direct map.
 #[must_use = "the page is freed when this is dropped"]
 #[derive(Debug)]
 pub(crate) struct OwnedPage(Pfn);
@@ -158,7 +158,7 @@ impl OwnedPage {
         self.0
     }
 
-    /// Sets entry `index`, of a page that becomes a page table.
+    /// Sets entry `index` of a page that becomes a page table.
     pub(crate) fn set_entry(&mut self, index: Index, entry: MachineEntry) {
         let at = address::pfn_to_virt(self.0).add(index.raw() * size_of::<usize>());
         store(at, entry.raw());
@@ -202,7 +202,7 @@ impl Drop for OwnedPage {
     }
 }
 
-/// Frees a page, which has to be an ordinary one.
+/// Frees a page, which must be an ordinary one.
 #[track_caller]
 pub(crate) fn free_page(pfn: Pfn) {
     let host = host();
@@ -249,7 +249,7 @@ impl OwnedRegion {
         Some(Self { first, order })
     }
 
-    /// Gives the contents away.
+    /// Gives up the contents.
     pub(crate) fn region(&mut self) -> Region<'_> {
         Region::at(self.first.paddr(), self.order)
     }
@@ -278,7 +278,7 @@ pub(crate) struct ScratchMemory(Vec<Pfn>);
 
 impl ScratchMemory {
     fn address(page: usize) -> Vaddr {
-        // Behind the p2m list.
+        // After the p2m list.
         VMALLOC_START.add((1 << 40) + page * PAGE_SIZE)
     }
 

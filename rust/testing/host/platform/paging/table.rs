@@ -24,16 +24,16 @@ use crate::platform::xen::frames;
 pub(crate) struct Table(Vaddr);
 
 impl Table {
-    /// Names the page at this address.
+    /// Returns the page at this address.
     ///
     /// # Safety
     ///
-    /// None here: an access to a page that is no table fails the test.
+    /// None on the host: an access to a page that is no table fails the test.
     pub(crate) unsafe fn from_raw(page: *mut usize) -> Self {
         Self::at(Vaddr::new(page as usize))
     }
 
-    /// Names the page at `page`.
+    /// Returns the page at `page`.
     pub(crate) fn at(page: Vaddr) -> Self {
         assert_eq!(page.page_offset(), 0);
         Self(page)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Operations on grants: frames of another domain that it lets us map.
+//! Operations on grants: frames that another domain lets this one map.
 
 use crate::addr::{
     Mfn,
@@ -20,7 +20,7 @@ use xen_model::{
     GrantUnmap, //
 };
 
-/// One grant to be mapped, and what became of it.
+/// One grant to be mapped, and the result.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct MapGrant {
     pub(crate) host_addr: u64,
@@ -32,7 +32,7 @@ pub(crate) struct MapGrant {
     pub(crate) dev_bus_addr: u64,
 }
 
-/// One grant to be unmapped, and what became of it.
+/// One grant to be unmapped, and the result.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct UnmapGrant {
     pub(crate) host_addr: u64,
@@ -44,10 +44,10 @@ pub(crate) struct UnmapGrant {
 /// The operation was carried out.
 pub(crate) const GRANT_OKAY: i16 = 0;
 
-/// The operation failed with an error that has no number of its own.
+/// The operation failed with an error that has no more specific status.
 pub(crate) const GRANT_GENERAL_ERROR: i16 = -1;
 
-/// Maps the grants of `ops`; the status of each is in it afterwards.
+/// Maps the grants of `ops`, and stores the status in each.
 pub(crate) fn map_grants(ops: &mut [MapGrant]) -> i32 {
     let host = host();
     let asked: Vec<_> = ops
@@ -73,7 +73,7 @@ pub(crate) fn map_grants(ops: &mut [MapGrant]) -> i32 {
     0
 }
 
-/// Unmaps the grants of `ops`; the status of each is in it afterwards.
+/// Unmaps the grants of `ops`, and stores the status in each.
 pub(crate) fn unmap_grants(ops: &mut [UnmapGrant]) -> i32 {
     let host = host();
     let asked: Vec<_> = ops
@@ -112,7 +112,7 @@ pub(crate) fn mapped_frame(op: &MapGrant) -> Option<Mfn> {
 pub(crate) struct GrantPages<'a>(&'a [Pfn]);
 
 impl<'a> GrantPages<'a> {
-    /// Takes over an array of pages.
+    /// Wraps an array of pages.
     pub(crate) fn new(pages: &'a [Pfn]) -> Self {
         Self(pages)
     }

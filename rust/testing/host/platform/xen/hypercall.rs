@@ -32,7 +32,7 @@ fn model_ext(host: &Host, op: &ExtOp) -> MmuExtOp {
     let (command, arg1) = op.raw();
     let words = host.cpus.borrow().len().div_ceil(64);
     let bitmap = |at: u64| {
-        // SAFETY: The queue has the bitmap of an operation in it, of that many words.
+        // SAFETY: The queue holds the bitmap of the operation, of that many words.
         let bitmap = unsafe { std::slice::from_raw_parts(at as *const u64, words) };
         Some(bitmap.to_vec())
     };
@@ -49,7 +49,7 @@ pub(crate) fn mmu_update(updates: &mut [MmuUpdate], domid: usize) -> Result<(), 
     to_result(&outcome).map_err(|error| (error, outcome.done as usize))
 }
 
-/// Applies a single update to an own table.
+/// Applies a single update to a table of the domain.
 pub(crate) fn mmu_update_one(update: MmuUpdate) -> Result<(), XenError> {
     mmu_update(&mut [update], DOMID_SELF).map_err(|(error, _)| error)
 }
@@ -83,11 +83,11 @@ pub(crate) fn update_va_mapping(
     XenError::check(ret as isize).map(|_| ())
 }
 
-/// Takes the array of `count` elements at `array` in the memory of the host.
+/// Returns the array of `count` elements at `array` in the memory of the host.
 ///
 /// # Safety
 ///
-/// It is there, and nobody writes to it as long as the result is used.
+/// The array exists, and nothing writes to it as long as the result is used.
 unsafe fn array<'a, T>(array: usize, count: usize) -> &'a [T] {
     // SAFETY: By the contract of this function.
     unsafe { std::slice::from_raw_parts(array as *const T, count) }
@@ -117,13 +117,13 @@ fn carry_out(host: &Host, machine: &mut Machine, call: &Call) -> isize {
         _ => return Errno::ENOSYS.negative() as isize,
     };
     if a3 != 0 {
-        // SAFETY: The record of the call has a place for what is done.
+        // SAFETY: The record of the call has a word for the number of elements done.
         unsafe { (a3 as *mut u32).write(outcome.done) };
     }
     outcome.rax() as isize
 }
 
-/// Issues `calls` in one go; their results are in them afterwards.
+/// Issues `calls` in one multicall, and stores the result in each.
 pub(crate) fn multicall(calls: &mut [Call]) -> Result<(), XenError> {
     let host = host();
     host.step();

@@ -29,7 +29,7 @@ pub(crate) static P2M_ADDR: ReadMostly = ReadMostly::new(0);
 /// Number of words in the list that may be read.
 pub(crate) static P2M_SIZE: ReadMostly = ReadMostly::new(0);
 
-/// Number of frames that the list can ever describe; those beyond are identity frames.
+/// Number of frames that the list can describe at most; those beyond are identity frames.
 pub(crate) static MAX_P2M_PFN: ReadMostly = ReadMostly::new(0);
 
 pub(crate) use MAX_P2M_PFN as xen_max_p2m_pfn;
@@ -38,7 +38,7 @@ pub(crate) use P2M_SIZE as xen_p2m_size;
 
 static M2P_ENTRIES: ReadMostly = ReadMostly::new(0);
 
-/// Uses the list that Xen made, whose pages have a word for `frames` frames.
+/// Uses the list that Xen built, whose pages have words for `frames` frames.
 pub(crate) fn use_initial_list(_: Early, frames: usize) {
     P2M_ADDR.set(StartInfo::mfn_list().raw());
     P2M_SIZE.set(frames);
@@ -56,7 +56,7 @@ pub(crate) fn use_relocated_list(_: Early, words: usize) -> bool {
     is_copied
 }
 
-/// Uses the list in the vmalloc area, which is mapped throughout.
+/// Uses the list in the vmalloc area, which is completely mapped.
 pub(crate) fn use_final_list(_: Early, area: P2mArea) {
     P2M_ADDR.set(area.start().raw());
     P2M_SIZE.set(area.bytes() / size_of::<usize>());
@@ -100,7 +100,7 @@ pub(crate) fn set_m2p(_: Early, table: Option<Vaddr>, entries: usize) {
     M2P_ENTRIES.set(entries);
 }
 
-/// A word that is set a few times during boot and read all the time.
+/// A word that is set a few times during boot and read often.
 pub(crate) struct ReadMostly(PerMachine<usize>);
 
 impl ReadMostly {
@@ -110,7 +110,7 @@ impl ReadMostly {
         Self(PerMachine(value))
     }
 
-    /// Returns the value, which is the initial one where there is no machine.
+    /// Returns the value, or the initial one if the test has no machine.
     pub(crate) fn get(&'static self) -> usize {
         if current().is_none() {
             return self.0 .0;
