@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Runs probes in dom0 on Xen, on pages of the kernel's.
+//! Runs probes in dom0 on Xen, on pages of the kernel.
 //!
-//! Hypercalls are made directly, past the backend: what is asked is what Xen does.
+//! Hypercalls do not go through the backend: the probes test Xen.
 
 use super::probe::{
     Array,
@@ -39,7 +39,7 @@ use kernel::prelude::*;
 /// The number of the hypercall `update_va_mapping_otherdomain`.
 const UPDATE_VA_MAPPING_OF: usize = bindings::__HYPERVISOR_update_va_mapping_otherdomain as usize;
 
-/// Pages of the kernel's for probes.
+/// Pages of the kernel for probes.
 pub(super) struct Dom0 {
     pages: [OwnedPage; FRAMES],
     mfns: [Mfn; FRAMES],
@@ -58,9 +58,9 @@ fn hypercall(op: usize, args: [usize; 4]) -> i64 {
     call.result as i64
 }
 
-/// Runs a section that may change the root for user mode, and loads the right one again.
+/// Runs a section that may change the root for user mode, and reloads the right one.
 ///
-/// Interrupts are off meanwhile: no other task may run without it.
+/// Interrupts are off meanwhile: no other task may run with a wrong root.
 fn keeping_user_root<R>(section: impl FnOnce() -> R) -> R {
     let _irqs = IrqsOff::new();
     let ret = section();
@@ -73,7 +73,7 @@ fn keeping_user_root<R>(section: impl FnOnce() -> R) -> R {
     ret
 }
 
-/// Makes a hypercall that takes an array and says how many elements are done.
+/// Makes a hypercall that takes an array and returns how many elements are done.
 fn array_call<T>(op: usize, array: &[T], domain: u64) -> (i64, u64) {
     let mut done: u32 = 0;
     let args = [
@@ -123,7 +123,7 @@ impl Dom0 {
         })
     }
 
-    /// Notes that page `own` has another frame now.
+    /// Records that page `own` has another frame now.
     fn has_frame(&mut self, own: usize, mfn: usize) {
         self.mfns[own] = Mfn::new(mfn);
         self.given[own] = false;
@@ -134,7 +134,7 @@ impl Dom0 {
         );
     }
 
-    /// Notes that a frame was given back to Xen.
+    /// Records that a frame was given back to Xen.
     fn has_given(&mut self, mfn: u64) {
         for own in 0..FRAMES {
             if self.mfns[own].raw() as u64 == mfn {
@@ -276,7 +276,7 @@ impl Target for Dom0 {
     }
 }
 
-/// Puts the only element of an array in its place, and returns the arguments of the call with it.
+/// Stores the only element of an array at `place`, and returns the arguments of the call.
 fn one_element<T>(place: Option<&mut T>, element: T) -> [usize; 6] {
     match place {
         Some(place) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Probes of `mmuext_op` but for pins: flushes, roots, pages, and what does not exist.
+//! Probes of `mmuext_op` except for pins: flushes, roots, pages, and unknown operations.
 
 use super::probe::{
     address,
@@ -30,7 +30,7 @@ use super::probe::{
 };
 use super::steps::*;
 
-/// A flush of all of this vCPU.
+/// A flush of the whole TLB of this vCPU.
 const FLUSH: Ext = op(ext::TLB_FLUSH_LOCAL, Arg::Word(0));
 
 /// No root for user mode.
@@ -57,7 +57,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "flushing an address that is none is no error",
+        "flushing an address that the guest cannot map is no error",
         &[
             one(op(ext::INVLPG_LOCAL, Arg::Word(address::NO_ADDRESS)), OK),
             one(op(ext::INVLPG_ALL, Arg::Word(address::NO_ADDRESS)), OK),
@@ -149,7 +149,7 @@ pub(crate) const PROBES: &[Probe] = &[
         &[Step::Exts(&[], domain::SELF, OK, 0)],
     ),
     probe(
-        "an array of operations at an address of Xen's is not read",
+        "an array of operations at an address of Xen is not read",
         &[Step::ArrayAt(Array::MmuextOp, address::OF_XEN, EFAULT)],
     ),
     probe(
@@ -196,7 +196,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "what is no root is not loaded, and the old root stays",
+        "a frame that is no root is not loaded, and the old root stays",
         &[
             store(B, 0, to(A, P | PSE)),
             ro(B),
@@ -216,7 +216,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "what is no root is not loaded for user mode",
+        "a frame that is no root is not loaded for user mode",
         &[
             store(B, 0, to(A, P | PSE)),
             ro(B),
@@ -255,7 +255,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "roots are not those of another domain",
+        "a root of another domain is not loaded",
         &[Step::Exts(&[NO_USER_ROOT], domain::IO, EPERM, 0)],
     ),
 ];

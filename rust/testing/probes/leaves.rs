@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Probes of entries of level 1: which frames and flags Xen takes, and what it makes of them.
+//! Probes of entries of level 1: which frames and flags Xen accepts, and how it adjusts them.
 
 use super::probe::{
     bits::*,
@@ -22,7 +22,7 @@ use super::probe::{
 };
 use super::steps::*;
 
-/// What Xen adds to a kernel leaf.
+/// The bits that Xen adds to a kernel leaf.
 const K: u64 = USER | KERNEL;
 
 /// A frame of the first MiB, which is I/O memory for dom0 even where there is RAM.
@@ -106,7 +106,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "an entry that is not present may be anything",
+        "an entry that is not present may have any value",
         &[
             ro(A),
             pin(1, A, OK),
@@ -264,7 +264,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a leaf that changes its frame lets go of the old one",
+        "a leaf that changes its frame drops the old one",
         &[
             ro(A),
             ro(B),
@@ -277,7 +277,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "leaves go with their table",
+        "leaves lose their references with their table",
         &[
             ro(A),
             ro(B),
@@ -290,7 +290,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "frames of the domain are not those of I/O memory's owner",
+        "I/O memory's owner does not own frames of the domain",
         &[
             ro(A),
             pin(1, A, OK),

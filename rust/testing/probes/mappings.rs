@@ -22,7 +22,7 @@ use super::probe::{
 };
 use super::steps::*;
 
-/// Maps a frame where another one is.
+/// Maps a frame at the address of another one.
 const fn map_at(place: Frame, frame: Frame, flags: u64, wanted: i64) -> Step {
     let flush = flush::PAGE | flush::ALL;
     Step::Map(Place::Of(place), to(frame, flags), flush, wanted)
@@ -104,7 +104,7 @@ pub(crate) const PROBES: &[Probe] = &[
         &[try_at(address::WITHOUT_TABLE, A)],
     ),
     probe(
-        "an address of Xen's is refused",
+        "an address of Xen is refused",
         &[try_at(address::OF_XEN, A)],
     ),
     probe(

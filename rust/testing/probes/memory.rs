@@ -59,11 +59,11 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "what is no memory cannot be given back",
+        "a frame that is no memory cannot be given back",
         &[Step::Decrease(ALL_ONES, 0, 0)],
     ),
     model_only(
-        "what belongs to somebody else cannot be given back",
+        "a frame of another owner cannot be given back",
         "Xen logs the mismatch of owners, which fails a boot",
         &[
             Step::Decrease(Frame::Xen, 0, 0),
@@ -71,7 +71,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "extents have a largest order",
+        "extents have a maximum order",
         &[
             Step::Decrease(A, TOO_LARGE, 0),
             Step::Populate(A, TOO_LARGE, 0),
@@ -80,7 +80,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a frame that nobody refers to is exchanged",
+        "a frame without references is exchanged",
         &[
             unmap(A),
             Step::Exchange(A, 0, A, 0, OK),
@@ -125,7 +125,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "what is exchanged has to be of the same size, and memory",
+        "extents that are exchanged must be of the same size, and memory",
         &[
             Step::Exchange(A, 0, A, 1, EINVAL),
             Step::Exchange(A, 1, A, 0, EINVAL),

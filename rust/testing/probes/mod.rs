@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Probes of Xen: does it do what its contract says?
+//! Probes of Xen: tests that it keeps its contract.
 //!
-//! The backend relies on rules of Xen, and its host tests on a model of them. Here is the model
-//! checked against Xen: tables of operations, with the results that the contract gives them, run
-//! in dom0 when it boots, and run on the host on the model. Both have to agree with the tables.
+//! The backend relies on rules of Xen, and its host tests on a model of them. The probes check the
+//! model against Xen. They are tables of operations with the results that the contract defines. The
+//! operations run in dom0 when it boots, and on the host on the model. Both must agree with the
+//! tables.
 //!
-//! Everything but this file and [`dom0`] is shared with the host: `probe` and `steps` are the
+//! Everything except this file and [`dom0`] is shared with the host: `probe` and `steps` are the
 //! language, `run` runs it, the others are the tables.
 
 mod dom0;
@@ -55,13 +56,13 @@ mod tests {
             }
         });
         if tally.is_spoiled {
-            // Their state is unknown, so that nobody else may have the pages.
+            // Their state is unknown, so the pages must not be reused.
             core::mem::forget(dom0);
         }
         Ok(tally)
     }
 
-    /// Skips the test where there is not what the tables speak of: Xen, and the rights of dom0.
+    /// Skips the test without what the tables need: Xen, and the rights of dom0.
     fn skip_without_dom0() -> bool {
         if kunit::skip_without_xen() {
             return true;
@@ -73,7 +74,7 @@ mod tests {
         is_guest
     }
 
-    /// Runs the probes of a table: some can run, and none may fail.
+    /// Runs the probes of a table: at least one must run, and none may fail.
     fn check(name: &str, probes: &[Probe]) -> Result {
         if skip_without_dom0() {
             return Ok(());

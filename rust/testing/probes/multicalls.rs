@@ -33,7 +33,7 @@ const fn map_call(frame: Frame, flags: u64) -> Call {
 
 pub(crate) const PROBES: &[Probe] = &[
     probe(
-        "calls behind one that fails are carried out",
+        "calls after one that fails are carried out",
         &[
             ro(A),
             pin(1, A, OK),
@@ -87,7 +87,7 @@ pub(crate) const PROBES: &[Probe] = &[
     ),
     probe("a multicall of no calls is done", &[Step::Multicall(&[])]),
     probe(
-        "later calls see what earlier ones did",
+        "later calls see the effects of earlier ones",
         &[
             ro(A),
             ro(B),
@@ -102,7 +102,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a multicall at an address of Xen's is not read",
+        "a multicall at an address of Xen is not read",
         &[Step::ArrayAt(Array::Multicall, address::OF_XEN, EFAULT)],
     ),
 ];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Probes that expect something wrong, each in another kind of step: all of them have to fail.
+//! Probes with a wrong expectation, each in another kind of step: all of them must fail.
 
 use super::probe::{
     address,

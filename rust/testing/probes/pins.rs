@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Probes of pinning: what becomes a table, at which level, how often, and how it ends.
+//! Probes of pinning: which frames become tables, at which level, how often, and how they are
+//! unpinned.
 
 use super::probe::{
     bits::*,
@@ -24,13 +25,13 @@ use super::probe::{
 };
 use super::steps::*;
 
-/// What the entries of the probes carry above level 1.
+/// Flags of the probes' entries above level 1.
 const T: u64 = P | RW;
 
-/// What Xen adds to a kernel leaf.
+/// The bits that Xen adds to a kernel leaf.
 const K: u64 = USER | KERNEL;
 
-/// Why a probe that names somebody else's frame as a table runs on the model only.
+/// Why a probe that names a frame of another owner as a table runs on the model only.
 const LOGGED: &str = "Xen logs the mismatch of owners, which fails a boot";
 
 pub(crate) const PROBES: &[Probe] = &[
@@ -73,7 +74,7 @@ pub(crate) const PROBES: &[Probe] = &[
         &[ro(A), pin(2, A, OK), unpin(A, OK), unpin(A, EINVAL)],
     ),
     probe(
-        "what is not pinned cannot be unpinned",
+        "a frame that is not pinned cannot be unpinned",
         &[unpin(A, EINVAL), ro(A), unpin(A, EINVAL)],
     ),
     probe(
@@ -212,7 +213,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a tree is pinned at its root and is all tables",
+        "pinning a root makes every frame of its tree a table",
         &[
             store(A, 0, to(B, T)),
             store(B, 1, to(C, T)),
@@ -273,7 +274,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a child pinned for itself outlives its root",
+        "a child with its own pin outlives its root",
         &[
             store(A, 0, to(B, T)),
             store(B, 0, to(C, T)),
@@ -321,7 +322,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "what is no memory is not pinned or unpinned",
+        "a frame that is no memory is not pinned or unpinned",
         &[
             pin(1, ALL_ONES, EINVAL),
             pin(4, ALL_ONES, EINVAL),
@@ -336,7 +337,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     model_only(
-        "what belongs to somebody else is not pinned",
+        "a frame of another owner is not pinned",
         LOGGED,
         &[
             pin(1, Frame::Xen, EINVAL),
@@ -345,7 +346,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     model_only(
-        "a tree with somebody else's table is not pinned",
+        "a tree with a table of another owner is not pinned",
         LOGGED,
         &[
             store(A, 0, to(Frame::Foreign, T)),

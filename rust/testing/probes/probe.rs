@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a probe is.
+//! Definition of a probe.
 //!
 //! A probe is a short list of operations on page tables, each with the result that Xen's contract
-//! gives it. Numbers are those of Xen's interface, on purpose: what the backend thinks of them is
-//! not asked here.
+//! gives it. Numbers are those of Xen's interface on purpose: the backend's definitions are not
+//! used.
 
 /// Bits of entries.
 pub(crate) mod bits {
@@ -20,16 +20,16 @@ pub(crate) mod bits {
     pub(crate) const GLOBAL: u64 = 1 << 8;
     /// The software bits next to the flags.
     pub(crate) const SOFT: u64 = 7 << 9;
-    /// What Xen marks kernel leaves with.
+    /// The bit with which Xen marks kernel leaves.
     pub(crate) const KERNEL: u64 = 1 << 52;
-    /// The software bits above the frame that nobody uses.
+    /// The software bits above the frame that are unused.
     pub(crate) const SOFT_HIGH: u64 = 0x1ff << 53;
     pub(crate) const NX: u64 = 1 << 63;
-    /// What the target's frames are mapped with.
+    /// Flags that map the target's frames.
     pub(crate) const READ_WRITE: u64 = READ_ONLY | RW | DIRTY;
-    /// What they are mapped with to become tables.
+    /// Flags that map them before they become tables.
     pub(crate) const READ_ONLY: u64 = P | ACCESSED | NX;
-    /// Where the frame is.
+    /// The frame field.
     pub(crate) const FRAME: u64 = ((1 << 52) - 1) & !((1 << 12) - 1);
 }
 
@@ -46,7 +46,7 @@ pub(crate) mod errno {
     pub(crate) const EOPNOTSUPP: i64 = -95;
 }
 
-/// Domains as hypercalls name them.
+/// Numbers of domains in hypercalls.
 pub(crate) mod domain {
     pub(crate) const SELF: u64 = 0x7ff0;
     pub(crate) const IO: u64 = 0x7ff1;
@@ -54,26 +54,26 @@ pub(crate) mod domain {
     pub(crate) const OWN_NUMBER: u64 = 0;
     /// A number that no domain has.
     pub(crate) const NOBODY: u64 = 0x7abc;
-    /// Names the owner of the tables, next to that of the frames.
+    /// Returns the word that names the owners of the frames and of the tables.
     pub(crate) const fn with_tables_of(frames: u64, tables: u64) -> u64 {
         frames | ((tables + 1) << 16)
     }
 }
 
-/// Addresses that no target has memory at.
+/// Addresses where no target has memory.
 pub(crate) mod address {
     /// Belongs to Xen.
     pub(crate) const OF_XEN: u64 = 0xffff_8000_0000_0000;
     /// Not canonical.
     pub(crate) const NO_ADDRESS: u64 = 0x0000_8000_0000_0000;
-    /// There is no table of level 1 above it.
+    /// No table of level 1 maps it.
     pub(crate) const WITHOUT_TABLE: u64 = 0x0000_1234_5678_9000;
 }
 
 /// A machine frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Frame {
-    /// One of the target's own: mapped writable at an address of its own, and filled with zeroes.
+    /// One of the target's own: mapped writable at its own address, and filled with zeroes.
     Own(usize),
     /// The frame of this number.
     Number(u64),
@@ -255,7 +255,7 @@ pub(crate) enum Array {
     Multicall,
 }
 
-/// A step of a probe, with what is expected of it.
+/// A step of a probe, with the expected result.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     /// `update_va_mapping`, with flags and the result.
@@ -278,13 +278,13 @@ pub(crate) enum Step {
     Store(Frame, usize, Entry, bool),
     /// The word is this entry.
     Shows(Frame, usize, Entry),
-    /// The word is another than this entry.
+    /// The word differs from this entry.
     Differs(Frame, usize, Entry),
     /// A load by the CPU faults.
     Unmapped(Frame),
-    /// `XENMEM_decrease_reservation` of one extent: how many are given.
+    /// `XENMEM_decrease_reservation` of one extent: how many are given back.
     Decrease(Frame, u64, i64),
-    /// `XENMEM_populate_physmap` of one extent where the frame was: how many there are.
+    /// `XENMEM_populate_physmap` of one extent where the frame was: how many are allocated.
     Populate(Frame, u64, i64),
     /// `XENMEM_exchange` of an extent of an order for one that starts where a frame of the target
     /// is, of another order; the result.
@@ -295,7 +295,7 @@ pub(crate) enum Step {
     MemoryOp(u64, i64),
 }
 
-/// Where a probe can run.
+/// Whether a probe runs on Xen, on the model, or on both.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Where {
     /// It runs on both.
@@ -309,11 +309,11 @@ pub(crate) enum Where {
 /// A probe.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probe {
-    /// What it shows.
+    /// The rule that it shows.
     pub(crate) name: &'static str,
-    /// Where it can run.
+    /// Whether it runs on Xen, on the model, or on both.
     pub(crate) place: Where,
-    /// What it does.
+    /// Its steps.
     pub(crate) steps: &'static [Step],
 }
 

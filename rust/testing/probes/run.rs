@@ -22,13 +22,13 @@ use super::probe::{
     Where, //
 };
 
-/// How many frames of its own a target has for a probe.
+/// Number of frames that a target owns for a probe.
 pub(crate) const FRAMES: usize = 5;
 
-/// How many elements an array of a probe has at most.
+/// Most elements in an array of a probe.
 pub(crate) const MAX_ELEMENTS: usize = 6;
 
-/// How many entries a table has.
+/// Number of entries of a table.
 const ENTRIES: usize = 512;
 
 /// A call in a multicall, with numbers in place of names.
@@ -44,7 +44,7 @@ pub(crate) enum RawCall {
     Other(u64),
 }
 
-/// Where probes run: Xen or the model of it.
+/// The target of probes: Xen or its model.
 ///
 /// Hypercalls return what Xen does, without interpretation.
 pub(crate) trait Target {
@@ -54,7 +54,7 @@ pub(crate) trait Target {
     /// Returns the number of a frame.
     fn mfn(&self, frame: Frame) -> u64;
 
-    /// Returns the address at which the target's frame `own` is mapped, or was.
+    /// Returns the address of the target's frame `own`, even if it was given back.
     fn address(&self, own: usize) -> u64;
 
     /// Loads a word of frame `own`; `None` if that faults.
@@ -102,22 +102,22 @@ pub(crate) trait Target {
     fn memory_op(&mut self, command: u64) -> i64;
 }
 
-/// What went otherwise than expected.
+/// A result that differs from the expected one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Failure {
     /// The name of the probe.
     pub(crate) probe: &'static str,
     /// Which of its steps, from 1; 0 for the clean-up.
     pub(crate) step: usize,
-    /// What was looked at.
+    /// Name of the result.
     pub(crate) what: &'static str,
-    /// What the table says.
+    /// The number in the table.
     pub(crate) wanted: i64,
-    /// What there was.
+    /// The actual number.
     pub(crate) got: i64,
 }
 
-/// What one step showed: names, wanted and seen numbers that differ.
+/// A difference in a step: its name, and the wanted and the actual number.
 type Difference = (&'static str, i64, i64);
 
 fn same(what: &'static str, wanted: i64, got: i64) -> Result<(), Difference> {
@@ -134,7 +134,7 @@ fn one_done(wanted: i64, result: i64, done: u64) -> Result<(), Difference> {
     same("done", (wanted == errno::OK).into(), done as i64)
 }
 
-/// Returns the index of one of the target's own frames; tables name no other where one is needed.
+/// Returns the index of a frame of the target; the tables use no other frame in such steps.
 fn own(frame: Frame) -> usize {
     match frame {
         Frame::Own(own) => own,
@@ -280,7 +280,7 @@ fn take_step<B: Target>(target: &mut B, step: Step) -> Result<(), Difference> {
     }
 }
 
-/// Gives the frames of the target back the state in which a probe begins.
+/// Restores the frames of the target to the state in which a probe begins.
 fn clean_up<B: Target>(target: &mut B) -> Result<(), Difference> {
     for own in 0..FRAMES {
         if !target.is_given(own) {
@@ -314,20 +314,20 @@ fn clean_up<B: Target>(target: &mut B) -> Result<(), Difference> {
     Ok(())
 }
 
-/// What became of the probes of a table.
+/// Results of the probes of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Tally {
     /// How many ran.
     pub(crate) ran: usize,
     /// How many of them failed.
     pub(crate) failed: usize,
-    /// Whether the frames of the target are not what they were, and may not be used any more.
+    /// Whether the frames of the target are in an unknown state, and must not be used any more.
     pub(crate) is_spoiled: bool,
 }
 
 /// Runs those of `probes` that can run here, and reports each failure.
 ///
-/// It goes on after a failure, but not with frames that could not be cleaned up.
+/// It continues after a failure, unless the frames cannot be cleaned up.
 pub(crate) fn run<B: Target>(
     target: &mut B,
     probes: &[Probe],

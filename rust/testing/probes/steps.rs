@@ -22,7 +22,7 @@ pub(crate) const fn map(frame: Frame, flags: u64, wanted: i64) -> Step {
     Step::Map(Place::Of(frame), entry, flush::PAGE | flush::ALL, wanted)
 }
 
-/// Maps a frame of the target read-only, as tables have to be.
+/// Maps a frame of the target read-only, as tables must be.
 pub(crate) const fn ro(frame: Frame) -> Step {
     map(frame, bits::READ_ONLY, OK)
 }
@@ -37,7 +37,7 @@ pub(crate) const fn try_rw(frame: Frame, wanted: i64) -> Step {
     map(frame, bits::READ_WRITE, wanted)
 }
 
-/// Takes the mapping of a frame of the target away.
+/// Removes the mapping of a frame of the target.
 pub(crate) const fn unmap(frame: Frame) -> Step {
     let place = Place::Of(frame);
     Step::Map(place, NONE, flush::PAGE | flush::ALL, OK)

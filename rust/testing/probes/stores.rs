@@ -17,7 +17,7 @@ use super::probe::{
 };
 use super::steps::*;
 
-/// What Xen adds to a kernel leaf.
+/// The bits that Xen adds to a kernel leaf.
 const K: u64 = USER | KERNEL;
 
 pub(crate) const PROBES: &[Probe] = &[
@@ -43,7 +43,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "a store counts and lets go of writable leaves",
+        "a store takes and drops references of writable leaves",
         &[
             ro(A),
             ro(B),

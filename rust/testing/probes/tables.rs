@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Probes of entries above level 1: what they may link to, and what that does to a frame.
+//! Probes of entries above level 1: what they may link to, and how that changes a frame's type.
 
 use super::probe::{
     bits::*,
@@ -26,7 +26,7 @@ use super::probe::{
 };
 use super::steps::*;
 
-/// What the entries of the probes carry above level 1.
+/// Flags of the probes' entries above level 1.
 const T: u64 = P | RW;
 
 pub(crate) const PROBES: &[Probe] = &[
@@ -91,7 +91,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "the slots of Xen in a root are not the guest's",
+        "the guest cannot set Xen's slots of a root",
         &[
             ro(A),
             ro(B),
@@ -104,7 +104,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "the slots next to those of Xen are the guest's",
+        "the guest can set the slots next to Xen's",
         &[
             ro(A),
             ro(B),
@@ -154,7 +154,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "an entry that changes its table lets go of the old one",
+        "an entry that changes its table drops the old one",
         &[
             ro(A),
             ro(B),
@@ -168,7 +168,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "flags of a link change without another look",
+        "flags of a link change without another check",
         &[
             ro(A),
             ro(B),
@@ -250,7 +250,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "what is no memory of the domain cannot be linked",
+        "a frame that is no memory of the domain cannot be linked",
         &[
             ro(A),
             ro(B),
@@ -262,7 +262,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     model_only(
-        "what belongs to somebody else cannot be linked",
+        "a frame of another owner cannot be linked",
         "Xen logs the mismatch of owners, which fails a boot",
         &[
             ro(A),
@@ -272,7 +272,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "entries that are not present may be anything in tables of dom0",
+        "entries that are not present may have any value in tables of dom0",
         &[
             ro(A),
             pin(3, A, OK),
@@ -319,7 +319,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "what is done counts over a link that is let go of",
+        "the number of elements done includes one that drops a link",
         &[
             ro(A),
             ro(B),

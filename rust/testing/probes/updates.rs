@@ -26,10 +26,10 @@ use super::probe::{
 };
 use super::steps::*;
 
-/// What Xen adds to a kernel leaf.
+/// The bits that Xen adds to a kernel leaf.
 const K: u64 = USER | KERNEL;
 
-/// A present entry that Xen would refuse as such.
+/// A present entry that Xen would refuse.
 const ANYTHING: u64 = 0xdead_beef_dead_beef;
 
 pub(crate) const PROBES: &[Probe] = &[
@@ -146,7 +146,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "later elements see what earlier ones did",
+        "later elements see the effects of earlier ones",
         &[
             ro(A),
             ro(B),
@@ -238,7 +238,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "accessed and dirty are lost otherwise",
+        "accessed and dirty are lost without preserving",
         &[
             ro(A),
             pin(1, A, OK),
@@ -315,7 +315,7 @@ pub(crate) const PROBES: &[Probe] = &[
         ],
     ),
     probe(
-        "an array at an address of Xen's is not read",
+        "an array at an address of Xen is not read",
         &[Step::ArrayAt(Array::MmuUpdate, address::OF_XEN, EFAULT)],
     ),
 ];
