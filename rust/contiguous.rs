@@ -238,8 +238,7 @@ mod tests {
     use crate::platform::paging::pages::OwnedRegion;
     use kernel::prelude::*;
 
-    /// The largest order that Xen allows for a guest without devices, unless its command line says
-    /// otherwise.
+    /// The largest order that Xen allows by default for a guest without devices.
     const GUEST_ORDER: u32 = 9;
 
     /// Whether Xen may refuse a region of `order` to this domain.

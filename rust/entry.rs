@@ -186,7 +186,7 @@ mod tests {
         assert_eq!([bits::PRESENT, bits::RW, bits::USER], [0x1, 0x2, 0x4]);
         assert_eq!([bits::ACCESSED, bits::DIRTY], [0x20, 0x40]);
         assert_eq!([bits::HUGE, bits::GLOBAL], [0x80, 0x100]);
-        // Linux uses two of the bits that are left to software.
+        // Linux uses two of the software bits.
         assert_eq!([bits::SPECIAL, bits::UFFD_WP], [0x200, 0x400]);
         assert_eq!(bits::NX, 0x8000_0000_0000_0000);
         assert_eq!(bits::FRAME, 0x000f_ffff_ffff_f000);

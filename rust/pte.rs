@@ -559,8 +559,7 @@ mod tests {
         range.first.table().entry(index)
     }
 
-    /// Runs `test` on the entries of memory that nobody else uses, and restores them. Skips without
-    /// Xen.
+    /// Runs `test` on the entries of memory of its own, and restores them. Skips without Xen.
     fn with_scratch(test: impl FnOnce(PteRange, Vaddr)) -> Result {
         if kunit::skip_without_xen() {
             return Ok(());

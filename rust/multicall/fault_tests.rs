@@ -56,7 +56,7 @@ mod refused_operations {
     /// EPERM, ENOMEM, EFAULT, EBUSY, EINVAL.
     const ERRORS: [u32; 5] = [1, 12, 14, 16, 22];
 
-    /// Pages of the test, whose entries in the direct map are changed.
+    /// Pages of the test, which changes their entries in the direct map.
     struct Targets {
         pages: KVec<OwnedPage>,
         ptrs: KVec<EntryPtr>,
@@ -197,7 +197,7 @@ mod refused_operations {
             (Fault::Ext, 0),
             (Fault::Ext, 1),
         ] {
-            // Three changes by address around two flushes: four calls.
+            // Three changes by address, and two flushes in one call: four calls.
             let (refused, reports, last) = refuse(kind, index, 1, 16, || {
                 let mut batch = Batch::open(Issue::Now, CALLER);
                 for each in 0..3 {
@@ -283,7 +283,7 @@ mod refused_operations {
     }
 
     #[test]
-    fn arrays_say_how_far_they_got() -> Result {
+    fn arrays_report_how_far_they_got() -> Result {
         if kunit::skip_without_xen() {
             return Ok(());
         }

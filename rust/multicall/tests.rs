@@ -216,7 +216,7 @@ mod batches {
     static CALLS: Atomic<usize> = Atomic::new(0);
     static IN_ORDER: Atomic<usize> = Atomic::new(0);
 
-    /// Counts calls, and those that come in the order of their data.
+    /// Counts calls, and those in the order of their data.
     extern "C" fn count(data: *mut c_void) {
         let calls = CALLS.load(Relaxed);
         if data as usize == calls {
@@ -237,7 +237,7 @@ mod batches {
     #[test]
     fn callbacks_run_in_order_and_once() {
         reset();
-        // One more than fits: the first ones run early, and all run.
+        // One callback too many: the first ones run early, and all of them run.
         let total = MAX_DEFERRED + 1;
         {
             let mut batch = Batch::open(Issue::Now, CallContext::in_test());

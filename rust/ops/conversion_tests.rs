@@ -67,7 +67,7 @@ mod table_thunks {
         let page = OwnedPage::zeroed(&mut MaySleep::in_test()).ok_or(ENOMEM)?;
         let mfn = p2m::mfn_of(page.pfn()).ok_or(EINVAL)?;
         let flags = Protection::from_raw(bits::USER_TABLE | bits::NX | (0x7ff << 52));
-        // A table, a frame that no memory has, an entry that is not present, and an empty one.
+        // A table, a frame that is no memory, an entry that is not present, and an empty one.
         let beyond = Mfn::new((1 << 40) - 1);
         for entry in [
             MachineEntry::new(mfn, flags),
@@ -162,7 +162,7 @@ mod kept_frames {
         let inverted = !(page.pfn().raw() << PAGE_SHIFT) & bits::FRAME;
         assert!(!none.is_present());
         assert_eq!(none.raw() & bits::FRAME, inverted);
-        // And back.
+        // The other way round.
         assert_eq!(modify(none, READ_ONLY | bits::RW), entry);
         Ok(())
     }

@@ -87,13 +87,13 @@ mod tables {
 
     impl Drop for SecondMapping {
         fn drop(&mut self) {
-            // SAFETY: `vmap()` has returned this mapping, and nobody uses it any more.
+            // SAFETY: `vmap()` has returned this mapping, and nothing uses it any more.
             unsafe { bindings::vunmap(self.0.as_ptr()) }
         }
     }
 
-    /// Makes `page` a table, and an ordinary page again. Returns how many reports the first step
-    /// caused, and the last of them.
+    /// Makes `page` a table, and then an ordinary page again. Returns how many reports the first
+    /// step caused, and the last of them.
     fn make_table(page: &OwnedPage) -> (usize, Option<Report>) {
         report::keep_reports();
         ptpage::alloc(Mm::kernel(), page.pfn(), Level::L1, CALLER);
@@ -106,7 +106,7 @@ mod tables {
     }
 
     #[test]
-    fn second_mapping_of_a_table_is_told() -> Result {
+    fn second_mapping_of_a_table_is_reported() -> Result {
         if kunit::skip_without_xen() {
             return Ok(());
         }
@@ -161,7 +161,7 @@ mod tables {
     }
 
     #[test]
-    fn refused_device_page_is_told() -> Result {
+    fn refused_device_page_is_reported() -> Result {
         if kunit::skip_without_xen() {
             return Ok(());
         }
@@ -224,11 +224,11 @@ mod crash {
 
     #[test]
     fn batch_is_open_in_a_crash() {
-        // SAFETY: The command line is there for good and does not change.
+        // SAFETY: The command line exists for good and does not change.
         let parameters = unsafe { CStr::from_char_ptr(bindings::saved_command_line) };
         let mut words = parameters.to_bytes().split(|byte| *byte == b' ');
         if !words.any(|word| word == PARAMETER) {
-            return kunit::skip(c"nobody asks for the crash");
+            return kunit::skip(c"the crash is not requested");
         }
         let mut batch = Batch::open(Issue::Now, CallContext::in_test());
         batch.ext(ExtOp::flush_local());

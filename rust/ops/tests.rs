@@ -22,7 +22,7 @@ mod table_and_call_sites {
     }
 
     #[test]
-    fn all_slots_are_ours() {
+    fn all_slots_call_the_backend() {
         if kunit::skip_without_xen() {
             return;
         }
@@ -35,7 +35,7 @@ mod table_and_call_sites {
     }
 
     #[test]
-    fn without_xen_no_slot_is_ours() {
+    fn without_xen_no_slot_calls_the_backend() {
         if kernel_data::is_pv_domain() {
             return kunit::skip(c"in a PV domain");
         }
@@ -81,7 +81,7 @@ mod table_and_call_sites {
         })
     }
 
-    /// Returns where a direct call at `site` goes.
+    /// Returns the target of a direct call at `site`.
     fn target(site: usize, bytes: [u8; 6]) -> Option<usize> {
         let [0xe8, a, b, c, d, _] = bytes else {
             return None;
@@ -91,7 +91,7 @@ mod table_and_call_sites {
     }
 
     #[test]
-    fn call_sites_are_direct_calls_of_ours() {
+    fn call_sites_are_direct_calls_of_the_backend() {
         if kunit::skip_without_xen() {
             return;
         }
@@ -197,7 +197,7 @@ mod lazy_mode {
     }
 
     fn enter() {
-        // SAFETY: The tests leave the mode again.
+        // SAFETY: The tests leave the mode later.
         unsafe { bindings::lazy_mmu_mode_enable() }
     }
 
@@ -248,8 +248,8 @@ mod lazy_mode {
         assert_eq!(counts(), (0, 0));
     }
 
-    /// Runs `test` on the entry of the direct map for a page of the test, given without and with a
-    /// software bit.
+    /// Runs `test` on the entry of the direct map for a page of the test, with values of that entry
+    /// without and with a software bit.
     fn with_entry(test: impl FnOnce(Vaddr, EntryPtr, MachineEntry, MachineEntry)) -> Result {
         if kunit::skip_without_xen() {
             return Ok(());
@@ -309,7 +309,7 @@ mod lazy_mode {
         if kunit::skip_without_xen() {
             return Ok(());
         }
-        // SAFETY: The table does not change any more.
+        // SAFETY: The table no longer changes.
         let operations = unsafe { bindings::pv_ops.cpu };
         let begin = operations.start_context_switch.ok_or(EINVAL)?;
         let end = operations.end_context_switch.ok_or(EINVAL)?;

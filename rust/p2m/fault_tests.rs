@@ -39,7 +39,7 @@ mod growing {
     const FOREIGN: P2mEntry = P2mEntry::Foreign(Mfn::new(0x1234));
     const EBUSY: u32 = 16;
 
-    /// A part of the list that has neither pages nor a table of its own, and its neighbour.
+    /// A part of the list without own pages and without an own table, and its neighbour.
     struct Part {
         start: Pfn,
         before: P2mEntry,
@@ -190,7 +190,7 @@ mod growing {
         let (reports, _) = report::print_reports();
 
         assert_eq!((grown, refused), (false, 1));
-        // Xen itself refuses to pin the table, to link it, and to unpin it.
+        // Xen refuses to pin the table, to link it, and to unpin it.
         assert_eq!(reports, 4);
         assert!(part.is_untouched());
         assert!(Part::are_shared_intact());

@@ -114,7 +114,7 @@ mod live_list {
         if kunit::skip_without_xen() {
             return Ok(());
         }
-        // The first whole page behind the list's own pages.
+        // The first whole page after the list's own pages.
         let last_frame = list::with_list(CallContext::in_test(), |list| list.last_frame);
         let start = Pfn::new(layout::round_to_leaves(last_frame));
         if start.raw() + layout::FRAMES_PER_LEAF > xen_p2m_size.get() {

@@ -36,17 +36,17 @@ _ON_XEN = (
     r"xen_pv_mmu_batch\.(more_operations_than_fit|updates_behind_a_refused|calls_behind_a_refused).*",
     r"xen_pv_mmu_lazy\.(?!new_task_is_not_paused).*",
     r"xen_pv_mmu_live\.(?!word_of_the_user_root).*",
-    r"xen_pv_mmu_ops\.(all_slots_are_ours|call_sites_are_direct|no_call_site_is_indirect).*",
+    r"xen_pv_mmu_ops\.(all_slots_call_the_backend|call_sites_are_direct|no_call_site_is_indirect).*",
     r"xen_pv_mmu_p2m\.(?!entries_that_are_not_present).*",
     r"xen_pv_mmu_p2m_ranges\.ranges_of_the_live_list.*",
     r"xen_pv_mmu_tables\.(?!reports_are_limited).*",
 )
-_OFF_XEN = (r"xen_pv_mmu_ops\.without_xen_no_slot_is_ours",)
+_OFF_XEN = (r"xen_pv_mmu_ops\.without_xen_no_slot_calls_the_backend",)
 # Tests that the configuration of a kernel leaves out.
 _FAULTS_ONLY = r"xen_pv_mmu_contiguous\.failed_exchange_changes_nothing"
 _IBT_ONLY = r"xen_pv_mmu_ops\.all_slots_are_landing_pads"
 # Tables have no locks of their own.
-_LOCKS_ONLY = r"xen_pv_mmu_tables\.second_mapping_of_a_table_is_told"
+_LOCKS_ONLY = r"xen_pv_mmu_tables\.second_mapping_of_a_table_is_reported"
 _DUMPS_ONLY = r"xen_pv_mmu_tables\.note_for_dumps_is_found_by_machine_address"
 # The p2m list ends where memory does.
 _ROOM_ONLY = (
