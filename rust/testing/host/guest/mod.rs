@@ -139,10 +139,7 @@ impl Snapshot {
             .filter(|(old, new)| old != new)
             .take(4)
             .collect();
-        assert!(
-            changed.is_empty(),
-            "frames have other uses: {changed:x?}"
-        );
+        assert!(changed.is_empty(), "frames have other uses: {changed:x?}");
         assert_eq!(
             self.frames.len(),
             before.frames.len(),

@@ -181,7 +181,7 @@ fn the_initrd_is_behind_the_region_and_not_mapped() {
 }
 
 #[test]
-fn start_info_is_laid_out_as_the_public_interface_says() {
+fn start_info_has_the_layout_of_the_public_interface() {
     for (config, flags) in [
         (DomainConfig::dom0(600), sif::PRIVILEGED | sif::INITDOMAIN),
         (DomainConfig::domu(600), 0),
