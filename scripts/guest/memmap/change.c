@@ -62,7 +62,7 @@ static void carve(const struct change *change)
 
 		if (start >= change->end || end <= change->start)
 			continue;
-		/* The part in front may have length 0. */
+		/* The part before it may have length 0. */
 		map[i].length = start < change->start ? change->start - start : 0;
 		add(change->end, end, map[i].type);
 	}

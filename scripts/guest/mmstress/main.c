@@ -18,7 +18,7 @@ static const char usage[] =
 	"  keep    fork and check memory until it is wrong; FILE counts the rounds\n"
 	"  list    the tests by name\n"
 	"  time    what a few operations cost\n"
-	"  facts   what all this runs on\n";
+	"  facts   the machine and the kernel\n";
 
 static __noreturn void usage_error(void)
 {

@@ -18,8 +18,8 @@
 static pte_t *table;
 
 /*
- * A non-GPL module cannot have the flags of a protection checked, not with the C
- * backend either, unless the entry is known not to be present.
+ * In a non-GPL module, the flags of a protection cannot be checked, unless the
+ * entry is known not to be present. The same holds for the C backend.
  */
 #ifdef CLOSED
 #define READ_ONLY	__pgprot(_PAGE_PROTNONE)
@@ -27,7 +27,7 @@ static pte_t *table;
 #define READ_ONLY	__pgprot(_PAGE_PRESENT | _PAGE_ACCESSED)
 #endif
 
-/* A kernel entry for the page of the table; those behind it map the next pages. */
+/* A kernel entry for the page of the table; those after it map the next pages. */
 static pte_t entry(unsigned int nr)
 {
 	return __pte(__pa(table) + nr * PAGE_SIZE + _PAGE_PRESENT + _PAGE_RW +

@@ -26,7 +26,7 @@ static xenforeignmemory_handle *foreign;
 static uint32_t domain;
 static xen_pfn_t *frames;
 static size_t nr_frames;
-/* Those of these frames that are otherwise unused memory: Xen allows writes. */
+/* Frames of the inaccessible pages. They are no tables, so Xen lets them be written. */
 static xen_pfn_t kept[MOST];
 
 static void *map_foreign(const xen_pfn_t *mfns, size_t count, int prot, int *errors)

@@ -109,7 +109,7 @@ static unsigned long p2m_words(void)
 
 	if (!line || sscanf(line, "p2m virtual area at %*[^,], size is %lx",
 			    &size) != 1)
-		fail("the kernel's log does not say where the p2m list is");
+		fail("the kernel's log lacks the size of the p2m list");
 	free(log);
 	return size / sizeof(unsigned long);
 }

@@ -86,7 +86,7 @@ void test_cpu_hotplug(void)
 				      MAP_SHARED | MAP_ANONYMOUS);
 
 	if (nr_cpus < 2 || !removable(1))
-		skip("no CPU that can be taken away");
+		skip("no CPU can go offline");
 	while (more()) {
 		pid_t storm[STORMS];
 

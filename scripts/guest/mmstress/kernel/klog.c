@@ -91,7 +91,7 @@ void test_wx(void)
 	now = read_text("/sys/kernel/debug/check_wx_pages", verdict,
 			sizeof(verdict));
 	if (now && strncmp(verdict, "SUCCESS", 7))
-		fail("check_wx_pages says %s", verdict);
+		fail("check_wx_pages reports %s", verdict);
 	boot = log && strstr(log, "Checked W+X mappings: ");
 	if (boot && !strstr(log, "Checked W+X mappings: passed"))
 		fail("the kernel found pages writable and executable");

@@ -44,7 +44,7 @@ static void must_have_said(const char *text)
 	if (!log)
 		fail_errno("the kernel's log");
 	if (!strstr(log, text))
-		fail("the kernel never said '%s'", text);
+		fail("the kernel never printed '%s'", text);
 	free(log);
 }
 
@@ -110,7 +110,7 @@ static void read_line(struct dump *dump, const char *line, uintptr_t address)
 		dump->present = false;
 	dump->large = strstr(line, ",large") && level > 1;
 	if (dump->present && dump->xen != !!strstr(line, " machine "))
-		fail("'%s' does not say what the frame is", line);
+		fail("'%s' has the wrong kind of frame", line);
 	dump->frame = frame ? strtoul(frame + 7, NULL, 16) : 0;
 }
 
@@ -147,7 +147,7 @@ static void check_page(const char *page)
 		if (found.level == 1 && found.present && found.frame == pfn)
 			return;
 	}
-	fail("the dump ends with level %d, frame %#lx, pagemap says %#lx",
+	fail("the dump ends with level %d, frame %#lx, pagemap shows %#lx",
 	     found.level, found.frame, pfn);
 }
 
@@ -187,7 +187,7 @@ static void check_errors(const char *unmapped)
 		fail("the dump of an address without a mapping is '%s'", text);
 	ask(1 << 30, (uintptr_t)unmapped, text, sizeof(text));
 	if (!strstr(text, "\nno such process\n"))
-		fail("the dump of a process that is not there is '%s'", text);
+		fail("the dump of a missing process is '%s'", text);
 	if (write_text(QUERY, "x"))
 		fail("an invalid query is accepted");
 }
@@ -262,7 +262,7 @@ static void load_both(void)
 	/* Check the rights over all levels, while new code is loaded. */
 	if (read_text(CHECK_WX, verdict, sizeof(verdict)) &&
 	    strncmp(verdict, "SUCCESS", 7))
-		fail("with modules loaded, check_wx_pages says %s", verdict);
+		fail("with modules loaded, check_wx_pages reports %s", verdict);
 	unload(STATIC_CALL);
 	unload(DUMP);
 }

@@ -140,7 +140,7 @@ void test_trace_functions(void)
 		if (!trace)
 			fail_errno("the trace");
 		if (!strstr(trace, "xen_"))
-			fail("it tells nothing of Xen");
+			fail("the trace has no function of Xen");
 		free(trace);
 		set("current_tracer", "nop");
 		set("tracing_on", "1");

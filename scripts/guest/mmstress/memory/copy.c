@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * System calls that copy to and from pages that are not present yet: the fault
- * happens in the kernel, needs tables of each level, and the copy goes on at
+ * happens in the kernel, needs tables of each level, and the copy continues at
  * once. Meanwhile a thread changes rights in the same level-1 table.
  */
 #define _GNU_SOURCE

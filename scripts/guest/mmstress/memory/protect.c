@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Access rights, given and taken. */
+/* Access rights, granted and revoked. */
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -76,7 +76,7 @@ void test_no_exec(void)
 		must_fault(fn, true, "executable page");
 		protect(mem, pages * PAGE, PROT_READ | PROT_WRITE);
 		if (try_call(fn, a, b, &sum) != SIGSEGV)
-			fail("a page ran at %p after PROT_EXEC was taken", fn);
+			fail("a page ran at %p after PROT_EXEC was removed", fn);
 	}
 }
 

@@ -123,6 +123,6 @@ void test_balloon_grow(void)
 	/* Added memory cannot be used until it is set online. */
 	write_text(AUTO_ONLINE, "online");
 	if (!can_grow())
-		skip("there is no more memory to be had");
+		skip("no more memory is available");
 	there_and_back(fit(64 * MIB) / KIB);
 }

@@ -218,7 +218,7 @@ void test_fault_fork(void)
 		if (failed != 1)
 			fail("%u allocations failed", failed);
 	}
-	/* A lost page each would be twice as much; some memory is freed late. */
+	/* One lost page for each would be twice the limit; some memory is freed late. */
 	limit = now() + 10;
 	while ((less = before - meminfo_kb("MemFree")) > (long)(2 * forks)) {
 		if (now() > limit)

@@ -324,7 +324,7 @@ void test_grant_beyond(void)
 		if (!map)
 			fail_errno("/proc/iomem");
 		if (!strstr(map, "Xen scratch"))
-			skip("it took the place of memory for them");
+			skip("it maps them at addresses of memory");
 		free(map);
 	}
 }
