@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-# What may go wrong with files, and what to do about it.
+# Errors of files, and what to do about them.
 _ADVICE = {
     errno.ENOSPC: "make room there, or set XEN_PVMMU_BUILD to a directory that has some",
     errno.EDQUOT: "make room there, or set XEN_PVMMU_BUILD to a directory that has some",
@@ -18,7 +18,7 @@ _ADVICE = {
 
 
 class Stop(Exception):
-    """Work cannot go on. Says what happened and what to do about it."""
+    """Work cannot continue. States what happened and what to do about it."""
 
     def __init__(self, what: str, advice: str) -> None:
         super().__init__(what)
@@ -26,18 +26,18 @@ class Stop(Exception):
 
 
 REFUSALS = (OSError, subprocess.CalledProcessError)
-"""Refusals of the system, which are reported as a Stop is."""
+"""Errors of the system, which are reported like a Stop."""
 
 
 def stop_of(error: OSError | subprocess.CalledProcessError) -> Stop:
     """The same as a Stop."""
     if isinstance(error, subprocess.CalledProcessError):
         return Stop(f"{error.cmd[0]} ended with {error.returncode}", "fix what it names above")
-    return Stop(str(error), _ADVICE.get(error.errno, "see that it is there and that it can be used"))
+    return Stop(str(error), _ADVICE.get(error.errno, "check that it exists and is usable"))
 
 
 class Progress:
-    """One line that is redrawn on a terminal; elsewhere one now and then."""
+    """One line that is redrawn on a terminal; elsewhere, occasional lines."""
 
     QUIET_SECONDS = 15
 
@@ -78,7 +78,7 @@ def elapsed(seconds: float) -> str:
 
 
 def run(main: Callable[[list[str]], int]) -> None:
-    """Runs a command's main function; what stops it ends with one line of advice."""
+    """Runs a command's main function; a Stop ends with one line of advice."""
     try:
         sys.exit(main(sys.argv[1:]))
     except Stop as caught:

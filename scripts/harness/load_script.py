@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Scripts without a suffix as modules, for their tests and for what shares their code."""
+"""Load scripts without a suffix as modules, for their tests and for code that they share."""
 
 import importlib.machinery
 import importlib.util
@@ -15,7 +15,7 @@ def load_script(name: str) -> ModuleType:
     loader = importlib.machinery.SourceFileLoader(name, str(_SCRIPTS / name))
     spec = importlib.util.spec_from_loader(name, loader)
     module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look their module up.
+    # Dataclasses look up their module.
     sys.modules[name] = module
     sys.dont_write_bytecode = True
     loader.exec_module(module)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where things are. scripts/enter decides; this reads what it decided."""
+"""Paths of files and folders. scripts/enter sets them in variables, which this reads."""
 
 import os
 import subprocess
@@ -45,7 +45,7 @@ def logs() -> Path:
 
 
 def state() -> Path:
-    """What is worth remembering between clean builds."""
+    """Numbers that are kept between clean builds."""
     path = _path("STATE")
     path.mkdir(parents=True, exist_ok=True)
     return path
@@ -57,7 +57,7 @@ def tree() -> Path:
 
 
 def pristine() -> Path | None:
-    """The untouched kernel source, unless the user brought his own tree."""
+    """The untouched kernel source, unless the user set KDIR."""
     value = os.environ.get("XEN_PVMMU_PRISTINE")
     return Path(value) if value else None
 
@@ -68,12 +68,12 @@ def debian_config() -> Path:
 
 
 def root() -> Path:
-    """The build root, as it is seen from outside; with the user's own tools that is /."""
+    """The build root as seen from outside; with the user's own tools that is /."""
     return Path(os.environ.get("XEN_PVMMU_ROOT", "/"))
 
 
 def kunit() -> Path:
-    """The kernel's own reader of test results."""
+    """The kernel's own parser of test results."""
     return (pristine() or tree()) / "tools/testing/kunit"
 
 
@@ -103,7 +103,7 @@ def xen_symbols() -> Path:
 
 
 def shown(path: Path) -> str:
-    """A path as a person would type it."""
+    """A path in the form that a user would type."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Numbers that a person gives as variables."""
+"""Numbers that a user sets as variables."""
 
 import os
 
@@ -10,7 +10,7 @@ def number(name: str, default: int, least: int, most: int = 2**32 - 1) -> int:
     """The value of a variable, or the default if it is not set or empty."""
     text = os.environ.get(name) or str(default)
     if not text.isdecimal() or not least <= int(text) <= most:
-        raise Stop(f"{name}={text} is not a number from {least} to {most}", f"give one, or leave {name} out")
+        raise Stop(f"{name}={text} is not a number from {least} to {most}", f"set one, or leave {name} out")
     return int(text)
 
 

@@ -12,7 +12,7 @@ from typing import IO
 def follow(child: subprocess.Popen, log: IO[bytes], tick: float = 0.5) -> Iterator[bytes | None]:
     """Yields each complete line, and None whenever `tick` seconds pass without one.
 
-    All output goes to `log` as it is. Ends when the child closes its output.
+    All output goes to `log` unchanged. Ends when the child closes its output.
     """
     assert child.stdout is not None
     fd = child.stdout.fileno()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Everything `make test` does, in order, and the count at the end."""
+"""The steps of `make test`, in order, and the count at the end."""
 
 import io
 import re
@@ -26,7 +26,7 @@ class Step:
     run: Callable[[], str]
     """Returns a summary or raises Stop."""
     needs: str = ""
-    """The step without which this one makes no sense."""
+    """The step that this one needs."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _script(name: str, *arguments: str) -> str:
     done = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
     output = (done.stdout + done.stderr).strip()
     if done.returncode:
-        raise Stop(f"{name} says:\n{output}", "fix what it names")
+        raise Stop(f"{name} reports:\n{output}", "fix what it names")
     return output.splitlines()[-1] if output else "done"
 
 
@@ -90,7 +90,7 @@ def _boot(machine: machines.Machine) -> Callable[[], str]:
 
 
 def _boots(variant: str, table: tuple[machines.Machine, ...] = machines.MACHINES) -> list[Step]:
-    """With the user's own tools none that have guests: those take Xen's toolstack of the build root."""
+    """With the user's own tools, no boots with guests: these need Xen's toolstack of the build root."""
     return [
         Step(
             f"boot {machine.name}",
@@ -104,7 +104,7 @@ def _boots(variant: str, table: tuple[machines.Machine, ...] = machines.MACHINES
 
 
 def _host() -> list[Step]:
-    """Left out with the user's own tools: what they are to say depends on their versions."""
+    """Left out with the user's own tools: the expected output depends on their versions."""
     if not paths.pristine():
         return []
     return [
@@ -151,7 +151,7 @@ def steps() -> list[Step]:
 
 
 def soak_steps() -> list[Step]:
-    """The boots that take too long for every day."""
+    """The boots that take too long for `make test`."""
     return [
         Step("initramfs", "the guest's user space", lambda: str(initramfs.make().name)),
         Step("build rust", "the kernel with the Rust backend, clippy on", _build("rust")),

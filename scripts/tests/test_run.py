@@ -40,7 +40,7 @@ class Run(unittest.TestCase):
 
     def test_a_hang_ends_at_the_time_out(self):
         verdict = self.run_machine("echo working; exec sleep 60")
-        self.assertIn("no end within 1 s; it said last: working", str(verdict.problems[0]))
+        self.assertIn("no end within 1 s; its last line: working", str(verdict.problems[0]))
         self.assertLess(verdict.seconds, 10)
 
     def test_a_crash_ends_soon(self):
@@ -112,7 +112,7 @@ class Plan(unittest.TestCase):
         self.assertEqual(len(names), len(set(names)))
 
     def test_every_file_of_tests_is_found(self):
-        """A folder without __init__.py, or one that is not below tests/, is not looked into."""
+        """unittest skips a folder without __init__.py, or one that is not below tests/."""
 
         def files(suite: unittest.TestSuite) -> set[str]:
             found = set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Measure backends side by side: what is asked for, the boots, the results."""
+"""Measure backends side by side: the request, the boots, the results."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from . import measure
 from .measure import Boot, Side
 from .report import Table
 
-# The name of a side, the variant of kernel.py, what the guest says its PV MMU is.
+# The name of a side, the variant of kernel.py, and the PV MMU that the guest reports.
 _SIDES = {
     "native": ("bench-c", "none"),
     "c": ("bench-c", "C"),
@@ -31,11 +31,11 @@ CHECKED_OPERATIONS = (
 )  # fmt: skip
 """Some of each kind, so that the short form takes minutes."""
 _WORSE = 0.05
-"""How much more, relatively, an operation may take than what was recorded."""
+"""How much longer than recorded an operation may take, as a fraction."""
 
 
 def side(name: str) -> Side:
-    """One that has a name, or the directory of a kernel build, to be taken as it is."""
+    """The side of this name, or a directory with a kernel build."""
     if name in _SIDES:
         variant, backend = _SIDES[name]
         return Side(name, kernel.out(kernel.named(variant)), backend)
@@ -49,12 +49,12 @@ def side(name: str) -> Side:
 def sides(names: str) -> list[Side]:
     wanted = [side(name) for name in names.split(",") if name]
     if not wanted or len({one.name for one in wanted}) != len(wanted):
-        raise Stop(f"SIDES={names} names nothing, or something twice", f"use some of {', '.join(_SIDES)}")
+        raise Stop(f"SIDES={names} is empty, or names a side twice", f"use some of {', '.join(_SIDES)}")
     return wanted
 
 
 def build(wanted: list[Side]) -> None:
-    """Builds the sides that are variants, in the order in which one starts from another's objects."""
+    """Builds the sides that are variants; one that starts from another's objects comes later."""
     needed = [_SIDES[one.name][0] for one in wanted if one.name in _SIDES]
     for name, variant in kernel.VARIANTS.items():
         if name in needed or any(kernel.VARIANTS[other].seed == name for other in needed if name.startswith("bench")):
@@ -62,7 +62,7 @@ def build(wanted: list[Side]) -> None:
 
 
 def operations() -> dict[str, str]:
-    """The operations that mmbench knows, and what they are."""
+    """The operations that mmbench knows, with their descriptions."""
     program = paths.build() / "mmbench"
     sources = sorted((paths.repo() / "scripts/guest/mmbench").glob("*.c"))
     command = ["gcc", "-std=gnu11", "-O2", "-pthread", "-o", str(program), *map(str, sources)]
@@ -75,7 +75,7 @@ def operations() -> dict[str, str]:
 
 
 def chosen(pattern: str, known: dict[str, str]) -> list[str]:
-    """The operations whose names match; none stands for all but the one that needs a compiler."""
+    """The operations whose names match; by default all except the one that needs a compiler."""
     if not pattern:
         return []
     try:
@@ -101,7 +101,7 @@ def make_initrd(compiler: bool) -> Path:
 
 
 def run(wanted: list[Side], names: list[str], boots: int, samples: int, initrd: Path) -> dict[str, list[Boot]]:
-    """All boots of each side. They differ a little in memory, so that luck with addresses shows."""
+    """All boots of each side. Memory sizes differ a little, which exposes luck with addresses."""
     results: dict[str, list[Boot]] = {one.name: [] for one in wanted}
     for number in range(boots):
         for one in wanted:
@@ -115,7 +115,7 @@ def recorded() -> Path:
 
 
 def worse(now: dict[str, float], then: dict[str, float]) -> list[str]:
-    """The operations whose ratio of Rust to C is worse than it was, or was never recorded."""
+    """The operations whose ratio of Rust to C is worse than recorded, or was never recorded."""
     found = []
     for name, ratio in now.items():
         if name not in then:
@@ -138,7 +138,7 @@ def compare(table: Table) -> str:
         names = [line.split(":")[0] for line in found]
         raise Stop(
             "worse than recorded:\n" + "\n".join(f"  {line}" for line in found),
-            f"see where it goes: make profile OP={names[0]}; if it is meant: make bench RECORD=1",
+            f"see where the time goes: make profile OP={names[0]}; if it is intended: make bench RECORD=1",
         )
     return f"{len(now)} operations, none worse by more than {_WORSE:.0%} than recorded"
 

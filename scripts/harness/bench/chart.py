@@ -13,7 +13,7 @@ _NAMES = {NATIVE: "without Xen", "c-lazy": "C, lazy MMU mode fixed", RUST: "Rust
 
 def svg(table: Table) -> str:
     """Bars for each operation; the C backend is the line at 1."""
-    # It wants a place for its cache, and has no home here.
+    # It needs a directory for its cache, and has no home directory here.
     os.environ.setdefault("MPLCONFIGDIR", tempfile.gettempdir())
     import matplotlib
 

@@ -11,7 +11,7 @@ from ..cli import Stop
 
 USER, KERNEL, XEN, OTHER = "user", "kernel", "Xen", "other"
 
-# Where the plugin does more than count, by the name of the function.
+# Functions at which the plugin does more than count, by name.
 _ACTIONS = {
     "xen_start_kernel": "boot-begin",
     "x86_64_start_kernel": "boot-begin",
@@ -42,7 +42,7 @@ class Function:
 
 @dataclass
 class Section:
-    """What the plugin counted between two marks, for `number` operations."""
+    """The plugin's counts between two marks, for `number` operations."""
 
     name: str
     number: int
@@ -57,14 +57,14 @@ class Section:
         return sum(count for function, count in self.instructions.items() if where in ("", function.where))
 
     def called(self, *names: str) -> int:
-        """How often these functions of Xen were."""
+        """How often these functions of Xen were called."""
         return sum(
             count for function, count in self.calls.items() if function.where == XEN and function.name in names
         )
 
 
 def functions(kernel_map: str, xen_map: str) -> list[Function]:
-    """The functions of a kernel and of Xen by address, and what is between them."""
+    """The functions of a kernel and of Xen by address, and the gaps between them."""
     found = {0: Function(0, "[user]", USER)}
     for where, text in ((XEN, xen_map), (KERNEL, kernel_map)):
         here = {function.address: function for function in _read(text, where)}
@@ -92,7 +92,7 @@ def _read(text: str, where: str) -> list[Function]:
             continue
         name = match[3].rsplit("#", 1)[-1]
         last = max(last, address)
-        # Of several names for one place, one that something depends on, or the first.
+        # Of several names for one address, one that is needed, or the first.
         if address not in result or name in _ACTIONS or name in _NEEDED[where]:
             result[address] = Function(address, name, where)
     return list(result.values())
@@ -123,7 +123,7 @@ def read(text: str, table: list[Function]) -> list[Section]:
 
 
 def make_plugin() -> Path:
-    """Compiles it; clippy must have nothing to say."""
+    """Compiles it; clippy must report nothing."""
     path = paths.build() / "libcount.so"
     source = paths.repo() / "scripts/plugin/count.rs"
     command = ["clippy-driver", "--edition", "2021", "-O", "-D", "warnings", "-C", "panic=abort"]

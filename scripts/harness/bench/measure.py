@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Boot one kernel on a machine whose clock counts instructions, and read what mmbench says.
+"""Boot one kernel on a machine whose clock counts instructions, and read what mmbench prints.
 
-One CPU, no threads beside it, time moves by one nanosecond for each instruction:
-what is counted does not depend on the machine that emulates, nor on its load.
+The machine has one CPU and no other threads, and each instruction takes one nanosecond:
+the counts depend neither on the host nor on its load.
 """
 
 import re
@@ -28,7 +28,7 @@ CALIBRATION = "calibration"
 BOOT = "boot"
 COMPILE = "compile"
 COMPILE_SYSTEM = "compile-system"
-"""Not an operation: what of COMPILE is not the programs' own."""
+"""Not an operation: the part of COMPILE that the programs do not execute themselves."""
 _LOOP = 4
 """Instructions of mmbench's loop of known length."""
 
@@ -40,7 +40,7 @@ class Side:
     name: str
     folder: Path
     backend: str
-    """What the guest says its PV MMU is: Rust, C or none."""
+    """The PV MMU that the guest reports: Rust, C or none."""
 
     @property
     def xen(self) -> bool:
@@ -59,11 +59,11 @@ class Sample:
     ticks: float
     hypercalls: float
     exceptions: float
-    """That Xen takes, page faults of programs among them."""
+    """Exceptions that Xen handles, including page faults of programs."""
     emulated: float
     """Writes to page tables that Xen emulates after a fault."""
     flushes: float
-    """TLB flushes that the guest asks for."""
+    """TLB flushes that the guest requests."""
     updates: float
     bytes: float
     """Arguments that Xen reads from memory."""
@@ -79,7 +79,7 @@ class Boot:
 
 
 def command(side: Side, initrd: Path, plugin: str, cmdline: str, number: int) -> list[str]:
-    """The QEMU command line of a side's boot, which are numbered from 0."""
+    """The QEMU command line of a boot of a side. Boots are numbered from 0."""
     memory = GUEST_MEMORY + number
     common = [
         "qemu-system-x86_64", "-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu", "qemu64",
@@ -98,14 +98,14 @@ def command(side: Side, initrd: Path, plugin: str, cmdline: str, number: int) ->
 def boot(
     side: Side, initrd: Path, operations: list[str], samples: int, number: int = 0, title: str = ""
 ) -> Boot:
-    """Measures in one boot; every operation that was asked for has all its samples."""
+    """Measures in one boot; every requested operation has all its samples."""
     library = counter.make_plugin()
     table = _functions(side)
     symbols = paths.build() / f"count-{side.name}.symbols"
     symbols.write_text(counter.lines_for_plugin(table))
     counts = paths.build() / f"count-{side.name}.out"
     counts.unlink(missing_ok=True)
-    # Where mappings lie by chance decides how many tables a process has.
+    # The random addresses of mappings decide how many tables a process has.
     cmdline = f"quiet norandmaps pvmmu.run=bench pvmmu.samples={samples}"
     if operations:
         cmdline += f" pvmmu.operations={':'.join([CALIBRATION, *operations])}"
@@ -120,7 +120,7 @@ def boot(
 
 
 def _version(what: str, text: str) -> str:
-    # Behind blanks: the kernel's own lines about memory start with "Xen:".
+    # After blanks: the kernel's own lines about memory start with "Xen:".
     found = re.search(rf"^ +{what}: (\S+)", text, re.MULTILINE)
     return found[1] if found else "unknown"
 
@@ -159,14 +159,14 @@ def _run(words: list[str], log: Path, progress: Progress) -> None:
             code = child.wait()
     if ended or code:
         progress.done("failed")
-        raise Stop(f"the machine ended badly after {shown}: {ended or f'QEMU says {code}'}", f"read {paths.shown(log)}")
+        raise Stop(f"the machine ended badly after {shown}: {ended or f'QEMU exits with {code}'}", f"read {paths.shown(log)}")
 
 
 def read(side: Side, text: str, sections: list[counter.Section], log: Path) -> list[Sample]:
-    """Puts together what the guest printed and what the plugin counted."""
+    """Combines the guest's output with the plugin's counts."""
     advice = f"read {paths.shown(log)}"
     if not re.search(rf"PV MMU: {side.backend}\b", text):
-        raise Stop(f"the kernel of {side.name} does not say 'PV MMU: {side.backend}'", advice)
+        raise Stop(f"the kernel of {side.name} does not print 'PV MMU: {side.backend}'", advice)
     done = _DONE.search(text)
     lines = _LINE.findall(text)
     marked = [section for section in sections if section.name == "marked"]
@@ -207,7 +207,7 @@ def _system(sample: Sample) -> Sample:
 
 
 def _calibrated(side: Side, samples: list[Sample], advice: str) -> None:
-    """A loop of known length is counted right, and the guest's clock agrees on everything."""
+    """Checks the count of a loop of known length, and all counts against the guest's clock."""
     loops = [sample.user for sample in samples if sample.operation == CALIBRATION]
     if not loops or any(abs(user - _LOOP) > _LOOP / 100 for user in loops):
         raise Stop(f"a loop of {_LOOP} instructions counts as {loops} on {side.name}", advice)

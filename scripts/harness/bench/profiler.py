@@ -16,12 +16,12 @@ from .report import short
 class Row:
     name: str
     instructions: float
-    """For one operation, as are the calls."""
+    """For one operation, like the calls."""
     calls: float
 
 
 def rows(samples: list[Sample], where: str) -> list[Row]:
-    """The functions of one place, the dearest first."""
+    """The functions of one place, the most expensive first."""
     number = sum(sample.section.number for sample in samples)
     instructions: dict[counter.Function, int] = {}
     calls: dict[counter.Function, int] = {}
@@ -37,7 +37,7 @@ def rows(samples: list[Sample], where: str) -> list[Row]:
 
 
 def text(samples: list[Sample], top: int) -> str:
-    """One table for each place, the dearest place first."""
+    """One table for each place, the most expensive place first."""
     places = (counter.USER, counter.KERNEL, counter.XEN, counter.OTHER)
     tables = {where: rows(samples, where) for where in places}
     sums = {where: sum(row.instructions for row in table) for where, table in tables.items()}
@@ -61,10 +61,10 @@ def text(samples: list[Sample], top: int) -> str:
 
 
 def demangled(output: str) -> str:
-    """Rust's names as a person writes them."""
+    """Demangles Rust's names."""
     done = subprocess.run(["llvm-cxxfilt"], input=output, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Stop(f"llvm-cxxfilt says: {done.stderr.strip()}", "install llvm")
+        raise Stop(f"llvm-cxxfilt failed: {done.stderr.strip()}", "install llvm")
     return done.stdout
 
 
@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> int:
     known = bench.operations()
     if asked.operation not in (*known, BOOT):
         what = f"there is no operation {asked.operation!r}" if asked.operation else "which operation?"
-        raise Stop(what, f"say OP= one of: {', '.join([*known, BOOT])}")
+        raise Stop(what, f"set OP to one of: {', '.join([*known, BOOT])}")
     if asked.top < 1:
         raise Stop("TOP is at least 1", "leave it out for 30")
     wanted = bench.sides(asked.sides)

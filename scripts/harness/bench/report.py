@@ -8,9 +8,9 @@ from statistics import median
 
 from .measure import BOOT, COMPILE, COMPILE_SYSTEM, Boot, Sample
 
-# On bare metal none of our code runs; the ratios are between C and Rust, or against that.
+# On bare metal neither backend runs. Ratios are between C and Rust, or against bare metal.
 NATIVE, C, RUST = "native", "c", "rust"
-# Whole loads: what the mean of the operations leaves out.
+# Whole loads, which the mean of the operations leaves out.
 _LOADS = (BOOT, COMPILE, COMPILE_SYSTEM)
 _EVENTS = {
     "hypercalls": "hypercalls",
@@ -55,7 +55,7 @@ def figure(samples: list[Sample]) -> Figure:
 
 
 def short(value: float) -> str:
-    """Five characters or so: 4.75k, 735k, 30.8M."""
+    """About five characters: 4.75k, 735k, 30.8M."""
     if value < 1:
         return f"{value:.2f}".rstrip("0").rstrip(".") or "0"
     for unit in ("", "k", "M", "G"):
@@ -76,13 +76,13 @@ class Table:
         self.figures = {side: _figures(boots) for side, boots in results.items()}
 
     def ratios(self, side: str = RUST, base: str = C) -> dict[str, float]:
-        """Of each operation of both, instructions on one side to those on the other."""
+        """For each operation of both sides, the ratio of instructions on one to those on the other."""
         above, below = self.figures.get(side, {}), self.figures.get(base, {})
         both = (name for name in self.operations if name in above and name in below)
         return {name: above[name].instructions / below[name].instructions for name in both}
 
     def mean(self) -> tuple[float, int]:
-        """The geometric mean of the ratios, without whole loads, and of how many."""
+        """The geometric mean of the ratios, without whole loads, and their number."""
         found = [ratio for name, ratio in self.ratios().items() if name not in _LOADS]
         return math.exp(sum(map(math.log, found)) / max(len(found), 1)), len(found)
 

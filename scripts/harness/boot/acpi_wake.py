@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 ASLEEP = re.compile(r"Entering ACPI S3 state")
-# Xen says so a moment before.
+# Xen prints this just before it sleeps.
 _SECONDS = 2.0
 
 
 class Waker:
-    """Wakes the machine some seconds after it has said that it goes to sleep."""
+    """Wakes the machine some seconds after it has reported that it goes to sleep."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="pvmmu-")
@@ -22,7 +22,7 @@ class Waker:
 
     @property
     def options(self) -> list[str]:
-        """For QEMU."""
+        """Arguments for QEMU."""
         return ["-monitor", f"unix:{self._path},server=on,wait=off"]
 
     def read(self, text: str) -> None:
@@ -30,14 +30,14 @@ class Waker:
             self._due = time.monotonic() + _SECONDS
 
     def wake_if_due(self) -> None:
-        """Has to be called now and then."""
+        """Must be called from time to time."""
         if self._due is None or time.monotonic() < self._due:
             return
         self._due = None
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.settimeout(_SECONDS)
             monitor.connect(str(self._path))
-            # It greets, and repeats the command.
+            # The monitor greets, and echoes the command.
             monitor.recv(4096)
             monitor.sendall(b"system_wakeup\n")
             monitor.recv(4096)

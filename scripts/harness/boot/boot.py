@@ -20,7 +20,7 @@ from .rules import Problem
 
 _CRASHED = "it crashed"
 
-# A machine that is finished, or dead, is given this long to say so and go.
+# A machine that is finished, or dead, has this long to report it and power off.
 _GRACE_SECONDS = 30
 _LAST_WORDS_SECONDS = 5
 
@@ -56,7 +56,7 @@ def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
         "-display", "none", "-no-reboot", "-nic", "none", "-serial", serial, *ram.options(machine),
     ]  # fmt: skip
     if machine.kind.startswith("dom0"):
-        # Left to itself, Xen switches FPU registers lazily between domains, and under QEMU's
+        # By default, Xen switches FPU registers lazily between domains, and under QEMU's
         # emulation a process then finds another domain's in its vector registers.
         xen = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all noreboot spec-ctrl=eager-fpu"
         if machine.dom0_mem:
@@ -65,9 +65,9 @@ def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
             xen += f" {more}" if more else ""
         linux = f"{kernel.bzimage(variant)} console=hvc0 earlyprintk=xen {machine.cmdline}"
         if machine.guests:
-            # The log is judged at the end, and by then there is much in it.
+            # The log is judged at the end, when it is long.
             linux += " log_buf_len=4M"
-        # QEMU separates modules by commas and takes a doubled one as itself.
+        # QEMU separates modules by commas; a doubled comma stands for one.
         modules = ",".join(part.replace(",", ",,") for part in (linux, str(initrd)))
         return [*common, "-cpu", machine.cpu, "-kernel", str(memmap.image(machine)), "-append", xen, "-initrd", modules]
     image = kernel.vmlinux(variant) if machine.kind == "pvh" else kernel.bzimage(variant)
@@ -77,7 +77,7 @@ def command(machine: Machine, initrd: Path, serial: str) -> list[str]:
 
 
 def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Results, str]:
-    """What is wrong with a console log, its KUnit results, the guest's own count."""
+    """The problems of a console log, its KUnit results, and the guest's own count."""
     if machine.dies:
         wanted = (machine.dies, *machine.must_print)
         missing = [text for text in wanted if not any(re.search(text, line.text) for line in lines)]
@@ -85,7 +85,7 @@ def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Resu
         return problems, ktap.Results(), "dies as it should"
     provoked = [line for line in lines if not line.xen and _is_report(machine, line.text)]
     problems = rules.problems(sorted(set(lines) - set(provoked), key=lambda line: line.number))
-    # What dom0 shows of its guests' consoles is judged by the rules only.
+    # Lines of guests' consoles that dom0 shows are judged by the rules only.
     texts = [line.text for line in lines if not line.xen and not line.guest]
     for marker in machine.markers:
         if not any(re.search(marker, text) for text in texts):
@@ -109,7 +109,7 @@ def judge(machine: Machine, lines: list[Line]) -> tuple[list[Problem], ktap.Resu
 
 
 def _wrong_skips(machine: Machine, texts: list[str]) -> list[Problem]:
-    """Tests of the guest that are to find something to do on this machine."""
+    """Skipped tests of the guest that must not be skipped on this machine."""
     found = [re.search(r"PVMMU: SKIP (\S+) ?(.*)", text) for text in texts]
     return [
         Problem(f"{skip[1]} was skipped: {skip[2]}") for skip in found if skip and skip[1] not in machine.all_skips
@@ -117,7 +117,7 @@ def _wrong_skips(machine: Machine, texts: list[str]) -> list[Problem]:
 
 
 def _wrong_kunit_skips(machine: Machine, tests: ktap.Results) -> list[Problem]:
-    """Tests of KUnit that are to run on this machine, and those that cannot mean anything there."""
+    """Skipped tests of KUnit that must run on this machine, and passed ones that cannot run there."""
 
     def among(name: str, patterns: tuple[str, ...]) -> bool:
         return any(re.fullmatch(pattern, name) for pattern in patterns)
@@ -200,7 +200,7 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
     if machine.dies and cut_short == _CRASHED:
         pass
     elif cut_short:
-        problems.insert(0, Problem(f"switched off: {cut_short}; it said last: {shown}"))
+        problems.insert(0, Problem(f"switched off: {cut_short}; its last line: {shown}"))
     elif code:
         problems.insert(0, Problem(f"QEMU ended with {code}: {shown}"))
     verdict = Verdict(problems, progress.seconds, log, tests, guest)
@@ -209,7 +209,7 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
 
 
 def explain(machine: Machine, verdict: Verdict) -> None:
-    """Says what went wrong with a boot and how to go on."""
+    """Prints what went wrong with a boot and what to do next."""
     for problem in verdict.problems[:8]:
         print(f"  {problem}")
     if len(verdict.problems) > 8:

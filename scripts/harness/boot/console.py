@@ -2,7 +2,7 @@
 """A guest's console, cleaned.
 
 Xen and dom0 share one serial line. dom0 writes 16 bytes at a time, so a line of
-Xen's can land in the middle of one of Linux'; they are separated again here.
+Xen can land in the middle of one of Linux. This module separates them again.
 """
 
 import re
@@ -17,11 +17,11 @@ _GUEST = "guest: "
 @dataclass(frozen=True)
 class Line:
     number: int
-    """Its place in the log as it was written, from 1."""
+    """Its line number in the raw log, from 1."""
     text: str
     xen: bool
     guest: bool = False
-    """Repeated by dom0 of a guest's console."""
+    """Whether dom0 repeats it from a guest's console."""
 
 
 def lines_of(raw: bytes) -> list[Line]:

@@ -25,7 +25,7 @@ def initrd(machine: Machine, plain: Path, inner: Path) -> Path:
 
 
 def run(script: Path, *arguments: Path | str) -> None:
-    """Runs one of the scripts that make what a machine boots."""
+    """Runs one of the scripts that build what a machine boots."""
     done = subprocess.run([script, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Stop(f"{script.name} failed:\n{(done.stdout + done.stderr).strip()}", "fix that")

@@ -15,14 +15,14 @@ _HEAD = re.compile(r"(?:^|\] ) {4,}KTAP version 1$")
 @dataclass
 class Results:
     passed: list[str] = field(default_factory=list)
-    """As SUITE.TEST."""
+    """Names as SUITE.TEST."""
     skipped: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     suites: list[str] = field(default_factory=list)
 
 
 def adjoined(lines: Iterable[str]) -> Iterator[str]:
-    """The two lines at the head of a suite are next to each other, even if another CPU has printed something in between.
+    """Moves the two lines at the head of a suite together, if another CPU has printed something in between.
 
     The kernel's parser loses the suite's name otherwise.
     """
@@ -61,7 +61,7 @@ def read(lines: Iterable[str]) -> Results:
 
 
 def _ended(test, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Each test that has none below it, and how it ended."""
+    """Each test without subtests, and its result."""
     for sub in test.subtests:
         name = prefix + (sub.name or "<unnamed>")
         if sub.subtests:

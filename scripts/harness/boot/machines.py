@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-# What each kind of machine must print: proof that it is that kind.
+# What each kind of machine must print, as proof of its kind.
 KINDS = {
     "dom0": (r"Booting kernel on Xen", r"PV MMU: Rust\b", r"Paging levels: +4\b"),
     "dom0-c": (r"Booting kernel on Xen", r"PV MMU: C\b", r"Paging levels: +4\b"),
@@ -14,7 +14,7 @@ KINDS = {
 DONE = r"PVMMU: DONE pass=[1-9]\d* fail=0 skip=\d+\b"
 OFF = r"reboot: Power down"
 
-# Tests of the guest that find nothing to do, by kind of machine and by kernel. No other may skip.
+# Tests of the guest that may skip, by kind of machine and by kernel. No others may.
 _NO_XEN = (
     "balloon", "balloon-grow", "debugfs-ops", "debugfs-p2m", "debugfs-stats", "debugfs-tables", "direct-map", "nonram",
     "trace-events", "trace-guide",
@@ -30,7 +30,7 @@ _SKIPS_OF_KERNEL = {
     "gcc": ("kexec-load", "trace-functions"),
 }
 
-# Tests of KUnit that need Xen, as SUITE.TEST: without it they are skipped, all of them.
+# Tests of KUnit that need Xen, as SUITE.TEST: without it all of them are skipped.
 _ON_XEN = (
     r"xen_pv_mmu_(batch_faults|contiguous|keep_frame|p2m_faults|probes|pte|table_thunks|thunks)\..*",
     r"xen_pv_mmu_batch\.(more_operations_than_fit|updates_behind_a_refused|calls_behind_a_refused).*",
@@ -61,7 +61,7 @@ _LEFT_OUT = {
     "lto": (_FAULTS_ONLY, _LOCKS_ONLY, *_ROOM_ONLY),
     "gcc": (_FAULTS_ONLY, _IBT_ONLY),
 }
-# It crashes the machine if that is asked for.
+# It crashes the machine on request.
 _CRASH_ONLY = r"xen_pv_mmu_crash\.batch_is_open_in_a_crash"
 
 
@@ -71,7 +71,7 @@ class Machine:
     kernel: str
     """A variant of kernel.py."""
     kind: str
-    """dom0 under Xen, dom0-c with the C backend; bare4 and bare5, no Xen and so many levels; pvh, the ELF entry, no Xen."""
+    """dom0 under Xen, dom0-c with the C backend; bare4 and bare5, no Xen, four and five levels; pvh, the ELF entry, no Xen."""
     vcpus: int
     memory: int
     """Of the whole machine, in MiB."""
@@ -81,32 +81,32 @@ class Machine:
     seconds: int
     """Time-out, generous: pure emulation on a shared machine is slow."""
     must_print: tuple[str, ...] = ()
-    """Beyond what every machine of its kind must print."""
+    """In addition to what every machine of its kind must print."""
     reports: tuple[str, ...] = ()
-    """Whole lines that a rule would catch and that tests provoke: each has to be there, and all of
-    them together as often as the guest's tests have counted."""
+    """Whole lines that a rule would catch and that tests provoke. Each must appear, and their total
+    must be the count of the guest's tests."""
     guests: str = ""
-    """The variant that guests of this dom0 boot, if it has any."""
+    """The variant that guests of this dom0 boot, if it has guests."""
     programs: tuple[str, ...] = ()
-    """Of the build root, which this dom0 has beside the toolstack."""
+    """Programs of the build root that this dom0 has in addition to the toolstack."""
     dies: str = ""
-    """What Xen's console has to show of a machine that crashes while it boots; beside `must_print` nothing else is judged."""
+    """What Xen must print about a machine that crashes while it boots; apart from `must_print`, nothing else is judged."""
     cpu: str = "max"
-    """As QEMU takes it; that of a machine without Xen has its levels set as well."""
+    """The CPU in QEMU's form; without Xen the number of levels is set as well."""
     xen: str = ""
     """More parameters for Xen."""
     hypervisor: str = ""
     """Another Xen than Debian's, or the one that XEN names: shadow, with shadow paging; old, of Debian's release before."""
     memory_map: tuple[str, ...] = ()
-    """Changes of the memory map that Xen sees, as scripts/guest/mkxen takes them."""
+    """Changes of the memory map that Xen sees, in the form of scripts/guest/mkxen."""
     stale: bool = False
-    """Its memory is full of something when it starts."""
+    """Its memory holds stale data when it starts."""
     sleeps: bool = False
-    """It goes to sleep, and is woken each time."""
+    """It goes to sleep, and is woken up each time."""
     nodes: int = 0
-    """Parts that its memory is in, each near some of the CPUs; 0: it is not in parts."""
+    """Number of NUMA nodes; 0: none."""
     skips: tuple[str, ...] = ()
-    """Tests of the guest that find nothing to do on it, beyond those of its kind and of its kernel."""
+    """Tests of the guest that may skip on it, in addition to those of its kind and of its kernel."""
 
     @property
     def markers(self) -> tuple[str, ...]:
@@ -131,22 +131,22 @@ class Machine:
         return (_CRASH_ONLY, *(_OFF_XEN if self.kind.startswith("dom0") else _ON_XEN))
 
 
-# Races of tables that are freed, met more often than by chance, where the checkers are.
+# Races when tables are freed, provoked more often than by chance, in kernels with the checkers.
 RECLAIM = "pvmmu.run=smoke pvmmu.seconds=40 pvmmu.tests=table-reclaim:madv-free:dmesg"
-# One exec of 2800 is the one that counts.
+# One exec in 2800 has the overlap.
 OVERLAP = "pvmmu.run=smoke pvmmu.seconds=300 pvmmu.tests=exec-overlap:dmesg"
 FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-protect:fault-write:fault-pin:fault-fork:fault-growth"
-# A short choice of what a guest has to stand.
+# A short selection of the scenarios for a guest.
 GUEST = "pvmmu.run=toolstack pvmmu.rounds=2 pvmmu.tests=create:viewer:cpus:memory:block:frames:dump:save:shutdown:totals:dmesg"
 GRANTS = "pvmmu.run=smoke pvmmu.tests=grant-map:grant-beyond:grant-bad:grant-use:grant-private:grant-exit:wx:dmesg"
-# One that is not GPL turns lock debugging off, so that no other machine has it.
+# A module that is not GPL turns lock debugging off, so no other machine loads one.
 MODULES = "pvmmu.run=smoke pvmmu.tests=module-inlines:module-closed:wx:dmesg"
-# gntdev takes its own lock inside of mmap_lock and the other way round, with any backend: no lockdep where it works.
+# gntdev takes its own lock inside mmap_lock and the other way round, with any backend: no lockdep where gntdev is used.
 NO_LOCKDEP = "lockdep.prove_locking=0"
 GRANT_FAULTS = f"pvmmu.run=smoke pvmmu.tests=fault-grant {NO_LOCKDEP}"
-# Its memory is a pmem device's in part; all that is freed is written to at once.
+# Part of its memory is a pmem device; freed memory is written to at once.
 PMEM = "pvmmu.run=smoke pvmmu.tests=pmem:fork-big:wx:dmesg memmap=128M!512M init_on_free=1"
-# What the backend says of refusals that these provoke; of more than eight in a batch, how many more.
+# The backend's reports of refusals that these provoke; for more than eight in a batch, the number of the others.
 _REFUSED = r"of 0x[0-9a-f]+ <- 0x[0-9a-f]+ failed: -(EPERM|ENOMEM|EFAULT|EBUSY|EINVAL), called by \w+\+0x[0-9a-f]+/0x[0-9a-f]+"
 REPORTS = (
     rf"xen_pv_mmu: mmu_update {_REFUSED}",
@@ -156,20 +156,20 @@ REPORTS = (
 )
 
 
-# dom0 may not map the local APIC, and asks for that before it has a console.
+# dom0 may not map the local APIC, and tries it before it has a console.
 EARLY = "earlycon=uart8250,mmio32,0xfee00000"
 REFUSED = r"xen_pv_mmu: Xen refused a fixed mapping: update_va_mapping of 0x[0-9a-f]+ returned -1$"
-# A crash with a batch open: its reason, that interrupts are off, where it was, and that Linux and Xen have noticed.
+# A crash with an open batch: its reason, interrupts that are off, its place, and the reactions of Linux and Xen.
 CRASH = "xen_pv_mmu_crash oops=panic kunit.filter_glob=xen_pv_mmu_crash"
 LAST_WORDS = (
     "crash within a batch", r"EFLAGS: 000[0-9a-f]{2}[014589cd][0-9a-f]{2}$", r"batch_is_open_in_a_crash\+0x",
     "Kernel panic - not syncing: Fatal exception",
 )  # fmt: skip
 
-# Where Xen puts what dom0 starts with: the kernel from 0x1000000 on, behind its end start info and page
-# tables; from 0x2000000 on the initramfs, of 2 MiB; behind it the p2m list, of 2 MiB for 1024 MiB of
-# memory. Two ranges of ACPI NVS move, the second with all from the kernel's last pages on; of the others
-# one page is missing, so that they move.
+# Xen puts dom0's kernel at 0x1000000, followed by start info and page tables, and the initramfs of 2 MiB
+# at 0x2000000, followed by the p2m list, which has 2 MiB for 1024 MiB of memory. Two ranges of ACPI NVS
+# move; the second begins in the kernel's last pages. A page of the initramfs and one of the list are
+# missing, so that both move.
 MOVED = (
     "0x1400800-0x1402800:4", "0x1d00000-0x1f80000:4", "0x2080000-0x2081000:0", "0x22f0000-0x22f1000:0",
 )  # fmt: skip
@@ -177,19 +177,19 @@ MOVES = (
     r"xen_pv_mmu: Remapped 643 non-RAM page\(s\)", r"initrd moved from", r"xen_pv_mmu: p2m list moved from",
     r"PVMMU: PASS nonram\b",
 )  # fmt: skip
-# For a Xen that answers some of the probes in another way, and may stop dom0 for one of them.
+# For a Xen where some probes have other results, and one may stop dom0.
 NO_PROBES = "kunit.filter_glob=xen_pv_mmu_[!p]*"
-# To Xen, a CPU that L1TF concerns: only then is there an address that an absent entry may hold.
+# Xen takes this CPU for one with L1TF: only then does it restrict the addresses in absent entries.
 VULNERABLE = "max,vendor=GenuineIntel,family=6,model=85,stepping=4"
-# A kernel does not move.
+# The kernel itself cannot move.
 HOLE = "Xen hypervisor allocated kernel memory conflicts with E820 map"
 
 # Debian's kernel runs tests only if asked.
 ASKED = "kunit.enable=1"
-# The p2m list reaches as far as memory hotplug, also without that of the balloon.
+# The p2m list covers all memory that hotplug could add, even without the balloon's hotplug.
 BEYOND = (r"PVMMU: PASS grant-beyond\b", r"p2m virtual area at \S+, size is 40000000\b")
 STRESSED = f"pvmmu.run=stress pvmmu.seconds=60 init_on_free=1 memtest=1 {ASKED}"
-# Settings that cost Xen work for each change of a table, without a difference for dom0.
+# Settings with which Xen does more for each change of a table; dom0 sees no difference.
 SETTINGS = "xpti=on pcid=0 pv-linear-pt=false"
 
 # fmt: off
@@ -232,7 +232,7 @@ MACHINES = (
 )
 # fmt: on
 
-# What a kernel that lacks most can be tested with.
+# The tests for a kernel that lacks most options.
 SMALL = (
     "pvmmu.run=smoke pvmmu.tests=fork:fork-big:cow:mm-drop:fork-exec:vfork-exec:exec-storm:exec-threads:mmap:sparse:"
     "mprotect-4k:mprotect-16m:no-exec:prot-none:mremap-move:mremap-grow:mremap-table:mremap-pud:shared-anon:shared-file:"
@@ -241,7 +241,7 @@ SMALL = (
 )
 SLEEP = "pvmmu.tests=sleep:fork:fork-big:mmap:threads:cpu-hotplug:balloon:wx:dmesg"
 SLEPT = (r"PM: suspend exit",)
-# For a guest's kernel that lacks most.
+# For a guest's kernel that lacks most options.
 DOMU = "pvmmu.run=toolstack pvmmu.rounds=1 pvmmu.tests=create:cpus:memory:block:frames:save:shutdown:totals:dmesg"
 STORM = "pvmmu.run=toolstack pvmmu.tests=create:storm:totals:dmesg"
 STORMERS = ("/usr/bin/stress-ng",)
@@ -255,7 +255,7 @@ _SIZES = (
 )  # fmt: skip
 
 # fmt: off
-# What `make soak-boots` makes on top.
+# The additional boots of `make soak-boots`.
 SOAK = (
     # Linux would take half of these for bounce buffers.
     *(Machine(f"dom0-{size}", "rust", "dom0",  2, 6656, size,                "pvmmu.run=smoke swiotlb=4096",             600) for size in _SMALL_SIZES),
@@ -289,5 +289,5 @@ SOAK = (
 SHELL = Machine("shell", "rust", "dom0", 2, 2048, "1024M", "pvmmu.run=shell", 0)
 DEMO = MACHINES[0]
 
-# Every kernel with our tests in it must report suites with this in their names.
+# Every kernel with the backend's tests must report suites with this in their names.
 SUITE = "xen_pv_mmu"

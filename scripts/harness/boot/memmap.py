@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A Xen that sees another memory map than the machine's."""
+"""A Xen that sees a memory map different from the machine's."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from .machines import Machine
 
 
 def image(machine: Machine) -> Path:
-    """What a machine boots as Xen."""
+    """The Xen that a machine boots."""
     if not machine.memory_map:
         return _true(machine)
     return paths.build() / f"xen-{machine.name}.elf"
@@ -20,7 +20,7 @@ def _true(machine: Machine) -> Path:
 
 
 def parameters(machine: Machine) -> str:
-    """What makes Xen believe what the boot loader says, rather than the BIOS."""
+    """The option that makes Xen use the boot loader's memory map, not the BIOS's."""
     return "no-real-mode" if machine.memory_map else ""
 
 

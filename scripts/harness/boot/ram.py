@@ -7,12 +7,12 @@ from .. import paths
 from .machines import Machine
 
 MIB = 1 << 20
-# Taken for an entry of a page table: present, writable, for all, accessed, dirty.
+# Looks like a page-table entry: present, writable, for user mode, accessed, dirty.
 STALE = b"\xe7"
 
 
 def options(machine: Machine) -> list[str]:
-    """For QEMU, whose own way is zeros on one node."""
+    """Arguments for QEMU, which by default has zeros on one node."""
     if machine.stale:
         backend = f"memory-backend-file,id=ram,mem-path={_left_over(machine)},share=off,size={machine.memory}M"
         return ["-object", backend, "-machine", "memory-backend=ram"]
@@ -25,7 +25,7 @@ def options(machine: Machine) -> list[str]:
 
 
 def make(machine: Machine) -> None:
-    """What a machine finds in its memory; it writes to a private copy."""
+    """The initial contents of a machine's memory; it writes to a private copy."""
     if not machine.stale:
         return
     with _left_over(machine).open("wb") as file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What must not appear on a console, nor in the log of a kernel that shows nothing there.
+"""What must not appear on a console, or in the log of a kernel that prints nothing there.
 
 Each rule carries lines it must catch and lines it must let pass; the self-test
 tries every one of them. Those of Linux are compiled into the guest's programs,
@@ -22,9 +22,9 @@ def _has(pattern: str, text: str) -> bool:
 class Rule:
     name: str
     pattern: str
-    """Searched for without regard to case."""
+    """A regular expression; case does not matter."""
     unless: str = ""
-    """Lines with this are no concern of the rule."""
+    """The rule ignores lines that match this."""
     bad: tuple[str, ...] = ()
     """Lines it must catch."""
     good: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Rule:
 class Problem:
     what: str
     line: int = 0
-    """Where in the log, from 1; 0 if nowhere in particular."""
+    """Line of the log, from 1; 0 if it concerns no single line."""
     text: str = ""
 
     def __str__(self) -> str:
@@ -135,7 +135,7 @@ LINUX = (
         good=(
             "rcu: Hierarchical SRCU implementation.",
             "clocksource: Watchdog remote CPU 1 read timed out",
-            # What a guest is started with.
+            # A parameter that guests are started with.
             "\tRCU CPU stall warnings suppressed (rcu_cpu_stall_suppress).",
         ),
     ),
@@ -280,7 +280,7 @@ XEN = (
 # then switched off.
 FATAL = re.compile(r"Kernel panic|\(XEN\).*(crashed|Dom0 halted|Panic on CPU)", re.IGNORECASE)
 
-# Lines that a rule above would catch, and why they are let pass.
+# Lines that a rule above would catch, and why they pass.
 ACCEPTED = (
     # Xen's table of mitigations, and the options that concern them.
     r"^\(XEN\) +((PV )?L1TF shadowing|L1TF: believed )",

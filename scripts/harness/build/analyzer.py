@@ -9,13 +9,13 @@ from ..cli import Stop
 from . import kernel
 
 _ROOT = Path("rust/xen_pv_mmu.rs")
-# The kernel's script makes crates of drivers like this one, which is below arch.
+# The kernel's script adds the crates of drivers, but not this one, which is below arch.
 _LIKE = "kernel"
 _USES = ("core", "kernel", "pin_init", "zerocopy", "zerocopy_derive")
 
 
 def project(made: dict, tree: Path, repo: Path, root: Path) -> dict:
-    """What kbuild made, with our crate, and with paths as the editor sees them."""
+    """The project that kbuild wrote, with this crate added and paths as the editor sees them."""
     crates = [_outside(crate, root) for crate in made["crates"]]
     index = {crate["display_name"]: number for number, crate in enumerate(crates)}
     missing = [name for name in _USES if name not in index]
@@ -32,7 +32,7 @@ def project(made: dict, tree: Path, repo: Path, root: Path) -> dict:
             "cfg": like["cfg"],
             "edition": like["edition"],
             "env": {"RUST_MODFILE": "This is only for rust-analyzer"},
-            # A link in the tree leads to the same files: they are to be opened here.
+            # A link in the tree leads to the same files; the editor should open them here.
             "source": {"include_dirs": [str(repo / "rust")], "exclude_dirs": [str(tree / "arch/x86/xen/pvmmu")]},
         }
     )
@@ -71,14 +71,14 @@ def make() -> str:
     made = project(made, paths.tree(), paths.repo(), paths.root())
     missing = [str(path) for path in paths_in(made) if not path.exists()]
     if missing:
-        raise Stop("rust-project.json names what is not there:\n" + "\n".join(missing), "run: make build")
+        raise Stop("rust-project.json names paths that do not exist:\n" + "\n".join(missing), "run: make build")
     target = paths.repo() / "rust-project.json"
     target.write_text(json.dumps(made, indent=4, sort_keys=True) + "\n")
     return f"{len(made['crates'])} crates in {paths.shown(target)}, all of their paths exist"
 
 
 def main(arguments: list[str]) -> int:
-    """rust-analyzer: build the crate, whose dependencies are generated in part, and describe it."""
+    """rust-analyzer: build the crate, since some of its dependencies are generated, and describe it."""
     if arguments:
         raise Stop(f"cannot do {' '.join(arguments)}", "give no arguments")
     kernel.build(kernel.named("rust"))

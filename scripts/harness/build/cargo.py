@@ -24,7 +24,7 @@ _NOT_FETCHED = re.compile(r"offline|failed to (?:download|get|load source)|no ma
 
 @dataclass(frozen=True)
 class Run:
-    """What came of a command."""
+    """Result of a command."""
 
     code: int
     lines: list[str]
@@ -43,7 +43,7 @@ def seed() -> int:
 
 
 def tool(name: str) -> None:
-    """Sees that a command of cargo's is there."""
+    """Checks that a command of cargo exists."""
     if not shutil.which(name):
         raise Stop(f"{name} is not installed", f"run: scripts/setup {name}")
 
@@ -57,8 +57,8 @@ def run(
 ) -> Run:
     """Runs cargo in rust/ for at most `limit` seconds.
 
-    `show` turns a line of output into what the progress line says, if anything.
-    A variable of the environment that is None is taken away.
+    `show` turns a line of output into text for the progress line, or None.
+    A variable of the environment that is None is removed.
     """
     log = paths.logs() / f"{name}.log"
     variables = os.environ | {"CARGO_TERM_COLOR": "never"} | environment
@@ -97,7 +97,7 @@ def run(
 
 
 def compiles(line: str) -> str | None:
-    """What cargo is compiling, if the line says that."""
+    """The crate that cargo is compiling, if the line names one."""
     match = _COMPILES.match(line)
     return f"{match[1].lower()} {match[2]}" if match else None
 
@@ -111,7 +111,7 @@ def build(name: str, arguments: list[str], **environment: str) -> Run:
 
 
 def stop_of_build(done: Run) -> None:
-    """Says why nothing could be built."""
+    """Raises Stop with the reason why nothing could be built."""
     errors = kernel.first_errors(done.lines)
     if not done.in_time:
         raise Stop("the host crates do not build in time", f"see where it stopped in {done.log_shown}")
@@ -119,5 +119,5 @@ def stop_of_build(done: Run) -> None:
         raise Stop("\n".join(["cargo lacks a crate:", *errors]), "run: make setup")
     raise Stop(
         "\n".join(["the host crates do not build:", *errors]),
-        f"fix the first error above; everything is in {done.log_shown}",
+        f"fix the first error above; the whole output is in {done.log_shown}",
     )

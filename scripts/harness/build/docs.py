@@ -14,7 +14,7 @@ from ..host.host import COMPILE_FAIL
 from . import cargo, kernel
 
 _CRATE = "arch/x86/xen/pvmmu/rust/xen_pv_mmu.o"
-# These options say where objects go; and rustdoc looks for the standard library itself.
+# These options set where objects go; rustdoc finds the standard library itself.
 _OUTPUT = ("--emit", "--out-dir", "-o")
 
 
@@ -77,7 +77,7 @@ def crate(folder: Path) -> None:
             next(arguments)
         elif not word.startswith(tuple(f"{name}=" for name in _OUTPUT)):
             flags.append(word)
-    # All of it is private, and shown; so are links to it.
+    # All items are private, and documented; links to them are allowed.
     options = ["--document-private-items", "--deny=warnings", "--allow=rustdoc::private_intra_doc_links"]
     done = subprocess.run(
         ["rustdoc", *flags, *options, f"--output={folder}"],
@@ -91,11 +91,11 @@ def crate(folder: Path) -> None:
     log.write_text(done.stdout + done.stderr)
     if done.returncode:
         errors = kernel.first_errors(done.stderr.splitlines())
-        raise Stop("\n".join(["rustdoc dislikes the crate:", *errors]), f"fix each; all of it is in {paths.shown(log)}")
+        raise Stop("\n".join(["rustdoc reports errors in the crate:", *errors]), f"fix each; the whole output is in {paths.shown(log)}")
 
 
 def host(folder: Path) -> None:
-    """Documents the crates that run on the host, without the one that only fails to compile."""
+    """Documents the crates that run on the host, except the one that must not compile."""
     command = ["doc", "--workspace", "--exclude", COMPILE_FAIL, "--no-deps", "--document-private-items", "--locked"]
     cargo.build("host-doc", command, RUSTDOCFLAGS="--deny=warnings")
     shutil.copytree(Path(os.environ["CARGO_TARGET_DIR"]) / "doc", folder)

@@ -24,11 +24,11 @@ class Variant:
     fragments: tuple[str, ...]
     """From scripts/config; a later one overrides."""
     steps: int
-    """How many lines a clean build prints, until one has been counted here."""
+    """How many lines a clean build prints; a finished build updates the number."""
     seed: str = ""
-    """A variant that differs little: its objects, if there, save most of the work."""
+    """A variant that differs little: its objects, if they exist, save most of the work."""
     external: bool = False
-    """Our modules that are out of the tree are built against it."""
+    """The out-of-tree modules of this repository are built against it."""
     compiler: tuple[str, ...] = ("LLVM=1",)
     """Variables for make that choose the compiler of C."""
     modules: bool = False
@@ -86,16 +86,16 @@ def vmlinux(variant: Variant) -> Path:
 
 
 def goals(variant: Variant) -> tuple[str, ...]:
-    """What make is to build: modules cost little, but only if there are any.
+    """Targets for make: modules are cheap to build, but only if there are any.
 
-    Those out of the tree take the list of exports, which is made together with modules.
+    Out-of-tree modules need the list of exports, which is made together with modules.
     """
     wanted = variant.external or "m" in asked_for(variant).values()
     return ("bzImage", "modules") if wanted else ("bzImage",)
 
 
 def modules(variant: Variant) -> list[Path]:
-    """The modules that were built; what a seed left behind is of another kernel."""
+    """The modules that were built; others in the folder may come from the seed, another kernel."""
     if "modules" not in goals(variant):
         return []
     folders = (out(variant), external(variant)) if variant.external else (out(variant),)
@@ -109,7 +109,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def external(variant: Variant) -> Path:
-    """The folder of its modules that are out of the tree."""
+    """The folder of its out-of-tree modules."""
     return out(variant) / "external"
 
 
@@ -123,7 +123,7 @@ def tree_of(variant: Variant) -> Path:
 
 
 def prepare_tree(tree: Path | None = None, *options: str) -> None:
-    """Makes a source tree hold our edits: a private copy, or the user's own."""
+    """Applies the edits to a source tree: a private copy, or the user's own."""
     tree = tree or paths.tree()
     pristine = paths.pristine()
     if pristine and not tree.exists():
@@ -145,22 +145,22 @@ def prepare_tree(tree: Path | None = None, *options: str) -> None:
             "fix scripts/anchors.toml for this kernel"
             if pristine
             else "use a tree of a version that is supported, without other changes to these files; "
-            "what another checkout has applied, revert with that",
+            "if another checkout has applied its edits, revert them there",
         )
 
 
 def _integrate(tree: Path, *options: str) -> str:
-    """Applies our edits; returns what the script says if it cannot."""
+    """Applies the edits; returns the script's output if it cannot."""
     command = [paths.repo() / "scripts/integrate", *options, "apply", tree]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return (done.stdout + done.stderr).strip() if done.returncode else ""
 
 
 def restore(pristine: Path, tree: Path) -> None:
-    """Makes a copy what it was; files that have not changed keep their objects."""
+    """Restores a copy; files that have not changed keep their objects."""
     command = ["rsync", "-a", "--delete", "--out-format=%n", f"{pristine}/", f"{tree}/"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    # Their times are those of the original, and make would take the objects for newer.
+    # They have the times of the original, so make would consider the objects newer.
     for path in (tree / name for name in done.stdout.splitlines()):
         if path.is_file() and not path.is_symlink():
             os.utime(path)
@@ -187,7 +187,7 @@ def contents(tree: Path, names: set[str]) -> dict[Path, tuple[bytes, os.stat_res
 
 
 def keep_times(before: dict[Path, tuple[bytes, os.stat_result]]) -> None:
-    """Lets files that are what they were keep their objects: some are headers that all the kernel includes."""
+    """Lets files with unchanged contents keep their objects: some are headers that the whole kernel includes."""
     for place, (content, status) in before.items():
         if place.is_file() and place.read_bytes() == content:
             os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -199,7 +199,7 @@ def copy(source: Path, target: Path) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=".copy-", dir=target.parent))
     try:
         child = subprocess.Popen(["cp", "-a", "--reflink=auto", f"{source}/.", scratch], stderr=subprocess.PIPE, text=True)
-        # It would say the same of each file that is left.
+        # It would print the same for each of the remaining files.
         complaint = child.stderr.readline().strip()
         if complaint:
             child.kill()
@@ -222,7 +222,7 @@ def asked_for(variant: Variant) -> dict[str, str]:
 
 
 def configure(variant: Variant, *, partly: bool = False) -> None:
-    """Debian's configuration or none, plus the fragments; all that is asked for must take effect, or partly what there is."""
+    """Debian's configuration or none, plus the fragments; every symbol must take effect, or with `partly` those that exist."""
     target = out(variant)
     target.mkdir(parents=True, exist_ok=True)
     wanted = asked_for(variant)
@@ -255,14 +255,14 @@ def _config(variant: Variant, log: BinaryIO, goal: str, **variables: Path) -> No
 
 
 def build(variant: Variant, *targets: str) -> str:
-    """Puts our edits into the tree and builds a variant; returns one line on what was done."""
+    """Applies the edits to the tree and builds a variant; returns one line on the result."""
     prepare_tree(tree_of(variant), *(["--copy"] if variant.debian else []))
     return build_as_it_is(variant, *targets)
 
 
 def build_as_it_is(variant: Variant, *targets: str, partly: bool = False) -> str:
-    """The same without touching the tree, which may have only a part of our edits."""
-    # Only a first build's length is worth predicting: later ones do what changed.
+    """The same without touching the tree, which may have only some of the edits."""
+    # Only the length of a first build is worth predicting: later ones build what changed.
     first = not targets and not out(variant).exists()
     resumed = not targets and not first and not bzimage(variant).exists()
     seed = _seed(variant)
@@ -274,7 +274,7 @@ def build_as_it_is(variant: Variant, *targets: str, partly: bool = False) -> str
     log = paths.logs() / f"build-{variant.name}.log"
     progress = Progress(f"build {variant.name}")
     steps = 0
-    # Modules out of the tree come last: they are linked with what the kernel exports now.
+    # Out-of-tree modules come last: they are linked against the kernel's current exports.
     goals_of_each = [targets or goals(variant), *([_external_goals(variant)] if variant.external and not targets else [])]
     with log.open("wb") as file:
         for wanted in goals_of_each:
@@ -300,7 +300,7 @@ def build_as_it_is(variant: Variant, *targets: str, partly: bool = False) -> str
 
 
 def remembered(memory: Path, otherwise: int) -> int:
-    """A number of an earlier run, unless that had no room to write it down."""
+    """A number of an earlier run, if there was disk space to store it."""
     text = memory.read_text() if memory.exists() else ""
     return int(text) if text.isdecimal() else otherwise
 
@@ -308,7 +308,7 @@ def remembered(memory: Path, otherwise: int) -> int:
 def _seed(variant: Variant) -> Variant | None:
     """Starts a first build from the objects of a variant that differs little.
 
-    kbuild remakes all that depends on a setting that changed.
+    kbuild rebuilds everything that depends on a changed setting.
     """
     if not variant.seed or out(variant).exists():
         return None
@@ -320,9 +320,9 @@ def _seed(variant: Variant) -> Variant | None:
 
 
 def _keep_objtool(seed: Variant, variant: Variant) -> None:
-    """Makes objtool here without making every object anew because of it.
+    """Builds objtool here without rebuilding every object because of it.
 
-    Its commands hold absolute paths, so it is remade; it is the same program.
+    Its commands contain absolute paths, so it is rebuilt, but the program is the same.
     """
     log = paths.logs() / f"objtool-{variant.name}.log"
     with log.open("wb") as file:
@@ -341,7 +341,7 @@ def _judge(variant: Variant, code: int, log: Path, progress: Progress) -> None:
         progress.done("failed")
         raise Stop(
             "\n".join([f"the {variant.name} kernel does not build:", *first_errors(lines)]),
-            f"fix the first error above and run the same command; everything is in {paths.shown(log)}",
+            f"fix the first error above and run the same command; the whole output is in {paths.shown(log)}",
         )
     warned = warnings(lines, of_all_c=variant.debian)
     if warned:
@@ -349,12 +349,12 @@ def _judge(variant: Variant, code: int, log: Path, progress: Progress) -> None:
         _forget_ours(variant)
         raise Stop(
             "\n".join([f"the {variant.name} kernel builds with warnings:", *warned[:8]]),
-            f"our code builds without any: fix them; everything is in {paths.shown(log)}",
+            f"fix them, since this repository's code builds without any; the whole output is in {paths.shown(log)}",
         )
 
 
 def first_errors(lines: list[str], count: int = 12) -> list[str]:
-    """The first error of a failed build, with what follows it."""
+    """The first error of a failed build, with the lines after it."""
     for pattern in (_ERROR, _MAKE_ERROR):
         for number, line in enumerate(lines):
             if pattern.search(line):
@@ -363,9 +363,9 @@ def first_errors(lines: list[str], count: int = 12) -> list[str]:
 
 
 def warnings(lines: list[str], *, of_all_c: bool = False) -> list[str]:
-    """Warnings about our code or about all C, and any about the linked image.
+    """Warnings about this repository's code or about all C, and all about the linked image.
 
-    rustc and clippy name the place on a line of its own, up to a few lines below.
+    rustc and clippy name the file on a separate line, up to a few lines below.
     """
     found = []
     for number, line in enumerate(lines):
@@ -381,7 +381,7 @@ def warnings(lines: list[str], *, of_all_c: bool = False) -> list[str]:
 
 
 def _forget_ours(variant: Variant) -> None:
-    """Drops our objects, so that the next build repeats their warnings."""
+    """Removes the objects of this repository's code, so that the next build repeats their warnings."""
     for folder in ("arch/x86/xen/pvmmu", "rust"):
         for path in (out(variant) / folder).rglob("*.o"):
             if _OURS.search(f"{folder}/{path.name}") or path.name == "kernel.o":

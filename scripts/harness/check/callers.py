@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Callers in the kernel of what may wait in lazy MMU mode are those that were looked at.
+"""The kernel's callers of functions that may wait in lazy MMU mode are those that were reviewed.
 
-scripts/lazy-mmu-callers.toml has them; the tables of the page are made from it.
+scripts/lazy-mmu-callers.toml lists them; the tables of the page are made from it.
 
-A function runs in a section if the section calls it, in the same file or by the name of
-a function elsewhere that calls something that waits itself. Calls through longer ways,
-such as those of allocators, are not followed.
+A function runs in a section if the section calls it, in the same file, or elsewhere by
+name if that function itself calls something that waits. Longer chains of calls, such as
+those of allocators, are not followed.
 """
 
 import os
@@ -23,7 +23,7 @@ from ..cli import Stop
 TABLE = Path("scripts/lazy-mmu-callers.toml")
 PAGE = Path("Documentation/lazy-mmu-callers.md")
 
-# Where callers are looked for; no other architecture has this backend.
+# Folders to search for callers; no other architecture has this backend.
 PLACES = (
     "arch/x86",
     *("block", "crypto", "drivers", "fs", "include", "init", "io_uring", "ipc", "kernel", "lib"),
@@ -42,7 +42,7 @@ HOOKS = (
     "modify_prot_commit_ptes",
     "clear_young_dirty_ptes",
 )
-# These wait as well, which matters only in a section: there they are called by few.
+# These wait as well. That matters only in sections, where few functions call them.
 FLUSHES = (
     "flush_tlb_all",
     "flush_tlb_before_set",
@@ -87,7 +87,7 @@ class Function:
     name: str
     body: str
     is_local: bool
-    """Static, and not in a header."""
+    """Whether it is static, and not in a header."""
 
 
 @dataclass
@@ -100,9 +100,9 @@ class Found:
     callbacks: set[tuple[str, str]] = field(default_factory=set)
     """File, function that is called for each entry."""
     inside: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
-    """The sections that a function runs in, of those that call something that waits."""
+    """For each function that calls something that waits, the sections that it runs in."""
     waiting: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-    """What each of these calls."""
+    """The calls of each of these functions."""
 
 
 def code(text: str) -> str:
@@ -150,7 +150,7 @@ def functions(text: str, *, header: bool = False) -> list[Function]:
 
 
 def _name(head: str) -> str:
-    """The name of the function that this is the head of, if it is one."""
+    """The name of the function that this head belongs to, if any."""
     if "(" not in head or re.search(r"=\s*(\([^()]*\)\s*)?$", head.rstrip()):
         return ""
     if system_call := re.search(r"\b(?:COMPAT_)?SYSCALL_DEFINE\d\s*\(\s*(\w+)", head):
@@ -164,7 +164,7 @@ def _calls(text: str) -> set[str]:
 
 
 def _within(function: Function) -> str:
-    """The part of a function that is in its section: from where it is entered to where it is left last."""
+    """The part of a function that is in its section: from the first entry to the last exit."""
     starts = [at for name in ENTER if (at := function.body.find(name)) >= 0]
     end = max(map(function.body.rfind, LEAVE))
     return function.body[min(starts) : end if end >= 0 else None]
@@ -185,10 +185,10 @@ def _arguments(text: str, name: str) -> Iterable[list[str]]:
 
 
 def _files(tree: Path) -> list[str]:
-    """The files that name anything of it."""
+    """The files that contain any of the names."""
     command = ["grep", "-rlIF", "--include=*.c", "--include=*.h", "-e", "\n".join((*HOOKS, *ENTER, *APPLY))]
     command += [place for place in PLACES if (tree / place).exists()]
-    # Bytes are compared faster than characters.
+    # grep compares bytes faster than characters.
     done = subprocess.run(command, cwd=tree, env=os.environ | {"LC_ALL": "C"}, capture_output=True, text=True, check=False)
     if done.returncode > 1:
         raise Stop(f"grep cannot read {tree}:\n{done.stderr.strip()}", "look at the tree")
@@ -196,7 +196,7 @@ def _files(tree: Path) -> list[str]:
 
 
 def scan(tree: Path) -> Found:
-    """Finds callers, sections, and which of the former run in which of the latter."""
+    """Finds callers, sections, and which callers run in which sections."""
     files: dict[str, dict[str, list[Function]]] = {}
     for name in _files(tree):
         by_name = files[name] = defaultdict(list)
@@ -210,7 +210,7 @@ def scan(tree: Path) -> Found:
             called = _calls(function.body)
             hooks = called & set(HOOKS)
             found.callers |= {(name, function.name, hook) for hook in hooks}
-            # The page-table headers pass on what they are asked for, under the names of hooks.
+            # The page-table headers only pass calls on, under the names of hooks.
             if hooks and not function.is_local and not name.endswith("pgtable.h"):
                 public[function.name].append(name)
             if called & set(ENTER) and name != ENTER_IS_DEFINED_IN:
@@ -234,7 +234,7 @@ def scan(tree: Path) -> Found:
 
 
 def _follow(found: Found, files: dict, public: dict, name: str, first: str, section: str, texts: list[str]) -> None:
-    """Notes what waits in these bodies, and in those that they call in the same file."""
+    """Records the calls that wait in these bodies, and in those that they call in the same file."""
     bodies, seen = [(name, first, text) for text in texts], {(name, first)}
     while bodies:
         file, function, text = bodies.pop()
@@ -287,7 +287,7 @@ def wrong(found: Found, table: dict, kernel: str) -> list[str]:
 
     sections = {(row["file"], row["function"]) for row in table.get("section", ()) if _holds(row, kernel)}
     for name, function in sorted(found.sections - sections):
-        problems.append(f"{name}: {function}() enters lazy MMU mode and is no [[section]]: say what it holds and when it ends")
+        problems.append(f"{name}: {function}() enters lazy MMU mode and is no [[section]]: add one with what it holds and when it ends")
     for name, function in sorted(sections - found.sections):
         problems.append(f"{name}: {function}() does not enter lazy MMU mode any more: remove its [[section]]")
 
@@ -298,7 +298,7 @@ def wrong(found: Found, table: dict, kernel: str) -> list[str]:
             calls = ", ".join(sorted(found.waiting[place])) or "nothing that waits"
             problems.append(
                 f"{what} runs in lazy MMU mode, in {', '.join(sorted(where))}, and calls {calls}: "
-                "read it, and give it an [[inside]] that says why that is right"
+                "read it, and add an [[inside]] with the reason why that is correct"
             )
             continue
         row = inside[place]
@@ -315,7 +315,7 @@ def wrong(found: Found, table: dict, kernel: str) -> list[str]:
     for name, function, hook in sorted(callers - outside):
         problems.append(
             f"{name}: {function}() calls {hook}() and is not known: "
-            "look whether it can be in lazy MMU mode, and add it to [[outside]] or [[inside]]"
+            "find out whether it can be in lazy MMU mode, and add it to [[outside]] or [[inside]]"
         )
     for name, function, hook in sorted(outside - callers):
         is_inside = (name, function) in found.inside
@@ -342,7 +342,7 @@ def _place(row: dict) -> str:
 
 
 def tables(table: dict) -> dict[str, str]:
-    """The tables of the page, by the names of their places in it."""
+    """The tables of the page, by the names of their markers in it."""
     columns = ("reads", "others", "why")
     return {
         "sections": _rows(
@@ -385,7 +385,7 @@ def page(text: str, table: dict) -> str:
 
 
 def write() -> str:
-    """Makes the tables of the page anew."""
+    """Regenerates the tables of the page."""
     path = paths.repo() / PAGE
     path.write_text(page(path.read_text(), load(paths.repo() / TABLE)))
     return f"the tables of {PAGE}"
@@ -398,5 +398,5 @@ def check(_listed: list[Path]) -> str:
         raise Stop("\n".join([f"{TABLE} does not fit the kernel:", *problems]), f"change {TABLE}, then run: make fmt")
     text = (paths.repo() / PAGE).read_text()
     if page(text, table) != text:
-        raise Stop(f"{PAGE} is not what {TABLE} makes of it", "run: make fmt")
+        raise Stop(f"{PAGE} does not match {TABLE}", "run: make fmt")
     return f"{len(found.callers)} calls, {len(found.inside)} functions in {len(found.sections)} sections"

@@ -26,28 +26,28 @@ _IGNORED_IN_KERNEL = (
     # Exported functions are defined in Rust.
     "EXPORT_SYMBOL",
 )
-# In programs for user space, which have C11 and libc, not the kernel's headers:
+# In programs for user space, which use C11 and libc, not the kernel's headers:
 _IGNORED_IN_PROGRAMS = (
     *_IGNORED_IN_KERNEL,
     "BIT_MACRO",
     "EMBEDDED_FUNCTION_NAME",
-    # A system call that is missing does return this.
+    # A missing system call returns this.
     "ENOSYS",
     "PREFER_KERNEL_TYPES",
     "PREFER_DEFINED_ATTRIBUTE_MACRO",
     "STATIC_CONST_CHAR_ARRAY",
     # checkpatch takes _Atomic and _Thread_local for statements.
     "LINE_SPACING",
-    # The tests look at memory behind the compiler's back.
+    # The tests access memory that the compiler must not optimise.
     "VOLATILE",
     # checkpatch takes the star behind a typedef of libc for a product.
     "SPACING",
 )
-# "useable" is a member of struct user_desc; statics are what Rust calls them; nd is a bus of Linux.
+# "useable" is a member of struct user_desc; "statics" is a term of Rust; "nd" is a bus of Linux.
 _WORDS = ("crate", "useable", "statics", "nd")
-# Files that hold no licence line: licences, what cargo, rustc and proptest write, inputs of fuzzers.
+# Files without a licence line: licences, files written by cargo, rustc and proptest, inputs of fuzzers.
 _BARE = re.compile(r"^(COPYING|LICENSE|LICENSES/)|(^|/)Cargo\.lock$|\.stderr$|^rust/testing/fuzz/corpus/|/proptest-regressions/")
-# Modules under rust/ that may have unsafe code; any other forbids it.
+# Modules under rust/ that may have unsafe code; all others forbid it.
 _MAY_BE_UNSAFE = tuple(
     Path("rust", name)
     for name in (
@@ -87,7 +87,7 @@ def _is_script(path: Path, *interpreters: str) -> bool:
 
 
 def _tool(command: list[str], files: list[Path], advice: str) -> str:
-    """Runs a linter that prints what it dislikes and exits non-zero."""
+    """Runs a linter that prints its findings and exits non-zero."""
     if not files:
         raise Stop(f"{command[0]}: there is nothing to check", "run this in a complete checkout")
     done = subprocess.run(
@@ -95,7 +95,7 @@ def _tool(command: list[str], files: list[Path], advice: str) -> str:
     )
     if done.returncode:
         found = dict.fromkeys((done.stdout + done.stderr).strip().splitlines())
-        raise Stop("\n".join([f"{command[0]} dislikes something:", *found]), advice)
+        raise Stop("\n".join([f"{command[0]} reports:", *found]), advice)
     return f"{len(files)} files"
 
 
@@ -151,7 +151,7 @@ def checkpatch(files: list[Path]) -> str:
             output += done.stdout.replace(f"{paths.repo()}/", "")
     if output:
         found = output.splitlines()
-        raise Stop("\n".join([f"checkpatch dislikes {len(found)} lines:", *found]), "fix each; its kind is in capitals")
+        raise Stop("\n".join([f"checkpatch reports {len(found)} lines:", *found]), "fix each; its kind is in capitals")
     return f"{len(ours)} files"
 
 
@@ -168,7 +168,7 @@ def codespell(files: list[Path]) -> str:
 
 
 def unsafe_blocks(files: list[Path]) -> str:
-    """The numbers, so that a growing one is seen, and that modules of logic have none."""
+    """Counts unsafe blocks, which shows growth, and checks that modules of logic have none."""
     counts = {path: len(re.findall(r"^(?!\s*//).*\bunsafe \{", _text(path), re.MULTILINE)) for path in _rust(files)}
     for path, count in counts.items():
         if count:
@@ -199,7 +199,7 @@ CHECKS = (
 
 
 def main(arguments: list[str]) -> int:
-    """check [--fix]: all of them, then those that failed; or fix what a tool can."""
+    """check [--fix]: run all checks, then list those that failed; or fix what a tool can."""
     if arguments not in ([], ["--fix"]):
         raise Stop(f"cannot do {' '.join(arguments)}", "give nothing, or --fix")
     kernel.prepare_tree()

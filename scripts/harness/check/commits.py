@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Messages of commits: a subject in the imperative, and a body that says why.
 
-Whether a body says why is for a reader to judge, and of the subject only the form of its
-first word is looked at: "fixed", "fixes" and "fixing" are found, "table of pages" is not.
+Whether a body says why is for a reader to judge. Of the subject, only the form of its
+first word is checked: "fixed", "fixes" and "fixing" are found, "table of pages" is not.
 """
 
 import re
@@ -21,7 +21,7 @@ _PREFIX = re.compile(r"(?:[\w./*-]+(?:, [\w./*-]+)*: )*")
 _TRAILER = re.compile(r"(?:[A-Z][\w-]*-by|Cc|Closes|Fixes|Link): ")
 # Verbs in the imperative that look like another form.
 _IMPERATIVE = frozenset("alias bias bring embed focus ping shed".split())
-# What begins a subject that is a title or tells a story, beside words that end in -ed, -ing or -s.
+# First words of a title or a story, in addition to words that end in -ed, -ing or -s.
 _OTHER = frozenset(
     "a all an every had made more new no now one our said some that the there these this those two what when which who"
     " wrote".split()
@@ -37,7 +37,7 @@ def _is_imperative(word: str) -> bool:
 
 
 def wrong(message: str) -> list[str]:
-    """What is wrong with a message."""
+    """The problems of a message."""
     subject, *rest = message.strip("\n").split("\n")
     found = []
     if len(subject) > WIDTH:
@@ -60,7 +60,7 @@ def _git(*arguments: str) -> subprocess.CompletedProcess:
 
 
 def _read(log: str) -> list[tuple[str, str]]:
-    """Names and messages of the commits of a raw log, which knows a merge even at the border of a shallow clone."""
+    """Names and messages of the commits of a raw log, which shows merges even at the border of a shallow clone."""
     found = []
     for commit in filter(None, log.split("\0")):
         head, _, message = commit.partition("\n\n")
@@ -70,7 +70,7 @@ def _read(log: str) -> list[tuple[str, str]]:
 
 
 def check(_files: list[Path]) -> str:
-    """From BASE on, or as far as the history of a shallow clone goes. Merges have messages of git's."""
+    """Checks commits from BASE on, or as far as a shallow clone reaches. Merges have git's own messages."""
     known = _git("merge-base", "--is-ancestor", BASE, "HEAD").returncode == 0
     if not known and _git("rev-parse", "--is-shallow-repository").stdout.strip() != "true":
         raise Stop(f"commit {BASE[:12]} is not in this history", "run this in a clone of the project, or change BASE in commits.py")

@@ -13,7 +13,7 @@ PAGE = Path("Documentation/coverage-map.md")
 INVARIANTS = 44
 _NAME = re.compile(r"`(\w+):([^`]+)`")
 _ROW = re.compile(r"^\| (\S+) \| .+ \| (.+) \|$")
-# A kind of test: the files that define it, and how they do.
+# For each kind of test, the files that define it, and a pattern for its names.
 _KINDS = {
     "model": (["rust/testing/model/src/**/*.rs"], r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
     "host": ([f"rust/testing/{folder}/**/*.rs" for folder in ("host", "tests", "properties")], r"#\[test\]\s+(?:#\[[^\n]*\]\s+)*fn (\w+)"),
@@ -39,7 +39,7 @@ def tests(top: Path) -> dict[str, set[str]]:
 
 
 def wrong(text: str, known: dict[str, set[str]]) -> list[str]:
-    """What is wrong with the page, with its lines."""
+    """The problems of the page, with line numbers."""
     found, rows = [], set()
     for number, line in enumerate(text.splitlines(), 1):
         names = _NAME.findall(line)
@@ -59,5 +59,5 @@ def check(_files: list[Path]) -> str:
     text = (paths.repo() / PAGE).read_text()
     found = wrong(text, tests(paths.repo()))
     if found:
-        raise Stop("\n".join(["the coverage map is wrong:", *found]), "name tests that exist, or say what is open")
+        raise Stop("\n".join(["the coverage map is wrong:", *found]), "name tests that exist, or state what is open")
     return f"{len(_NAME.findall(text))} names"

@@ -2,8 +2,8 @@
 """Imports of the crate go down its layer map, and none goes round in a circle.
 
 The map is the one in the documentation of rust/xen_pv_mmu.rs: a line for each layer,
-the highest first, with the names of its modules and what the layer is. Modules below a
-named one belong to it, unless the map names them as well. Tests may use all there is.
+the highest first, with the names of its modules and a description. Modules below a
+named one belong to it, unless the map names them as well. Tests may use everything.
 
 The picture in the manual is drawn from the same map and imports.
 """
@@ -48,7 +48,7 @@ def layers(text: str) -> dict[str, int]:
             raise Stop(f"{ROOT}: not a line of the layer map: {line}", "write modules, at least three spaces, and what they are")
         for module in parts["modules"].split():
             if module in ranks:
-                raise Stop(f"{ROOT}: {module} stands in the layer map twice", "name it once")
+                raise Stop(f"{ROOT}: {module} is in the layer map twice", "name it once")
             ranks[module] = rank
     return ranks
 
@@ -120,7 +120,7 @@ def _circle(edges: dict[str, set[str]]) -> list[str] | None:
 def verdict(files: dict[str, str], text: str) -> str:
     ranks = layers(text)
     found = imports(files, ranks)
-    upwards = sorted({f"rust/{each.file} uses {each.used}, which stands above {each.user}" for each in found if ranks[each.used] < ranks[each.user]})
+    upwards = sorted({f"rust/{each.file} uses {each.used}, which is above {each.user}" for each in found if ranks[each.used] < ranks[each.user]})
     if upwards:
         raise Stop("\n  ".join(("imports go up the layer map:", *upwards)), f"move what is used down, or change the map in {ROOT}")
     edges: dict[str, set[str]] = {}
@@ -130,7 +130,7 @@ def verdict(files: dict[str, str], text: str) -> str:
         raise Stop(f"modules use each other in a circle: {' -> '.join(circle)}", "move what they share to a module below")
     absent = sorted(module for module in ranks if f"{module.replace('::', '/')}.rs" not in files)
     if absent:
-        raise Stop(f"the layer map of {ROOT} names what is not there: {', '.join(absent)}", "name modules as files below rust/")
+        raise Stop(f"the layer map of {ROOT} names modules that do not exist: {', '.join(absent)}", "name modules as files below rust/")
     return f"{len(ranks)} modules in {len(set(ranks.values()))} layers"
 
 
@@ -178,7 +178,7 @@ def picture(files: dict[str, str], text: str) -> str:
     )
 
 
-# What is beside the backend: tests, and crates of their own.
+# Parts that are not the backend: tests, and separate crates.
 _BESIDE = ("bindings", "helpers", "kernel", "macros", "testing")
 
 
@@ -193,7 +193,7 @@ def _files(listed: list[Path]) -> dict[str, str]:
 
 
 def write(listed: list[Path]) -> str:
-    """Draws the picture anew."""
+    """Redraws the picture."""
     (paths.repo() / PICTURE).write_text(picture(_files(listed), (paths.repo() / ROOT).read_text()))
     return str(PICTURE)
 
@@ -202,5 +202,5 @@ def check(listed: list[Path]) -> str:
     files, text = _files(listed), (paths.repo() / ROOT).read_text()
     said = verdict(files, text)
     if (paths.repo() / PICTURE).read_text() != picture(files, text):
-        raise Stop(f"{PICTURE} is not what the map and the imports give", "run: make fmt")
+        raise Stop(f"{PICTURE} does not match the map and the imports", "run: make fmt")
     return said

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Links of the manuals: files and sections that they lead to are there."""
+"""Links of the manuals lead to existing files and sections."""
 
 import re
 from pathlib import Path

@@ -2,5 +2,5 @@
 """Test the backend's logic on the host.
 
 host      tests, types, soak
-coverage  what they reach             fuzz      the fuzz targets
+coverage  lines that they reach       fuzz      the fuzz targets
 """

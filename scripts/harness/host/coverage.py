@@ -10,8 +10,8 @@ from ..build import cargo
 from ..cli import Stop
 
 WANTED_PERCENT = 90
-# Left out of the count: the interfaces to C and Xen, which the host has others for,
-# what is no part of the backend, and tests.
+# Not counted: the interfaces to C and Xen, which the host replaces, files that
+# are no part of the backend, and tests.
 _NOT_LOGIC = re.compile(
     r"^(platform|platform\.rs|ops|ops\.rs|kernel|testing)$"
 )
@@ -20,7 +20,7 @@ _TESTS_MODULE = re.compile(r"^#\[cfg\(.*\b(?:test|CONFIG_XEN_PV_MMU_RUST_KUNIT_T
 
 
 def executed(lcov: str) -> dict[Path, dict[int, int]]:
-    """How often each line ran, of each file, from an lcov report."""
+    """How often each line of each file ran, from an lcov report."""
     files: dict[Path, dict[int, int]] = {}
     lines: dict[int, int] = {}
     for record in lcov.splitlines():
@@ -33,12 +33,12 @@ def executed(lcov: str) -> dict[Path, dict[int, int]]:
 
 
 def is_logic(path: Path) -> bool:
-    """Whether a file, relative to rust/, is one whose lines count."""
+    """Whether the lines of a file count; its path is relative to rust/."""
     return not _NOT_LOGIC.match(path.parts[0]) and not _TESTS_FILE.search(str(path))
 
 
 def code_ends(source: str) -> int:
-    """The line before the tests at the end of a file, which do not count."""
+    """The last line before the tests at the end of a file, which do not count."""
     lines = source.splitlines()
     for number, line in enumerate(lines, 1):
         if _TESTS_MODULE.match(line) and any(re.match(r"mod \w+ \{", after) for after in lines[number : number + 3]):

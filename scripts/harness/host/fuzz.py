@@ -17,20 +17,20 @@ _DONE = re.compile(r"^Done (\d+) runs in (\d+) second")
 _SUMMARY = re.compile(r"^SUMMARY: (.*)")
 _WRITTEN = re.compile(r"Test unit written to (\S+)")
 
-# Debian's Rust comes without the sanitizers and takes unstable options only on
-# request; the runtime of the fuzzer itself is clang's. The folder is named from rust/ on.
+# Debian's Rust has no sanitizers and accepts unstable options only on
+# request; the fuzzer's runtime is clang's. The folder is relative to rust/.
 _OPTIONS = ["--fuzz-dir", "testing/fuzz", "--sanitizer", "none"]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What libFuzzer said of a target."""
+    """libFuzzer's report on a target."""
 
     runs: int
     coverage: int
     corpus: int
     crash: str
-    """What went wrong, with the input that does it; empty if nothing did."""
+    """The failure, with the input that causes it; empty if there is none."""
 
 
 def result(lines: list[str]) -> Result:
@@ -83,7 +83,7 @@ def run() -> str:
 
 
 def _one(name: str, seconds: int, seed: int, environment: dict[str, str]) -> Result:
-    """Finds go to the build directory; the committed corpus is only read."""
+    """New inputs go to the build directory; the committed corpus is only read."""
     finds = paths.build() / f"fuzz/{name}"
     finds.mkdir(parents=True, exist_ok=True)
     corpus = paths.repo() / f"rust/testing/fuzz/corpus/{name}"

@@ -10,9 +10,9 @@ from ..cli import Stop, elapsed
 from ..mutants import mutants
 from . import coverage, fuzz
 
-# What the tests themselves may take, once they are built.
+# Time limit of the tests themselves, once they are built.
 LIMIT_SECONDS = 180
-# Operations, unless SOAK=N says otherwise.
+# Operations, unless SOAK=N is set.
 SOAK = 10_000_000
 COMPILE_FAIL = "xen-pv-mmu-compile-fail"
 
@@ -56,7 +56,7 @@ class _Watch:
 
 
 def judge(done: cargo.Run, again: str) -> str:
-    """A summary of what the test programs said, or Stop."""
+    """A summary of the test programs' output, or Stop."""
     found = counts(done.lines)
     failed = [match[1] for line in done.lines if (match := _TEST.match(line)) and match[2] == "FAILED"]
     if not done.in_time:
@@ -77,7 +77,7 @@ def judge(done: cargo.Run, again: str) -> str:
 
 
 def tests() -> str:
-    """All tests of the workspace but those of the types."""
+    """All tests of the workspace except those of the types."""
     seed = cargo.seed()
     print(f"  seed {seed}", flush=True)
     command = ["test", "--workspace", "--exclude", COMPILE_FAIL, "--locked"]
@@ -89,7 +89,7 @@ def tests() -> str:
 
 
 def types() -> str:
-    """What must not compile does not, and says why."""
+    """Code that must not compile does not, and the compiler names the reason."""
     command = ["test", "--package", COMPILE_FAIL, "--locked"]
     cargo.build("types-build", [*command, "--no-run"])
     done = cargo.run("types", [*command, "--", "--nocapture"], _case, 600)
@@ -97,8 +97,8 @@ def types() -> str:
     if done.code or not done.in_time:
         wrong = [f"{case}: {said}" for case, said in cases.items() if said != "ok"]
         raise Stop(
-            "\n".join(["the compiler does not say what it should:", *wrong[:12]]),
-            f"read {done.log_shown}; a message that is right goes from rust/testing/compile-fail/wip to its case",
+            "\n".join(["the compiler's messages are not as expected:", *wrong[:12]]),
+            f"read {done.log_shown}; move a correct message from rust/testing/compile-fail/wip to its case",
         )
     if not cases:
         raise Stop("no case ran", f"see why in {done.log_shown}")
@@ -119,7 +119,7 @@ def clippy() -> str:
 
 
 def soaked(lines: list[str]) -> dict[str, int]:
-    """How many operations each of the soaks says it has done."""
+    """How many operations each of the soaks reports as done."""
     found: dict[str, int] = {}
     for line in lines:
         if match := _SOAKED.match(line):
@@ -177,7 +177,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str]) -> int:
-    """host COMMAND...: in the order given."""
+    """host COMMAND...: in this order."""
     unknown = [name for name in arguments if name not in COMMANDS]
     if unknown or not arguments:
         raise Stop(f"cannot do {' '.join(unknown) or 'nothing'}", f"name any of: {' '.join(COMMANDS)}")

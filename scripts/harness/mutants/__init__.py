@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Put bugs in, which the host tests must notice.
+"""Insert bugs, which the host tests must notice.
 
-mutants     which they are, and what has become of them
+mutants     the list of them, and their outcomes
 schemata    all of them in one program
 mutant_run  run the tests for one
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Which tests fail for a mutant? Each has to face those that reach it, the quick ones first."""
+"""Run the tests for a mutant: those that reach it, the quick ones first."""
 
 import os
 import resource
@@ -14,14 +14,14 @@ from pathlib import Path
 
 from ..cli import Progress, Stop
 
-# Random tests are cut short: what they need many cases for is not what a mutant changes. A
-# case that fails is enough: it is not made shorter, nor kept.
+# Random tests are cut short: a mutant shows in few cases. One failing case is enough: it is
+# neither shrunk nor kept.
 _RANDOM = {"PROPTEST_CASES": "8", "PROPTEST_MAX_SHRINK_ITERS": "0", "PROPTEST_DISABLE_FAILURE_PERSISTENCE": "1"}
 # Mutants may allocate without end.
 _MEMORY = 4 << 30
-# Seconds of CPU time of the first tests that a mutant faces, together. Those after them take twice as long.
+# CPU time of the first group of tests for a mutant, in seconds. Each later group takes twice as long.
 _FIRST_SECONDS = 1.0
-# A test that takes so much longer, and seconds on top of it, does not end.
+# A test that takes this many times longer, plus some seconds, counts as hung.
 _LONGER, _MORE_SECONDS = 8, 8
 # Tests that wait for each other use no CPU time.
 _WAIT_SECONDS = 1200
@@ -38,7 +38,7 @@ class Test:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a test program did."""
+    """Result of a test program."""
 
     failed: bool
     in_time: bool
@@ -46,7 +46,7 @@ class Ended:
 
 
 def rounds(tests: Iterable[Test]) -> list[list[Test]]:
-    """Tests in the order of the time they take, in parts of which each takes about twice as long as the last."""
+    """Tests in the order of their time, in groups that each take about twice as long as the one before."""
     parts: list[list[Test]] = [[]]
     bound, taken = _FIRST_SECONDS, 0.0
     for test in sorted(tests, key=lambda test: (test.seconds, test.name)):
@@ -66,7 +66,7 @@ class Runner:
         self.seed = seed
 
     def run(self, program: Path, names: list[str], seconds: float, **variables: str) -> Ended:
-        """Runs tests one after the other until one fails, for so many seconds of CPU time."""
+        """Runs tests one after the other until one fails, for at most so many seconds of CPU time."""
         child = subprocess.Popen(
             [program, "--exact", "--test-threads=1", *names],
             cwd=self.folder,
@@ -99,7 +99,7 @@ class Runner:
         return Ended(failed or child.returncode != 0, in_time, used.ru_utime + used.ru_stime)
 
     def tests(self, program: Path, jobs: int) -> list[Test]:
-        """Runs each test without a mutant, for what it needs."""
+        """Runs each test without a mutant, to measure what it needs."""
         names = sorted(set(_listed(program)) - set(_listed(program, "--ignored")))
         found = []
         progress = Progress("mutants")
@@ -119,7 +119,7 @@ class Runner:
         return Test(name, ended.seconds, functions)
 
     def outcome(self, program: Path, tests: Iterable[Test], **variables: str) -> str:
-        """What becomes of a program with a mutant."""
+        """The outcome of a program with a mutant."""
         for part in rounds(tests):
             seconds = _LONGER * sum(test.seconds for test in part) + _MORE_SECONDS
             ended = self.run(program, [test.name for test in part], seconds, **variables)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Are the host tests strong? Bugs are put in, one at a time; tests have to fail."""
+"""Measure the strength of the host tests: insert bugs, one at a time; a test must fail."""
 
 import filecmp
 import os
@@ -21,9 +21,9 @@ from .schemata import Mutant, Program, Workshop
 WANTED_PERCENT = 90
 LISTED = "Documentation/mutants.md"
 CONFIG = "scripts/config/mutants.toml"
-# How cargo-mutants names the folder of the crate: on the way of the module that declares its files.
+# cargo-mutants' path of the crate's folder: relative to the module that declares its files.
 _CRATE = "testing/host/backend/../../.."
-# The same for all runs, so that they have the same survivors.
+# One seed for all runs, so that the survivors are the same.
 _SEED = 1
 
 _OUTCOMES = ("caught", "missed", "timeout", "unviable")
@@ -31,18 +31,18 @@ _PLACE = re.compile(r":\d+:\d+: ")
 
 
 def name_of(line: str) -> str:
-    """A mutant as the manual lists it: without line numbers, so that the name lives through edits."""
+    """A mutant as the manual lists it: without line numbers, so that the name survives edits."""
     path, _, what = _PLACE.sub("\0", line, count=1).partition("\0")
     return f"{os.path.normpath(path)}: {what}"
 
 
 def listed(text: str) -> set[str]:
-    """The survivors that the manual gives a reason for: lines of its tables, where a bar is escaped."""
+    """The survivors that the manual explains: lines of its tables, where a bar is escaped."""
     return {name.replace(r"\|", "|") for name in re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)}
 
 
 def _list(*options: str) -> str:
-    """What cargo-mutants would do, of FILES, named from rust/ on, or of all."""
+    """The mutants that cargo-mutants lists for FILES, relative to rust/, or for all files."""
     files = [argument for name in os.environ.get("FILES", "").split() for argument in ("--file", f"{_CRATE}/{name}")]
     config = ["--config", str(paths.repo() / CONFIG), "--package", schemata.PACKAGE]
     command = ["cargo", "mutants", "--list", "--colors=never", *config, *files, *options]
@@ -53,7 +53,7 @@ def _list(*options: str) -> str:
 
 
 class _Apart:
-    """Mutants that are compiled one by one: by one worker at a time, in the one copy of the sources."""
+    """Mutants that are compiled one by one, since there is one copy of the sources."""
 
     def __init__(self, workshop: Workshop, runner: Runner, jobs: int) -> None:
         self._workshop = workshop
@@ -64,7 +64,7 @@ class _Apart:
         self._tests = runner.tests(self._plain, jobs)
 
     def _program(self, name: str) -> Path | None:
-        # To compile takes longer than the tests that notice a mutant.
+        # Compiling takes longer than the tests that notice a mutant.
         program = self._workshop.compile(0).program
         return Path(shutil.copy(program, self._workshop.folder / name)) if program else None
 
@@ -76,7 +76,7 @@ class _Apart:
         if not program:
             return "unviable"
         try:
-            # The compiler itself may see that a mutant makes no difference.
+            # The compiler itself may find that a mutant makes no difference.
             same = filecmp.cmp(program, self._plain, shallow=False)
             return "missed" if same else self._runner.outcome(program, self._tests)
         finally:
@@ -112,11 +112,11 @@ def _outcomes(program: Program, workshop: Workshop, runner: Runner, jobs: int) -
 
 
 def run() -> str:
-    """Those of FILES, or all."""
+    """The mutants of FILES, or all."""
     cargo.tool("cargo-mutants")
     mutants = schemata.read(_list("--json"), _list().splitlines())
     if not mutants:
-        raise Stop("there is no mutant to test", f"name files from rust/ on, as in FILES='pte.rs p2m/grow.rs'; see {CONFIG}")
+        raise Stop("there is no mutant to test", f"name files relative to rust/, as in FILES='pte.rs p2m/grow.rs'; see {CONFIG}")
     jobs = settings.jobs()
     seed = settings.number("SEED", _SEED, 0)
     progress = Progress("mutants")

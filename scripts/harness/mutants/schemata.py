@@ -2,9 +2,9 @@
 """Many mutants in one program; a variable of its environment chooses one.
 
 A function with mutants becomes a `match` with an arm for each of them and one for the
-function as it was. Two kinds are left apart, to be compiled one by one: of functions
-that return an `impl` type, whose arms would be of different types; and of what the
-compiler evaluates, when nothing can be chosen yet.
+original function. Two kinds are compiled one by one: mutants of functions that return
+an `impl` type, whose arms would have different types; and those of code that the
+compiler evaluates, where nothing can be chosen yet.
 """
 
 import itertools
@@ -37,7 +37,7 @@ Position = tuple[int, int]
 
 @dataclass(frozen=True)
 class Span:
-    """From one line and column to another; both count from 1."""
+    """A span from one line and column to another; both count from 1."""
 
     start: Position
     end: Position
@@ -45,7 +45,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Mutant:
-    """A span of a file, relative to rust/, and what is put in its place.
+    """A span of a file, relative to rust/, and its replacement.
 
     `owner` is the first mutant of the same function.
     """
@@ -69,7 +69,7 @@ def _span(value: dict) -> Span:
 
 
 def read(listing: str, names: list[str]) -> list[Mutant]:
-    """The mutants of cargo-mutants' two lists, the one with their places and the one with their names."""
+    """The mutants of cargo-mutants' two lists, one with their places and one with their names."""
     entries = json.loads(listing)
     if len(entries) != len(names):
         raise Stop("cargo-mutants' two lists differ", "see scripts/config/mutants.toml")
@@ -116,7 +116,7 @@ class _Source:
         raise Stop(f"no body in: {self.text[start:end]}", "see _HEADER in scripts/harness/mutants/schemata.py")
 
     def changed(self, mutant: Mutant, start: int, end: int) -> str:
-        """What is between two places, with a mutant."""
+        """The text between two places, with a mutant."""
         before, after = self.text[start : self.at(mutant.span.start)], self.text[self.at(mutant.span.end) : end]
         return before + mutant.replacement + after
 
@@ -136,7 +136,7 @@ class Switched:
 
 
 def switched(text: str, mutants: list[Mutant]) -> Switched:
-    """A file with a choice of mutants, which are all of functions."""
+    """A file with a choice of mutants, all of them in functions."""
     source = _Source(text)
     functions: dict[tuple[int, int], list[Mutant]] = defaultdict(list)
     for mutant in mutants:
@@ -169,7 +169,7 @@ class Blame:
 
 
 def _spans(message: dict) -> list[dict]:
-    """All places that an error names, those of macros and of notes as well."""
+    """All places that an error names, including those of macros and notes."""
     found = []
     for part in (message, *message.get("children", [])):
         for span in part["spans"]:
@@ -188,7 +188,7 @@ def blamed(errors: list[dict], files: dict[str, Switched]) -> Blame:
     blame = Blame()
     for error in errors:
         evaluated = any(Path(span["file_name"]).name == _SWITCH.name for span in _spans(error))
-        # The first place is the error's; others may be of what it is in conflict with.
+        # The first place is that of the error; others may be of code that it conflicts with.
         for span in sorted(_spans(error), key=lambda span: not span["is_primary"]):
             file = files.get(span["file_name"])
             if not file:
@@ -203,7 +203,7 @@ def blamed(errors: list[dict], files: dict[str, Switched]) -> Blame:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A program, or errors. `output` is what cargo said besides."""
+    """A program, or errors. `output` is the rest of cargo's output."""
 
     program: Path | None
     errors: list[dict]
@@ -211,7 +211,7 @@ class Compiled:
 
 
 class Workshop:
-    """A copy of the sources, and what is compiled of it."""
+    """A copy of the sources, and the programs compiled from it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -230,7 +230,7 @@ class Workshop:
         return self._original.get(path) or path.read_text()
 
     def restore(self) -> None:
-        """Undoes what was written."""
+        """Restores the files that were written."""
         for path, text in self._original.items():
             if path.read_text() != text:
                 path.write_text(text)
@@ -265,7 +265,7 @@ class Workshop:
 
 @dataclass(frozen=True)
 class Program:
-    """A program with a choice of mutants, those that do not compile, and those that are left."""
+    """A program with a choice of mutants, the mutants that do not compile, and the remaining ones."""
 
     path: Path
     chosen: list[Mutant]
@@ -274,7 +274,7 @@ class Program:
 
 
 def program(workshop: Workshop, mutants: list[Mutant], show: Callable[[str], None]) -> Program:
-    """Compiles as many mutants into one program as can be."""
+    """Compiles as many mutants as possible into one program."""
     blame = Blame()
     root = workshop.original(_ROOT)
     workshop.write(_ROOT, root.replace("\n#![", f"\n{_FEATURES}#![", 1).replace("\nmod ", "\nmod mutation;\nmod ", 1))
@@ -288,7 +288,7 @@ def program(workshop: Workshop, mutants: list[Mutant], show: Callable[[str], Non
         for file in {one.file for one in mutants}:
             here = [one for one in chosen if one.file == file]
             files[file] = switched(workshop.original(file), here)
-            # Functions with many arms, each with copies of other such functions, would never be compiled.
+            # Functions with many arms, each with inlined copies of others, would take forever to compile.
             workshop.write(file, files[file].text.replace("#[inline(always)]", "#[inline(never)]"))
         done = workshop.compile(1, show)
         if done.program:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Make the repository a series of patches for the kernel.
+"""Turn the repository into a series of patches for the kernel.
 
-series       what goes into which patch
+series       the contents of each patch
 strip_tests  files without their tests
 patches      the series as files, checked
 series_boot  the series built, and booted

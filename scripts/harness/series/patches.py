@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Write the series as files for `git am`, and prove that they do what they should."""
+"""Write the series as files for `git am`, and check them."""
 
 import os
 import re
@@ -56,7 +56,7 @@ class Repository:
             check=False,
         )
         if done.returncode:
-            raise Stop(f"git {arguments[0]}: {(done.stderr or done.stdout).strip()}", "the patch named above is at fault")
+            raise Stop(f"git {arguments[0]}: {(done.stderr or done.stdout).strip()}", "fix the patch named above")
         return done.stdout.strip()
 
     def commit(self, files: dict[str, str], message: str) -> None:
@@ -68,7 +68,7 @@ class Repository:
         self("commit", "--quiet", "--file=-", text=message)
 
     def contents(self) -> dict[str, str]:
-        """All that is committed."""
+        """All committed files."""
         return {path: (self.path / path).read_text() for path in self("ls-files").splitlines()}
 
 
@@ -78,13 +78,13 @@ def _ours(*arguments: str) -> str:
 
 
 def _configured(key: str) -> str:
-    """The author's name or address: as git is configured here, or as in the last commit."""
+    """The author's name or address, from git's configuration or the last commit."""
     return _ours("config", f"user.{key}") or _ours("log", "-1", f"--format=%a{key[0]}")
 
 
 @contextmanager
 def _repository(files: dict[str, str]) -> Iterator[Repository]:
-    """One with the untouched kernel in it."""
+    """A repository with the untouched kernel in it."""
     with tempfile.TemporaryDirectory(prefix="series-") as folder:
         repository = Repository(Path(folder))
         repository.commit(files, "kernel\n")
@@ -93,7 +93,7 @@ def _repository(files: dict[str, str]) -> Iterator[Repository]:
 
 
 def wrapped(text: str) -> str:
-    """The text with its paragraphs in the width of a commit message; what is indented stays as it is."""
+    """The text with its paragraphs wrapped for a commit message; indented ones stay as they are."""
     paragraphs = re.split(r"\n{2,}", text.strip("\n"))
     return "\n\n".join(part if part.startswith(" ") else textwrap.fill(part, 72) for part in paragraphs)
 
@@ -128,18 +128,18 @@ def repeatable(made: series.Series, patches: list[Path]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         again = write(made, Path(folder) / "again")
         if [path.read_bytes() for path in again] != [path.read_bytes() for path in patches]:
-            raise Stop("the series comes out differently the second time", "see what in it depends on time or place")
+            raise Stop("the series comes out differently the second time", "find what in it depends on time or path")
 
 
 def applies(made: series.Series, patches: list[Path]) -> None:
-    """The series applies in order, with what it declares as the result at each step."""
+    """The series applies in order, and each step has the declared result."""
     with _repository(made.pristine) as repository:
         expected = dict(made.pristine)
         for patch, path in zip(made.patches, patches, strict=True):
             repository("am", "--quiet", str(path))
             expected |= patch.changes
             if repository.contents() != expected:
-                raise Stop(f"{path.name} does not result in what it was made from", "read it")
+                raise Stop(f"{path.name} does not result in the declared files", "read it")
             _formatted(repository.path, patch, [path for path in patch.changes if path not in made.pristine])
             sourced(repository.path, patch)
         _same_as_integrated(made, expected)
@@ -157,7 +157,7 @@ def applies(made: series.Series, patches: list[Path]) -> None:
 
 
 def _formatted(tree: Path, patch: series.Patch, added: list[str]) -> None:
-    """Taking tests out of a file leaves it as rustfmt would have it, and every module that it names is there."""
+    """A file without its tests is in rustfmt's format, and every module that it names exists."""
     config = str(series.pristine() / ".rustfmt.toml")
     roots = [path for path in added if path.endswith(".rs")]
     if not roots:
@@ -169,7 +169,7 @@ def _formatted(tree: Path, patch: series.Patch, added: list[str]) -> None:
 
 
 def sourced(tree: Path, patch: series.Patch) -> None:
-    """Every Kconfig file that one of the patch's reads is there."""
+    """Every Kconfig file that one of the patch sources exists."""
     for path in (path for path in patch.changes if Path(path).name.startswith("Kconfig")):
         for name in re.findall(r'^source "(.+)"', patch.changes[path], re.MULTILINE):
             if not (tree / name).exists() and not (series.pristine() / name).exists():
@@ -177,7 +177,7 @@ def sourced(tree: Path, patch: series.Patch) -> None:
 
 
 def _same_as_integrated(made: series.Series, result: dict[str, str]) -> None:
-    """But for its own edits and those that stay here, the series is what scripts/integrate makes."""
+    """Except for its own edits and those that stay here, the series equals the output of scripts/integrate."""
     own = [name for patch in made.patches for name in patch.own]
     superseded = {name for patch in made.patches for name in patch.supersedes}
     here = dict(result)
@@ -207,7 +207,7 @@ def checkpatch(patches: list[Path]) -> None:
             [*command, *map(str, patches)], cwd=elsewhere, stdout=subprocess.PIPE, text=True, check=False
         )
     if done.returncode:
-        raise Stop(f"checkpatch dislikes the series:\n{done.stdout.strip()}", "fix each; its kind is in capitals")
+        raise Stop(f"checkpatch reports errors in the series:\n{done.stdout.strip()}", "fix each; its kind is in capitals")
 
 
 def make() -> str:

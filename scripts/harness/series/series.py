@@ -44,9 +44,9 @@ class Series:
     cover: dict[str, str]
     patches: list[Patch]
     pristine: dict[str, str]
-    """The files of the kernel that are edited, as they were."""
+    """The original text of the kernel's files that are edited."""
     edits: dict[str, object]
-    """All edits by name, in the order in which they are made."""
+    """All edits by name, in the order of their application."""
     files: dict[str, Path]
     """Paths in the tree that are files of this repository."""
     outside: list[str]
@@ -54,7 +54,7 @@ class Series:
 
 
 class Declared:
-    """What the declarations say, checked against the files and edits there are."""
+    """The declarations, checked against the existing files and edits."""
 
     def __init__(self, declared: dict, anchors: dict, own: dict) -> None:
         self.declared = declared
@@ -67,7 +67,7 @@ class Declared:
         self.edits |= {table["name"]: edit(table) for table in anchors["edit"]}
 
     def check_edits(self) -> None:
-        """Every edit has to belong to exactly one patch, or to stay here."""
+        """Every edit must belong to exactly one patch, or stay here."""
         used = list(self.outside())
         for patch in self.patches:
             used += [*patch.get("edits", []), *patch.get("own", []), *patch.get("supersedes", [])]
@@ -102,13 +102,13 @@ class Declared:
         return owners
 
     def place(self, path: str) -> str:
-        """Where a file of the repository is in the tree."""
+        """The path in the tree of a file of the repository."""
         return self.links.get(path, f"{self.folder}/{path}")
 
 
 def _stop(problems: list[str]) -> None:
     if problems:
-        raise Stop("\n".join(problems), f"give each its place in {FOLDER}/patches.toml")
+        raise Stop("\n".join(problems), f"list each in {FOLDER}/patches.toml")
 
 
 def declared() -> Declared:
@@ -117,7 +117,7 @@ def declared() -> Declared:
 
 
 def mapping(files: list[Path]) -> str:
-    """Every file and every edit has its place in the series, or stays here by decision."""
+    """Every file and every edit is in a patch of the series, or is declared to stay here."""
     plan = declared()
     plan.check_edits()
     owners = plan.owners(files)
@@ -180,7 +180,7 @@ def load(files: list[Path]) -> Series:
 
 
 def _page(page: str, pages: Iterable[str]) -> str:
-    """One of our pages, in the format of the kernel's documentation."""
+    """A page of this repository, in the format of the kernel's documentation."""
     names = " ".join(Path(name).stem for name in pages)
     command = ["pandoc", "--from=gfm", "--to=rst", "--columns=100", f"--metadata=pages:{names}"]
     command += [f"--lua-filter={paths.repo() / FOLDER / 'rst.lua'}", str(paths.repo() / page)]

@@ -26,14 +26,14 @@ def change(tree: Path, patch: Path) -> None:
 
 
 def _tree(purpose: str) -> Path:
-    """From now on the one that is built."""
+    """Makes this tree the one that is built."""
     tree = paths.build() / f"{series.pristine().name}-{purpose}"
     os.environ["XEN_PVMMU_TREE"] = str(tree)
     return tree
 
 
 def _start(made: series.Series, tree: Path) -> list[Path]:
-    """Makes the tree what the kernel's is; returns the patches for it."""
+    """Resets the tree to the kernel's; returns the patches for it."""
     _, *written = patches.write(made, paths.build() / f"patches-{tree.name}")
     if tree.exists():
         kernel.restore(series.pristine(), tree)
@@ -44,7 +44,7 @@ def _start(made: series.Series, tree: Path) -> list[Path]:
 
 @contextmanager
 def times_kept(tree: Path, names: Iterable[str]) -> Iterator[None]:
-    """Files that are in the end what they were at first do not look changed to make."""
+    """Files that end up with their old contents keep their times, so that make does not rebuild them."""
     files = [tree / name for name in names]
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files if path.exists()}
     yield
@@ -54,7 +54,7 @@ def times_kept(tree: Path, names: Iterable[str]) -> Iterator[None]:
 
 
 def build_each() -> str:
-    """Builds after each patch, with what of the backend there is so far; at last with the backend in C."""
+    """Builds after each patch, with the part of the backend so far, and finally with the backend in C."""
     made = series.load(paths.files())
     tree = _tree("series")
     written = _start(made, tree)
@@ -72,7 +72,7 @@ def build_each() -> str:
 
 def boot_whole(variant: str, machine: str) -> str:
     """Applies the series to a whole kernel, builds it and boots it; for C only the patches that stand alone."""
-    # No other kernel than this one is built of the series, for guests either.
+    # Only this kernel is built from the series, so guests have none of their own.
     dom0s = (entry for entry in machines.MACHINES if entry.kind == "dom0")
     table = {entry.name: entry for entry in dom0s if entry.guests in ("", variant)}
     if variant not in ("rust", "debug", "c") or machine not in table:
@@ -86,7 +86,7 @@ def boot_whole(variant: str, machine: str) -> str:
     kernel.build_as_it_is(kernel.named(variant))
     chosen = replace(table[machine], name=f"{machine}-{tree.name}-{variant}", kernel=variant)
     if variant == "c":
-        # Nothing of the crate is there: no samples, no files in debugfs.
+        # The crate is missing: no samples, no files in debugfs.
         chosen = replace(chosen, kind="dom0-c", must_print=())
     verdict = boot.run(chosen, initramfs.make())
     if verdict.problems:

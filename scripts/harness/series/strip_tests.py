@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Take what belongs to an option out of a file: Rust items and Kconfig entries."""
+"""Remove what belongs to an option from a file: Rust items and Kconfig entries."""
 
 import re
 
@@ -7,10 +7,10 @@ from ..cli import Stop
 
 
 def strip(path: str, text: str, option: str) -> str:
-    """The text as it is before the patch that brings what `option` marks."""
+    """The text before the patch that adds what `option` marks."""
     name = path.rsplit("/", 1)[-1]
     if path.endswith(".rs"):
-        # What another option needs as well stays, for that one.
+        # An item that another option needs as well stays, for that option.
         text = re.sub(rf"cfg\(any\((\w+), CONFIG_{option}\)\)", r"cfg(\1)", text)
         text = _rust(text, f"CONFIG_{option}")
     elif name.startswith("Kconfig"):
@@ -28,8 +28,8 @@ def strip(path: str, text: str, option: str) -> str:
 def _rust(text: str, option: str) -> str:
     """Leaves out items and statements that need `option`, with their comments.
 
-    rustfmt sees to it that one that does not end on its first line ends on the
-    first line that is indented like it and closes a bracket.
+    In rustfmt's format, an item that does not end on its first line ends on the
+    first line that has the same indentation and closes a bracket.
     """
     lines = text.splitlines(True)
     kept: list[str] = []
@@ -55,7 +55,7 @@ def _rust(text: str, option: str) -> str:
 
 
 def _mark(lines: list[str], at: int, option: str) -> int:
-    """How many lines an attribute takes that asks for `option`, alone or among others."""
+    """How many lines an attribute takes that requires `option`, alone or with others."""
     if not lines[at].strip().startswith("#[cfg("):
         return 0
     end = next((n for n in range(at, len(lines)) if lines[n].rstrip().endswith(")]")), at)
@@ -65,7 +65,7 @@ def _mark(lines: list[str], at: int, option: str) -> int:
 
 
 def _end(lines: list[str], at: int, indent: str) -> int:
-    """The index behind the item that begins at `at`."""
+    """The index after the item that begins at `at`."""
     while lines[at].strip().startswith(("#[", "//")):
         at += 1
     if lines[at].rstrip().endswith((";", ",", "}")):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Measurements: the plugin's input and output, what is believed, what is compared."""
+"""Measurements: the plugin's input and output, the checks of results, the comparisons."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def index(name: str) -> int:
 
 
 def section(number: int, **counts: int) -> str:
-    """What the plugin writes, with two calls of each function."""
+    """The plugin's output, with two calls of each function."""
     lines = [f"{index(name)} {count} 2" for name, count in counts.items()]
     return "\n".join([f"section marked {number}", *lines, "arguments 4 3 2 1024", ""])
 
@@ -79,11 +79,11 @@ class Functions(unittest.TestCase):
         self.assertEqual((places["startup_64"], places["pv_hypercall"]), (counter.KERNEL, counter.XEN))
         self.assertEqual(places["ptwr_emulated_write"], counter.XEN)
 
-    def test_what_is_not_a_function(self):
+    def test_symbols_that_are_no_functions(self):
         names = {function.name for function in table()}
         self.assertFalse(names & {"fixed_percpu_data", "__pfx_xen_start_kernel", "not_code", "alias_of_no_interest"})
 
-    def test_behind_the_last_one_is_something_else(self):
+    def test_addresses_after_the_last_function(self):
         self.assertEqual([function.name for function in table()].count("[other]"), 2)
 
     def test_actions(self):
@@ -92,7 +92,7 @@ class Functions(unittest.TestCase):
         self.assertIn("ffff82d040200020 mmu_update", lines)
         self.assertIn("ffffffff81000100 boot-end", lines)
 
-    def test_a_function_that_is_needed_is_missed(self):
+    def test_a_missing_function_that_is_needed(self):
         for name in ("pv_hypercall", "do_multicall", "handle_exception", "ptwr_emulated_write"):
             with self.subTest(name), self.assertRaisesRegex(Stop, f"^Xen has no function {name}$"):
                 counter.functions(KERNEL_MAP, XEN_MAP.replace(name, "renamed"))
@@ -129,7 +129,7 @@ class Read(unittest.TestCase):
         boot = section(1, run_init_process=70).replace("marked", "boot")
         self.assertEqual([one.operation for one in samples(counts=boot + COUNTS)], ["fork", "boot"])
 
-    def test_what_of_compiling_is_not_the_compilers_own(self):
+    def test_the_part_of_compiling_outside_of_the_compiler(self):
         console = CONSOLE.replace("fork 1 2 300", "compile 1 2 400")
         all_of_it, system = samples(console, COUNTS.replace("arguments 4", user(100) + "arguments 4"))
         self.assertEqual((all_of_it.operation, all_of_it.instructions), ("compile", 200))
@@ -137,7 +137,7 @@ class Read(unittest.TestCase):
 
     def test_the_wrong_backend(self):
         for other in ("PV MMU: C", "PV MMU: none", ""):
-            with self.subTest(other), self.assertRaisesRegex(Stop, "does not say"):
+            with self.subTest(other), self.assertRaisesRegex(Stop, "does not print"):
                 samples(CONSOLE.replace("PV MMU: Rust", other))
 
     def test_an_end_too_early(self):
@@ -156,7 +156,7 @@ class Read(unittest.TestCase):
         with self.assertRaisesRegex(Stop, "a loop of 4"):
             samples(counts=COUNTS.replace(user(400), user(300)))
 
-    def test_a_clock_that_went_on_while_nothing_ran(self):
+    def test_a_clock_that_advances_while_the_cpu_idles(self):
         with self.assertRaisesRegex(Stop, "idled"):
             samples(CONSOLE.replace("fork 1 2 300", "fork 1 2 400"))
 
@@ -232,7 +232,7 @@ class Asked(unittest.TestCase):
         environment = {"XEN_PVMMU_BUILD": "/b", "XEN_PVMMU_TREE": "/t/linux"}
         with mock.patch.dict(os.environ, environment):
             self.assertEqual([side.xen for side in bench.sides("native,c,rust")], [False, True, True])
-            twice, none = "names nothing, or something twice", "there is no side"
+            twice, none = "is empty, or names a side twice", "there is no side"
             for bad, why in (("", twice), ("c,c", twice), ("java", none), ("/no/kernel", none)):
                 with self.subTest(bad), self.assertRaisesRegex(Stop, why):
                     bench.sides(bad)
@@ -259,7 +259,7 @@ class Asked(unittest.TestCase):
 
 
 class Profile(unittest.TestCase):
-    def test_the_dearest_first_for_one_operation(self):
+    def test_the_most_expensive_first_for_one_operation(self):
         rows = profiler.rows(samples(counts=CALIBRATION + section(2, startup_64=50, run_init_process=150, pv_hypercall=100)), counter.KERNEL)
         self.assertEqual([(row.name, row.instructions, row.calls) for row in rows],
                          [("run_init_process", 75, 1), ("startup_64", 25, 1)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The list of callers is held to the tree, on small trees made for each test."""
+"""The list of callers is compared with the tree, on small trees made for each test."""
 
 import tempfile
 import unittest
@@ -159,7 +159,7 @@ class Sections(Trees):
         self.write("mm/move.c", MOVE.replace("\tlazy_mmu_mode_enable();\n", ""))
         self.assertEqual(
             [problem.split(":")[0] for problem in self.wrong()],
-            # The section, what ran in it, and what is outside by that.
+            # The section, the function that ran in it, and the callers that are outside now.
             ["mm/move.c", "mm/helpers.c", "mm/move.c", "mm/helpers.c", "mm/move.c"],
         )
         self.assertIn("move() does not enter lazy MMU mode any more", self.wrong()[0])
@@ -205,12 +205,12 @@ class Versions(Trees):
             self.wrong(),
             [
                 "mm/helpers.c: drop() calls clear_ptes() and is not known: "
-                "look whether it can be in lazy MMU mode, and add it to [[outside]] or [[inside]]",
+                "find out whether it can be in lazy MMU mode, and add it to [[outside]] or [[inside]]",
                 "mm/helpers.c: gone() does not call clear_ptes() any more: remove it from [[outside]]",
             ],
         )
 
-    def test_version_that_nobody_has_read(self):
+    def test_version_that_was_not_reviewed(self):
         self.write("Makefile", MAKEFILE.replace("= 3", "= 4"))
         self.assert_says("does not know Linux 7.4")
 
@@ -220,7 +220,7 @@ class Page(Trees):
         super().setUp()
         self.text = "".join(f"<!-- table: {name} -->\n\nold\n<!-- end -->\n" for name in callers.tables(table()))
 
-    def test_tables_are_put_in_place(self):
+    def test_tables_are_inserted(self):
         text = callers.page(self.text, table())
         self.assertIn("| `mm/move.c`: `fill` | `move` | `set_pte_at` | text | text | text | text |\n", text)
         self.assertIn("| `mm/helpers.c` | `clear_ptes`: `drop` (only 7.3), `gone` (only 7.2) | text |\n", text)
@@ -246,7 +246,7 @@ class Page(Trees):
             mock.patch.object(callers.paths, "tree", return_value=self.tree),
             mock.patch.object(callers, "load", return_value=table()),
         ):
-            with self.assertRaisesRegex(Stop, "is not what"):
+            with self.assertRaisesRegex(Stop, "does not match"):
                 callers.check([])
             callers.write()
             self.assertEqual(callers.check([]), "4 calls, 3 functions in 1 sections")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The layer map is held to imports, on small crates made for each test."""
+"""The layer map is compared with imports, on small crates made for each test."""
 
 import re
 import unittest
@@ -47,11 +47,11 @@ class Layers(unittest.TestCase):
     def test_imports_that_go_down_pass(self) -> None:
         self.assertEqual(verdict({}), "6 modules in 4 layers")
 
-    def test_tests_may_use_all(self) -> None:
+    def test_tests_may_use_everything(self) -> None:
         verdict({"addr.rs": TESTS, "queue/fault_tests.rs": "use crate::ops;\n", "tests.rs": "use crate::ops;\n"})
 
     def test_an_import_that_goes_up_is_refused(self) -> None:
-        self.assert_refused(r"rust/addr\.rs uses ops, which stands above addr", {"addr.rs": "use crate::ops::hook;\n"})
+        self.assert_refused(r"rust/addr\.rs uses ops, which is above addr", {"addr.rs": "use crate::ops::hook;\n"})
 
     def test_so_is_a_path_in_the_code(self) -> None:
         self.assert_refused("uses pte, which", {"queue.rs": "fn flush() {\n    crate::pte::set();\n}\n"})
@@ -78,8 +78,8 @@ class Layers(unittest.TestCase):
     def test_a_map_that_cannot_be_read_is_refused(self) -> None:
         self.assert_refused("has no layer map", {}, "//! Nothing.\n")
         self.assert_refused("not a line of the layer map", {}, MAP.replace("ops               entry", "ops entry"))
-        self.assert_refused("queue stands in the layer map twice", {}, MAP.replace("pte  ", "queue  "))
-        self.assert_refused("names what is not there: cr3", {}, MAP.replace("list  queue", "list  queue  cr3"))
+        self.assert_refused("queue is in the layer map twice", {}, MAP.replace("pte  ", "queue  "))
+        self.assert_refused("names modules that do not exist: cr3", {}, MAP.replace("list  queue", "list  queue  cr3"))
 
     def test_the_picture_has_each_module_and_arcs_that_go_down(self) -> None:
         drawn = layers.picture(CRATE, MAP)

@@ -54,7 +54,7 @@ class Coverage(unittest.TestCase):
     def test_tests_at_the_end_do_not_count(self):
         self.assertEqual(coverage.code_ends(SOURCE), 4)
         self.assertEqual(coverage.code_ends(SOURCE.split("#[cfg")[0]), 4)
-        # A module of tests in a file of its own ends nothing.
+        # A module of tests in a separate file does not end the code.
         self.assertEqual(coverage.code_ends("#[cfg(test)]\nmod tests;\nfn a() {}\n"), 3)
 
     def test_files_that_count(self):
@@ -74,7 +74,7 @@ class Coverage(unittest.TestCase):
 
 
 def mutated(**counts: int) -> dict[str, list[str]]:
-    """So many mutants of each outcome."""
+    """Mutants of each outcome, as many as `counts` has."""
     return {
         name: [f"host/../p2m.rs:{number}:5: replace f{number} -> bool with true" for number in range(counts.get(name, 0))]
         for name in ("caught", "missed", "timeout", "unviable")
@@ -96,7 +96,7 @@ class Mutants(unittest.TestCase):
             self.verdict(mutated(caught=8, missed=2, unviable=5))
         self.assertIn("80.0 % of 10", str(caught.exception))
 
-    def test_survivors_have_to_be_listed(self):
+    def test_survivors_must_be_listed(self):
         found = mutated(caught=19, missed=1)
         with self.assertRaises(Stop) as caught:
             self.verdict(found)
