@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of the scripts, those of a folder of harness/ in a folder of the same name."""
+"""Tests of the scripts. Tests of a folder of harness/ are in a folder of the same name."""
 
 from pathlib import Path
 

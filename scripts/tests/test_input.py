@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a person gets wrong, and what a machine lacks, ends with one error that says what to do."""
+"""A user's mistake, or something that the machine lacks, ends with one error that names the fix."""
 
 import contextlib
 import errno
@@ -50,7 +50,7 @@ class Steps(unittest.TestCase):
     def test_a_name_that_no_step_has(self):
         self.assertEqual(self.chosen("two"), "no step matches ONLY=two -> there are: one")
 
-    def test_a_pattern_that_is_none(self):
+    def test_a_pattern_that_is_no_regular_expression(self):
         self.assertIn("ONLY=*( is not a regular expression: nothing to repeat", self.chosen("*("))
 
     def test_a_full_disk_fails_the_step_and_not_the_run(self):
@@ -80,14 +80,14 @@ class Commands(unittest.TestCase):
             cli.run(mock.Mock(side_effect=error))
         return caught.exception.code, errors.getvalue()
 
-    def test_no_traceback_for_what_the_system_refuses(self):
+    def test_no_traceback_for_errors_of_the_system(self):
         code, text = self.run_main(OSError(errno.EROFS, "Read-only file system", "/b"))
         self.assertEqual(code, 1)
         self.assertTrue(text.startswith("error: [Errno 30] Read-only file system: '/b'\n  -> set XEN_PVMMU_BUILD"))
         code, text = self.run_main(subprocess.CalledProcessError(23, ["rsync", "-a"]))
         self.assertEqual((code, text), (1, "error: rsync ended with 23\n  -> fix what it names above\n"))
 
-    def test_a_defect_of_ours_keeps_its_traceback(self):
+    def test_a_bug_in_the_scripts_keeps_its_traceback(self):
         with mock.patch("sys.argv", ["x"]), self.assertRaises(ZeroDivisionError):
             cli.run(lambda arguments: 1 // len(arguments))
 
@@ -121,7 +121,7 @@ class Scripts(unittest.TestCase):
         }
 
     def fails(self, *command: str, **variables: str) -> str:
-        """What a script says that has to fail, in one line."""
+        """The output, in one line, of a script that must fail."""
         done = subprocess.run(
             [SCRIPTS / command[0], *command[1:]],
             env=self.environment | variables,
@@ -137,7 +137,7 @@ class Scripts(unittest.TestCase):
             text = self.fails(script, "true", KVER="6.1")
             self.assertEqual(text, f"{script}: KVER=6.1 is not supported. Leave it out, or set it to one of: 7.2 7.3.\n")
 
-    def test_a_place_whose_name_builds_cannot_take(self):
+    def test_a_path_that_builds_do_not_support(self):
         self.assertIn("has a blank", self.fails("enter", "true", XEN_PVMMU_BUILD="/a b"))
 
     def test_no_home(self):
@@ -157,7 +157,7 @@ class Scripts(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("file/build cannot be written. Set XEN_PVMMU_BUILD", done.stderr)
 
-    def test_what_is_missing(self):
+    def test_a_missing_command_and_a_missing_build_root(self):
         self.assertIn("which command?", self.fails("enter"))
         self.assertIn("Run: make setup", self.fails("enter", "true"))
 
@@ -168,7 +168,7 @@ class Scripts(unittest.TestCase):
         self.assertIn("was not made by these scripts", self.fails("clean"))
         self.assertTrue(build.is_dir())
 
-    def test_a_source_of_xen_that_is_none(self):
+    def test_a_source_of_xen_that_is_no_tarball(self):
         (self.folder / "text").write_text("no tarball\n")
         for name in ("/nowhere", str(self.folder / "text"), str(self.folder)):
             text = self.fails("setup", "shadow-xen", XEN_PVMMU_XEN_SOURCE=name)
@@ -189,7 +189,7 @@ class Scripts(unittest.TestCase):
             )
             self.assertEqual(done.stdout.strip(), release)
 
-    def test_a_tree_of_ones_own(self):
+    def test_a_tree_of_the_user(self):
         self.assertIn("/nowhere is not a Linux source tree", self.fails("setup", KDIR="/nowhere"))
         # This repository has a Kbuild as well.
         self.assertIn("is not a Linux source tree", self.fails("setup", KDIR=str(SCRIPTS.parent)))
@@ -201,7 +201,7 @@ class Scripts(unittest.TestCase):
         self.assertIn("no Xen binary in /boot. Install", self.fails("host-tools", "xen", KDIR="/", PATH=path))
         self.assertIn("XEN=/nowhere is not a file", self.fails("host-tools", "xen", KDIR="/", XEN="/nowhere"))
 
-    def test_set_up_that_is_ended_leaves_nothing_at_work(self):
+    def test_a_setup_that_is_killed_leaves_no_process(self):
         tools = self.folder / "tools"
         tools.mkdir()
         for name, text in {"bwrap": "exit 0", "mmdebstrap": "echo $$ >\"$MARK\"; exec sleep 60"}.items():
@@ -221,5 +221,5 @@ class Scripts(unittest.TestCase):
         self.assertNotEqual(child.wait(20), 0)
         cache = self.folder / "cache"
         self.assertEqual({path.name for path in cache.iterdir()}, {"CACHEDIR.TAG", "lock", "setup.log"})
-        # The next one need not wait, but for a moment of the one that is gone.
+        # The next setup waits at most a moment for the one that was killed.
         subprocess.run(["flock", "--timeout=10", cache / "lock", "true"], check=True)

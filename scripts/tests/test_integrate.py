@@ -286,7 +286,7 @@ class IntegrateTest(unittest.TestCase):
         self.write("include/all.h", HEADER + "#include <d/d.h>\n")
         self.assert_refused("apply", "header is ambiguous")
 
-    def test_edit_that_is_there_twice(self):
+    def test_edit_that_is_applied_twice(self):
         self.run_integrate("apply")
         self.write("include/all.h", self.read("include/all.h") * 2)
         self.assert_refused("revert", "header is applied more than once")
@@ -349,7 +349,7 @@ class IntegrateTest(unittest.TestCase):
         with mock.patch.object(integrate.tempfile, "mkstemp", side_effect=failure):
             self.assert_refused("apply", "Read-only file system", "nothing was changed")
 
-    def test_failure_in_the_middle_is_taken_back(self):
+    def test_failure_in_the_middle_is_undone(self):
         replace = os.replace
         calls = []
 
@@ -363,7 +363,7 @@ class IntegrateTest(unittest.TestCase):
             self.assert_refused("apply", "Input/output error")
         self.assertGreater(len(calls), 2)
 
-    def test_failure_to_link_is_taken_back(self):
+    def test_failure_to_link_is_undone(self):
         failure = OSError(errno.EPERM, "Operation not permitted", "ours")
         with mock.patch.object(integrate.os, "symlink", side_effect=failure):
             self.assert_refused("apply", "Operation not permitted")
@@ -411,7 +411,7 @@ class IntegrateTest(unittest.TestCase):
         self.write("drivers/ours/more.rs", "")
         self.assert_refused("revert", "drivers/ours: is a directory with other contents", options=["--copy"])
 
-    def test_copies_and_links_are_told_apart(self):
+    def test_copies_and_links_are_distinguished(self):
         self.fill_repository()
         self.run_integrate("apply")
         self.assert_refused("revert", "drivers/ours: is a link to", options=["--copy"])
@@ -419,7 +419,7 @@ class IntegrateTest(unittest.TestCase):
         self.run_integrate("apply", "--copy")
         self.assert_refused("revert", "drivers/ours: is a directory, which is not ours")
 
-    def test_failure_to_copy_is_taken_back(self):
+    def test_failure_to_copy_is_undone(self):
         self.fill_repository()
         failure = OSError(errno.ENOSPC, "No space left on device", "ours")
         with mock.patch.object(integrate.shutil, "copy", side_effect=failure):
@@ -468,7 +468,7 @@ class DeclaredEditsTest(unittest.TestCase):
         for link in self.plan.links:
             self.assertTrue((REPO / link.target).exists(), link)
 
-    def test_all_of_the_crate_is_copied_but_its_tests(self):
+    def test_all_of_the_crate_except_its_tests_is_copied(self):
         plan = integrate.Plan(SCRIPTS / "anchors.toml", Path("/"), SCRIPTS.parent, copy=True)
         [whole] = [link for link in plan.links if link.target == "."]
         copied = set(whole.sources(SCRIPTS.parent))
@@ -482,7 +482,7 @@ class DeclaredEditsTest(unittest.TestCase):
         self.assertLess({"Kbuild", "Kconfig", "samples/Kconfig"}, copied)
         self.assertEqual([name for name in copied if name.startswith("rust/testing/host")], [])
 
-    def test_everything_says_why(self):
+    def test_every_edit_has_a_reason(self):
         declared = integrate.tomllib.loads((SCRIPTS / "anchors.toml").read_text())
         for table in declared["link"] + declared["edit"]:
             self.assertTrue(table["why"].strip(), table)

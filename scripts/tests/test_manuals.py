@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The manuals are held to what the repository does: messages, events, files, targets, names."""
+"""The manuals are compared with the repository: messages, events, files, targets, names."""
 
 import re
 import subprocess
@@ -13,10 +13,10 @@ from tests import REPO
 # The rest of rust/ is for the host.
 _CRATE = r"rust/(?!testing/(?!probes/)|macros/|kernel/).*"
 CRATE = re.compile(_CRATE + r"\.(?:rs|c)$")
-# Files of tests say what fails in words of their own.
+# Messages of failing tests are not explained.
 NO_TESTS = re.compile(_CRATE + r"(?<!tests)\.(?:rs|c)$")
 FORMATS = (r'\bpr_\w+!?\(\s*"((?:[^"\\]|\\.)+)', r'\b(?:die|die_refused|raw_console)\(\s*c"([^"]+)"')
-# What is explained by its parts, and what only says that tests went well.
+# Messages that are explained by their parts, and those that only report that tests passed.
 PLAIN = {
     "call {}: op {} result {} caller {:#x} target {:#x} value {:#x} done {}",
     "Rust PV MMU backend, {} page table levels",
@@ -41,7 +41,7 @@ def section(page: str, title: str) -> str:
 
 
 def listed(page: str, title: str, end: str = "\0") -> list[str]:
-    """What stands in code marks in the first column of a section's tables, up to some text."""
+    """The text in code marks in the first column of a section's tables, up to `end`."""
     rows = re.findall(r"^\| (`.*?) \|", section(page, title).split(f"\n{end}")[0], re.MULTILINE)
     return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
 
@@ -53,14 +53,14 @@ def messages() -> set[str]:
 
 
 def words(format: str) -> re.Pattern:
-    """How a message stands in a manual: with anything for its values."""
+    """A pattern for a message in a manual, with anything for its values."""
     parts = re.split(r"\{[^}]*\}|%[#a-z]+", format)
     return re.compile("[^`\n]*?".join(map(re.escape, parts)))
 
 
 class Rules(unittest.TestCase):
     def test_every_warning_of_the_crate_breaks_a_rule(self):
-        """But for what stands below another line that does, and what a panic follows."""
+        """Except for lines below another one that does, and messages before a panic."""
         formats = re.findall(r'\bpr_(?:warn|err|alert)!\(\s*"((?:[^"\\]|\\.)+)', crate(NO_TESTS))
         formats += re.findall(r'_printk\(\s*c"\\x01[0-4]xen_pv_mmu: ([^"]+)"', crate(NO_TESTS))
         said = [re.sub(r"\{[^}]*\}|%[#a-zA-Z]+", "0", format.removesuffix("\\n")) for format in formats]
@@ -81,12 +81,12 @@ class Guide(unittest.TestCase):
     def test_every_message_that_is_explained_exists(self):
         known = [words(one) for one in messages()]
         odd = listed(self.PAGE, "Something is odd, and the kernel goes on")
-        # Behind them are those of C code that is not ours.
+        # After them are those of C code outside of the backend.
         stops = listed(self.PAGE, "It stops", end="`setup.c`")
         self.assertGreater(min(len(odd), len(stops)), 9)
         self.assertEqual([one for one in odd + stops if not any(pattern.search(one) for pattern in known)], [])
 
-    def test_what_was_refused(self):
+    def test_refused_operations(self):
         named = set(re.findall(r'\bc"([a-z_0-9 ]+)"', crate()))
         table = listed(self.PAGE, "Xen refused something")
         self.assertEqual([one for one in table if one not in named and not one.startswith("-E")], [])
@@ -147,6 +147,6 @@ class Others(unittest.TestCase):
         named = set()
         for row in re.findall(r"^\| (`.*?) \|", section("Documentation/testing.md", "Boots"), re.MULTILINE):
             first, *rest = re.findall(r"`([^`]+)`", row)
-            # What begins alike is written once.
+            # Names with the same beginning are written once.
             named |= {first, *(first.partition("-")[0] * name.startswith("-") + name for name in rest)}
         self.assertEqual(named, {machine.name for machine in machines.MACHINES})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The guest's program of tests, on the host: what its runner makes of outcomes, and its judge of messages."""
+"""The guest's test program, on the host: its runner's handling of outcomes, and its judge of messages."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from harness.boot import rules
 from tests import SCRIPTS
 
 GUEST = SCRIPTS / "guest"
-# What the runner and the judge need of mmstress.
+# The parts of mmstress that the runner and the judge need.
 PARTS = ("complaint", "env", "pattern", "probe", "report", "run", "wrap")
 
 
@@ -37,7 +37,7 @@ class Mmstress(unittest.TestCase):
 
 class Runner(Mmstress):
     def run_tests(self, *names: str, workers: int = 1) -> list[str]:
-        """What it says of the tests, without how often and how long they ran."""
+        """Its lines about the tests, without how often and how long they ran."""
         lines = self.asked("run", "2", str(workers), *names)
         return [line.partition(" (")[0] for line in lines if line.split()[1] in ("PASS", "FAIL", "SKIP", "DONE")]
 
@@ -55,7 +55,7 @@ class Runner(Mmstress):
             said, ["PVMMU: FAIL skips-and-crashes killed by Aborted", "PVMMU: DONE pass=0 fail=1 skip=0"]
         )
 
-    def test_what_fails_does_not_change_what_is_said_of_others(self):
+    def test_a_failure_does_not_change_the_results_of_others(self):
         for workers in (1, 3):
             with self.subTest(workers=workers):
                 said = self.run_tests("passes", "skips", workers=workers)
@@ -64,7 +64,7 @@ class Runner(Mmstress):
                     ["PVMMU: PASS passes", "PVMMU: SKIP skips there is nothing for it", "PVMMU: DONE pass=1 fail=0 skip=1"],
                 )
 
-    def test_the_end_says_how_much_ran(self):
+    def test_the_last_line_reports_how_much_ran(self):
         last = self.asked("run", "1", "1", "passes", "skips")[-1]
         self.assertRegex(last, r"^PVMMU: DONE pass=1 fail=0 skip=1 \(2 runs, \d\d+ rounds\)$")
 
@@ -75,7 +75,7 @@ class Complaints(Mmstress):
     def judged(self, lines: list[str]) -> list[str]:
         return self.asked("complaints", said="".join(f"{line}\n" for line in lines))
 
-    def test_it_catches_what_the_rules_catch(self):
+    def test_it_catches_lines_that_the_rules_catch(self):
         bad = [text for rule in rules.LINUX for text in rule.bad]
         expected = [next(rule.name for rule in rules.LINUX if rule.catches(text)) for text in bad]
         self.assertGreater(len(bad), 40)
@@ -83,6 +83,6 @@ class Complaints(Mmstress):
             with self.subTest(head):
                 self.assertEqual(self.judged([head + text for text in bad]), expected)
 
-    def test_it_lets_pass_what_they_let_pass(self):
+    def test_it_accepts_lines_that_the_rules_accept(self):
         good = [text for rule in rules.LINUX for text in rule.good]
         self.assertEqual(self.judged([f"<6>[    0.000000] {text}" for text in good]), [""] * len(good))

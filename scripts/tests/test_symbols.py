@@ -334,7 +334,7 @@ class CommandTest(unittest.TestCase):
 class ListTest(unittest.TestCase):
     """symbols.toml itself."""
 
-    def test_every_entry_says_why(self):
+    def test_every_entry_has_a_reason(self):
         listed = symbols.tomllib.loads((SCRIPTS / "symbols.toml").read_text())
         self.assertLessEqual(listed.keys(), {"extra", "missing"})
         for entry in listed.get("extra", []) + listed.get("missing", []):

@@ -66,7 +66,7 @@ class Tree(unittest.TestCase):
     def test_why_there_is_no_dump(self):
         self.assertEqual(viewer.steps_of("pid 7 ...\nno mapping\n"), ([], "no mapping"))
 
-    def test_what_two_walks_share_is_drawn_once(self):
+    def test_the_shared_part_of_two_walks_is_drawn_once(self):
         steps, _ = viewer.steps_of(DUMP)
         other = [*steps[:3], viewer.Step(1, 5, "machine 0x1 frame 0x2 present")]
         lines = viewer.draw_tree([("a", steps, ""), ("b", other, "")])
@@ -97,7 +97,7 @@ class Whole(unittest.TestCase):
             code = viewer.main([f"--debugfs={self.root}", f"--proc={self.root}", *arguments])
         return code, output.getvalue(), errors.getvalue()
 
-    def test_without_the_backend_it_says_what_is_missing(self):
+    def test_without_the_backend_it_names_what_is_missing(self):
         code, output, errors = self.run_it()
         self.assertEqual((code, output), (1, ""))
         self.assertIn("xen/pvmmu/p2m: No such file", errors)

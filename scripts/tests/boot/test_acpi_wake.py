@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A machine that sleeps is woken, once and not too early."""
+"""A machine that sleeps is woken up, once and not too early."""
 
 import socket
 import threading
@@ -36,7 +36,7 @@ class Wakes(unittest.TestCase):
             pass
 
     def at(self, seconds: float) -> int:
-        """Lets the waker look at the time so much later; returns how often it has woken the machine."""
+        """Advances the waker's clock; returns how often it has woken the machine."""
         with mock.patch.object(acpi_wake.time, "monotonic", return_value=time.monotonic() + seconds):
             self.waker.wake_if_due()
         return len(self.heard)

@@ -57,7 +57,7 @@ class Judge(unittest.TestCase):
                 log = "\n".join(line for line in GOOD.splitlines() if not re.search(marker, line))
                 self.assertEqual(problems(log), [f"never printed: {marker}"])
 
-    def test_a_machine_that_dies_has_to_say_why(self):
+    def test_a_machine_that_dies_must_print_the_reason(self):
         dying = replace(MACHINE, dies=r"refused: -\d+$")
         crash = "(XEN) Hardware Dom0 crashed: 'noreboot' set - not rebooting.\n"
         self.assertEqual(problems("refused: -1\n" + crash, dying), [])
@@ -86,7 +86,7 @@ class Judge(unittest.TestCase):
         end = GOOD.index("  PV MMU: Rust")
         self.assertEqual(problems(GOOD[:start] + GOOD[end:]), ["KUnit: xen_pv_mmu_walk.<unnamed> failed"])
 
-    def test_our_suites_must_run(self):
+    def test_the_suites_of_the_backend_must_run(self):
         self.assertEqual(problems(GOOD.replace(KUNIT, "")), ["no KUnit suite named *xen_pv_mmu* ran"])
         self.assertEqual(problems(GOOD.replace("xen_pv_mmu", "other")), ["no KUnit suite named *xen_pv_mmu* ran"])
 
@@ -120,7 +120,7 @@ class Judge(unittest.TestCase):
 
 
 class Skips(unittest.TestCase):
-    """What a machine does not say may skip has failed to run."""
+    """A test must run unless the machine lists it as one that may skip."""
 
     def test_tests_of_the_guest(self):
         log = GOOD.replace("PASS exec", "SKIP exec nothing to do").replace("pass=2 fail=0 skip=1", "pass=1 fail=0 skip=2")
@@ -159,7 +159,7 @@ class Skips(unittest.TestCase):
     def test_tests_of_kunit(self):
         self.assertEqual(self.kunit("ok 2 five_levels # SKIP no"), ["KUnit: xen_pv_mmu_walk.five_levels was skipped"])
 
-    def test_what_needs_xen_is_skipped_without_it(self):
+    def test_tests_that_need_xen_are_skipped_without_it(self):
         for suite, result, expected in (
             ("thunks", "ok 2 agree", ["KUnit: xen_pv_mmu_thunks.agree passed, and cannot have run"]),
             ("thunks", "ok 2 agree # SKIP no Xen", []),
@@ -237,7 +237,7 @@ class Command(unittest.TestCase):
     def test_dom0_memory_goes_to_xen(self):
         self.assertTrue(any(word.endswith("dom0_mem=512M,max:1024M") for word in self.of("dom0")))
 
-    def test_without_a_size_dom0_gets_what_there_is(self):
+    def test_without_a_size_dom0_gets_all_memory(self):
         machine = machines.Machine("test", "rust", "dom0", 2, 1024, "", "", 1, xen="pv-l1tf=dom0")
         words = boot.command(machine, Path("/i"), "stdio")
         xen = words[words.index("-append") + 1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A console log falls apart into Xen's lines and Linux' lines."""
+"""A console log is split into lines of Xen and lines of Linux."""
 
 import unittest
 
@@ -11,14 +11,14 @@ def texts(raw: bytes, xen: bool = False) -> list[str]:
 
 
 class Console(unittest.TestCase):
-    def test_carriage_returns_and_escapes_go(self):
+    def test_carriage_returns_and_escapes_are_removed(self):
         self.assertEqual(texts(b"\x1bc\x1b[?7l\x1b[2Jhello\r\r\n"), ["hello"])
 
-    def test_time_stamps_go_and_indentation_stays(self):
+    def test_time_stamps_are_removed_and_indentation_stays(self):
         self.assertEqual(texts(b"[    0.123456]     ok 1 walk\n"), ["    ok 1 walk"])
         self.assertEqual(texts(b"[    0.123456][    T1] hello\n"), ["hello"])
 
-    def test_xen_is_told_from_linux(self):
+    def test_lines_of_xen_and_linux_are_distinguished(self):
         raw = b"(XEN) one\n[    1.000000] two\n"
         self.assertEqual(lines_of(raw)[:2], [Line(1, "(XEN) one", True), Line(2, "two", False)])
 

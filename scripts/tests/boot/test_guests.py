@@ -50,14 +50,14 @@ class Initrd(unittest.TestCase):
             ],
         )
 
-    def test_what_a_script_says_when_it_fails_is_passed_on(self):
+    def test_the_output_of_a_failed_script_is_passed_on(self):
         self.script("mkguests", "echo no xl here >&2; exit 1")
         with self.assertRaisesRegex(Stop, "mkguests failed:\nno xl here"):
             guests.initrd(WITH_GUESTS, Path("/i"), Path("/j"))
 
 
 class Scenarios(unittest.TestCase):
-    """The script that plays them, with a toolstack that only writes down what it is asked for."""
+    """The script that plays them, with a toolstack that only records its commands."""
 
     FAKES = """
 state=$here/state consoles=$state log=$state/log
@@ -87,7 +87,7 @@ play_makes_after() { rm -f $state/complains; start_guest 64 64; }
 """
 
     def play(self, *names: str) -> tuple[list[str], list[str]]:
-        """What is printed, and what the toolstack and the guest were asked for."""
+        """The output, and the commands to the toolstack and the guest."""
         toolstack = SCRIPTS / "guest/toolstack"
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -110,7 +110,7 @@ play_makes_after() { rm -f $state/complains; start_guest 64 64; }
         self.assertEqual(said[1], "PVMMU: FAIL spoils it complains")
         self.assertEqual(said[-1], "PVMMU: DONE pass=2 fail=1 skip=0")
 
-    def test_after_a_failure_the_guest_is_thrown_away_whatever_it_says(self):
+    def test_after_a_failure_the_guest_is_destroyed_without_being_judged(self):
         said, asked = self.play("makes", "fails")
         self.assertEqual(said[1], "PVMMU: FAIL fails for another reason")
         self.assertEqual(asked[-1], "xl destroy")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A Xen that sees another memory map."""
+"""A Xen that sees a different memory map."""
 
 import dataclasses
 import os
@@ -21,7 +21,7 @@ ADDRESS = 0x200000
 
 
 def elf(segments: int = 1) -> bytes:
-    """An ELF file as Xen's is: for 32 bits, with one segment to load, larger in memory."""
+    """An ELF file like Xen's: for 32 bits, with one segment to load, larger in memory."""
     offset = 52 + 32 * segments
     header = struct.pack("<16sHHIIIIIHHHHHH", b"\x7fELF\1\1\1", 2, 3, 1, ADDRESS, 52, 0, 0, 52, 32, segments, 40, 0, 0)
     segment = struct.pack("<IIIIIIII", 1, offset, ADDRESS, ADDRESS, len(CODE), 0x1000, 7, 4)
@@ -69,7 +69,7 @@ class Make(unittest.TestCase):
         with mock.patch.dict(os.environ, {"XEN_PVMMU_OLD_XEN": "/old"}):
             self.assertEqual(memmap.image(old), Path("/old"))
 
-    def test_nothing_is_made_for_the_true_map(self):
+    def test_nothing_is_built_for_the_unchanged_map(self):
         memmap.make(MACHINE)
         self.assertEqual(memmap.image(MACHINE), self.xen)
         self.assertEqual(list(self.folder.iterdir()), [self.xen])
@@ -84,13 +84,13 @@ class Make(unittest.TestCase):
             with self.assertRaisesRegex(Stop, why):
                 memmap.make(dataclasses.replace(MACHINE, memory_map=(change,)))
 
-    def test_what_is_no_xen_is_refused(self):
+    def test_a_file_that_is_no_xen_is_refused(self):
         for content, why in ((b"no ELF", "is no ELF file"), (elf(2), "does not have one segment")):
             self.xen.write_bytes(content)
             with self.assertRaisesRegex(Stop, why):
                 memmap.make(CHANGED)
 
-    def test_the_machine_boots_what_was_made(self):
+    def test_the_machine_boots_the_xen_that_was_built(self):
         words = boot.command(CHANGED, Path("/i"), "stdio")
         self.assertEqual(words[words.index("-kernel") + 1], str(paths.build() / "xen-test.elf"))
         self.assertIn("no-real-mode", words[words.index("-append") + 1].split())

@@ -37,7 +37,7 @@ class Ram(unittest.TestCase):
         ram.make(dataclasses.replace(STALE, memory=3))
         self.assertEqual((paths.build() / "ram-test").stat().st_size, 3 * ram.MIB)
 
-    def test_stale_memory_goes_with_the_machine(self):
+    def test_stale_memory_is_removed_with_the_machine(self):
         ram.make(STALE)
         ram.drop(STALE)
         self.assertEqual(list(paths.build().iterdir()), [])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""An editor finds the crate and what it uses."""
+"""An editor finds the crate and its dependencies."""
 
 import unittest
 from pathlib import Path
@@ -12,7 +12,7 @@ class Editor(unittest.TestCase):
     def crate(self, name: str) -> dict:
         return {"display_name": name, "root_module": f"/usr/lib/{name}.rs", "cfg": [name], "edition": "2021"}
 
-    def test_our_crate_is_added_and_paths_are_those_outside(self):
+    def test_the_crate_is_added_and_paths_are_those_outside(self):
         names = ("core", "pin_init", "kernel", "zerocopy", "zerocopy_derive")
         made = {"crates": [self.crate(name) for name in names], "sysroot": "/usr"}
         made = analyzer.project(made, Path("/tree"), Path("/repo"), Path("/root"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a build's log and configuration say."""
+"""A build's log and configuration are read right."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ class Modules(unittest.TestCase):
         repo = str(REPO)
         with mock.patch.dict(os.environ, {"XEN_PVMMU_REPO": repo}):
             self.assertEqual(kernel.goals(kernel.named("rust")), ("bzImage", "modules"))
-            # None of its own, but those that are out of the tree.
+            # It has no modules of its own, but out-of-tree ones.
             self.assertEqual(kernel.goals(kernel.named("c")), ("bzImage", "modules"))
             self.assertEqual(kernel.goals(kernel.named("small")), ("bzImage",))
 
@@ -39,7 +39,7 @@ class Modules(unittest.TestCase):
                 self.assertEqual(
                     kernel.modules(kernel.named("rust")), [out / "a/b.ko", out / "c.ko", outside / "d.ko"]
                 )
-                # This variant makes none, and starts from a copy of other objects.
+                # This variant builds no modules, and starts from a copy of other objects.
                 out.rename(kernel.out(kernel.named("bench-rust")))
                 self.assertEqual(kernel.modules(kernel.named("bench-rust")), [])
 
@@ -138,7 +138,7 @@ class Log(unittest.TestCase):
         lines = ["make: *** [x] Error 1", "x.c:1:2: error: no"]
         self.assertEqual(kernel.first_errors(lines)[0], "x.c:1:2: error: no")
 
-    def test_warnings_about_us(self):
+    def test_warnings_about_this_repository(self):
         for lines in (
             ["warning: unused variable: `x`", "  --> /t/arch/x86/xen/pvmmu/rust/p2m.rs:1:2", "   |"],
             ["warning: needless borrow", "   --> rust/kernel/static_call.rs:1:2"],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Messages of commits are held to their form, as far back as there is history."""
+"""The form of commit messages is checked as far back as the history reaches."""
 
 import os
 import subprocess
@@ -83,7 +83,7 @@ class History(unittest.TestCase):
     def clone(self, depth: int) -> None:
         self.git("clone", "--quiet", f"--depth={depth}", f"file://{self.top}/full", "part", at=self.top)
 
-    def test_those_behind_the_base_are_looked_at(self):
+    def test_commits_after_the_base_are_checked(self):
         self.assertIn("0 commits since", self.check())
         self.commit("pte: read once\n\nIt broke.")
         self.assertIn("1 commits since", self.check())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The coverage map is held to what exists."""
+"""The coverage map is compared with the tests that exist."""
 
 import unittest
 

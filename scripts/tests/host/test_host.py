@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What cargo and the test programs print is read right, and judged."""
+"""The output of cargo and of the test programs is read right, and judged."""
 
 import contextlib
 import io
@@ -133,7 +133,7 @@ class Commands(unittest.TestCase):
         self.assertFalse(done.in_time)
         self.assertLess(done.seconds, 20)
         with self.assertRaises(ProcessLookupError):
-            # It is dead at once, and gone when init has noticed.
+            # It dies at once, and disappears when init has reaped it.
             for _ in range(100):
                 os.kill(int(done.lines[0]), 0)
                 time.sleep(0.05)
@@ -167,7 +167,7 @@ class Commands(unittest.TestCase):
             self.call(host.types)
         self.assertIn("no case ran", str(caught.exception))
 
-    def test_seed_has_to_be_a_number(self):
+    def test_seed_must_be_a_number(self):
         self.assertEqual(cargo.seed(), 7)
         with mock.patch.dict(os.environ, {"SEED": "x"}), self.assertRaisesRegex(Stop, "^SEED=x is not a number"):
             cargo.seed()

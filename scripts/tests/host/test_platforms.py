@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The host's platform has the files of the kernel's, or says why it does not."""
+"""The host's platform has the files of the kernel's, or states why it lacks them."""
 
 import re
 import unittest
@@ -26,7 +26,7 @@ class Platforms(unittest.TestCase):
         self.assertEqual([name for name in sorted(here - there) if not name.startswith("machine/")], [])
         self.assertGreater(len(there & here), 20)
 
-    def test_what_is_said_to_be_missing_is_missing(self):
+    def test_files_that_are_listed_as_missing_are_missing(self):
         kernel, host = paths.repo() / "rust/platform", paths.repo() / "rust/testing/host/platform"
         for name in re.findall(r"^//! - `(\w+/\w+)`", (host / "mod.rs").read_text(), re.MULTILINE):
             self.assertIn(name, _files(kernel))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Mutants are put in where they belong, are blamed for the right errors, and face the right tests."""
+"""Mutants are inserted at the right places, get the right errors, and run the right tests."""
 
 import contextlib
 import io
@@ -71,7 +71,7 @@ class Switched(unittest.TestCase):
         with self.assertRaisesRegex(Stop, "is in another one"):
             schemata.switched(text, [outer, inner])
 
-    def test_what_cannot_be_chosen(self):
+    def test_mutants_that_cannot_be_chosen(self):
         self.assertTrue(MINUS.can_be_chosen)
         self.assertFalse(RIGHT.can_be_chosen)
         self.assertFalse(mutant(1, MINUS.span, "x", ADD, "-> impl Iterator<Item = usize>").can_be_chosen)
@@ -112,7 +112,7 @@ class Blamed(unittest.TestCase):
         errors = [error("host/../mutation.rs", 9, ("host/../a.rs", asked), ("host/../b.rs", 1))]
         self.assertEqual(schemata.blamed(errors, self.files), Blame(functions={3}))
 
-    def test_an_error_elsewhere_concerns_nobody(self):
+    def test_an_error_elsewhere_concerns_no_mutant(self):
         self.assertEqual(schemata.blamed([error("host/../b.rs", 3)], self.files), Blame())
         self.assertEqual(schemata.blamed([error("host/../a.rs", 1)], self.files), Blame())
 
@@ -140,7 +140,7 @@ class Read(unittest.TestCase):
             schemata.read(json.dumps([self.entry]), [])
 
 
-# Stands for a test program: prints what it is asked to, for the mutant that the environment names.
+# Stands for a test program: its results depend on the mutant that the environment names.
 PROGRAM = """\
 #!/bin/sh
 case "$*" in
@@ -181,7 +181,7 @@ class Trial(unittest.TestCase):
             found = self.runner.tests(self.program, 2)
         self.assertEqual([(test.name, test.functions) for test in found], [("quick", {12}), ("slow", {12})])
 
-    def test_tests_have_to_pass_without_a_mutant(self):
+    def test_tests_must_pass_without_a_mutant(self):
         self.program.write_text(PROGRAM.replace('"$MUTANT-', '"1-'))
         with self.assertRaisesRegex(Stop, "^quick fails without a mutant$"):
             self.runner.tests(self.program, 1)

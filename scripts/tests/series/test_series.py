@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The series is cut where it is declared to be, and nothing is forgotten."""
+"""The series is split as declared, and nothing is forgotten."""
 
 import tempfile
 import unittest
@@ -67,7 +67,7 @@ class Mapping(unittest.TestCase):
         self.assertEqual(self.plan().place("rust/call.rs"), "rust/kernel/call.rs")
         self.assertEqual(self.plan().place("rust/a.rs"), "arch/ours/rust/a.rs")
 
-    def test_everything_that_is_declared_here_says_what_it_is(self):
+    def test_every_declaration_of_this_repository_has_a_message(self):
         plan = series.declared()
         for patch in plan.patches:
             self.assertLessEqual(len(patch["subject"]), 75, patch["name"])
@@ -77,7 +77,7 @@ class Mapping(unittest.TestCase):
 
 
 class Text(unittest.TestCase):
-    def test_paragraphs_are_filled_and_what_is_indented_is_kept(self):
+    def test_paragraphs_are_filled_and_indented_ones_are_kept(self):
         long = "word " * 40
         made = patches.wrapped(f"{long}\n\n  $ command   {long}\n")
         self.assertTrue(all(len(line) <= 72 for line in made.split("\n\n")[0].splitlines()))
@@ -85,7 +85,7 @@ class Text(unittest.TestCase):
 
 
 class Order(unittest.TestCase):
-    def test_a_kconfig_reads_what_has_come_before(self):
+    def test_a_kconfig_reads_only_earlier_files(self):
         patch = series.Patch("code", "", "", False, (), (), {"a/Kconfig": 'config A\nsource "a/b/Kconfig"\n'})
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(series, "pristine", return_value=Path("/none")):
             tree = Path(folder)

@@ -19,7 +19,7 @@ class Change(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.patch = Path(folder.name, "patch")
         self.patch.write_text(self.PATCH)
-        # As the results of a checkout lie in it by default.
+        # By default, the results are in the checkout.
         subprocess.run(["git", "init", "--quiet", folder.name], check=True)
         self.tree = Path(folder.name, "build/tree")
         (self.tree / "x").mkdir(parents=True)
@@ -29,7 +29,7 @@ class Change(unittest.TestCase):
         series_boot.change(self.tree, self.patch)
         self.assertEqual((self.tree / "x/f").read_text(), "two\n")
 
-    def test_what_ends_as_it_was_does_not_look_changed(self):
+    def test_files_with_their_old_contents_keep_their_times(self):
         for last, kept in (("one\n", True), ("three\n", False)):
             (self.tree / "x/f").write_text("one\n")
             os.utime(self.tree / "x/f", (1, 1))
@@ -38,7 +38,7 @@ class Change(unittest.TestCase):
                 (self.tree / "x/f").write_text(last)
             self.assertEqual((self.tree / "x/f").stat().st_mtime == 1, kept)
 
-    def test_what_does_not_apply_is_named(self):
+    def test_a_patch_that_does_not_apply_is_named(self):
         (self.tree / "x/f").write_text("three\n")
         with self.assertRaisesRegex(Stop, "^patch does not apply"):
             series_boot.change(self.tree, self.patch)

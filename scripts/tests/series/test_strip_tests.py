@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What belongs to an option is taken out of a file, and nothing else."""
+"""Only what belongs to an option is removed from a file."""
 
 import textwrap
 import unittest
@@ -9,7 +9,7 @@ from harness.series import strip_tests
 
 
 class Strip(unittest.TestCase):
-    """Tests are cut out of files so that what stays looks as if they had never been there."""
+    """Tests are removed from files without a trace."""
 
     def rust(self, text: str) -> str:
         text = textwrap.dedent(text)
