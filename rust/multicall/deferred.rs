@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_comes_back() {
+    fn work_that_does_not_fit_is_returned() {
         let mut queue = DeferredQueue::EMPTY;
         for root in 0..MAX_DEFERRED {
             push(&mut queue, root);

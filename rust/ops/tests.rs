@@ -305,7 +305,7 @@ mod lazy_mode {
     }
 
     #[test]
-    fn what_is_about_the_cpu_waits_for_the_end_of_a_task_switch_only() -> Result {
+    fn changes_of_cpu_state_wait_only_for_the_end_of_a_task_switch() -> Result {
         if kunit::skip_without_xen() {
             return Ok(());
         }

@@ -141,7 +141,7 @@ mod growing {
     }
 
     #[test]
-    fn xen_may_refuse_to_hook_up_what_was_made() {
+    fn xen_may_refuse_to_link_a_new_table_or_page() {
         // The table, then the page in it.
         for index in 0..2 {
             let Some(part) = Part::find() else {

@@ -184,7 +184,7 @@ mod live_list {
     }
 
     #[test]
-    fn frames_of_nobody_are_shown_as_themselves() {
+    fn frames_without_a_page_are_shown_as_themselves() {
         if kunit::skip_without_xen() {
             return;
         }

@@ -24,7 +24,7 @@ const TOO_LARGE: u64 = 19;
 
 pub(crate) const PROBES: &[Probe] = &[
     probe(
-        "Xen says where its table of machine frames is",
+        "Xen reports the address of its m2p table",
         &[Step::Machphys(
             OK,
             0xffff_8000_0000_0000,

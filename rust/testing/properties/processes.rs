@@ -68,7 +68,7 @@ fn check(cases: u32, traces: impl Strategy<Value = (Setup, Vec<Step>)>) {
 }
 
 #[test]
-fn processes_are_what_a_plain_mmu_makes_of_them() {
+fn processes_agree_with_a_simple_mmu() {
     check(CASES, (setups(any::<bool>()), steps(STEPS, 1000)));
 }
 

@@ -73,7 +73,7 @@ fn soak<S: Strategy>(mut progress: Progress, values: S, run: impl Fn(S::Value) -
 }
 
 #[test]
-#[ignore = "takes as long as XEN_PVMMU_SOAK says"]
+#[ignore = "takes as long as XEN_PVMMU_SOAK requires"]
 fn soak_list() {
     let operations = prop::collection::vec(operation(), 100..400);
     // Each operation has the toolstack read the list many times.
@@ -89,7 +89,7 @@ fn soak_list() {
 }
 
 #[test]
-#[ignore = "takes as long as XEN_PVMMU_SOAK says"]
+#[ignore = "takes as long as XEN_PVMMU_SOAK requires"]
 fn soak_batches() {
     let steps = prop::collection::vec(batch::tests::step(), 1000..10_000);
     let progress = Progress::new("batches", 1);

@@ -193,7 +193,7 @@ fn check_executable(guest: &Guest) {
 }
 
 #[test]
-fn what_is_in_use_is_kept_and_nothing_else() {
+fn only_pages_in_use_are_kept() {
     for nr_pages in [1024, 4097] {
         for config in configs(nr_pages) {
             for is_moved in [false, true] {

@@ -158,7 +158,7 @@ fn a_new_root_and_its_user_root_get_the_same_entries() {
 }
 
 #[test]
-fn a_change_of_protection_keeps_what_the_cpu_noted() {
+fn a_change_of_protection_keeps_the_bits_of_the_cpu() {
     let guest = guest();
     let mut process = process(&guest);
     let ptr = ptr(&process, 0);

@@ -67,7 +67,7 @@ fn entries_are_set_in_the_right_tables() {
 }
 
 #[test]
-fn entries_are_set_behind_what_is_queued() {
+fn entries_are_set_after_queued_changes() {
     let guest = Guest::boot(GuestConfig::dom0(4000));
     let mut process = guest.spawn();
     process.map(START, 1, Access::Write);
@@ -139,7 +139,7 @@ fn mfn_of(root: Root) -> Mfn {
 }
 
 #[test]
-fn roots_are_loaded_behind_what_is_queued() {
+fn roots_are_loaded_after_queued_changes() {
     let guest = Guest::boot(GuestConfig::dom0(4000));
     let (first, second) = (guest.spawn(), guest.spawn());
     first.run();

@@ -200,7 +200,7 @@ fn operations_beyond_the_pages_are_left_alone() {
 }
 
 #[test]
-fn a_grant_that_xen_refuses_is_not_noted() {
+fn a_grant_that_xen_refuses_is_not_recorded() {
     let fixture = Fixture::new();
     PAGES.into_iter().for_each(prepare);
     let mut ops = [0, 9, 2].map(|reference| fixture.for_kernel(reference, PAGES[0]));
@@ -348,7 +348,7 @@ fn an_entry_of_a_process_is_named_by_its_aligned_address() {
 }
 
 #[test]
-fn a_grant_that_the_kernel_cannot_map_is_not_noted() {
+fn a_grant_that_the_kernel_cannot_map_is_not_recorded() {
     let fixture = Fixture::new();
     prepare(PAGES[0]);
     let (process, ptr, user, kernel) = map_for_process(&fixture, 4 * PAGE);

@@ -482,7 +482,7 @@ fn a_refused_mapping_is_reported_once() {
 }
 
 #[test]
-fn tlbs_are_flushed_behind_operations_that_were_late() {
+fn tlbs_are_flushed_after_late_operations() {
     let guest = Guest::boot(GuestConfig::dom0(600));
     let late = || {
         let mut batch = Batch::open(Issue::Now, BY);

@@ -293,7 +293,7 @@ fn the_refusal_of_the_last_frame_is_returned() {
 }
 
 #[test]
-fn what_was_mapped_before_is_flushed() {
+fn earlier_mappings_are_flushed() {
     let mut fixture = Fixture::new();
     assert_eq!(
         fixture.map(1, &Frames::Contiguous(fixture.frames[3])),

@@ -245,7 +245,7 @@ fn a_single_entry_is_cleared_at_once_behind_what_waits() {
 }
 
 #[test]
-fn a_clean_entry_is_cleared_but_for_what_the_cpu_notes() {
+fn a_clean_entry_is_cleared_except_for_bits_of_the_cpu() {
     let guest = guest();
     let mapped = Mapped::new(&guest);
     let noted = bits::ACCESSED | bits::DIRTY;

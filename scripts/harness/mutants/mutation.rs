@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which mutant this program is, and which functions with mutants it has run.
+//! The choice of a mutant in this program, and a record of the functions with mutants that ran.
 //!
-//! `schemata.py` puts this module beside the others, in a copy of the sources.
+//! `schemata.py` adds this module to a copy of the sources.
 
 use std::env;
 use std::fs::File;
@@ -17,16 +17,16 @@ use std::sync::{
     Mutex, //
 };
 
-/// Not the number of a mutant.
+/// A number that no mutant has.
 const NONE: usize = usize::MAX;
 
-/// More than there are mutants.
+/// Larger than the number of mutants.
 const LIMIT: usize = 1 << 14;
 
-/// What the environment says.
+/// Settings from the environment.
 struct Choice {
     mutant: usize,
-    /// Gets the functions that are run, one a line.
+    /// The file for the functions that run, one per line.
     reached: Option<Mutex<File>>,
 }
 
@@ -37,10 +37,10 @@ static CHOICE: LazyLock<Choice> = LazyLock::new(|| Choice {
         .map(|path| Mutex::new(File::create(path).unwrap())),
 });
 
-/// Returns the number of the mutant to be. Each function with mutants asks, with a number of its
-/// own.
+/// Returns the number of the chosen mutant. Each function with mutants calls this with its own
+/// number.
 ///
-/// What the compiler evaluates cannot be chosen later: there it is an error to ask.
+/// Code that the compiler evaluates cannot choose a mutant: a call from there is an error.
 pub(crate) const fn chosen(function: usize) -> usize {
     const_eval_select((function,), at_compile_time, at_run_time)
 }

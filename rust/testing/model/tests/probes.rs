@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Holds the model against the probes that Xen itself is held against when dom0 boots.
+//! Checks the model with the probes that check Xen itself when dom0 boots.
 
 #[path = "../../probes"]
 mod probes {
@@ -57,7 +57,7 @@ const ELEMENTS: u64 = 3;
 const DONE: u64 = 4;
 const FIRST: u64 = 8;
 
-/// A dom0 of the model, and another domain beside it.
+/// A dom0 of the model, and another domain.
 struct Model {
     machine: Machine,
     other: DomainId,
@@ -108,7 +108,7 @@ impl Model {
         self.base + number * PAGE_SIZE
     }
 
-    /// Writes words where hypercalls find their arguments.
+    /// Writes the arguments of a hypercall.
     fn write(&mut self, at: u64, words: &[u64]) {
         for (va, word) in (at..).step_by(8).zip(words) {
             self.machine
@@ -123,7 +123,7 @@ impl Model {
             .expect("the page for arguments is mapped")
     }
 
-    /// Makes a hypercall that takes an array and says how many elements are done.
+    /// Makes a hypercall that takes an array and returns how many elements are done.
     fn array_call(&mut self, op: u64, array: &[u64], count: usize, domain: u64) -> (i64, u64) {
         let (at, done) = (self.page(ARRAYS), self.page(DONE));
         self.write(at, array);
@@ -138,7 +138,7 @@ impl Model {
         self.given[own] = false;
     }
 
-    /// Returns the number of the page that frame `own` is.
+    /// Returns the page number of frame `own`.
     fn pfn(&self, own: usize) -> u64 {
         FIRST + own as u64
     }
@@ -282,7 +282,7 @@ impl Target for Model {
     }
 }
 
-/// Runs a table, each probe on a model of its own; returns also what failed.
+/// Runs a table, each probe on a separate model; returns also the failures.
 fn failures(probes: &[Probe]) -> (Tally, Vec<Failure>) {
     let mut total = Tally::default();
     let mut failures = Vec::new();
@@ -348,7 +348,7 @@ fn mistakes_are_noticed() {
 }
 
 #[test]
-fn what_the_model_leaves_out_is_left_out_still() {
+fn probes_for_xen_only_fail_on_the_model() {
     for mut probe in TABLES.concat() {
         if let Where::XenOnly(reason) = probe.place {
             probe.place = Where::Anywhere;

@@ -67,7 +67,7 @@ macro_rules! define_per_cpu {
 pub(crate) use define_per_cpu;
 
 define_per_cpu! {
-    /// The root table that the CPU was last told to load, as a pseudo-physical address.
+    /// The root table that the CPU last requested from Xen, as a pseudo-physical address.
     pub(crate) static XEN_CR3: usize = 0;
 
     /// The root table that Xen is known to use for the CPU: set once the hypercall is done.

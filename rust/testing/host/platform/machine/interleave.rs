@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 /// Decides which CPU continues. Each runs on a thread of the interleaver.
 pub(crate) trait Interleaver {
-    /// Another CPU may go on here.
+    /// Another CPU may continue here.
     fn step(&self);
 
     /// Runs `section` when no other CPU holds the lock of this name.

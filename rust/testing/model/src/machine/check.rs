@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_spoilt_is_found() {
+    fn each_error_is_found() {
         finds("the count is not", |frame| frame.count += 1);
         finds("the type count is not", |frame| frame.type_count += 1);
         finds("the type is not", |frame| frame.kind = PageType::SegDesc);

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn sites_are_numbered_and_tell_what_is_about_to_happen() {
+    fn sites_are_numbered_and_describe_the_next_unit() {
         let mut guest = Guest::domu();
         let (who, frame) = (guest.who, guest.page());
         let seen = Rc::new(RefCell::new(Vec::new()));

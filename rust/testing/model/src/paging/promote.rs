@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_on_oneself_only_name_nobody_else() {
+    fn operations_on_the_own_domain_name_no_other() {
         let mut guest = Guest::dom0();
         let other = guest.add_domu();
         let (who, root) = (guest.who, guest.start_of_day(other).root);

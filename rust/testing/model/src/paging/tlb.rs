@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_becomes_what_it_was_is_not_flushed_for() {
+    fn a_frame_that_gets_its_old_type_back_needs_no_flush() {
         let mut guest = Guest::domu();
         let table = guest.table(&[]);
         guest.pin(Level::L1, table).unwrap();
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn mode_changes_drop_what_is_not_global() {
+    fn mode_changes_drop_translations_that_are_not_global() {
         let mut guest = Guest::domu();
         let (who, va, frame) = (guest.who, guest.va(0), guest.page());
         let path = guest.path(&[(0, Entry::new(frame, USER_RW))]);

@@ -165,7 +165,7 @@ fn dom0_maps_its_list_with_entries_as_large_as_they_go() {
 }
 
 #[test]
-fn the_initrd_is_behind_the_region_and_not_mapped() {
+fn the_initrd_is_after_the_region_and_not_mapped() {
     for mut config in [DomainConfig::dom0(3000), DomainConfig::domu(3000)] {
         config.initrd_pages = 100;
         let (machine, domain) = build(6000, config.clone()).unwrap();
