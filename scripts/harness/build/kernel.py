@@ -63,7 +63,7 @@ VARIANTS = {
 _STEP = re.compile(rb"^  [A-Z][A-Z0-9_+]* +(\[M\] +)?\S")
 _ERROR = re.compile(r"(?:^|\s)(?:fatal )?error(?:\[E\d+\])?:|\bundefined (?:symbol|reference)|\bFAILED\b")
 _MAKE_ERROR = re.compile(r"\*\*\* ")
-_OURS = re.compile(r"pv_?mmu|\brust/kernel/", re.IGNORECASE)
+_OURS = re.compile(r"pv_?mmu|\brust/kernel/static_call", re.IGNORECASE)
 
 
 def named(name: str) -> Variant:

@@ -155,6 +155,8 @@ class Log(unittest.TestCase):
             "warning: 1 warning emitted",
             "warning: unused",
             "  --> drivers/net/x.rs:1:2",
+            "warning: unsafe block missing a safety comment",
+            "   --> rust/kernel/cpufreq.rs:700:26",
         ]
         self.assertEqual(kernel.warnings(lines), [])
 
