@@ -29,7 +29,12 @@ esac
 suite=trixie
 path=/usr/lib/llvm-19/bin:/usr/sbin:/usr/bin
 xen_release=4.20
-packages=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$repo/scripts/config/build-root.packages")
+
+# packages_in FILE: the names of a list.
+packages_in() {
+	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$repo/scripts/config/$1.packages"
+}
+packages=$(packages_in build-root)
 
 # The name carries the package list, so a changed list makes a new root and
 # two checkouts can share one cache.
@@ -49,6 +54,10 @@ shadow_xen() {
 	cat "$root/boot/xen-$xen_release-amd64.config" "$repo/scripts/shadow-xen" \
 		<(xen_version) | sha256sum | sed "s,^\(.\{12\}\).*,$cache/xen-$xen_release-shadow-\1.elf,"
 }
+
+# Debian for a dom0 on a disk, as a tar file; made on demand, and named as the root is.
+disk_packages=$(packages_in disk)
+disk_base=$cache/disk-$(printf '%s\n' "$suite" "$disk_packages" | sha256sum | cut -c1-12).tar
 
 # The version of Debian's source package that the Xen in the root was built from.
 xen_version() {

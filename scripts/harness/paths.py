@@ -94,6 +94,14 @@ def old_xen() -> Path:
     return _path("OLD_XEN")
 
 
+def disk_base() -> Path:
+    """Debian for a dom0 on a disk, as a tar file."""
+    path = _path("DISK_BASE")
+    if not path.exists():
+        raise Stop("there is no Debian for a disk", "run: scripts/setup disk")
+    return path
+
+
 def xen_symbols() -> Path:
     """The addresses of Xen's functions."""
     found = sorted(Path("/usr/lib/debug/boot").glob("xen-syms-*.map"))
