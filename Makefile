@@ -13,7 +13,7 @@ help: ## This list
 	@echo '  KVER=7.2           another kernel (default 7.3)'
 	@echo '  KDIR=DIR           your own kernel tree and your own tools; DIR is edited'
 	@echo '  XEN=FILE           the Xen that boots (default: Debian'\''s; with KDIR the newest in /boot)'
-	@echo '  BOOT=NAME          one boot of the table in scripts/harness/boot/machines.py'
+	@echo '  BOOT=NAME          one boot of the tables in scripts/harness/boot: machines.py, disks.py'
 	@echo '  ONLY=PATTERN       only the steps of make test whose names match'
 	@echo '  SEED=N             of random tests and fuzzers (default: a new one, printed)'
 	@echo '  JOBS=N             parallel compiler runs (default: all CPUs)'
@@ -30,10 +30,10 @@ build: ## Build the kernel with the Rust backend
 	@$(ENTER) scripts/build rust
 
 boot: ## Boot it as dom0: a shell on a terminal, a demonstration otherwise
-	@$(ENTER) scripts/boot $(BOOT)
+	@scripts/setup $(if $(filter debian%,$(BOOT)),disk) && scripts/enter scripts/boot $(BOOT)
 
 test: ## Build, boot and check everything (under an hour on two CPUs)
-	@scripts/setup cargo-fuzz && scripts/enter scripts/test '$(value ONLY)'
+	@scripts/setup cargo-fuzz disk && scripts/enter scripts/test '$(value ONLY)'
 
 deb: ## Debian packages of that kernel, with Debian's configuration (CONFIG=full: all modules; hours)
 	@$(ENTER) scripts/deb $(CONFIG)
@@ -55,7 +55,7 @@ soak-host: ## Host tests at random, 10 million operations or SOAK=N
 	@$(ENTER) scripts/host soak
 
 soak-boots: ## Boots of many sizes and long runs, with guests (ONLY)
-	@scripts/setup shadow-xen && scripts/enter scripts/test --soak '$(value ONLY)'
+	@scripts/setup shadow-xen disk && scripts/enter scripts/test --soak '$(value ONLY)'
 
 soak-builds: ## Debian's configuration with either backend, and with all its modules (hours; ONLY)
 	@$(ENTER) scripts/test --builds '$(value ONLY)'

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import paths
-from .boot import boot, initramfs, machines
+from .boot import boot, disks, initramfs, machines
 from .build import analyzer, deb, docs, kernel
 from .check import checks
 from .cli import REFUSALS, Stop, elapsed, stop_of
@@ -82,7 +82,7 @@ def _boot(machine: machines.Machine) -> Callable[[], str]:
     def run() -> str:
         verdict = boot.run(machine, paths.build() / "initramfs.cpio.gz")
         if verdict.problems:
-            boot.explain(machine, verdict)
+            boot.explain(machine.name, verdict)
             raise Stop(verdict.summary, f"make boot BOOT={machine.name}")
         return verdict.summary
 
@@ -100,6 +100,36 @@ def _boots(variant: str, table: tuple[machines.Machine, ...] = machines.MACHINES
         )
         for machine in table
         if machine.kernel == variant and (paths.pristine() or not machine.guests)
+    ]
+
+
+def _disk(disk: disks.Disk) -> Callable[[], str]:
+    def run() -> str:
+        verdict = disks.run(disk)
+        if verdict.problems:
+            boot.explain(disk.name, verdict)
+            raise Stop(verdict.summary, f"make boot BOOT={disk.name}")
+        return verdict.summary
+
+    return run
+
+
+def _disks(table: tuple[disks.Disk, ...]) -> list[Step]:
+    """Left out with the user's own tools, as the configuration that the packages are made with."""
+    if not paths.pristine():
+        return []
+    what = {"bios": "SeaBIOS", "efi": "OVMF"}
+    return [
+        Step("packages", "of the kernel, with Debian's configuration", lambda: f"{len(deb.make())} packages"),
+        *(
+            Step(
+                f"boot {disk.name}",
+                f"Debian from its disk: {what[disk.firmware]}, {disk.layout}, {disk.bus}",
+                _disk(disk),
+                needs="packages",
+            )
+            for disk in table
+        ),
     ]
 
 
@@ -147,6 +177,7 @@ def steps() -> list[Step]:
         Step("build debug", "the same with every check of the kernel's on", _build("debug"), needs="integration"),
         *_boots("debug"),
         *_debian(machines.MACHINES),
+        *_disks(disks.DISKS),
     ]
 
 
@@ -162,6 +193,7 @@ def soak_steps() -> list[Step]:
         Step("build debug", "the same with every check of the kernel's on", _build("debug")),
         *_boots("debug", machines.SOAK),
         *_debian(machines.SOAK),
+        *_disks(disks.SOAK),
         Step("build small", "as little of it as can be, for one CPU", _build("small")),
         *_boots("small", machines.SOAK),
         Step("build lto", "the same optimised as a whole, with checked calls", _build("lto")),

@@ -5,7 +5,7 @@ import re
 import subprocess
 import unittest
 
-from harness.boot import machines, rules
+from harness.boot import disks, machines, rules
 from harness.boot.console import lines_of
 from harness.check import checks
 from tests import REPO
@@ -143,10 +143,17 @@ class Others(unittest.TestCase):
         points = re.findall(r'FAULT_POINT\("(\w+)"\)', text("rust/fault.c"))
         self.assertEqual(sorted(listed("Documentation/testing.md", "Failures on request")), sorted(points))
 
+    def test_disks(self):
+        rows = re.findall(
+            r"^\| `(debian.*?)` \| (\w+) \|", section("Documentation/testing.md", "dom0 on a disk"), re.MULTILINE
+        )
+        names = {"bios": "SeaBIOS", "efi": "OVMF"}
+        self.assertEqual(rows, [(disk.name, names[disk.firmware]) for disk in (*disks.DISKS, *disks.SOAK)])
+
     def test_boots(self):
         named = set()
         for row in re.findall(r"^\| (`.*?) \|", section("Documentation/testing.md", "Boots"), re.MULTILINE):
             first, *rest = re.findall(r"`([^`]+)`", row)
             # Names with the same beginning are written once.
             named |= {first, *(first.partition("-")[0] * name.startswith("-") + name for name in rest)}
-        self.assertEqual(named, {machine.name for machine in machines.MACHINES})
+        self.assertEqual(named, {entry.name for entry in (*machines.MACHINES, *disks.DISKS)})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import paths
 from ..build import kernel
-from ..cli import Progress, Stop
+from ..cli import Progress
 from ..stream import follow
 from . import initramfs, ktap, machines, memmap, ram, rules
 from .acpi_wake import Waker
@@ -146,25 +146,35 @@ def _wrong_reports(machine: Machine, texts: list[str], provoked: list[str]) -> l
     return problems
 
 
-def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
-    """Boots a machine, with an initramfs made from `plain`, to its end or time-out."""
-    initrd = initramfs.of(machine, plain)
-    memmap.make(machine)
-    ram.make(machine)
-    log = paths.logs() / f"boot-{machine.name}.log"
-    progress = Progress(f"boot {machine.name}")
-    waker = Waker() if machine.sleeps else None
-    monitor = waker.options if waker else ["-monitor", "none"]
+@dataclass(frozen=True)
+class End:
+    """How a machine ended."""
+
+    code: int
+    """QEMU's."""
+    cut_short: str
+    """Why it was switched off, if it was."""
+    last: str
+    """What it said last."""
+
+    @property
+    def problems(self) -> list[Problem]:
+        if self.cut_short:
+            return [Problem(f"switched off: {self.cut_short}; its last line: {self.last}")]
+        return [Problem(f"QEMU ended with {self.code}: {self.last}")] if self.code else []
+
+
+def watch(
+    words: list[str], log: Path, seconds: int, grace: int, progress: Progress, waker: Waker | None = None, echo: bool = False
+) -> End:
+    """Runs QEMU to its end or time-out; it is given `grace` seconds after the guest's last word."""
     shown = "starting"
-    deadline = time.monotonic() + machine.seconds
-    why = f"no end within {machine.seconds} s"
+    deadline = time.monotonic() + seconds
+    why = f"no end within {seconds} s"
     cut_short = ""
     with log.open("wb") as file:
         child = subprocess.Popen(
-            command(machine, initrd, "stdio") + monitor,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         try:
             for raw in follow(child, file):
@@ -179,8 +189,8 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
                         deadline = min(deadline, time.monotonic() + _LAST_WORDS_SECONDS)
                         why = _CRASHED
                     elif "PVMMU: DONE" in text:
-                        deadline = min(deadline, time.monotonic() + _GRACE_SECONDS)
-                        why = f"it did not power off within {_GRACE_SECONDS} s"
+                        deadline = min(deadline, time.monotonic() + grace)
+                        why = f"it did not power off within {grace} s"
                 if waker:
                     waker.wake_if_due()
                 if time.monotonic() >= deadline:
@@ -192,23 +202,41 @@ def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
             if child.poll() is None and (cut_short or sys.exc_info()[0]):
                 child.kill()
             code = child.wait()
-            ram.drop(machine)
-            if waker:
-                waker.close()
-    lines = lines_of(log.read_bytes())
-    problems, tests, guest = judge(machine, lines)
-    if machine.dies and cut_short == _CRASHED:
-        pass
-    elif cut_short:
-        problems.insert(0, Problem(f"switched off: {cut_short}; its last line: {shown}"))
-    elif code:
-        problems.insert(0, Problem(f"QEMU ended with {code}: {shown}"))
+    return End(code, cut_short, shown)
+
+
+def run(machine: Machine, plain: Path, echo: bool = False) -> Verdict:
+    """Boots a machine, with an initramfs made from `plain`, to its end or time-out."""
+    initrd = initramfs.of(machine, plain)
+    memmap.make(machine)
+    ram.make(machine)
+    log = paths.logs() / f"boot-{machine.name}.log"
+    progress = Progress(f"boot {machine.name}")
+    waker = Waker() if machine.sleeps else None
+    monitor = waker.options if waker else ["-monitor", "none"]
+    words = command(machine, initrd, "stdio") + monitor
+    try:
+        end = watch(words, log, machine.seconds, _GRACE_SECONDS, progress, waker, echo)
+    finally:
+        ram.drop(machine)
+        if waker:
+            waker.close()
+    problems, tests, guest = judge(machine, lines_of(log.read_bytes()))
+    if not (machine.dies and end.cut_short == _CRASHED):
+        problems = end.problems + problems
     verdict = Verdict(problems, progress.seconds, log, tests, guest)
     progress.done(("FAILED: " if problems else "ok, ") + verdict.summary)
     return verdict
 
 
-def explain(machine: Machine, verdict: Verdict) -> None:
+def shell(plain: Path) -> int:
+    """For a person, until he leaves it."""
+    print("Booting Xen and dom0. Ctrl-A X leaves.", flush=True)
+    words = command(machines.SHELL, initramfs.of(machines.SHELL, plain), "mon:stdio")
+    return subprocess.run(words, check=False).returncode
+
+
+def explain(name: str, verdict: Verdict) -> None:
     """Prints what went wrong with a boot and what to do next."""
     for problem in verdict.problems[:8]:
         print(f"  {problem}")
@@ -216,7 +244,7 @@ def explain(machine: Machine, verdict: Verdict) -> None:
         print(f"  and {len(verdict.problems) - 8} more")
     for line in first_report(verdict):
         print(f"  | {line}")
-    print(f"  -> read {paths.shown(verdict.log)}; again: make boot BOOT={machine.name}")
+    print(f"  -> read {paths.shown(verdict.log)}; again: make boot BOOT={name}")
 
 
 def first_report(verdict: Verdict) -> list[str]:
@@ -226,23 +254,3 @@ def first_report(verdict: Verdict) -> list[str]:
         return []
     lines = verdict.log.read_text(errors="replace").splitlines()
     return lines[first - 1 : first - 1 + _REPORT_LINES]
-
-
-def main(arguments: list[str]) -> int:
-    """boot [NAME]: a shell on a terminal, else the demonstration; or a boot of the table."""
-    table = {machine.name: machine for machine in (*machines.MACHINES, *machines.SOAK)}
-    interactive = not arguments and sys.stdin.isatty() and sys.stdout.isatty()
-    name = arguments[0] if arguments else machines.DEMO.name
-    if name not in table:
-        raise Stop(f"there is no boot {name!r}", f"use one of: {', '.join(table)}")
-    machine = machines.SHELL if interactive else table[name]
-    for variant in dict.fromkeys(filter(None, (machine.kernel, machine.guests))):
-        kernel.build(kernel.named(variant))
-    plain = initramfs.make()
-    if interactive:
-        print("Booting Xen and dom0. Ctrl-A X leaves.", flush=True)
-        return subprocess.run(command(machine, initramfs.of(machine, plain), "mon:stdio"), check=False).returncode
-    verdict = run(machine, plain, echo=True)
-    if verdict.problems:
-        explain(machine, verdict)
-    return 1 if verdict.problems else 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import paths
 from ..bench import bench
-from ..boot import machines
+from ..boot import disks, machines
 from ..cli import Stop
 
 PAGE = Path("Documentation/coverage-map.md")
@@ -32,7 +32,7 @@ def tests(top: Path) -> dict[str, set[str]]:
         }
         for kind, (all_files, pattern) in _KINDS.items()
     }
-    found["boot"] = {machine.name for machine in (*machines.MACHINES, *machines.SOAK)}
+    found["boot"] = {entry.name for entry in (*machines.MACHINES, *machines.SOAK, *disks.DISKS, *disks.SOAK)}
     found["bench"] = set(bench.CHECKED_OPERATIONS)
     found["types"] = {case.parent.name for case in top.glob("rust/testing/compile-fail/cases/*/ok.rs")}
     return found

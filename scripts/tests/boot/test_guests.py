@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from harness import test_plan
-from harness.boot import guests, machines
+from harness.boot import disks, guests, machines
 from harness.cli import Stop
 from tests import SCRIPTS
 from tests.boot.test_boot import MACHINE
@@ -124,7 +124,11 @@ play_makes_after() { rm -f $state/complains; start_guest 64 64; }
 class Plans(unittest.TestCase):
     def test_every_machine_is_in_one_plan(self):
         with mock.patch.object(test_plan, "_host", return_value=[]):
-            for steps, table in ((test_plan.steps(), machines.MACHINES), (test_plan.soak_steps(), machines.SOAK)):
+            plans = (
+                (test_plan.steps(), (*machines.MACHINES, *disks.DISKS)),
+                (test_plan.soak_steps(), (*machines.SOAK, *disks.SOAK)),
+            )
+            for steps, table in plans:
                 names = [step.name for step in steps]
                 boots = [name.removeprefix("boot ") for name in names if name.startswith("boot ")]
                 self.assertEqual(sorted(boots), sorted(machine.name for machine in table))

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0
+"""dom0 on a disk: Debian with packages of the kernel, started by the firmware, as a table of boots.
+
+Nothing is passed to QEMU but the disk. Two rounds with a reboot between them; the guest judges itself by
+scripts/guest/disk/usr/local/sbin/verdict.
+"""
+
+import hashlib
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import paths
+from ..build import deb, kernel
+from ..cli import Progress, Stop
+from ..stream import follow
+from . import ktap, rules
+from .boot import Verdict, watch
+from .console import Line, lines_of
+from .rules import Problem
+
+# A service that hangs is given 90 s by systemd.
+_GRACE_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Disk:
+    name: str
+    layout: str
+    """What scripts/guest/mkdisk calls it: plain, lvm, xen-efi."""
+    firmware: str
+    """bios: SeaBIOS; efi: OVMF."""
+    bus: str
+    """How the disk is connected."""
+    root: str
+    """What / is mounted from, as a pattern."""
+    seconds: int = 1500
+    """Time-out, for both rounds."""
+
+
+# By bus: QEMU's options, and what lsblk calls it.
+BUSES = {
+    "nvme": (("-device", "nvme,drive=disk,serial=dom0"), "nvme"),
+    "ahci": (("-device", "ide-hd,drive=disk"), "sata"),
+    "virtio": (("-device", "virtio-blk-pci,drive=disk"), "virtio"),
+    "usb": (("-device", "qemu-xhci", "-device", "usb-storage,drive=disk"), "usb"),
+}
+
+# fmt: off
+DISKS = (
+    #    name             layout     firmware bus       root
+    Disk("debian",         "plain",   "bios", "nvme",   "/dev/nvme0n1p3"),
+    Disk("debian-efi",     "plain",   "efi",  "nvme",   "/dev/nvme0n1p3"),
+)
+# What `make soak-boots` makes on top.
+SOAK = (
+    Disk("debian-xen-efi", "xen-efi", "efi",  "nvme",   "/dev/nvme0n1p3"),
+    Disk("debian-ahci",    "plain",   "bios", "ahci",   "/dev/sda3"),
+    Disk("debian-virtio",  "plain",   "efi",  "virtio", "/dev/vda3"),
+    Disk("debian-usb",     "plain",   "bios", "usb",    "/dev/sda3"),
+    Disk("debian-lvm",     "lvm",     "bios", "nvme",   "/dev/mapper/dom0-root"),
+)
+# fmt: on
+
+# Lines of the kernel's log, of the level of warnings and above, that are let pass, and why.
+ACCEPTED: tuple[tuple[str, str], ...] = (
+)
+
+_BACKEND = r"xen_pv_mmu: Rust PV MMU backend"
+_TESTS = ("running", "units", "xen", "list", "e1000e-from-virtio", "virtio-from-e1000e")
+_GRUB_TESTS = ("menu", "grub-install")
+
+
+def packages() -> list[Path]:
+    """Of the kernel, as `make deb` makes them."""
+    found = sorted(deb.folder(kernel.named("deb")).glob("linux-image-*_amd64.deb"))
+    found = [path for path in found if "-dbg_" not in path.name]
+    if not found:
+        raise Stop("there is no package of the kernel", "run: make deb")
+    return found
+
+
+def image(layout: str) -> Path:
+    return paths.build() / f"disk-{layout}.img"
+
+
+def make(layout: str, debs: list[Path]) -> Path:
+    """The disk, made anew if what it is made of has changed."""
+    result = image(layout)
+    stamp = result.with_suffix(".made-of")
+    wanted = _ingredients(debs)
+    if result.exists() and stamp.exists() and stamp.read_text() == wanted:
+        return result
+    stamp.unlink(missing_ok=True)
+    log = paths.logs() / f"disk-{layout}.log"
+    progress = Progress(f"disk {layout}")
+    said = ""
+    with log.open("wb") as file:
+        child = subprocess.Popen(
+            [paths.repo() / "scripts/guest/mkdisk", result, layout, paths.disk_base(), *debs],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for raw in follow(child, file):
+            if raw:
+                said = raw.decode("utf-8", "replace").strip()[:50] or said
+            progress.update(said)
+        code = child.wait()
+    if code:
+        raise Stop(f"scripts/guest/mkdisk failed: {said}", f"fix that; everything is in {paths.shown(log)}")
+    stamp.write_text(wanted)
+    progress.done("made")
+    return result
+
+
+def _ingredients(debs: list[Path]) -> str:
+    folder = paths.repo() / "scripts/guest"
+    files = [folder / "mkdisk", Path(__file__).with_name("disk_image.py"), *debs]
+    files += sorted(path for path in (folder / "disk").rglob("*") if path.is_file())
+    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files]
+    return "".join([f"{paths.disk_base()}\n", *sums])
+
+
+def command(disk: Disk, serial: str, judged: bool = True) -> list[str]:
+    """The QEMU command line. What is written to the disk is forgotten; a machine that is not judged goes on until it is left."""
+    words = [
+        "qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", "2048", "-smp", "2",
+        "-display", "none", "-nic", "none", "-serial", serial,
+        "-drive", f"if=none,id=disk,format=raw,snapshot=on,file={image(disk.layout)}", *BUSES[disk.bus][0],
+        # Two cards on one wire, and nothing else on it.
+        "-netdev", "hubport,id=one,hubid=0", "-device", "e1000e,netdev=one",
+        "-netdev", "hubport,id=two,hubid=0", "-device", "virtio-net-pci,netdev=two",
+    ]  # fmt: skip
+    if judged:
+        words += ["-smbios", "type=1,serial=verdict", "-monitor", "none"]
+    if disk.firmware == "efi":
+        words += ["-drive", f"if=pflash,format=raw,readonly=on,file={_firmware('CODE')}"]
+        words += ["-drive", f"if=pflash,format=raw,file={_variables(disk)}"]
+    return words
+
+
+def _firmware(part: str) -> Path:
+    return Path(f"/usr/share/OVMF/OVMF_{part}_4M.fd")
+
+
+def _variables(disk: Disk) -> Path:
+    return paths.build() / f"efi-variables-{disk.name}.fd"
+
+
+def _prepare(disk: Disk) -> None:
+    make(disk.layout, packages())
+    if disk.firmware == "efi":
+        shutil.copyfile(_firmware("VARS"), _variables(disk))
+
+
+def markers(disk: Disk, number: int) -> tuple[str, ...]:
+    """What each round has to print."""
+    tests = _TESTS
+    if number == 1 and disk.layout != "xen-efi":
+        tests += _GRUB_TESTS
+    loader = r"EFI loader$" if disk.layout == "xen-efi" else r"Loading Xen .* \.\.\."
+    return (
+        loader,
+        r"Booting kernel on Xen",
+        _BACKEND,
+        *((r"Remapped [1-9]\d* non-RAM page\(s\)",) if disk.firmware == "efi" else ()),
+        rf"PVMMU: FACT round {number} firmware {disk.firmware} root {disk.root} transport {BUSES[disk.bus][1]}$",
+        *(rf"PVMMU: PASS {test}$" for test in tests),
+        rf"PVMMU: ROUND {number} pass={len(tests)} fail=0$",
+        r"reboot: Restarting system" if number == 1 else r"reboot: Power down",
+    )
+
+
+def judge(disk: Disk, lines: list[Line]) -> tuple[list[Problem], str]:
+    """What is wrong with a console log, and the guest's own count."""
+    problems = rules.problems(lines)
+    ends = [place for place, line in enumerate(lines) if re.search(r"reboot: Restarting system", line.text)]
+    border = ends[0] + 1 if ends else len(lines)
+    for number, part in enumerate((lines[:border], lines[border:]), 1):
+        texts = [line.text for line in part if line.text]
+        problems += [
+            Problem(f"round {number} never printed: {marker}")
+            for marker in markers(disk, number)
+            if not any(re.search(marker, text) for text in texts)
+        ]
+    for line in lines:
+        if (found := re.match(r"PVMMU: LOG (.*)", line.text)) and not is_accepted(found[1]):
+            problems.append(Problem("a warning in the kernel's log", line.number, found[1]))
+    problems += [Problem(f"KUnit: {name} failed") for name in ktap.read([line.text for line in lines]).failures]
+    counts = [found[1] for line in lines if (found := re.match(r"PVMMU: DONE (pass=[1-9]\d* fail=0) skip=0$", line.text))]
+    if not counts:
+        problems.append(Problem("the guest never counts its tests"))
+    return problems, f"guest {counts[0]}" if counts else ""
+
+
+def is_accepted(text: str) -> bool:
+    return any(re.search(pattern, text) for pattern, _ in ACCEPTED)
+
+
+def run(disk: Disk, echo: bool = False) -> Verdict:
+    """Boots a disk to the end of its second round, or time-out."""
+    _prepare(disk)
+    log = paths.logs() / f"boot-{disk.name}.log"
+    progress = Progress(f"boot {disk.name}")
+    end = watch(command(disk, "stdio"), log, disk.seconds, _GRACE_SECONDS, progress, echo=echo)
+    problems, guest = judge(disk, lines_of(log.read_bytes()))
+    verdict = Verdict(end.problems + problems, progress.seconds, log, guest=guest)
+    progress.done(("FAILED: " if verdict.problems else "ok, ") + verdict.summary)
+    return verdict
+
+
+def login(disk: Disk) -> int:
+    """For a person, until he powers it off."""
+    _prepare(disk)
+    print("Booting Debian from its disk. Log in as root, without a password; Ctrl-A X leaves.", flush=True)
+    return subprocess.run(command(disk, "mon:stdio", judged=False), check=False).returncode
