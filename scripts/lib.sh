@@ -106,7 +106,7 @@ in_root() {
 	shift
 	bwrap --unshare-pid --unshare-ipc --die-with-parent \
 		--ro-bind "$root/usr" /usr --ro-bind "$root/etc" /etc \
-		--ro-bind "$root/var/lib/dpkg" /var/lib/dpkg \
+		--ro-bind-try "$root/var/lib/dpkg" /var/lib/dpkg \
 		--symlink usr/bin /bin --symlink usr/sbin /sbin \
 		--symlink usr/lib /lib --symlink usr/lib64 /lib64 \
 		--dev /dev --proc /proc --perms 1777 --tmpfs /tmp \

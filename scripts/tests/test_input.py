@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -168,6 +169,47 @@ class Scripts(unittest.TestCase):
         self.assertIn("was not made by these scripts", self.fails("clean"))
         self.assertTrue(build.is_dir())
 
+    def bare(self, user: int, *commands: str, **texts: str) -> str:
+        """A PATH with what any machine has, these commands that do nothing, and these that do what is given."""
+        tools = self.folder / "bare"
+        tools.mkdir()
+        texts |= {"id": f'case $1 in -u) echo {user} ;; *) echo "$NAME" ;; esac'} | dict.fromkeys(commands, "exit 0")
+        for name in "bash cut dirname env flock grep mkdir mktemp rm sed sha256sum sort tr wc".split():
+            (tools / name).symlink_to(shutil.which(name))
+        for name, text in texts.items():
+            (tools / name).write_text(f"#!{shutil.which('sh')}\n{text}\n")
+            (tools / name).chmod(0o755)
+        return str(tools)
+
+    def test_all_that_a_user_has_to_ask_root_for(self):
+        path = self.bare(1000, "apt-get")
+        self.assertEqual(
+            self.fails("setup", PATH=path),
+            "setup: missing: bwrap mmdebstrap newuidmap. As root, run: apt-get install bubblewrap mmdebstrap uidmap\n",
+        )
+        (Path(path) / "bwrap").symlink_to(shutil.which("env"))
+        self.assertIn(": mmdebstrap newuidmap. As root, run: apt-get install mmdebstrap", self.fails("setup", PATH=path))
+
+    def test_a_machine_without_debian(self):
+        for user in (0, 1000):
+            with self.subTest(user):
+                text = self.fails("setup", PATH=self.bare(user))
+                self.assertIn("missing: bwrap mmdebstrap", text)
+                self.assertIn("Use a container with Debian, see Requirements in", text)
+                shutil.rmtree(self.folder / "bare")
+
+    def test_no_namespaces(self):
+        path = self.bare(0, "apt-get", "mmdebstrap", bwrap="echo No permissions >&2; exit 1")
+        text = self.fails("setup", PATH=path)
+        self.assertIn("cannot be entered (No permissions). Allow user namespaces; a container needs --privileged", text)
+
+    def test_a_user_without_further_ids(self):
+        path = self.bare(1000, "apt-get", "bwrap", "mmdebstrap", "newuidmap")
+        text = self.fails("setup", PATH=path, NAME="nobody-of-that-name")
+        self.assertIn("nobody-of-that-name has no range in /etc/subuid. As root, run: usermod --add-subuids", text)
+        (Path(path) / "id").write_text('#!/bin/sh\n[ "$1" = -u ] && echo 1000\n')
+        self.assertIn("user id 1000 has no name here. Run it as root", self.fails("setup", PATH=path))
+
     def test_a_source_of_xen_that_is_no_tarball(self):
         (self.folder / "text").write_text("no tarball\n")
         for name in ("/nowhere", str(self.folder / "text"), str(self.folder)):
@@ -204,7 +246,9 @@ class Scripts(unittest.TestCase):
     def test_a_setup_that_is_killed_leaves_no_process(self):
         tools = self.folder / "tools"
         tools.mkdir()
-        for name, text in {"bwrap": "exit 0", "mmdebstrap": "echo $$ >\"$MARK\"; exec sleep 60"}.items():
+        # As root, whatever user runs the tests.
+        texts = {"id": "echo 0", "bwrap": "exit 0", "mmdebstrap": "echo $$ >\"$MARK\"; exec sleep 60"}
+        for name, text in texts.items():
             (tools / name).write_text(f"#!/bin/sh\n{text}\n")
             (tools / name).chmod(0o755)
         mark = self.folder / "mark"
