@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import paths
+from ..build import kernel
 from ..cli import Stop
 
 TABLE = Path("scripts/lazy-mmu-callers.toml")
@@ -393,6 +394,8 @@ def write() -> str:
 
 def check(_listed: list[Path]) -> str:
     table = load(paths.repo() / TABLE)
+    if not paths.tree().exists():
+        kernel.prepare_tree()
     found = scan(paths.tree())
     if problems := wrong(found, table, version(paths.tree())):
         raise Stop("\n".join([f"{TABLE} does not fit the kernel:", *problems]), f"change {TABLE}, then run: make fmt")

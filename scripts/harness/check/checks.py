@@ -123,8 +123,13 @@ def spdx(files: list[Path]) -> str:
     return f"{len(files)} files"
 
 
+def _kernel() -> Path:
+    """A kernel source tree that is there before any step of a build."""
+    return paths.pristine() or paths.tree()
+
+
 def _rustfmt(*options: str) -> list[str]:
-    return ["rustfmt", "--edition", "2021", "--config-path", str(paths.tree() / ".rustfmt.toml"), *options]
+    return ["rustfmt", "--edition", "2021", "--config-path", str(_kernel() / ".rustfmt.toml"), *options]
 
 
 def rustfmt(files: list[Path]) -> str:
@@ -136,7 +141,7 @@ def checkpatch(files: list[Path]) -> str:
     programs = [path for path in ours if path.parts[0] == "scripts"]
     output = ""
     for group, ignored in ((programs, _IGNORED_IN_PROGRAMS), (sorted({*ours} - {*programs}), _IGNORED_IN_KERNEL)):
-        command = ["perl", str(paths.tree() / "scripts/checkpatch.pl"), f"--root={paths.tree()}", "--no-tree"]
+        command = ["perl", str(_kernel() / "scripts/checkpatch.pl"), f"--root={_kernel()}", "--no-tree"]
         command += ["--strict", "--terse", "--show-types", "--no-summary", "--quiet", "--ignore", ",".join(ignored), "-f", "--"]
         # It leaves a cache where it runs, so it runs elsewhere.
         with tempfile.TemporaryDirectory() as elsewhere:
