@@ -38,9 +38,9 @@
 #include <xen/xen-ops.h>
 #include <xen/xen.h>
 
-#include "../fault.h"
-#include "../debugfs.h"
-#include "../switches.h"
+#include "../c/fault.h"
+#include "../c/debugfs.h"
+#include "../c/switches.h"
 
 /* The symbols of mmu_pv.c that C declares only in that file. */
 pteval_t xen_pte_val(pte_t pte);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The contents of the files in debugfs; `debugfs.c` opens, iterates and locks.
+//! The contents of the files in debugfs; `c/debugfs.c` opens, iterates and locks.
 
 use crate::addr::Pfn;
 use crate::level::Level;

@@ -92,11 +92,11 @@ class Guide(unittest.TestCase):
         self.assertEqual([one for one in table if one not in named and not one.startswith("-E")], [])
 
     def test_trace_events(self):
-        defined = re.findall(r"^XEN_RUST_TRACE\((\w+)", text("rust/trace.c"), re.MULTILINE)
+        defined = re.findall(r"^XEN_RUST_TRACE\((\w+)", text("rust/c/trace.c"), re.MULTILINE)
         self.assertEqual(sorted(listed(self.PAGE, "Trace events")), sorted(defined))
 
     def test_files_in_debugfs(self):
-        made = re.findall(r'debugfs_create_file(?:_unsafe)?\("(\w+)"', text("rust/debugfs.c"))
+        made = re.findall(r'debugfs_create_file(?:_unsafe)?\("(\w+)"', text("rust/c/debugfs.c"))
         self.assertEqual([name for name in made if name not in listed(self.PAGE, "Files in debugfs")], [])
 
     def test_boot_parameters(self):
@@ -104,7 +104,7 @@ class Guide(unittest.TestCase):
         names = [name.partition("=")[0] for name in listed(self.PAGE, "Boot parameters")]
         self.assertEqual(sorted(names), sorted(c or rust for c, rust in known))
         page = section(self.PAGE, "Boot parameters")
-        for switch in re.findall(r'^\t\{ "(\w+)", &', text("rust/switches.c"), re.MULTILINE):
+        for switch in re.findall(r'^\t\{ "(\w+)", &', text("rust/c/switches.c"), re.MULTILINE):
             self.assertIn(f"`{switch}` (", page)
 
     def test_options(self):
@@ -140,7 +140,7 @@ class Others(unittest.TestCase):
         self.assertEqual(sorted(listed("Documentation/testing.md", "Guests")), sorted(played))
 
     def test_faults(self):
-        points = re.findall(r'FAULT_POINT\("(\w+)"\)', text("rust/fault.c"))
+        points = re.findall(r'FAULT_POINT\("(\w+)"\)', text("rust/c/fault.c"))
         self.assertEqual(sorted(listed("Documentation/testing.md", "Failures on request")), sorted(points))
 
     def test_disks(self):

@@ -111,7 +111,7 @@ define_per_cpu! {
 fn is_counting() -> bool {
     #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
     {
-        // SAFETY: `debugfs.c` defines this static key, as a field of the structure named here.
+        // SAFETY: `c/debugfs.c` defines this static key, as a field of the structure named here.
         unsafe {
             static_branch_unlikely!(
                 bindings::xen_pv_mmu_stats,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Optimisations of this crate that a boot parameter switches off: see `switches.c`.
+//! Optimisations of this crate that a boot parameter switches off: see `c/switches.c`.
 
 use kernel::bindings;
 use kernel::jump_label::static_branch_unlikely;
@@ -10,7 +10,7 @@ use kernel::jump_label::static_branch_unlikely;
 /// Context: any.
 #[inline(always)]
 pub(crate) fn writes_cr3_past_queue() -> bool {
-    // SAFETY: `switches.c` defines this static key, as a field of the structure named here.
+    // SAFETY: `c/switches.c` defines this static key, as a field of the structure named here.
     unsafe {
         static_branch_unlikely!(
             bindings::xen_pv_mmu_write_cr3_key,
