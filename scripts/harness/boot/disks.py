@@ -187,10 +187,10 @@ def judge(disk: Disk, lines: list[Line]) -> tuple[list[Problem], str]:
             if not any(re.search(marker, text) for text in texts)
         ]
     for line in lines:
-        if (found := re.match(r"PVMMU: LOG (.*)", line.text)) and not is_accepted(found[1]):
+        if (found := re.search(r"PVMMU: LOG (.*)", line.text)) and not is_accepted(found[1]):
             problems.append(Problem("a warning in the kernel's log", line.number, found[1]))
     problems += [Problem(f"KUnit: {name} failed") for name in ktap.read([line.text for line in lines]).failures]
-    counts = [found[1] for line in lines if (found := re.match(r"PVMMU: DONE (pass=[1-9]\d* fail=0) skip=0$", line.text))]
+    counts = [found[1] for line in lines if (found := re.search(r"PVMMU: DONE (pass=[1-9]\d* fail=0) skip=0$", line.text))]
     if not counts:
         problems.append(Problem("the guest never counts its tests"))
     return problems, f"guest {counts[0]}" if counts else ""
