@@ -141,6 +141,8 @@ def checkpatch(files: list[Path]) -> str:
     programs = [path for path in ours if path.parts[0] == "scripts"]
     output = ""
     for group, ignored in ((programs, _IGNORED_IN_PROGRAMS), (sorted({*ours} - {*programs}), _IGNORED_IN_KERNEL)):
+        if not group:
+            continue  # without a file it waits for input
         command = ["perl", str(_kernel() / "scripts/checkpatch.pl"), f"--root={_kernel()}", "--no-tree"]
         command += ["--strict", "--terse", "--show-types", "--no-summary", "--quiet", "--ignore", ",".join(ignored), "-f", "--"]
         # It leaves a cache where it runs, so it runs elsewhere.

@@ -17,7 +17,7 @@ from harness.boot.console import lines_of
 from harness.cli import Stop
 from tests import REPO
 
-PLAIN, EFI = disks.DISKS
+PLAIN, EFI = *disks.DISKS, disks.SOAK[0]
 XEN_EFI = next(disk for disk in disks.SOAK if disk.layout == "xen-efi")
 GUEST = REPO / "scripts/guest"
 VERDICT = (GUEST / "disk/usr/local/sbin/verdict").read_text()
@@ -145,13 +145,13 @@ class Make(Scratch):
         self.assertEqual(self.calls, 3)
 
     def test_packages(self):
-        with self.assertRaisesRegex(Stop, "no package of the kernel"):
+        with self.assertRaisesRegex(Stop, "no packages of the kernel"):
             disks.packages()
         folder = paths.build() / "packages-deb"
         folder.mkdir()
-        for name in ("linux-image-7.3.4+xenpvmmu_1", "linux-image-7.3.4+xenpvmmu-dbg_1", "linux-headers-7.3.4+xenpvmmu_1"):
+        for name in ("linux-headers-7.3.4+xenpvmmu_1", "linux-image-7.3.4+xenpvmmu_1", "linux-libc-dev_1"):
             (folder / f"{name}_amd64.deb").write_bytes(b"")
-        self.assertEqual([path.name for path in disks.packages()], ["linux-image-7.3.4+xenpvmmu_1_amd64.deb"])
+        self.assertEqual([path.name for path in disks.packages()], ["linux-image-7.3.4+xenpvmmu_1_amd64.deb", "linux-headers-7.3.4+xenpvmmu_1_amd64.deb"])
 
     def test_without_a_base_set_up_is_asked_for(self):
         self.base.unlink()
