@@ -252,5 +252,5 @@ def first_report(verdict: Verdict) -> list[str]:
     first = min((problem.line for problem in verdict.problems if problem.line), default=0)
     if not first:
         return []
-    lines = verdict.log.read_text(errors="replace").splitlines()
-    return lines[first - 1 : first - 1 + _REPORT_LINES]
+    later = [line.text for line in lines_of(verdict.log.read_bytes()) if line.number >= first and line.text]
+    return later[:_REPORT_LINES]
