@@ -32,7 +32,7 @@ build: ## Build the kernel with the Rust backend
 boot: ## Boot it as dom0: a shell on a terminal, a demonstration otherwise
 	@scripts/setup $(if $(filter debian%,$(BOOT)),disk) && scripts/enter scripts/boot $(BOOT)
 
-test: ## Build, boot and check everything (under an hour on two CPUs)
+test: ## Build, boot and check everything (an hour on two CPUs)
 	@scripts/setup cargo-fuzz disk && scripts/enter scripts/test '$(value ONLY)'
 
 deb: ## Debian packages of that kernel, with Debian's configuration (CONFIG=full: all modules; hours)

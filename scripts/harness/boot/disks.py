@@ -72,6 +72,8 @@ ACCEPTED: tuple[tuple[str, str], ...] = (
     (r"^hpet_acpi_probe: no address or irqs in _CRS$", "QEMU's description of its timer"),
     (r"^microcode: AMD CPU family 0x6 not supported$", "QEMU's CPU is of no family that exists"),
     (r"^clocksource: (Marking clocksource tsc unstable|Watchdog |Clocksource )", "an emulated counter stands still while other programs run"),
+    (r"^Failed to lookup header 0x[0-9a-f]+ in Xen memory map: error -3$", "UEFI: the table of the logo is in no memory that Xen lists"),
+    (r"^ACPI BIOS Warning \(bug\): Incorrect checksum in table \[BGRT\]", "and Xen marks that table as invalid"),
     (r"^\w+: loading out-of-tree module taints kernel\.$", "the tests load modules of others"),
     (r"^\w+: module verification failed: signature and/or required key missing - tainting kernel$", "and no key signs them"),
 )
@@ -176,7 +178,7 @@ def markers(disk: Disk, number: int) -> tuple[str, ...]:
         loader,
         r"Booting kernel on Xen",
         _BACKEND,
-        *((r"Remapped [1-9]\d* non-RAM page\(s\)",) if disk.firmware == "efi" else ()),
+        *((r"Remapped [1-9]\d{2,} page\(s\)$",) if disk.firmware == "efi" else ()),
         rf"PVMMU: FACT round {number} firmware {disk.firmware} root {disk.root} transport {BUSES[disk.bus][1]}$",
         *(rf"PVMMU: PASS {test}$" for test in tests),
         rf"PVMMU: ROUND {number} pass={len(tests)} fail=0$",

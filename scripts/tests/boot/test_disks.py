@@ -164,7 +164,7 @@ def log(disk: disks.Disk) -> str:
     lines = []
     for number in (1, 2):
         for marker in disks.markers(disk, number):
-            text = re.sub(r"\[1-9\]\\d\*", "344", marker).replace(".*", "4.20").replace("\\", "").replace("$", "")
+            text = re.sub(r"\[1-9\]\\d\{2,\}", "344", marker).replace(".*", "4.20").replace("\\", "").replace("$", "")
             lines.append(("(XEN) " if text == "EFI loader" else "") + text)
     total = sum(len(re.findall("PASS", line)) for line in lines)
     lines.insert(-1, f"PVMMU: DONE pass={total} fail=0 skip=0")
