@@ -44,7 +44,7 @@ VARIANTS = {
     for variant in (
         Variant("rust", ("dom0", "rust", "samples"), 1700, external=True),
         Variant("debug", ("dom0", "rust", "samples", "debug"), 1700, external=True),
-        Variant("debian", ("debian",), 5200, external=True, compiler=GCC, debian=True),
+        Variant("debian", ("debian",), 4800, external=True, compiler=GCC, debian=True),
         Variant("debian-c", ("debian", "debian-c"), 300, seed="debian", external=True, compiler=GCC, debian=True),
         Variant("deb", ("debian", "deb"), 300, seed="debian", compiler=GCC, debian=True),
         Variant("deb-full", ("deb-full",), 30000, compiler=GCC, debian=True, modules=True),
