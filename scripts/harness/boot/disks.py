@@ -50,12 +50,11 @@ BUSES = {
 }
 
 # fmt: off
-DISKS = (
-    #    name             layout     firmware bus       root
-    Disk("debian",         "plain",   "bios", "nvme",   "/dev/nvme0n1p3"),
-)
+DISKS: tuple[Disk, ...] = ()
 # What `make soak-boots` makes on top.
 SOAK = (
+    #    name             layout     firmware bus       root
+    Disk("debian",         "plain",   "bios", "nvme",   "/dev/nvme0n1p3"),
     Disk("debian-efi",     "plain",   "efi",  "nvme",   "/dev/nvme0n1p3"),
     Disk("debian-xen-efi", "xen-efi", "efi",  "nvme",   "/dev/nvme0n1p3"),
     Disk("debian-ahci",    "plain",   "bios", "ahci",   "/dev/sda3"),

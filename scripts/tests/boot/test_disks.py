@@ -17,7 +17,7 @@ from harness.boot.console import lines_of
 from harness.cli import Stop
 from tests import REPO
 
-PLAIN, EFI = *disks.DISKS, disks.SOAK[0]
+PLAIN, EFI = disks.SOAK[:2]
 XEN_EFI = next(disk for disk in disks.SOAK if disk.layout == "xen-efi")
 GUEST = REPO / "scripts/guest"
 VERDICT = (GUEST / "disk/usr/local/sbin/verdict").read_text()
