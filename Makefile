@@ -33,7 +33,7 @@ boot: ## Boot it as dom0: a shell on a terminal, a demonstration otherwise
 	@scripts/setup $(if $(filter debian%,$(BOOT)),disk) && scripts/enter scripts/boot $(BOOT)
 
 test: ## Build, boot and check everything (an hour on two CPUs)
-	@scripts/setup cargo-fuzz disk && scripts/enter scripts/test '$(value ONLY)'
+	@scripts/setup cargo-fuzz && scripts/enter scripts/test '$(value ONLY)'
 
 deb: ## Debian packages of that kernel, with Debian's configuration (CONFIG=full: all modules; hours)
 	@$(ENTER) scripts/deb $(CONFIG)

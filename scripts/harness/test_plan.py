@@ -80,13 +80,16 @@ def _check(check: checks.Check) -> Callable[[], str]:
 
 def _boot(machine: machines.Machine) -> Callable[[], str]:
     def run() -> str:
-        verdict = boot.run(machine, paths.build() / "initramfs.cpio.gz")
-        if verdict.problems:
-            boot.explain(machine.name, verdict)
-            raise Stop(verdict.summary, f"make boot BOOT={machine.name}")
-        return verdict.summary
+        return _summary(machine.name, boot.run(machine, paths.build() / "initramfs.cpio.gz"))
 
     return run
+
+
+def _summary(name: str, verdict: boot.Verdict) -> str:
+    if verdict.problems:
+        boot.explain(name, verdict)
+        raise Stop(verdict.summary, f"make boot BOOT={name}")
+    return verdict.summary
 
 
 def _boots(variant: str, table: tuple[machines.Machine, ...] = machines.MACHINES) -> list[Step]:
@@ -104,14 +107,7 @@ def _boots(variant: str, table: tuple[machines.Machine, ...] = machines.MACHINES
 
 
 def _disk(disk: disks.Disk) -> Callable[[], str]:
-    def run() -> str:
-        verdict = disks.run(disk)
-        if verdict.problems:
-            boot.explain(disk.name, verdict)
-            raise Stop(verdict.summary, f"make boot BOOT={disk.name}")
-        return verdict.summary
-
-    return run
+    return lambda: _summary(disk.name, disks.run(disk))
 
 
 def _disks(table: tuple[disks.Disk, ...]) -> list[Step]:

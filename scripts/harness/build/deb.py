@@ -52,7 +52,7 @@ def collect(out: Path, target: Path) -> list[Path]:
             made.append(target / name)
     for leftover in out.parent.glob("linux-upstream_*.changes"):
         leftover.unlink()
-    missing = [kind for kind in KINDS if not any(package.name.startswith(f"{kind}") for package in made)]
+    missing = [kind for kind in KINDS if not any(package.name.startswith(kind) for package in made)]
     if missing:
         raise Stop(f"the kernel's build made no {', '.join(missing)}", f"read {paths.shown(paths.logs())}")
     return sorted(made, key=lambda package: [package.name.startswith(kind) for kind in KINDS], reverse=True)
@@ -65,7 +65,7 @@ def entries(package: Path) -> list[str]:
 
 
 def check(package: Path, lines: list[str]) -> None:
-    """Stops at links to what no package has, and at a path of the machine that built it."""
+    """Stops at links that lead out of the packages."""
     wrong = [line for line in lines if leaves(line)]
     if wrong:
         raise Stop(

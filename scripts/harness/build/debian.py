@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Debian's configuration of the kernel as the base of ours: with which differences, and with which modules."""
+"""Debian's configuration of the kernel as a base: which settings may differ, and which modules stay."""
 
 import subprocess
 from collections.abc import Callable

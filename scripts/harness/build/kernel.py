@@ -34,7 +34,7 @@ class Variant:
     modules: bool = False
     """All of Debian's, not only those that tests load."""
     debian: bool = False
-    """The fragments come on top of Debian's own configuration, and the tree has copies of our files: its packages do without us."""
+    """Built on Debian's own configuration, from a tree with copies of this repository's files, as packages need it."""
 
 
 GCC = ("LLVM=", "CC=gcc")
@@ -176,7 +176,7 @@ def edited_files() -> set[str]:
 
 
 def copied_files(tree: Path) -> set[str]:
-    """Those that a tree has of ours, if they are no links."""
+    """The copies of this repository's files in a tree; links do not count."""
     places = [tree / link["path"] for link in _anchors()["link"]]
     files = (path for place in places if not place.is_symlink() for path in (place, *place.rglob("*")))
     return {str(path.relative_to(tree)) for path in files if path.is_file()}
