@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """dom0 on a disk: Debian with packages of the kernel, started by the firmware, as a table of boots.
 
-Nothing is passed to QEMU but the disk. Two rounds with a reboot between them; the guest judges itself by
-scripts/guest/disk/usr/local/sbin/verdict.
+Nothing is passed to QEMU but the disk. Rounds with reboots between them; the guest judges itself by a plan,
+see scripts/guest/disk/usr/local/sbin/verdict.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from ..build import deb, kernel
 from ..cli import Progress, Stop
 from ..stream import follow
 from . import ktap, rules
+from .acpi_wake import Waker
 from .boot import Verdict, watch
 from .console import Line, lines_of
 from .rules import Problem
@@ -30,15 +31,17 @@ _GRACE_SECONDS = 180
 class Disk:
     name: str
     layout: str
-    """What scripts/guest/mkdisk calls it: plain, lvm, xen-efi."""
+    """What scripts/guest/mkdisk calls it: plain, lvm, xen-efi, stock."""
     firmware: str
     """bios: SeaBIOS; efi: OVMF."""
     bus: str
     """How the disk is connected."""
     root: str
     """What / is mounted from, as a pattern."""
+    plan: str = "start"
+    """What the guest does in each round."""
     seconds: int = 1500
-    """Time-out, for both rounds."""
+    """Time-out, for all rounds."""
 
 
 # By bus: QEMU's options, and what lsblk calls it.
@@ -61,6 +64,8 @@ SOAK = (
     Disk("debian-virtio",  "plain",   "efi",  "virtio", "/dev/vda3"),
     Disk("debian-usb",     "plain",   "bios", "usb",    "/dev/sda3"),
     Disk("debian-lvm",     "lvm",     "bios", "nvme",   "/dev/mapper/dom0-root"),
+    Disk("debian-daily",   "plain",   "bios", "nvme",   "/dev/nvme0n1p3", "daily"),
+    Disk("debian-upgrade", "stock",   "bios", "nvme",   "/dev/nvme0n1p3", "upgrade"),
 )
 # fmt: on
 
@@ -73,13 +78,33 @@ ACCEPTED: tuple[tuple[str, str], ...] = (
     (r"^clocksource: (Marking clocksource tsc unstable|Watchdog |Clocksource )", "an emulated counter stands still while other programs run"),
     (r"^Failed to lookup header 0x[0-9a-f]+ in Xen memory map: error -3$", "UEFI: the table of the logo is in no memory that Xen lists"),
     (r"^ACPI BIOS Warning \(bug\): Incorrect checksum in table \[BGRT\]", "and Xen marks that table as invalid"),
+    (r"^ata\d+\.00: Model 'QEMU HARDDISK', rev '\S+', applying quirks: \w+$", "QEMU's disk, whose name the kernel knows"),
     (r"^\w+: loading out-of-tree module taints kernel\.$", "the tests load modules of others"),
+    (r"^NOTICE: Automounting of tracing to debugfs is deprecated", "bpftrace looks for tracing there"),
+    (r"^ata\d+\.00: Check power mode failed \(err_mask=0x1\)$", "after a sleep: QEMU's CD drive knows no such command"),
+    (r"^xen-backend console-\d+-0: xenbus: device forcefully removed from xenstore$", "the toolstack removes a guest's console at once"),
     (r"^\w+: module verification failed: signature and/or required key missing - tainting kernel$", "and no key signs them"),
 )
 
 _BACKEND = r"xen_pv_mmu: Rust PV MMU backend"
-_TESTS = ("running", "units", "xen", "list", "dkms-module", "own-module", "e1000e-from-virtio", "virtio-from-e1000e")
-_GRUB_TESTS = ("menu", "grub-install")
+_REBOOT = r"reboot: Restarting system"
+_HEALTH = ("running", "units", "xen", "list")
+_START = ("dkms-module", "own-module", "e1000e-from-virtio", "virtio-from-e1000e")
+_GRUB = ("menu", "grub-install")
+# By plan: what each round checks, after the health of the system.
+PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "start": ((*_START, *_GRUB), _START),
+    "daily": (
+        ("cpus", "memory", "sleep", "perf", "btf", "bpf", "kprobes", "livepatch", "guest"),
+        ("restored", "dump", "shutdown"),
+    ),
+    "upgrade": (("stock", "install"), ("installed", "fallback"), ("stock",)),
+}
+# Plans that dump the memory of a guest.
+_DUMPS = ("daily",)
+_DUMP_BYTES = 256 << 20
+# By plan: rounds in which Debian's own kernel runs.
+_STOCK_ROUNDS = {"upgrade": (1, 3)}
 
 
 def packages() -> list[Path]:
@@ -143,12 +168,19 @@ def command(disk: Disk, serial: str, judged: bool = True) -> list[str]:
         "-netdev", "hubport,id=one,hubid=0", "-device", "e1000e,netdev=one",
         "-netdev", "hubport,id=two,hubid=0", "-device", "virtio-net-pci,netdev=two",
     ]  # fmt: skip
+    if disk.plan in _DUMPS:
+        words += ["-drive", f"if=none,id=dump,format=raw,file={dump(disk)}", "-device", "virtio-blk-pci,drive=dump,serial=dump"]
     if judged:
-        words += ["-smbios", "type=1,serial=verdict", "-monitor", "none"]
+        words += ["-smbios", f"type=1,serial=verdict-{disk.plan}"]
     if disk.firmware == "efi":
         words += ["-drive", f"if=pflash,format=raw,readonly=on,file={_firmware('CODE')}"]
         words += ["-drive", f"if=pflash,format=raw,file={_variables(disk)}"]
     return words
+
+
+def dump(disk: Disk) -> Path:
+    """A second disk for what a plan leaves there: a dump of a guest's memory."""
+    return paths.build() / f"dump-{disk.name}.img"
 
 
 def _firmware(part: str) -> Path:
@@ -163,43 +195,62 @@ def _prepare(disk: Disk) -> None:
     # QEMU keeps there what a guest writes, in a file without a name.
     os.environ["TMPDIR"] = str(paths.build())
     make(disk.layout, packages())
+    if disk.plan in _DUMPS:
+        with dump(disk).open("wb") as file:
+            file.truncate(_DUMP_BYTES)
     if disk.firmware == "efi":
         shutil.copyfile(_firmware("VARS"), _variables(disk))
 
 
+def rounds(disk: Disk) -> int:
+    return len(PLANS[disk.plan])
+
+
+def tests(disk: Disk, number: int) -> tuple[str, ...]:
+    """What each round checks."""
+    # Without GRUB there is none to install.
+    return _HEALTH + tuple(test for test in PLANS[disk.plan][number - 1] if disk.layout != "xen-efi" or test not in _GRUB)
+
+
 def markers(disk: Disk, number: int) -> tuple[str, ...]:
     """What each round has to print."""
-    tests = _TESTS
-    if number == 1 and disk.layout != "xen-efi":
-        tests += _GRUB_TESTS
+    names = tests(disk, number)
     loader = r"EFI loader$" if disk.layout == "xen-efi" else r"Loading Xen .* \.\.\."
     return (
         loader,
         r"Booting kernel on Xen",
-        _BACKEND,
+        *(() if number in _STOCK_ROUNDS.get(disk.plan, ()) else (_BACKEND,)),
         *((r"Remapped [1-9]\d{2,} page\(s\)$",) if disk.firmware == "efi" else ()),
         rf"PVMMU: FACT round {number} firmware {disk.firmware} root {disk.root} transport {BUSES[disk.bus][1]}$",
-        *(rf"PVMMU: PASS {test}$" for test in tests),
-        rf"PVMMU: ROUND {number} pass={len(tests)} fail=0$",
-        r"reboot: Restarting system" if number == 1 else r"reboot: Power down",
+        *(rf"PVMMU: PASS {test}$" for test in names),
+        rf"PVMMU: ROUND {number} pass={len(names)} fail=0$",
+        _REBOOT if number < rounds(disk) else r"reboot: Power down",
     )
 
 
 def judge(disk: Disk, lines: list[Line]) -> tuple[list[Problem], str]:
     """What is wrong with a console log, and the guest's own count."""
     problems = rules.problems(lines)
-    ends = [place for place, line in enumerate(lines) if re.search(r"reboot: Restarting system", line.text)]
-    border = ends[0] + 1 if ends else len(lines)
-    for number, part in enumerate((lines[:border], lines[border:]), 1):
+    parts: list[list[Line]] = [[]]
+    for line in lines:
+        parts[-1].append(line)
+        if re.search(_REBOOT, line.text) and len(parts) < rounds(disk):
+            parts.append([])
+    parts += [[] for _ in range(rounds(disk) - len(parts))]
+    for number, part in enumerate(parts, 1):
+        stock = number in _STOCK_ROUNDS.get(disk.plan, ())
         texts = [line.text for line in part if line.text]
         problems += [
             Problem(f"round {number} never printed: {marker}")
             for marker in markers(disk, number)
             if not any(re.search(marker, text) for text in texts)
         ]
-    for line in lines:
-        if (found := re.search(r"PVMMU: LOG (.*)", line.text)) and not is_accepted(found[1]):
-            problems.append(Problem("a warning in the kernel's log", line.number, found[1]))
+        for line in part:
+            if stock and re.search(_BACKEND, line.text):
+                problems.append(Problem("the backend runs in Debian's kernel", line.number, line.text))
+            # What Debian's own kernel says is not judged.
+            if not stock and (found := re.search(r"PVMMU: LOG (.*)", line.text)) and not is_accepted(found[1]):
+                problems.append(Problem("a warning in the kernel's log", line.number, found[1]))
     problems += [Problem(f"KUnit: {name} failed") for name in ktap.read([line.text for line in lines]).failures]
     counts = [found[1] for line in lines if (found := re.search(r"PVMMU: DONE (pass=[1-9]\d* fail=0) skip=0$", line.text))]
     if not counts:
@@ -212,11 +263,15 @@ def is_accepted(text: str) -> bool:
 
 
 def run(disk: Disk, echo: bool = False) -> Verdict:
-    """Boots a disk to the end of its second round, or time-out."""
+    """Boots a disk to the end of its last round, or time-out."""
     _prepare(disk)
     log = paths.logs() / f"boot-{disk.name}.log"
     progress = Progress(f"boot {disk.name}")
-    end = watch(command(disk, "stdio"), log, disk.seconds, _GRACE_SECONDS, progress, echo=echo)
+    waker = Waker()
+    try:
+        end = watch(command(disk, "stdio") + waker.options, log, disk.seconds, _GRACE_SECONDS, progress, waker, echo)
+    finally:
+        waker.close()
     problems, guest = judge(disk, lines_of(log.read_bytes()))
     verdict = Verdict(end.problems + problems, progress.seconds, log, guest=guest)
     progress.done(("FAILED: " if verdict.problems else "ok, ") + verdict.summary)

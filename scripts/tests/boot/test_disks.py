@@ -20,7 +20,7 @@ from tests import REPO
 PLAIN, EFI = disks.SOAK[:2]
 XEN_EFI = next(disk for disk in disks.SOAK if disk.layout == "xen-efi")
 GUEST = REPO / "scripts/guest"
-VERDICT = (GUEST / "disk/usr/local/sbin/verdict").read_text()
+PLANS = GUEST / "disk/usr/local/lib/verdict"
 
 
 class Scratch(unittest.TestCase):
@@ -99,9 +99,9 @@ class Command(Scratch):
         self.assertEqual(["readonly=on" in word for word in drives], [True, False])
 
     def test_only_a_judged_machine_is_asked_for_a_verdict(self):
-        self.assertIn("type=1,serial=verdict", disks.command(PLAIN, "stdio"))
+        self.assertIn("type=1,serial=verdict-start", disks.command(PLAIN, "stdio"))
         self.assertNotIn("-smbios", disks.command(PLAIN, "mon:stdio", judged=False))
-        self.assertIn("grep -qx verdict", (GUEST / "disk/etc/systemd/system/verdict.service").read_text())
+        self.assertIn("grep -q ^verdict-", (GUEST / "disk/etc/systemd/system/verdict.service").read_text())
 
 
 class Make(Scratch):
@@ -162,7 +162,7 @@ class Make(Scratch):
 def log(disk: disks.Disk) -> str:
     """What a disk prints if nothing is wrong."""
     lines = []
-    for number in (1, 2):
+    for number in range(1, disks.rounds(disk) + 1):
         for marker in disks.markers(disk, number):
             text = re.sub(r"\[1-9\]\\d\{2,\}", "344", marker).replace(".*", "4.20").replace("\\", "").replace("$", "")
             lines.append(("(XEN) " if text == "EFI loader" else "") + text)
@@ -193,6 +193,13 @@ class Judge(unittest.TestCase):
         self.assertNotIn("round 1", "".join(self.problems(first + end)))
         self.assertIn(f"round 2 never printed: {disks._BACKEND}", self.problems(first + end + second.replace("Rust", "C")))
 
+    def test_own_kernel_of_debian_has_no_backend(self):
+        upgrade = next(disk for disk in disks.SOAK if disk.plan == "upgrade")
+        first, end, rest = log(upgrade).partition("reboot: Restarting system\n")
+        line = "xen_pv_mmu: Rust PV MMU backend\n"
+        self.assertEqual(self.problems(line + log(upgrade), upgrade), [f"the backend runs in Debian's kernel (line 1): {line.strip()}"])
+        self.assertEqual(self.problems(first + end + line + rest, upgrade), [])
+
     def test_warnings_of_the_log(self):
         bad = "PVMMU: LOG something is odd\n" + log(PLAIN)
         self.assertEqual(self.problems(bad), ["a warning in the kernel's log (line 1): something is odd"])
@@ -217,9 +224,16 @@ class Tables(Scratch):
         known = re.findall(r"^#\t(\S+)\t", (GUEST / "mkdisk").read_text(), re.MULTILINE)
         self.assertEqual({disk.layout for disk in (*disks.DISKS, *disks.SOAK)}, set(known))
 
-    def test_tests_are_those_of_the_guest(self):
-        checks = re.findall(r"^\s*check (\S+)", VERDICT, re.MULTILINE)
-        self.assertEqual(checks, [*disks._TESTS, *disks._GRUB_TESTS])
+    def test_plans_are_those_of_the_guest(self):
+        def checks(name: str) -> list[str]:
+            return re.findall(r"^\s*check (\S+)", (PLANS / f"{name}.sh").read_text(), re.MULTILINE)
+
+        self.assertEqual({path.stem for path in PLANS.iterdir()} - {"report", "health"}, set(disks.PLANS))
+        self.assertEqual({disk.plan for disk in (*disks.DISKS, *disks.SOAK)}, set(disks.PLANS))
+        self.assertEqual(checks("health"), list(disks._HEALTH))
+        for name, rounds in disks.PLANS.items():
+            self.assertIn(f"\nrounds={len(rounds)}\n", (PLANS / f"{name}.sh").read_text())
+            self.assertEqual(set(checks(name)), {test for tests in rounds for test in tests})
 
     def test_with_own_tools_there_are_none(self):
         for table in (disks.DISKS, disks.SOAK):
