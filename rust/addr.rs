@@ -4,8 +4,9 @@
 //!
 //! There is no arithmetic across the types. A conversion names the map that it uses:
 //! [`crate::platform`] converts between virtual and pseudo-physical addresses, [`crate::p2m`]
-//! between pseudo-physical and machine frames. Functions in this module only compute, in any
-//! context.
+//! between pseudo-physical and machine frames.
+//!
+//! Context: any, for all functions here; they only compute.
 
 #![forbid(unsafe_code)]
 

@@ -75,6 +75,8 @@ pub(crate) fn make_readwrite(page: Vaddr, caller: CallContext<'_>) {
 }
 
 /// Queues to map a page of the direct map with `protection`.
+///
+/// Context: as [`Batch::update_va`]; the page is not remapped meanwhile.
 pub(crate) fn protect(batch: &mut Batch<'_>, pfn: Pfn, protection: Protection, flush: VaFlush) {
     let entry = convert::to_machine(PseudoEntry::new(pfn, protection));
     batch.update_va(address::pfn_to_virt(pfn), entry, flush);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Page-table entries: with machine frames, as the CPU and Xen see them, and with pseudo-physical
-//! frames, as the rest of Linux sees them. Functions in this module only compute, in any context.
+//! frames, as the rest of Linux sees them.
 //!
 //! The bits are those of Intel SDM volume 3, section 5.5; which of them Xen accepts at which level
 //! is in its `mm.c`, `l1_disallow_mask()` and `L2_DISALLOW_MASK` to `L4_DISALLOW_MASK`.
+//!
+//! Context: any, for all functions here; they only compute.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Levels of page tables, their number, and the sizes of pages and tables. Functions in this module
-//! only compute, in any context.
+//! Levels of page tables, their number, and the sizes of pages and tables.
+//!
+//! Context: any, for all functions here; they only compute.
 
 #![forbid(unsafe_code)]
 

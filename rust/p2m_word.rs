@@ -2,8 +2,9 @@
 
 //! Words of the p2m list.
 //!
-//! A [`P2mWord`] has tag bits. The only way to an [`Mfn`] strips them. Functions in this module
-//! only compute, in any context.
+//! A [`P2mWord`] has tag bits. The only way to an [`Mfn`] strips them.
+//!
+//! Context: any, for all functions here; they only compute.
 
 #![forbid(unsafe_code)]
 

@@ -144,6 +144,8 @@ fn maps_page_for_good(entry: MachineEntry) -> bool {
 
 impl PteRange {
     /// Returns the range of `count` entries from `first` on, all of which are in the same table.
+    ///
+    /// Context: any.
     pub(crate) fn new(first: EntryPtr, count: usize) -> Self {
         Self { first, count }
     }

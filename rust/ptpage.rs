@@ -71,7 +71,7 @@ fn is_pinned_alone(level: Level) -> bool {
 /// Does nothing if Xen knows the table already, because generic code moves whole tables. Effective
 /// on return.
 ///
-/// Context: any.
+/// Context: any but NMIs; nobody else uses the page.
 pub(crate) fn alloc(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
     let pinned = pin_state::is_table_pinned(mm.root().table());
     tracepoints::alloc_ptpage(mm, pfn, level, pinned);
@@ -92,7 +92,7 @@ pub(crate) fn alloc(mm: Mm, pfn: Pfn, level: Level, caller: CallContext<'_>) {
 ///
 /// Effective on return: the caller may write to the page at once.
 ///
-/// Context: any.
+/// Context: any but NMIs; nobody else uses the page.
 pub(crate) fn release(pfn: Pfn, level: Level, caller: CallContext<'_>) {
     let pinned = RunTime::now().is_none_or(|now| TablePage::of(now, pfn).test_clear_pinned());
     tracepoints::release_ptpage(pfn, level, pinned);

@@ -68,7 +68,7 @@ fn refuse_huge(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: CallCon
 /// A table that Xen does not know takes any entry, even one that maps a large page: kexec builds
 /// tables that are used without Xen.
 ///
-/// Context: any; the caller holds the lock of the table, or nobody else uses the table.
+/// Context: any but NMIs; the caller holds the lock of the table, or nobody else uses the table.
 pub(crate) fn set(ptr: EntryPtr, entry: MachineEntry, level: Level, caller: CallContext<'_>) {
     match ptr.pin_state() {
         PinState::Unpinned(ptr) => ptr.store(entry),
@@ -85,7 +85,7 @@ pub(crate) fn set_pmd(ptr: EntryPtr, entry: MachineEntry, caller: CallContext<'_
 
 /// Sets an entry of level 2 or 3 of a table that Xen knows.
 ///
-/// Context: any.
+/// Context: as [`set`].
 pub(crate) fn set_known(
     ptr: PinnedEntryPtr,
     entry: MachineEntry,
@@ -116,7 +116,7 @@ fn user_ptr(entry: RootEntryPtr) -> Option<EntryPtr> {
 
 /// Sets an entry of a root table, of level 4, and the corresponding entry of the user root.
 ///
-/// Context: any; the caller holds `mm->page_table_lock`, or nobody else uses the tree.
+/// Context: any but NMIs; the caller holds `mm->page_table_lock`, or nobody else uses the tree.
 pub(crate) fn set_root(at: RootEntryPtr, entry: MachineEntry, caller: CallContext<'_>) {
     let (ptr, user) = (at.ptr(), user_ptr(at));
     tracepoints::set_p4d(ptr, user, entry);

@@ -19,6 +19,8 @@ use crate::level::{
 use core::ops::Range;
 
 /// The tables from which the walker reads entries: those in memory, or those of a test.
+///
+/// Context: any, for all methods; nobody frees the tables meanwhile.
 pub(crate) trait Tables {
     /// The name of a table.
     type Table: Copy;
@@ -63,6 +65,8 @@ impl WalkRange {
     /// Returns the part of an address space of `depth` levels below `end`.
     ///
     /// `end` is exclusive and may be any canonical address; Xen's hole is left out.
+    ///
+    /// Context: any.
     pub(crate) fn below(depth: Depth, end: Vaddr) -> Self {
         let mask = (1usize << depth.address_bits()) - 1;
         // Xen has no guests with five levels, and on bare metal there is no hole.

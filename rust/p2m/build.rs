@@ -87,6 +87,8 @@ fn early_page(sleep: &mut MaySleep) -> OwnedPage {
 }
 
 /// Starts to use the list that Xen made (`xen_build_dynamic_phys_to_machine()`).
+///
+/// Context: start of day, before any entry is converted.
 #[init_text]
 pub(crate) fn use_initial_list(early: Early) {
     let frames = layout::round_to_leaves(StartInfo::nr_pages());
@@ -146,7 +148,7 @@ fn area_bytes() -> usize {
 
 /// Moves the list to the vmalloc area (`xen_vmalloc_p2m_tree()`).
 ///
-/// Context: there are page tables for all memory and the memblock allocator.
+/// Context: start of day; there are page tables for all memory and the memblock allocator.
 #[init_text]
 pub(crate) fn move_to_vmalloc(early: Early, sleep: &mut MaySleep) {
     list::set_last_frame(xen_max_p2m_pfn.get(), sleep.caller());

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sizes and indices of the p2m list and of the tree of frame lists. Functions in this module only
-//! compute, in any context.
+//! Sizes and indices of the p2m list and of the tree of frame lists.
 //!
 //! The tree has three levels of pages with 512 words (Xen `public/arch-x86/xen.h`,
 //! `pfn_to_mfn_frame_list_list`). A middle page describes as many frames as a table of level 1
 //! maps words of the list: 1 GiB of memory.
+//!
+//! Context: any, for all functions here; they only compute.
 
 #![forbid(unsafe_code)]
 

@@ -84,7 +84,7 @@ impl Shared {
 
     /// Records the shared page and the shared table.
     ///
-    /// Context: once.
+    /// Context: start of day, once.
     #[init_text]
     pub(super) fn set_pages(self, early: Early, pages: Pages) {
         self.cell().set(early, Some(pages));

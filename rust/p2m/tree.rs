@@ -47,6 +47,8 @@ pub(crate) struct Tree {
 }
 
 /// Returns the machine frame of a page of the kernel.
+///
+/// Context: any.
 pub(super) fn mfn_of_page(page: Table) -> Mfn {
     machine_address(page.vaddr()).mfn()
 }
@@ -77,6 +79,10 @@ fn starts() -> impl Iterator<Item = Pfn> {
 
 impl Tree {
     /// Allocates a tree with a middle page for each table of the list's own.
+    ///
+    /// Returns `None` if there is no memory.
+    ///
+    /// Context: start of day, with the list in the vmalloc area.
     #[init_text]
     pub(super) fn new(sleep: &mut MaySleep) -> Option<Self> {
         let missing = FramePage::new(new_middle(sleep)?);
@@ -99,6 +105,8 @@ impl Tree {
     }
 
     /// Returns the machine frame of the top page.
+    ///
+    /// Context: any.
     pub(super) fn root(&self) -> Mfn {
         mfn_of_page(self.top.table())
     }
@@ -143,6 +151,8 @@ impl Tree {
     }
 
     /// Updates the machine frames of all pages.
+    ///
+    /// Context: the caller holds the lock of the list, or nobody else has the tree.
     pub(super) fn refresh(&mut self) {
         if let Some(leaf) = Shared::Missing.page().map(mfn_of_page) {
             for index in Index::all() {
