@@ -28,7 +28,7 @@ use kernel::macros::init_text;
 
 /// Finds Xen's m2p table (`xen_setup_machphys_mapping()`).
 ///
-/// Context: before any entry is converted.
+/// Context: start of day, before any entry is converted.
 #[init_text]
 pub(crate) fn find_m2p(early: Early) {
     // Number of entries to assume when Xen does not tell: what its ABI reserves room for.
@@ -43,6 +43,8 @@ pub(crate) fn find_m2p(early: Early) {
 
 /// Keeps the pages that the domain shares with others from being handed out
 /// (`xen_reserve_special_pages()`).
+///
+/// Context: start of day, once the p2m list is in use.
 #[init_text]
 pub(crate) fn reserve_special_pages(early: Early) {
     early_memory::memblock_reserve(
@@ -61,7 +63,7 @@ pub(crate) fn reserve_special_pages(early: Early) {
 
 /// Moves the p2m list to its final place, and frees what only start of day needed.
 ///
-/// Context: all memory is mapped.
+/// Context: start of day, when all memory is mapped.
 #[init_text]
 pub(crate) fn finish(early: Early, sleep: &mut MaySleep) {
     p2m::build::move_to_vmalloc(early, sleep);

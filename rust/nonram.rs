@@ -31,6 +31,8 @@ use kernel::macros::init_text;
 pub(crate) const MAX_REMAPS: usize = 4;
 
 /// A range that moved.
+///
+/// Context: any, for all methods.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Remap {
     /// Where it is in machine memory, which is the address that ACPI uses.
@@ -81,6 +83,10 @@ static REMAPS: BootCell<Remaps> = BootCell::new(Remaps {
 });
 
 /// Notes that a range moves (`xen_add_remap_nonram()`).
+///
+/// Stops the boot if the range moves by a part of a page, or if too many ranges move.
+///
+/// Context: start of day, while setup.c compares the E820 map with the kernel.
 #[init_text]
 pub(crate) fn add(early: Early, remap: Remap) {
     let mut remaps = REMAPS.get();

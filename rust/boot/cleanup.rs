@@ -160,7 +160,7 @@ fn clean_xen_tables(early: Early, caller: CallContext<'_>) {
 
 /// Frees Xen's list and removes the mappings that only start of day needed.
 ///
-/// Context: the list is in the vmalloc area.
+/// Context: start of day, with the list in the vmalloc area.
 #[init_text]
 pub(crate) fn clean_up(early: Early, caller: CallContext<'_>) {
     free_initial_list(early, caller);

@@ -97,7 +97,7 @@ fn xen_table(early: Early, ptr: EntryPtr) -> Table {
 ///
 /// `xen_root` is the loaded root table, which Xen built.
 ///
-/// Context: interrupts are off.
+/// Context: start of day, on the tables that Xen built.
 #[init_text]
 pub(crate) fn setup(early: Early, xen_root: Table, caller: CallContext<'_>) {
     let first_table = address::virt_to_phys(Vaddr::new(StartInfo::pt_base())).pfn();
@@ -245,6 +245,8 @@ fn keep_xen_tables(early: Early, first: Pfn, replaced: [Table; 3]) {
 /// Stops the boot if Xen's tables are where the machine has no RAM (`xen_pt_check_e820()`).
 ///
 /// They cannot be moved: they are in use.
+///
+/// Context: start of day, before all memory is mapped.
 #[init_text]
 pub(crate) fn check_e820(early: Early) {
     let [first, count] = &XEN_TABLES;

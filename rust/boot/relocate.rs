@@ -58,6 +58,8 @@ use crate::{
 use kernel::macros::init_text;
 
 /// How many frames of each kind a list needs.
+///
+/// Context: any, for all methods.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Layout {
     /// Pages of the list.
@@ -173,7 +175,7 @@ fn root_ptr(vaddr: Vaddr) -> EntryPtr {
 
 /// Moves the p2m list to memory that is RAM on this machine (`xen_relocate_p2m()`).
 ///
-/// Context: before all memory is mapped.
+/// Context: start of day, before all memory is mapped.
 #[init_text]
 pub(crate) fn relocate(early: Early, caller: CallContext<'_>) {
     let bytes = pages_for(StartInfo::nr_pages() * size_of::<usize>()) << PAGE_SHIFT;
