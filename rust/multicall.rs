@@ -84,6 +84,8 @@ pub(crate) fn take_space(bytes: usize, caller: CallContext<'_>) -> Option<Space>
 
 /// Adds `bytes` of argument space to the last call if it is `op`, for C code to fill in.
 ///
+/// Returns `None` if it is another call, or if there is no room.
+///
 /// Context: interrupts are off.
 pub(crate) fn extend_space(op: usize, bytes: usize) -> Option<Space> {
     LocalQueue::new(IrqsOff::new()).extend_space(op, bytes)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The argument space of a queue: arrays of the ABI's structures, and arguments of C code.
+//!
+//! Context: as for the queue, for all functions here: on its CPU, with interrupts off.
 
 #![forbid(unsafe_code)]
 

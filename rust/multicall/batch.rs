@@ -52,6 +52,8 @@ impl Issue {
 /// because it borrows the [`MaySleep`] that they take. Batches may nest: each restores the
 /// interrupt state that it found.
 ///
+/// Context: any but NMIs, for all methods; interrupts are off until it ends.
+///
 /// [`MaySleep`]: crate::platform::cpu::call_context::MaySleep
 #[must_use = "the batch ends when this is dropped"]
 pub(crate) struct Batch<'context> {

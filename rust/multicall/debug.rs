@@ -17,6 +17,8 @@ const MAX_WORDS: usize = 8;
 pub(super) type Words = [Option<usize>; MAX_WORDS];
 
 /// Shows a call of a batch in which a call was refused, with the first words of its arguments.
+///
+/// Context: the flush of a queue: interrupts are off, and a console driver may use the queue.
 #[cold]
 pub(super) fn report(index: usize, call: &Call, record: &Record, words: &Words) {
     let is_array = matches!(record.op, number::MMU_UPDATE | number::MMUEXT_OP);

@@ -23,6 +23,9 @@ pub(crate) enum Deferred {
 }
 
 impl Deferred {
+    /// Does the work.
+    ///
+    /// Context: on the CPU of the queue, with interrupts off.
     pub(super) fn run(self) {
         match self {
             Deferred::Unlock(lock) => lock.unlock(),
@@ -33,6 +36,8 @@ impl Deferred {
 }
 
 /// The deferred work of a queue.
+///
+/// Context: on the CPU of the queue, with interrupts off, for all methods.
 ///
 /// # Invariants
 ///
@@ -55,6 +60,7 @@ impl DeferredQueue {
         elements: [const { None }; MAX_DEFERRED],
     };
 
+    /// Whether there is no work, not even work that is being done.
     #[inline(always)]
     pub(super) fn are_none(&self) -> bool {
         self.len == 0

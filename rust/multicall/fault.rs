@@ -26,6 +26,8 @@ use crate::platform::xen::abi::{
 use core::ops::Range;
 
 /// The injected refusals of a flush.
+///
+/// Context: the flush of a queue, for all methods: on its CPU, with interrupts off.
 pub(super) struct Refusals {
     /// The negative errno of each call, or 0.
     errors: [i16; MAX_CALLS],

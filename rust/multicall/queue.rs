@@ -64,6 +64,8 @@ pub(super) struct Record {
 
 /// The queue of a CPU.
 ///
+/// Context: on the CPU of the queue, with interrupts off, for all methods.
+///
 /// # Invariants
 ///
 /// - `issued <= nr_calls <= MAX_CALLS`.
@@ -115,6 +117,8 @@ struct Refused {
 }
 
 /// The queue of this CPU, with interrupts off.
+///
+/// Context: any but NMIs, which may interrupt a change of the queue, for all methods.
 pub(super) struct LocalQueue {
     queue: NonNull<Queue>,
     irqs: IrqsOff,
@@ -171,6 +175,7 @@ impl LocalQueue {
         tracepoints::mc_entry(call, 4);
     }
 
+    /// Queues the change of an entry of one of the domain's tables.
     #[inline(always)]
     pub(super) fn push_update(&mut self, update: MmuUpdate, caller: CallSite) {
         if !self.extend_updates(update) {
@@ -190,6 +195,7 @@ impl LocalQueue {
         self.push_new_array(number::MMU_UPDATE, update, caller);
     }
 
+    /// Queues an extended operation.
     #[inline(always)]
     pub(super) fn push_ext(&mut self, op: ExtOp, caller: CallSite) {
         if !self.extend_array(number::MMUEXT_OP, op) {
@@ -197,6 +203,7 @@ impl LocalQueue {
         }
     }
 
+    /// Queues an extended operation on the vCPUs of a bitmap, given as words, which is copied.
     pub(super) fn push_ext_on_vcpus(
         &mut self,
         op: ExtOp,
@@ -216,6 +223,7 @@ impl LocalQueue {
         tracepoints::mc_entry(call, 4);
     }
 
+    /// Queues the change of the entry that maps `page` in the current address space.
     pub(super) fn push_va(
         &mut self,
         page: Vaddr,
@@ -236,6 +244,9 @@ impl LocalQueue {
         tracepoints::mc_entry(call, 3);
     }
 
+    /// Adds a call with `bytes` of argument space, for C code to fill in.
+    ///
+    /// Returns `None` if the arguments can never fit.
     pub(super) fn take_space(&mut self, bytes: usize, caller: CallSite) -> Option<Space> {
         if bytes > MAX_ARG_BYTES {
             return None;
@@ -253,6 +264,9 @@ impl LocalQueue {
         Some(Space { call, args })
     }
 
+    /// Adds `bytes` of argument space to the last call, for C code to fill in.
+    ///
+    /// Returns `None` if that call is not `op` or has been issued, or if there is no room.
     pub(super) fn extend_space(&mut self, op: usize, bytes: usize) -> Option<Space> {
         let (result, space) = match self.queue().extend_raw(op, bytes) {
             Ok(last) => {
@@ -509,6 +523,8 @@ impl Queue {
     }
 
     /// Returns a queue that belongs to no CPU.
+    ///
+    /// Context: may sleep.
     #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
     pub(super) fn new_boxed() -> kernel::error::Result<kernel::alloc::KBox<Self>> {
         use kernel::alloc::flags::GFP_KERNEL;

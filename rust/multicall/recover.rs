@@ -10,6 +10,8 @@
 //! table that is still pinned cannot be made writable, and TLBs were flushed too early. So the
 //! operations of those calls that Xen refused are tried again, and TLBs are flushed once more. An
 //! element is skipped if a later call has changed the same entry.
+//!
+//! Context: the flush of a queue, for all functions here: on its CPU, with interrupts off.
 
 #![forbid(unsafe_code)]
 
@@ -57,6 +59,7 @@ pub(super) struct Reports {
 }
 
 impl Reports {
+    /// Returns no reports.
     pub(super) fn new() -> Self {
         Self {
             reports: [None; MAX_REPORTS],
