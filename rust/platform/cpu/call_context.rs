@@ -23,6 +23,8 @@ pub(crate) struct CallContext<'context> {
 impl CallContext<'_> {
     /// Returns the context of code that does not sleep.
     ///
+    /// Context: any.
+    ///
     /// # Safety
     ///
     /// The task does not sleep while the result is in use.
@@ -35,6 +37,8 @@ impl CallContext<'_> {
     }
 
     /// Returns a context for tests that do not sleep while they use it.
+    ///
+    /// Context: a KUnit test.
     #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
     pub(crate) const fn in_test() -> Self {
         // SAFETY: Tests whose batches are open call nothing that sleeps.
@@ -42,6 +46,8 @@ impl CallContext<'_> {
     }
 
     /// Returns the call site.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) const fn site(self) -> CallSite {
         self.site
@@ -60,6 +66,8 @@ pub(crate) struct MaySleep {
 impl MaySleep {
     /// Creates the permission for the call from `site`.
     ///
+    /// Context: process context that may sleep, or start of day.
+    ///
     /// # Safety
     ///
     /// The type invariant holds until the result is dropped.
@@ -70,6 +78,8 @@ impl MaySleep {
     }
 
     /// Creates the permission for tests.
+    ///
+    /// Context: a KUnit test.
     #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
     pub(crate) const fn in_test() -> Self {
         // INVARIANT: KUnit runs tests in tasks of their own, which hold no locks.
@@ -79,6 +89,8 @@ impl MaySleep {
     }
 
     /// Returns a context without the permission; the permission stays borrowed while it is in use.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) const fn caller(&self) -> CallContext<'_> {
         CallContext {

@@ -34,6 +34,8 @@ impl IrqsOff {
     }
 
     /// Returns the previous interrupt state.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn flags(&self) -> usize {
         self.flags
@@ -118,6 +120,8 @@ pub(crate) fn is_lazy_cpu_mode_active() -> bool {
 
 impl CallSite {
     /// Returns the return address of the function that this is inlined into.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn here() -> Self {
         // SAFETY: Level 0 of the return address always exists.

@@ -48,6 +48,8 @@ unsafe impl<T: Send> Sync for IrqLock<T> {}
 
 impl<T> IrqLock<T> {
     /// Returns a lock that lockdep knows by `name`.
+    ///
+    /// Context: any.
     pub(crate) const fn new(name: &'static CStr, data: T) -> Self {
         // INVARIANT: Nobody else can access the data yet, and the state is not `READY`.
         Self {

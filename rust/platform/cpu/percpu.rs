@@ -23,6 +23,8 @@ unsafe impl<T> Sync for PerCpu<T> {}
 impl<T> PerCpu<T> {
     /// Wraps the initial value of all copies.
     ///
+    /// Context: the initialiser of a static.
+    ///
     /// # Safety
     ///
     /// The value becomes a static in the section of per-CPU data.
@@ -113,7 +115,7 @@ impl<const N: usize> PerCpu<[usize; N]> {
 
     /// Sets word `index` of all CPUs to 0.
     ///
-    /// Context: any.
+    /// Context: any; no CPU changes the word meanwhile.
     ///
     /// # Panics
     ///

@@ -3,8 +3,9 @@
 //! Fault injection (`CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION`).
 //!
 //! An operation that has to fail does not reach Xen, and its caller gets the configured error.
-//! Without the option, [`inject`] compiles to nothing. Functions in this module may be called in
-//! any context.
+//! Without the option, [`inject`] compiles to nothing.
+//!
+//! Context: any, for all functions here.
 
 use crate::platform::xen::abi::{
     command,

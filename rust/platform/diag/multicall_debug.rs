@@ -14,6 +14,8 @@ pub(crate) fn is_on() -> bool {
 }
 
 /// Records that it was given.
+///
+/// Context: start of day, when early parameters are parsed.
 pub(crate) fn turn_on() {
     IS_ON.set(1);
 }

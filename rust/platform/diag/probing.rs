@@ -29,6 +29,8 @@ impl OwnedPage {
     }
 
     /// Loads a word of the page; returns `None` if that faults because the page is not mapped.
+    ///
+    /// Context: any; the fault is fixed up.
     pub(crate) fn try_load(&self, index: usize) -> Option<usize> {
         let mut word = 0;
         // SAFETY: `word()` has checked that the word is within the page, which nobody else uses, by
@@ -38,6 +40,8 @@ impl OwnedPage {
     }
 
     /// Stores a word in the page; returns `false` if that faults because the page is not writable.
+    ///
+    /// Context: as [`Self::try_load`].
     pub(crate) fn try_store(&mut self, index: usize, word: usize) -> bool {
         // SAFETY: As in `try_load()`.
         unsafe { bindings::xen_safe_write_ulong(self.word(index), word) == 0 }
@@ -45,6 +49,8 @@ impl OwnedPage {
 }
 
 /// Returns the machine frame of `shared_info`.
+///
+/// Context: any.
 pub(crate) fn shared_info_frame() -> Mfn {
     // SAFETY: `xen_start_info` is set before the first function of this crate is called, and the
     // page stays mapped.
@@ -53,6 +59,8 @@ pub(crate) fn shared_info_frame() -> Mfn {
 }
 
 /// Returns a machine frame that belongs to Xen.
+///
+/// Context: any.
 pub(crate) fn frame_of_xen() -> Mfn {
     static_tables::root().entry(SLOT_OF_XEN).read().mfn()
 }

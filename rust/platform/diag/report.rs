@@ -45,6 +45,8 @@ mod kept {
     }
 
     /// Keeps a report while a test collects reports; returns whether it did.
+    ///
+    /// Context: any; NMIs only while no test collects reports.
     pub(in crate::platform) fn keep(report: Report) -> bool {
         if ACTIVE.get() == 0 {
             return false;
@@ -149,6 +151,8 @@ pub(crate) fn raw_console(message: &'static CStr) {
 }
 
 /// Stops the machine: what happened was reported, and nothing can be saved.
+///
+/// Context: any.
 #[cold]
 pub(crate) fn die(message: &'static CStr) -> ! {
     // SAFETY: The format fits the argument.

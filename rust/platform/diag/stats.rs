@@ -148,6 +148,8 @@ pub(crate) fn count_avoided_traps(entries: usize) {
 }
 
 /// Counts a hypercall; `length` is its second argument.
+///
+/// Context: any.
 #[inline(always)]
 pub(in crate::platform) fn count_hypercall(op: usize, length: usize) {
     if is_counting() {
@@ -156,6 +158,8 @@ pub(in crate::platform) fn count_hypercall(op: usize, length: usize) {
 }
 
 /// Counts the calls of a multicall.
+///
+/// Context: any.
 #[inline(always)]
 pub(in crate::platform) fn count_parts(calls: &[Call]) {
     if is_counting() {

@@ -3,6 +3,8 @@
 //! The trace events of the Xen PV MMU, `include/trace/events/xen.h`.
 //!
 //! There is a function for each. It is safe to call, and costs a nop while nobody traces.
+//!
+//! Context: any but `noinstr` code, for all functions here.
 
 use crate::addr::{
     Paddr,

@@ -2,7 +2,7 @@
 
 //! Memory before there is a page allocator, and before the direct map covers it.
 //!
-//! Context of all functions in this module, unless they say otherwise: start of day.
+//! Context: start of day, for all functions here that do not say otherwise.
 
 use crate::addr::{
     Paddr,

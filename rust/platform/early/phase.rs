@@ -13,6 +13,8 @@ pub(crate) struct Early(PhantomData<()>);
 impl Early {
     /// Says that it is start of day.
     ///
+    /// Context: start of day.
+    ///
     /// # Safety
     ///
     /// It is, until the function that this is passed to has returned.
@@ -32,6 +34,8 @@ pub(crate) struct RunTime(PhantomData<()>);
 impl RunTime {
     /// Begins with run time.
     ///
+    /// Context: start of day, once the page allocator is up (`init_after_bootmem`).
+    ///
     /// # Safety
     ///
     /// Each frame of RAM has a `struct page` from now on.
@@ -41,6 +45,8 @@ impl RunTime {
     }
 
     /// Returns this if it has begun.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn now() -> Option<Self> {
         (STRUCT_PAGES_READY.get() != 0).then_some(Self(PhantomData))

@@ -24,6 +24,8 @@ use kernel::bindings;
 /// Xen's `start_info` page (`public/xen.h`).
 ///
 /// This crate changes it during start of day only.
+///
+/// Context: any, for methods that read; start of day, for those that take an [`Early`].
 pub(crate) struct StartInfo;
 
 macro_rules! start_info_fields {
@@ -66,7 +68,7 @@ impl StartInfo {
 
     /// Fills the list that `start_info` names with ones, unless it still is the kernel's.
     ///
-    /// Context: the list is in writable memory.
+    /// Context: start of day; the list is in writable memory.
     pub(crate) fn wipe_list(_: Early) {
         let list = Self::mfn_list().raw();
         if list == xen_p2m_addr.get() {
@@ -82,7 +84,7 @@ impl StartInfo {
     /// Returns the table in machine frame `mfn` if it is one that Xen built, by its address in the
     /// kernel map.
     ///
-    /// Context: before [`crate::boot::cleanup`].
+    /// Context: start of day, before [`crate::boot::cleanup`].
     pub(crate) fn table_in(_: Early, mfn: Mfn) -> Option<Table> {
         let pfn = frames::own_frame(mfn)?;
         let first = address::virt_to_phys(Vaddr::new(Self::pt_base()))
@@ -159,6 +161,8 @@ impl SharedP2m {
     }
 
     /// Whether the page is Xen's and not the dummy of start of day and suspend.
+    ///
+    /// Context: any.
     pub(crate) fn is_real() -> bool {
         // SAFETY: Only compares pointers.
         unsafe { bindings::HYPERVISOR_shared_info != &raw mut bindings::xen_dummy_shared_info }
@@ -166,6 +170,9 @@ impl SharedP2m {
 
     /// Publishes everything at once: the root frame of the tree (`None`: not to be used), how
     /// many frames are described, and the linear list with the root table it is mapped in.
+    ///
+    /// Context: the caller holds the lock of the p2m list. It is start of day, or no other task
+    /// runs because of a suspend.
     pub(crate) fn publish(tree: Option<Mfn>, nr_frames: usize, list: Vaddr, root: Mfn) {
         let arch = Self::arch();
         // SAFETY: Only the toolstack looks at these, while the domain is paused.
@@ -180,18 +187,24 @@ impl SharedP2m {
     }
 
     /// Sets how many frames the list describes.
+    ///
+    /// Context: the caller holds the lock of the p2m list, and the generation is odd.
     pub(crate) fn set_nr_frames(nr_frames: usize) {
         // SAFETY: A single store of a word.
         unsafe { (&raw mut (*Self::arch()).max_pfn).write_volatile(nr_frames) }
     }
 
     /// Returns the generation: odd while the mapping of the list is being changed.
+    ///
+    /// Context: any.
     pub(crate) fn generation() -> usize {
         // SAFETY: A single load of a word.
         unsafe { (&raw const (*Self::arch()).p2m_generation).read_volatile() }
     }
 
     /// Moves to the next generation; the toolstack sees it before or after all other stores.
+    ///
+    /// Context: the caller holds the lock of the p2m list.
     pub(crate) fn next_generation() {
         // SAFETY: Orders stores. It pairs with the read barriers of the toolstack (Xen
         // `public/arch-x86/xen.h`, on `p2m_generation`).
@@ -208,12 +221,16 @@ impl SharedP2m {
 }
 
 /// Tells the kernel up to where Xen's initial mapping reaches.
+///
+/// Context: start of day.
 pub(crate) fn set_max_pfn_mapped(_: Early, frames: usize) {
     // SAFETY: Nobody else runs, as `Early` shows.
     unsafe { bindings::max_pfn_mapped = frames }
 }
 
 /// Returns where the kernel image begins and where it ends, with what it allocated so far.
+///
+/// Context: any.
 pub(crate) fn image_bounds() -> (Vaddr, Vaddr) {
     let start = (&raw const bindings::_text).cast::<u8>() as usize;
     // SAFETY: Reads a word; the kernel does not move the end once it has a second CPU.
@@ -230,17 +247,23 @@ unsafe impl<T: Copy + Send> Sync for BootCell<T> {}
 
 impl<T: Copy> BootCell<T> {
     /// Returns a cell with this initial value.
+    ///
+    /// Context: any.
     pub(crate) const fn new(value: T) -> Self {
         Self(core::cell::UnsafeCell::new(value))
     }
 
     /// Returns a copy of the value.
+    ///
+    /// Context: any.
     pub(crate) fn get(&self) -> T {
         // SAFETY: See `Sync` above.
         unsafe { *self.0.get() }
     }
 
     /// Sets the value.
+    ///
+    /// Context: start of day.
     pub(crate) fn set(&self, _: Early, value: T) {
         // SAFETY: See `Sync` above.
         unsafe { *self.0.get() = value }
@@ -251,6 +274,8 @@ impl<T: Copy> BootCell<T> {
 type Translate = fn(Maddr, usize) -> Paddr;
 
 /// Has ACPI's mappings translated.
+///
+/// Context: start of day.
 #[cfg(CONFIG_ACPI)]
 pub(crate) fn hook_acpi_mappings(early: Early, translate: Translate) {
     static TRANSLATE: BootCell<Translate> = BootCell::new(|start, _| Paddr::new(start.raw()));
@@ -273,5 +298,7 @@ pub(crate) fn hook_acpi_mappings(early: Early, translate: Translate) {
 }
 
 /// There is no ACPI, whose mappings could be translated.
+///
+/// Context: start of day.
 #[cfg(not(CONFIG_ACPI))]
 pub(crate) fn hook_acpi_mappings(_: Early, _: Translate) {}

@@ -2,7 +2,7 @@
 
 //! The kernel's address space: the places of its parts, and conversions of addresses.
 //!
-//! Functions in this module only compute or read, in any context.
+//! Context: any, for all functions here; they only compute or read.
 
 use crate::addr::{
     Paddr,
@@ -100,8 +100,6 @@ pub(crate) fn is_nx_supported() -> bool {
 }
 
 /// Returns the size of the vmalloc area in bytes.
-///
-/// Context: any.
 pub(crate) fn vmalloc_bytes() -> usize {
     // SAFETY: Only reads variables that are set at start of day.
     unsafe { bindings::xen_pv_mmu_vmalloc_bytes() }

@@ -17,6 +17,8 @@ pub(crate) struct Callback {
 impl Callback {
     /// Takes over a function of C and its data.
     ///
+    /// Context: any.
+    ///
     /// # Safety
     ///
     /// `function` may be called with `data` once, with interrupts off, at any later time.
@@ -29,6 +31,8 @@ impl Callback {
     }
 
     /// Returns the callback of a function that may be called with anything.
+    ///
+    /// Context: any.
     #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
     pub(crate) fn of_safe(function: extern "C" fn(*mut c_void), data: *mut c_void) -> Self {
         // INVARIANT: The function is safe to call.
@@ -44,6 +48,8 @@ impl Callback {
     }
 
     /// Returns function and data, for trace events.
+    ///
+    /// Context: any.
     pub(crate) fn parts(&self) -> (unsafe extern "C" fn(*mut c_void), *mut c_void) {
         (self.function, self.data)
     }

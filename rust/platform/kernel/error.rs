@@ -10,6 +10,8 @@ pub(crate) struct KernelError(pub(in crate::platform) i32);
 
 impl KernelError {
     /// Returns the negative errno.
+    ///
+    /// Context: any.
     pub(crate) fn errno(self) -> i32 {
         self.0
     }

@@ -6,6 +6,8 @@ use crate::addr::Mfn;
 
 /// Two arrays of C of the same length: frames and results.
 ///
+/// Context: any, for all methods.
+///
 /// # Invariants
 ///
 /// Both arrays have `count` elements while this value is used. They may overlap if they begin at

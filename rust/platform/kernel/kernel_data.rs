@@ -98,6 +98,8 @@ pub(crate) fn fixmap_kind(index: u32) -> FixmapKind {
 /// Returns the machine address of an entry, wherever its table is mapped.
 ///
 /// This walks the page tables for addresses outside of the direct map.
+///
+/// Context: any; the table stays mapped meanwhile.
 pub(crate) fn arbitrary_machine_address(ptr: EntryPtr) -> Maddr {
     let vaddr = ptr.vaddr().raw() as *mut _;
     // SAFETY: The address is mapped, by the type invariant of the pointer.
@@ -147,6 +149,8 @@ pub(crate) fn check_page_table_clear(mm: Mm, address: Vaddr, entry: MachineEntry
 
 /// The part of the vmalloc area that the p2m list takes.
 ///
+/// Context: any, for methods that do not say otherwise.
+///
 /// # Invariants
 ///
 /// The `bytes` bytes of address space from `start` on are reserved for the list.
@@ -158,7 +162,7 @@ pub(crate) struct P2mArea {
 impl P2mArea {
     /// Reserves `bytes` of the vmalloc area.
     ///
-    /// Context: once.
+    /// Context: start of day, once.
     #[inline(always)]
     pub(crate) fn register(_: Early, bytes: usize) -> Self {
         /// The vmalloc area's record of the place.

@@ -25,6 +25,8 @@ use kernel::bindings;
 
 /// An address space: `struct mm_struct`.
 ///
+/// Context: any, for methods that do not say otherwise.
+///
 /// # Invariants
 ///
 /// Points to an `mm_struct` that exists while this value is used.
@@ -142,6 +144,8 @@ impl TableLock {
     }
 
     /// Unlocks the table.
+    ///
+    /// Context: on the CPU that took the lock, with preemption off.
     pub(crate) fn unlock(self) {
         // SAFETY: `lock()` took the lock, and only this value stands for it.
         unsafe { bindings::spin_unlock(self.0.as_ptr()) }
@@ -248,6 +252,8 @@ pub(crate) fn run_where_loaded(mm: Mm, run: DropFn, sleep: &mut MaySleep) {
 }
 
 /// A mapping of a process: `struct vm_area_struct`.
+///
+/// Context: any, for all methods.
 ///
 /// # Invariants
 ///
@@ -364,6 +370,8 @@ pub(crate) unsafe fn flush_request(info: *const bindings::flush_tlb_info) -> Flu
 
 /// Returns the words of a bitmap of the CPUs in `cpus` that are online, or `None` if `cpus` is
 /// empty.
+///
+/// Context: any.
 ///
 /// # Safety
 ///

@@ -14,6 +14,8 @@ use crate::platform::paging::table::{
 static DUMMY_PAGE: StaticTable = StaticTable::new();
 
 /// Fills the page.
+///
+/// Context: start of day.
 pub(crate) fn init(early: Early) {
     for index in Index::all() {
         let ptr = DUMMY_PAGE.table().unpinned_entry(early, index);

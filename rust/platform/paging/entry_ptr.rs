@@ -19,6 +19,8 @@ use kernel::bindings;
 /// Entries are copied, never borrowed, because the CPU, Xen and other vCPUs change them at any
 /// time.
 ///
+/// Context: any, for methods that do not say otherwise.
+///
 /// # Invariants
 ///
 /// The pointer is aligned and points to an entry of a [`Table`].
@@ -91,6 +93,8 @@ impl EntryPtr {
     }
 
     /// Stores the entry with a plain write, as [`UnpinnedEntryPtr::store`] does.
+    ///
+    /// Context: as [`EntryPtr::pin_state`].
     ///
     /// [`UnpinnedEntryPtr::store`]: crate::platform::paging::pin_state::UnpinnedEntryPtr::store
     #[inline(always)]

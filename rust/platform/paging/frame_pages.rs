@@ -21,17 +21,23 @@ pub(crate) struct FramePage(Table);
 
 impl FramePage {
     /// Keeps `page` for good.
+    ///
+    /// Context: any.
     pub(crate) fn new(page: OwnedPage) -> Self {
         // INVARIANT: `leak()` keeps the page for good.
         Self(page.leak())
     }
 
     /// Returns the page.
+    ///
+    /// Context: any.
     pub(crate) fn table(self) -> Table {
         self.0
     }
 
     /// Sets the frame at `index`.
+    ///
+    /// Context: the caller holds the lock of the p2m list, or nobody else has the page.
     pub(crate) fn set(self, index: Index, mfn: Mfn) {
         UnpinnedEntryPtr::new(self.0.entry(index)).store(MachineEntry::from_raw(mfn.raw()));
     }
@@ -56,6 +62,8 @@ impl TableList {
     }
 
     /// Returns the page at `index`.
+    ///
+    /// Context: the caller holds the lock of the p2m list, or nobody else has the list.
     pub(crate) fn get(&self, index: Index) -> FramePage {
         let word = self.0.entry(index).read().raw() as *mut usize;
         // SAFETY: By the type invariant the word is the address of a `FramePage`.
@@ -64,6 +72,8 @@ impl TableList {
     }
 
     /// Puts `member` at `index`.
+    ///
+    /// Context: as [`Self::get`].
     pub(crate) fn set(&mut self, index: Index, member: FramePage) {
         // INVARIANT: The word becomes the address of a `FramePage`.
         let word = MachineEntry::from_raw(member.0.vaddr().raw());

@@ -28,6 +28,8 @@ use kernel::bindings;
 ///
 /// None can be created before [`RunTime`], so early code works on frames.
 ///
+/// Context: any, for methods that do not say otherwise.
+///
 /// # Invariants
 ///
 /// Points to the `struct page` of a frame of RAM.
@@ -81,6 +83,8 @@ impl TablePage {
     }
 
     /// Whether Xen knows the page as a table: it is read-only, and pinned or part of a pinned tree.
+    ///
+    /// Context: any; the result holds while the caller has the lock of the table.
     #[inline(always)]
     pub(crate) fn is_pinned(self) -> bool {
         // SAFETY: By the type invariant.
@@ -104,6 +108,8 @@ impl TablePage {
     }
 
     /// Whether the page was pinned only for a suspend.
+    ///
+    /// Context: around a suspend, while no other task runs.
     pub(crate) fn is_save_pinned(self) -> bool {
         // SAFETY: By the type invariant.
         unsafe { bindings::PageSavePinned(self.as_ptr()) }
@@ -132,6 +138,8 @@ impl TablePage {
 
     /// Reads the word in the descriptor of a root table that the backend may use.
     ///
+    /// Context: any; the tree exists meanwhile.
+    ///
     /// # Safety
     ///
     /// The page holds a root table, and nobody writes the word meanwhile.
@@ -143,6 +151,8 @@ impl TablePage {
     }
 
     /// Writes the word that [`Self::read_pgd_word`] reads.
+    ///
+    /// Context: the tree is being created or freed, and nobody else uses it.
     ///
     /// # Safety
     ///
@@ -158,6 +168,8 @@ impl TablePage {
 /// A page of memory that the backend owns, mapped in the direct map.
 ///
 /// Dropping it frees the page; [`Self::leak`] keeps the page for good.
+///
+/// Context: any, for methods that do not say otherwise; any but NMIs to drop it.
 ///
 /// # Invariants
 ///
@@ -272,6 +284,8 @@ impl Drop for OwnedPage {
 
 impl Region<'_> {
     /// Fills the region with zeroes.
+    ///
+    /// Context: any.
     pub(crate) fn clear(&mut self) {
         let start = address::phys_to_virt(self.start()).raw() as *mut u8;
         // SAFETY: By the type invariant the region is mapped, and nobody else accesses it.
@@ -280,6 +294,8 @@ impl Region<'_> {
 }
 
 /// An array of words in whole pages of memory.
+///
+/// Context: any but NMIs, for all methods and to drop it.
 ///
 /// # Invariants
 ///
@@ -327,6 +343,8 @@ impl Drop for WordArray {
 }
 
 /// Memory that tests exchange.
+///
+/// Context: as for [`WordArray`], for all methods.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 pub(crate) struct OwnedRegion(WordArray);
 
@@ -363,6 +381,8 @@ pub(crate) struct ScratchMemory(kernel::alloc::VVec<u8>);
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 impl ScratchMemory {
     /// Allocates and maps `pages` pages.
+    ///
+    /// Context: may sleep.
     pub(crate) fn new(pages: usize) -> Option<Self> {
         let flags = kernel::alloc::flags::GFP_KERNEL;
         let memory = kernel::alloc::VVec::with_capacity(pages * PAGE_SIZE, flags);
@@ -370,6 +390,8 @@ impl ScratchMemory {
     }
 
     /// Returns the first address.
+    ///
+    /// Context: any.
     pub(crate) fn start(&self) -> Vaddr {
         Vaddr::new(self.0.as_ptr() as usize)
     }

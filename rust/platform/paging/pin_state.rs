@@ -41,6 +41,8 @@ pub(crate) struct UnpinnedEntryPtr(EntryPtr);
 
 impl UnpinnedEntryPtr {
     /// Returns `ptr` as a pointer into a page that Xen does not know as a table.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(in crate::platform) fn new(ptr: EntryPtr) -> Self {
         Self(ptr)
@@ -48,6 +50,8 @@ impl UnpinnedEntryPtr {
 
     /// Returns `ptr`, whose table is pinned together with that of `self`, and so is not known
     /// either.
+    ///
+    /// Context: as [`EntryPtr::pin_state`].
     #[inline(always)]
     pub(crate) fn beside(self, ptr: EntryPtr) -> Self {
         Self(ptr)
@@ -69,6 +73,8 @@ pub(crate) struct PinnedEntryPtr(EntryPtr);
 
 impl PinnedEntryPtr {
     /// Returns the pointer, to read the entry or to pass its address to Xen.
+    ///
+    /// Context: any.
     #[inline(always)]
     pub(crate) fn ptr(self) -> EntryPtr {
         self.0
@@ -101,6 +107,8 @@ impl EntryPtr {
     ///
     /// Xen does not know most tables when early code sets entries. A store to the others traps, and
     /// Xen emulates it for level 1 only.
+    ///
+    /// Context: start of day.
     #[inline(always)]
     pub(crate) fn early(self, _: Early) -> UnpinnedEntryPtr {
         UnpinnedEntryPtr(self)
@@ -110,6 +118,8 @@ impl EntryPtr {
 impl Table {
     /// Returns the pointer to entry `index` of a table that Xen does not know yet, or no longer,
     /// during start of day.
+    ///
+    /// Context: start of day.
     #[inline(always)]
     pub(crate) fn unpinned_entry(self, _: Early, index: Index) -> UnpinnedEntryPtr {
         UnpinnedEntryPtr::new(self.entry(index))

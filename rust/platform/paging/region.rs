@@ -7,6 +7,8 @@ use core::marker::PhantomData;
 
 /// A region of memory whose owner gives up its contents, to get other frames for it.
 ///
+/// Context: any, for all methods.
+///
 /// # Invariants
 ///
 /// The `1 << order` pages from `start` on are mapped in the direct map, and nobody else accesses

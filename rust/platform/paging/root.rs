@@ -13,6 +13,8 @@ use core::ptr::NonNull;
 
 /// A table of level 1 to 4 that is a root: that of an address space, or the kernel's own.
 ///
+/// Context: any, for methods that do not say otherwise.
+///
 /// # Invariants
 ///
 /// The word of its `struct page` that [`Self::user_root`] reads is 0, or the address of a page that
@@ -90,6 +92,8 @@ impl Root {
 }
 
 /// A pointer to an entry of a [`Root`].
+///
+/// Context: any, for all methods.
 ///
 /// # Invariants
 ///

@@ -21,6 +21,8 @@ impl Table {
     ///
     /// Most tables are mostly empty, so it skips sixteen entries at a time if none is present.
     ///
+    /// Context: any.
+    ///
     /// # Panics
     ///
     /// If `range` reaches past the end of a table.

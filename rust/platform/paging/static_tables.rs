@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Tables of the kernel image that C code defines, made at build time.
+//!
+//! Context: any, for all functions here.
 
 use crate::level::PAGE_SIZE;
 use crate::platform::paging::table::Table;

@@ -28,6 +28,8 @@ use core::ptr::NonNull;
 /// be copied at any time. It does not guarantee that the page is still a table when an entry is
 /// *stored*. The locks of the tree do, for stores and for hypercalls alike.
 ///
+/// Context: any, for methods that do not say otherwise.
+///
 /// # Invariants
 ///
 /// Points to a page of the domain's RAM that is mapped here while this value is used, and that
@@ -100,6 +102,8 @@ impl Table {
 }
 
 /// A page of the kernel image that is or becomes a page table.
+///
+/// Context: any, for all methods.
 #[repr(C, align(4096))]
 pub(crate) struct StaticTable(UnsafeCell<[usize; ENTRIES]>);
 

@@ -3,7 +3,9 @@
 //! Numbers, commands and structures of hypercalls, as in Xen's public interface (`public/xen.h`).
 //!
 //! The kernel's platform and the host's both use this file. The kernel's compares it with the
-//! headers at build time. Functions in this module only compute, in any context.
+//! headers at build time.
+//!
+//! Context: any, for all functions here; they only compute.
 
 use crate::addr::{
     Maddr,

@@ -61,11 +61,15 @@ pub(crate) fn unmap_grants(ops: &mut [UnmapGrant]) -> i32 {
 }
 
 /// Whether the operation names the entry that maps the grant, instead of an address.
+///
+/// Context: any.
 pub(crate) fn names_entry(op: &MapGrant) -> bool {
     op.flags & bindings::GNTMAP_contains_pte != 0
 }
 
 /// Whether the operation maps the grant for devices as well.
+///
+/// Context: any.
 pub(crate) fn maps_for_device(op: &MapGrant) -> bool {
     op.flags & bindings::GNTMAP_device_map != 0
 }
@@ -87,6 +91,8 @@ pub(crate) fn mapped_frame(op: &MapGrant) -> Option<Mfn> {
 }
 
 /// Pages of the kernel behind which frames of other domains are mapped.
+///
+/// Context: any, for all methods.
 pub(crate) struct GrantPages<'a>(pub(super) &'a [*mut bindings::page]);
 
 impl<'a> GrantPages<'a> {

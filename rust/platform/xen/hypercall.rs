@@ -2,8 +2,10 @@
 
 //! Hypercalls, issued through the kernel's `xen_hypercall` static call.
 //!
-//! Xen's `public/xen.h` and `xen/arch/x86/mm.c` define the semantics and errors of each. Hypercalls
-//! may be issued in any context.
+//! Xen's `public/xen.h` and `xen/arch/x86/mm.c` define the semantics and errors of each. A
+//! hypercall does not sleep, and it overtakes what is queued on this CPU.
+//!
+//! Context: any, for all functions here.
 
 use crate::addr::Vaddr;
 use crate::entry::MachineEntry;

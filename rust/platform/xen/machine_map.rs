@@ -16,6 +16,8 @@ use core::cell::UnsafeCell;
 use kernel::bindings;
 
 /// A word that is set a few times during boot and read often.
+///
+/// Context: any, for all methods.
 #[repr(transparent)]
 pub(crate) struct ReadMostly(UnsafeCell<usize>);
 
@@ -43,6 +45,8 @@ impl ReadMostly {
 }
 
 /// A [`ReadMostly`] that only this module sets.
+///
+/// Context: any, for all methods.
 #[repr(transparent)]
 pub(crate) struct ListBound(ReadMostly);
 
@@ -73,6 +77,8 @@ pub(crate) static xen_p2m_size: ListBound = ListBound(ReadMostly::new(0));
 pub(crate) static xen_max_p2m_pfn: ReadMostly = ReadMostly::new(0);
 
 /// Uses the list that Xen made, whose pages have a word for `frames` frames.
+///
+/// Context: start of day, before any entry is converted.
 pub(crate) fn use_initial_list(_: Early, frames: usize) {
     xen_p2m_addr.0.set(StartInfo::mfn_list().raw());
     xen_p2m_size.0.set(frames);
@@ -82,6 +88,8 @@ pub(crate) fn use_initial_list(_: Early, frames: usize) {
 ///
 /// Returns `false` if there is no writable memory for all of them, in which case the list in use
 /// stays.
+///
+/// Context: start of day, when the new place is mapped.
 pub(crate) fn use_relocated_list(_: Early, words: usize) -> bool {
     let list = RELOCATED_LIST.raw() as *mut usize;
 
@@ -100,6 +108,8 @@ pub(crate) fn use_relocated_list(_: Early, words: usize) -> bool {
 }
 
 /// Uses the list in the vmalloc area, which is mapped throughout.
+///
+/// Context: start of day, when the new list is complete.
 pub(crate) fn use_final_list(_: Early, area: P2mArea) {
     xen_p2m_addr.0.set(area.start().raw());
     xen_p2m_size.0.set(area.bytes() / size_of::<usize>());
@@ -171,6 +181,8 @@ pub(crate) fn m2p_load(mfn: Mfn) -> Option<Pfn> {
 }
 
 /// Sets where Xen's m2p table is and how many entries it has.
+///
+/// Context: start of day, before any entry is converted.
 pub(crate) fn set_m2p(_: Early, table: Option<Vaddr>, entries: usize) {
     // SAFETY: Nobody else runs, as `Early` shows.
     unsafe {

@@ -20,6 +20,8 @@ pub(crate) struct Refusal {
 }
 
 /// An operation that Xen may refuse.
+///
+/// Context: any, for all methods.
 pub(crate) trait Refusable {
     /// Returns what a report says about it.
     fn refusal(&self) -> Refusal;
