@@ -5,16 +5,20 @@
 //! | slot | early | run time | context |
 //! | --- | --- | --- | --- |
 //! | `set_pte` | `xen_set_pte_init` | `xen_set_pte` | any |
-//! | `set_pmd` | `xen_set_pmd_hyper` | `xen_set_pmd` | any |
-//! | `set_pud` | `xen_set_pud_hyper` | `xen_set_pud` | any |
-//! | `set_p4d` | `xen_set_p4d_hyper` | `xen_set_p4d` | any |
+//! | `set_pmd` | `xen_set_pmd_hyper` | `xen_set_pmd` | any but NMIs |
+//! | `set_pud` | `xen_set_pud_hyper` | `xen_set_pud` | any but NMIs |
+//! | `set_p4d` | `xen_set_p4d_hyper` | `xen_set_p4d` | any but NMIs |
 //! | `make_pte` | `xen_make_pte_init` | `xen_make_pte` | any, only `%rax` changes |
 //! | `pte_val` … `make_p4d` | the same for both | | any, only `%rax` changes |
-//! | `alloc_pte` … `release_pud` | `xen_alloc_pte_init` … | `xen_alloc_pte` … | any |
+//! | `alloc_pte` … `release_pud` | `xen_alloc_pte_init` … | `xen_alloc_pte` … | any but NMIs |
 //! | `write_cr3` | `xen_write_cr3_init` | `xen_write_cr3` | preemption off |
 //! | `read_cr2`, `write_cr2` | the same for both | | noinstr |
-//! | `flush_tlb_*`, `lazy_mode_flush` | the same for both | | any |
-//! | `pgd_alloc`, `enter_mmap`, `exit_mmap` | the same for both | | may sleep |
+//! | `flush_tlb_user`, `flush_tlb_kernel`, `flush_tlb_one_user` | the same for both | | any |
+//! | `flush_tlb_multi` | the same for both | | preemption off |
+//! | `lazy_mode_flush`, `pgd_free` | the same for both | | any but NMIs |
+//! | `set_fixmap` | the same for both | | any but interrupts |
+//! | `enter_mmap` | the same for both | | process context, does not sleep |
+//! | `pgd_alloc`, `exit_mmap` | the same for both | | may sleep |
 //!
 //! `xen_init_mmu_ops()` installs the early table, `xen_pagetable_init()` the run-time table. Both
 //! steps come before paravirt call sites are patched, so each call site ends as a direct call of

@@ -22,6 +22,8 @@ use kernel::seq_file::{
 /// Shows the functions in the slots of `pv_ops.mmu`, and which table they are from: the early or
 /// the run-time one.
 ///
+/// Context: process context.
+///
 /// # Safety
 ///
 /// `m` points to a `seq_file` that nobody else uses during the call.
@@ -44,6 +46,8 @@ unsafe extern "C" fn xen_pv_mmu_show_ops(m: *mut bindings::seq_file) {
 
 /// Shows all counters, one on a line.
 ///
+/// Context: process context.
+///
 /// # Safety
 ///
 /// As [`xen_pv_mmu_show_ops`].
@@ -60,6 +64,8 @@ unsafe extern "C" fn xen_pv_mmu_show_stats(m: *mut bindings::seq_file) {
 
 /// Sets all counters to 0.
 ///
+/// Context: process context, while counting is off.
+///
 /// # Safety
 ///
 /// Any caller may call it.
@@ -69,6 +75,8 @@ unsafe extern "C" fn xen_pv_mmu_reset_stats() {
 }
 
 /// Finds the range of the p2m list that begins with frame `start`, unless that is beyond the list.
+///
+/// Context: process context.
 ///
 /// # Safety
 ///
@@ -99,6 +107,8 @@ unsafe extern "C" fn xen_pv_mmu_find_p2m_range(
 }
 
 /// Counts the tables of `mm`: those of a process, or those of the kernel if it is `init_mm`.
+///
+/// Context: process context; the caller holds the `mmap_lock` of `mm` for writing.
 ///
 /// # Safety
 ///

@@ -4,7 +4,8 @@
 //!
 //! They are `unsafe` because C calls them and passes pointers. Callers have to keep the contracts
 //! that the functions of the C backend have: pointers are valid during the call, and the context is
-//! the one that the crate's function states.
+//! the one that the function states. Frame numbers are pfns, unless the name of an argument says
+//! `mfn`; sizes are in bytes.
 
 use crate::addr::{
     Maddr,
@@ -74,6 +75,8 @@ macro_rules! exports {
 // Start of day.
 exports! {
     /// Registers the backend.
+    ///
+    /// Context: start of day, before the first page-table entry is set.
     #[link_section = ".init.text"]
     fn xen_init_mmu_ops() {
         // SAFETY: `xen_start_kernel()` runs, the kernel's first function.
@@ -81,6 +84,8 @@ exports! {
     }
 
     /// Finds Xen's m2p table.
+    ///
+    /// Context: start of day, before any entry is converted.
     #[link_section = ".init.text"]
     fn xen_setup_machphys_mapping() {
         // SAFETY: `xen_start_kernel()` runs, the kernel's first function.
@@ -88,6 +93,8 @@ exports! {
     }
 
     /// Starts to use the p2m list that Xen built.
+    ///
+    /// Context: start of day, before any entry is converted.
     #[link_section = ".init.text"]
     fn xen_build_dynamic_phys_to_machine() {
         // SAFETY: `xen_start_kernel()` runs, the kernel's first function.
@@ -95,6 +102,8 @@ exports! {
     }
 
     /// Makes the kernel's page tables from those at `pgd`, which Xen built, and loads them.
+    ///
+    /// Context: start of day, on the tables that Xen built.
     #[link_section = ".init.text"]
     fn xen_setup_kernel_pagetable(pgd: *mut bindings::pgd_t, _max_pfn: usize) {
         // SAFETY: `xen_start_kernel()` runs, the kernel's first function.
@@ -104,6 +113,8 @@ exports! {
     }
 
     /// Reserves the pages of `start_info`, xenstore and the console.
+    ///
+    /// Context: start of day, once the p2m list is in use.
     #[link_section = ".init.text"]
     fn xen_reserve_special_pages() {
         // SAFETY: `xen_start_kernel()` runs, the kernel's first function.
@@ -111,6 +122,8 @@ exports! {
     }
 
     /// Stops the boot if Xen's page tables are where the machine has no RAM.
+    ///
+    /// Context: start of day, before all memory is mapped.
     #[link_section = ".init.text"]
     fn xen_pt_check_e820() {
         // SAFETY: `setup_arch()` reads the memory map, before it maps memory.
@@ -118,6 +131,8 @@ exports! {
     }
 
     /// Moves the p2m list, which is in conflict with the E820 map.
+    ///
+    /// Context: start of day, before all memory is mapped.
     #[link_section = ".init.text"]
     fn xen_relocate_p2m() {
         // SAFETY: `setup_arch()` reads the memory map, before it maps memory.
@@ -125,6 +140,8 @@ exports! {
     }
 
     /// Moves the p2m list to the vmalloc area.
+    ///
+    /// Context: start of day, when all memory is mapped.
     #[link_section = ".init.text"]
     fn xen_vmalloc_p2m_tree() {
         // SAFETY: `setup_arch()` has mapped memory, and there is no page allocator yet.
@@ -132,12 +149,16 @@ exports! {
     }
 
     /// Makes frames identity frames; returns how many of them are in the p2m list.
+    ///
+    /// Context: start of day, while the whole list is writable.
     #[link_section = ".init.text"]
     fn set_phys_range_identity(pfn_s: usize, pfn_e: usize) -> usize {
         p2m::set_range_identity(Pfn::new(pfn_s), Pfn::new(pfn_e))
     }
 
     /// Records that a range which is not RAM moves.
+    ///
+    /// Context: start of day, while setup.c compares the E820 map with the kernel.
     #[link_section = ".init.text"]
     fn xen_add_remap_nonram(
         maddr: bindings::phys_addr_t,
@@ -154,12 +175,16 @@ exports! {
     }
 
     /// Enters the ranges that have moved into the p2m list.
+    ///
+    /// Context: start of day, with the p2m list in the vmalloc area.
     #[link_section = ".init.text"]
     fn xen_do_remap_nonram() {
         nonram::apply(&mut may_sleep!());
     }
 
     /// Maps machine frame `mfn` at `vaddr`.
+    ///
+    /// Context: start of day.
     #[link_section = ".init.text"]
     fn set_pte_mfn(vaddr: usize, mfn: usize, flags: bindings::pgprot_t) {
         direct_map::map_machine_early(
@@ -173,21 +198,29 @@ exports! {
 // The toolstack's view and suspend.
 exports! {
     /// Updates the machine frames in the tree of frame lists to those of this host.
+    ///
+    /// Context: after a suspend, with interrupts off, while no other task runs (`stop_machine()`).
     fn xen_build_mfn_list_list() {
         p2m::list::refresh_tree(caller!());
     }
 
     /// Publishes the p2m list and the tree to the toolstack.
+    ///
+    /// Context: after a suspend, with interrupts off, while no other task runs (`stop_machine()`).
     fn xen_setup_mfn_list_list() {
         p2m::list::publish(caller!());
     }
 
     /// Pins all page tables.
+    ///
+    /// Context: before a suspend, with interrupts off, while no other task runs (`stop_machine()`).
     fn xen_mm_pin_all() {
         suspend::pin_all(caller!());
     }
 
     /// Undoes `xen_mm_pin_all()`.
+    ///
+    /// Context: after a suspend, with interrupts off, while no other task runs (`stop_machine()`).
     fn xen_mm_unpin_all() {
         suspend::unpin_all(caller!());
     }
@@ -196,13 +229,17 @@ exports! {
 // The p2m list.
 exports! {
     /// Returns the p2m word of a frame without a local machine frame.
+    ///
+    /// Context: any.
     fn get_phys_to_machine(pfn: usize) -> usize {
         p2m::word_slow(Pfn::new(pfn)).raw()
     }
 
     /// Makes the p2m word of a frame writable; returns 0 or a negative errno.
     ///
-    /// It may sleep, as in C. Drivers that map grants in other contexts call it before.
+    /// Drivers that map grants in contexts that may not sleep call it before.
+    ///
+    /// Context: may sleep.
     fn xen_alloc_p2m_entry(pfn: usize) -> i32 {
         match p2m::grow::grow(Pfn::new(pfn), &mut may_sleep!()) {
             Ok(()) => 0,
@@ -211,11 +248,19 @@ exports! {
     }
 
     /// Stores a p2m word without growing the list.
+    ///
+    /// Returns whether the list holds the word afterwards.
+    ///
+    /// Context: any.
     fn __set_phys_to_machine(pfn: usize, mfn: usize) -> bool {
         p2m::try_set(Pfn::new(pfn), P2mWord::from_raw(mfn))
     }
 
-    /// Stores a p2m word; it may sleep, as in C.
+    /// Stores a p2m word; the list grows if necessary.
+    ///
+    /// Returns whether the list holds the word afterwards.
+    ///
+    /// Context: may sleep if the list has to grow, as in C.
     fn set_phys_to_machine(pfn: usize, mfn: usize) -> bool {
         p2m::grow::set(Pfn::new(pfn), P2mWord::from_raw(mfn), &mut may_sleep!()).is_ok()
     }
@@ -236,6 +281,10 @@ unsafe fn slice_mut<'a, T>(array: *mut T, count: u32) -> Option<&'a mut [T]> {
 
 exports! {
     /// Enters the foreign frames that grant operations have mapped into the p2m list.
+    ///
+    /// Returns 0 or a negative errno, see [`grant::map`].
+    ///
+    /// Context: any but NMIs; netback maps in softirqs.
     fn set_foreign_p2m_mapping(
         map_ops: *mut bindings::gnttab_map_grant_ref,
         kmap_ops: *mut bindings::gnttab_map_grant_ref,
@@ -258,6 +307,10 @@ exports! {
     }
 
     /// Removes the foreign frames of grant operations from the p2m list.
+    ///
+    /// Returns 0 or a negative errno, see [`grant::unmap`].
+    ///
+    /// Context: any but NMIs.
     fn clear_foreign_p2m_mapping(
         _unmap_ops: *mut bindings::gnttab_unmap_grant_ref,
         kunmap_ops: *mut bindings::gnttab_unmap_grant_ref,
@@ -281,16 +334,22 @@ exports! {
 // Single pages and regions.
 exports! {
     /// Makes a page of the direct map read-only.
+    ///
+    /// Context: any but interrupts; the page is not remapped meanwhile.
     fn make_lowmem_page_readonly(vaddr: *mut c_void) {
         direct_map::make_readonly(Vaddr::new(vaddr as usize), caller!());
     }
 
     /// Makes a page of the direct map writable.
+    ///
+    /// Context: any but interrupts; the page is not remapped meanwhile.
     fn make_lowmem_page_readwrite(vaddr: *mut c_void) {
         direct_map::make_readwrite(Vaddr::new(vaddr as usize), caller!());
     }
 
     /// Makes a region contiguous in machine memory; returns 0 or a negative errno.
+    ///
+    /// Context: any but NMIs; does not sleep.
     fn xen_create_contiguous_region(
         pstart: bindings::phys_addr_t,
         order: u32,
@@ -311,6 +370,8 @@ exports! {
     }
 
     /// Exchanges the contiguous machine memory of a region for any other frames.
+    ///
+    /// Context: any but NMIs; does not sleep.
     fn xen_destroy_contiguous_region(pstart: bindings::phys_addr_t, order: u32) {
         // SAFETY: As in `xen_create_contiguous_region()`.
         let region = unsafe { Region::new(Paddr::new(pstart as usize), order) };
@@ -322,6 +383,8 @@ exports! {
     /// Without `err_ptr`, the frames are consecutive and begin with `*pfn`. With it, `pfn` and
     /// `err_ptr` are arrays of `nr` elements, which may be the same memory. Returns how many frames
     /// were mapped, or a negative errno, which may be that of the last frame.
+    ///
+    /// Context: may sleep; the caller holds the `mmap_lock` of the address space of `vma`.
     fn xen_remap_pfn(
         vma: *mut bindings::vm_area_struct,
         addr: usize,
@@ -367,6 +430,8 @@ exports! {
 
 /// Returns the machine address of the vmcoreinfo note, which crash tools read.
 ///
+/// Context: any.
+///
 /// # Safety
 ///
 /// See the module.
@@ -385,6 +450,8 @@ unsafe extern "C" fn paddr_vmcoreinfo_note() -> bindings::phys_addr_t {
 // Ranges of entries, called by inline functions of <asm/pgtable.h>.
 exports! {
     /// Clears an entry and returns it; effective on return.
+    ///
+    /// Context: the caller holds the lock of the table, or nobody else uses the table.
     fn xen_pv_mmu_get_and_clear_pte(
         mm: *mut bindings::mm_struct,
         addr: usize,
@@ -399,6 +466,8 @@ exports! {
     }
 
     /// Clears entries; returns the first, and in `others` the flags that were set in any other.
+    ///
+    /// Context: the caller holds the lock of the table.
     fn xen_pv_mmu_get_and_clear_ptes(
         mm: *mut bindings::mm_struct,
         addr: usize,
@@ -416,6 +485,8 @@ exports! {
     }
 
     /// Clears entries whose accessed and dirty bits do not matter.
+    ///
+    /// Context: the caller holds the lock of the table.
     fn xen_pv_mmu_clear_ptes(
         mm: *mut bindings::mm_struct,
         addr: usize,
@@ -428,6 +499,8 @@ exports! {
     }
 
     /// Sets entries: the first to `pte`, the others to the same with the frames that follow.
+    ///
+    /// Context: the caller holds the lock of the table, or nobody else uses the table.
     fn xen_pv_mmu_set_ptes(
         mm: *mut bindings::mm_struct,
         addr: usize,
@@ -442,11 +515,15 @@ exports! {
     }
 
     /// Makes entries read-only.
+    ///
+    /// Context: the caller holds the lock of the table.
     fn xen_pv_mmu_wrprotect_ptes(ptep: *mut bindings::pte_t, nr: u32) {
         pte::write_protect(range_of(ptep, nr), caller!());
     }
 
     /// Clears the accessed bits of entries, or the dirty bits, or both, as `bits` says.
+    ///
+    /// Context: the caller holds the lock of the table.
     fn xen_pv_mmu_clear_noted_ptes(
         mm: *mut bindings::mm_struct,
         addr: usize,
@@ -460,6 +537,8 @@ exports! {
     }
 
     /// Enters lazy MMU mode, and records that `mremap()` moves a whole table.
+    ///
+    /// Context: the task holds the locks of both entries of level 2 until the section ends.
     fn __xen_pv_mmu_begin_table_move() {
         // SAFETY: The task holds the locks of both entries, so it does not sleep in the section,
         // which `__xen_pv_mmu_end_table_move()` ends.
@@ -468,6 +547,8 @@ exports! {
     }
 
     /// Leaves lazy MMU mode after a move, which issues the changes.
+    ///
+    /// Context: as `__xen_pv_mmu_begin_table_move()`, on the same CPU.
     fn __xen_pv_mmu_end_table_move() {
         table_move::note(false);
         // SAFETY: `__xen_pv_mmu_begin_table_move()` has entered the section.

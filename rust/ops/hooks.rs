@@ -82,6 +82,8 @@ macro_rules! mm {
 
 hooks! {
     /// Sets an entry of level 1 (`set_pte`).
+    ///
+    /// Context: any; the caller holds the lock of the table, or nobody else uses the table.
     fn xen_set_pte(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
         let (ptr, entry) = (entry_ptr!(ptep), MachineEntry::from_raw(pte.pte));
         tracepoints::set_pte(ptr, entry);
@@ -89,6 +91,9 @@ hooks! {
     }
 
     /// Sets an entry of level 2 (`set_pmd`).
+    ///
+    /// Context: any but NMIs; the caller holds the lock of the table, or nobody else uses the
+    /// table.
     fn xen_set_pmd(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
         let (ptr, entry) = (entry_ptr!(pmdp), MachineEntry::from_raw(pmd.pmd));
         tracepoints::set_pmd(ptr, entry);
@@ -96,6 +101,9 @@ hooks! {
     }
 
     /// Sets an entry of level 3 (`set_pud`).
+    ///
+    /// Context: any but NMIs; the caller holds the lock of the table, or nobody else uses the
+    /// table.
     fn xen_set_pud(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
         let (ptr, entry) = (entry_ptr!(pudp), MachineEntry::from_raw(pud.pud));
         tracepoints::set_pud(ptr, entry);
@@ -103,6 +111,8 @@ hooks! {
     }
 
     /// Sets an entry of the root (`set_p4d`).
+    ///
+    /// Context: any but NMIs; the caller holds `mm->page_table_lock`, or nobody else uses the tree.
     fn xen_set_p4d(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
         let ptr = entry_ptr!(p4dp);
         // SAFETY: A PV guest has four levels, so an entry of this level is in a root.
@@ -113,6 +123,8 @@ hooks! {
     /// Returns the entry whose protection is about to change (`ptep_modify_prot_start`).
     ///
     /// The entry stays as it is, because the commit keeps bits that the CPU sets meanwhile.
+    ///
+    /// Context: the caller holds the lock of the table.
     fn xen_ptep_modify_prot_start(
         vma: *mut bindings::vm_area_struct,
         addr: usize,
@@ -127,6 +139,8 @@ hooks! {
     }
 
     /// Changes the protection of an entry (`ptep_modify_prot_commit`).
+    ///
+    /// Context: the caller holds the lock of the table.
     fn xen_ptep_modify_prot_commit(
         vma: *mut bindings::vm_area_struct,
         addr: usize,
@@ -141,36 +155,52 @@ hooks! {
     }
 
     /// Makes a page a table of level 1 (`alloc_pte`).
+    ///
+    /// Context: any but NMIs; does not sleep. Nobody else uses the page, which is not linked yet.
     fn xen_alloc_pte(mm: *mut bindings::mm_struct, pfn: usize) {
         ptpage::alloc(mm!(mm), Pfn::new(pfn), Level::L1, caller!());
     }
 
     /// Makes a page a table of level 2 (`alloc_pmd`).
+    ///
+    /// Context: any but NMIs; does not sleep. Nobody else uses the page, which is not linked yet.
     fn xen_alloc_pmd(mm: *mut bindings::mm_struct, pfn: usize) {
         ptpage::alloc(mm!(mm), Pfn::new(pfn), Level::L2, caller!());
     }
 
     /// Makes a page a table of level 3 (`alloc_pud`).
+    ///
+    /// Context: any but NMIs; does not sleep. Nobody else uses the page, which is not linked yet.
     fn xen_alloc_pud(mm: *mut bindings::mm_struct, pfn: usize) {
         ptpage::alloc(mm!(mm), Pfn::new(pfn), Level::L3, caller!());
     }
 
     /// Makes a table of level 1 an ordinary page (`release_pte`).
+    ///
+    /// Context: any but NMIs; does not sleep. The table is no longer linked.
     fn xen_release_pte(pfn: usize) {
         ptpage::release(Pfn::new(pfn), Level::L1, caller!());
     }
 
     /// Makes a table of level 2 an ordinary page (`release_pmd`).
+    ///
+    /// Context: any but NMIs; does not sleep. The table is no longer linked.
     fn xen_release_pmd(pfn: usize) {
         ptpage::release(Pfn::new(pfn), Level::L2, caller!());
     }
 
     /// Makes a table of level 3 an ordinary page (`release_pud`).
+    ///
+    /// Context: any but NMIs; does not sleep. The table is no longer linked.
     fn xen_release_pud(pfn: usize) {
         ptpage::release(Pfn::new(pfn), Level::L3, caller!());
     }
 
     /// Gives a new address space its user root (`pgd_alloc`).
+    ///
+    /// Returns 0 or `-ENOMEM`.
+    ///
+    /// Context: may sleep.
     fn xen_pgd_alloc(mm: *mut bindings::mm_struct) -> i32 {
         match ptpage::create_user_root(mm!(mm), &mut may_sleep!()) {
             Ok(()) => 0,
@@ -179,17 +209,26 @@ hooks! {
     }
 
     /// Frees the user root of an address space (`pgd_free`).
+    ///
+    /// Context: any but NMIs, because a context switch may end an address space; does not sleep. No
+    /// vCPU uses the tree.
     fn xen_pgd_free(_mm: *mut bindings::mm_struct, pgd: *mut bindings::pgd_t) {
         // SAFETY: `pgd` is the root of an address space, which is freed after this call.
         ptpage::free_user_root(unsafe { Root::from_table(Table::from_raw(pgd)) });
     }
 
     /// Pins the tree of an address space (`enter_mmap`).
+    ///
+    /// Context: process context; does not sleep, because `execve` holds `task_lock()`. The caller
+    /// does not hold `mm->page_table_lock`.
     fn xen_enter_mmap(mm: *mut bindings::mm_struct) {
         pin::enter(mm!(mm), caller!());
     }
 
     /// Unpins the tree of an address space (`exit_mmap`).
+    ///
+    /// Context: may sleep; no task uses the address space any more. The caller does not hold
+    /// `mm->page_table_lock`.
     fn xen_exit_mmap(mm: *mut bindings::mm_struct) {
         // A section that was not left would still be active here.
         #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
@@ -198,11 +237,15 @@ hooks! {
     }
 
     /// Returns the root that was loaded last (`read_cr3`).
+    ///
+    /// Context: any.
     fn xen_read_cr3() -> usize {
         cr3::read().raw()
     }
 
     /// Loads a root (`write_cr3`).
+    ///
+    /// Context: any but NMIs, with preemption off.
     fn xen_write_cr3(cr3: usize) {
         let pgd = address::phys_to_virt(Paddr::new(cr3)).raw() as *mut bindings::pgd_t;
         // SAFETY: Generic code loads the root of an address space that exists, or the kernel's.
@@ -211,17 +254,23 @@ hooks! {
     }
 
     /// Flushes the TLB of this CPU (`flush_tlb_user`, `flush_tlb_kernel`).
+    ///
+    /// Context: any.
     fn xen_flush_tlb() {
         tlb::flush_local(caller!());
     }
 
     /// Flushes one page from the TLB of this CPU (`flush_tlb_one_user`).
+    ///
+    /// Context: any.
     fn xen_flush_tlb_one_user(addr: usize) {
         tracepoints::flush_tlb_one_user(Vaddr::new(addr));
         tlb::flush_page_local(Vaddr::new(addr), caller!());
     }
 
     /// Flushes the TLBs of several CPUs (`flush_tlb_multi`).
+    ///
+    /// Context: any but NMIs, with preemption off.
     fn xen_flush_tlb_multi(
         cpus: *const bindings::cpumask,
         info: *const bindings::flush_tlb_info
@@ -237,6 +286,8 @@ hooks! {
     }
 
     /// Issues all updates that wait (`lazy_mode_flush`).
+    ///
+    /// Context: any but NMIs.
     fn xen_flush_lazy_mmu() {
         let _preempt = PreemptOff::new(caller!());
         if !multicall::is_queue_empty() {
@@ -245,6 +296,8 @@ hooks! {
     }
 
     /// Sets a fixed mapping (`set_fixmap`).
+    ///
+    /// Context: any but interrupts.
     fn xen_set_fixmap(idx: u32, phys: bindings::phys_addr_t, prot: bindings::pgprot_t) {
         fixmap::set(
             idx,
@@ -256,6 +309,8 @@ hooks! {
 }
 
 /// Sets the fault address that the next read of CR2 returns (`write_cr2`).
+///
+/// Context: any, with preemption off, on the way into or out of an exception or NMI.
 ///
 /// # Safety
 ///
@@ -280,6 +335,8 @@ macro_rules! early_hooks {
 
 early_hooks! {
     /// Sets an entry of level 1 while the first tables are built (`set_pte`).
+    ///
+    /// Context: start of day.
     fn xen_set_pte_init(ptep: *mut bindings::pte_t, pte: bindings::pte_t) {
         let entry = MachineEntry::from_raw(pte.pte);
         // SAFETY: The early table, in which this hook is, is replaced during start of day.
@@ -287,44 +344,60 @@ early_hooks! {
     }
 
     /// Sets an entry of level 2 while all tables are the kernel's own (`set_pmd`).
+    ///
+    /// Context: start of day.
     fn xen_set_pmd_hyper(pmdp: *mut bindings::pmd_t, pmd: bindings::pmd_t) {
         let entry = MachineEntry::from_raw(pmd.pmd);
         upper::set_known(entry_ptr!(pmdp).assume_pinned(), entry, Level::L2, caller!());
     }
 
     /// Sets an entry of level 3 while all tables are the kernel's own (`set_pud`).
+    ///
+    /// Context: start of day.
     fn xen_set_pud_hyper(pudp: *mut bindings::pud_t, pud: bindings::pud_t) {
         let entry = MachineEntry::from_raw(pud.pud);
         upper::set_known(entry_ptr!(pudp).assume_pinned(), entry, Level::L3, caller!());
     }
 
     /// Sets an entry of the kernel's root (`set_p4d`).
+    ///
+    /// Context: start of day.
     fn xen_set_p4d_hyper(p4dp: *mut bindings::p4d_t, p4d: bindings::p4d_t) {
         let ptr = entry_ptr!(p4dp).assume_pinned();
         upper::set_root_early(ptr, MachineEntry::from_raw(p4d.p4d), caller!());
     }
 
     /// Makes a page a table of level 1 (`alloc_pte`).
+    ///
+    /// Context: start of day.
     fn xen_alloc_pte_init(_mm: *mut bindings::mm_struct, pfn: usize) {
         ptpage::alloc_early(Pfn::new(pfn), Level::L1, caller!());
     }
 
     /// Makes a page a table of level 2 or 3 (`alloc_pmd`, `alloc_pud`).
+    ///
+    /// Context: start of day.
     fn xen_alloc_pmd_init(_mm: *mut bindings::mm_struct, pfn: usize) {
         ptpage::alloc_early(Pfn::new(pfn), Level::L2, caller!());
     }
 
     /// Makes a table of level 1 an ordinary page (`release_pte`).
+    ///
+    /// Context: start of day.
     fn xen_release_pte_init(pfn: usize) {
         ptpage::release_early(Pfn::new(pfn), Level::L1, caller!());
     }
 
     /// Makes a table of level 2 or 3 an ordinary page (`release_pmd`, `release_pud`).
+    ///
+    /// Context: start of day.
     fn xen_release_pmd_init(pfn: usize) {
         ptpage::release_early(Pfn::new(pfn), Level::L2, caller!());
     }
 
     /// Loads a root while there is no user mode (`write_cr3`).
+    ///
+    /// Context: start of day.
     fn xen_write_cr3_init(cr3: usize) {
         cr3::write_early(Paddr::new(cr3).pfn(), caller!());
     }
@@ -335,6 +408,8 @@ macro_rules! conversions {
     ($($val:ident, $make:ident: $type:ident, $field:ident;)*) => {$(
         /// Returns an entry as generic code sees it.
         ///
+        /// Context: any.
+        ///
         /// # Safety
         ///
         /// None; `unsafe` because C declares it.
@@ -344,6 +419,8 @@ macro_rules! conversions {
         }
 
         /// Returns the entry to write into a table.
+        ///
+        /// Context: any.
         ///
         /// # Safety
         ///
@@ -365,6 +442,8 @@ conversions! {
 }
 
 /// Returns the entry to write into a table while the direct map is built.
+///
+/// Context: start of day.
 ///
 /// # Safety
 ///

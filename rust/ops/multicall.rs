@@ -24,6 +24,8 @@ fn to_c(space: Option<multicall::Space>) -> bindings::multicall_space {
 
 /// Issues everything that is queued on this CPU, and runs the deferred work.
 ///
+/// Context: any but NMIs, with preemption off.
+///
 /// # Safety
 ///
 /// Preemption is off.
@@ -33,6 +35,10 @@ unsafe extern "C" fn xen_mc_flush() {
 }
 
 /// Adds a call with `args` bytes of argument space to the queue, for the caller to fill in.
+///
+/// Stops the machine if the arguments can never fit.
+///
+/// Context: any but NMIs, with interrupts off.
 ///
 /// # Safety
 ///
@@ -47,6 +53,10 @@ unsafe extern "C" fn __xen_mc_entry(args: usize) -> bindings::multicall_space {
 
 /// Adds `size` bytes of argument space to the last call, if that is `op` and there is room.
 ///
+/// The result is null if it is another call, or if there is no room.
+///
+/// Context: any but NMIs, with interrupts off.
+///
 /// # Safety
 ///
 /// Interrupts are off, and the caller fills in the space and updates the call before it turns them
@@ -57,6 +67,8 @@ unsafe extern "C" fn xen_mc_extend_args(op: usize, size: usize) -> bindings::mul
 }
 
 /// Queues a call of `callback` with `data`, which is made after the next flush.
+///
+/// Context: any but NMIs, with interrupts off.
 ///
 /// # Safety
 ///

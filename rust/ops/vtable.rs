@@ -126,6 +126,8 @@ fn install_run_time(_: Early) {
 }
 
 /// Whether slot `name` is another one in the run-time table.
+///
+/// Context: any.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_DEBUGFS)]
 pub(super) fn differs_at_run_time(name: &str) -> bool {
     macro_rules! names {
@@ -138,7 +140,7 @@ pub(super) fn differs_at_run_time(name: &str) -> bool {
 
 /// Registers the backend.
 ///
-/// Context: before the first page-table entry is set.
+/// Context: start of day, before the first page-table entry is set.
 #[link_section = ".init.text"]
 pub(super) fn init(early: Early) {
     // SAFETY: Nobody else runs, as `Early` shows.
@@ -216,18 +218,24 @@ macro_rules! call_thunk {
 }
 
 /// Returns what the thunk of `pte_val` makes of an entry.
+///
+/// Context: any.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 pub(crate) fn val_by_thunk(entry: usize) -> usize {
     call_thunk!(__raw_callee_save_xen_pte_val, entry)
 }
 
 /// Returns what the thunk of `pmd_val` makes of an entry; those above level 2 are the same.
+///
+/// Context: any.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 pub(crate) fn table_val_by_thunk(entry: usize) -> usize {
     call_thunk!(__raw_callee_save_xen_pmd_val, entry)
 }
 
 /// Returns what the thunk of `make_pte` makes of a value.
+///
+/// Context: any.
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 pub(crate) fn make_by_thunk(value: usize) -> usize {
     call_thunk!(__raw_callee_save_xen_make_pte, value)
@@ -235,6 +243,8 @@ pub(crate) fn make_by_thunk(value: usize) -> usize {
 
 /// Returns the slots that the backend owns at run time: name, value, and the function that has to
 /// be there.
+///
+/// Context: run time, when the table does not change any more.
 #[cfg(any(CONFIG_XEN_PV_MMU_RUST_DEBUGFS, CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST))]
 pub(super) fn own_slots() -> impl ExactSizeIterator<Item = (&'static str, usize, usize)> {
     macro_rules! address {
