@@ -101,14 +101,20 @@ pub unsafe trait StaticCall {
     type Func: Copy;
 
     /// Returns the key.
+    ///
+    /// Context: any.
     fn key(&self) -> *mut bindings::static_call_key;
 
     /// Returns the address of the trampoline.
+    ///
+    /// Context: any.
     fn trampoline(&self) -> *mut c_void;
 
     /// Returns the current target, or [`None`] if there is none.
     ///
     /// The target may change at any time, so the answer may be outdated.
+    ///
+    /// Context: any.
     #[inline]
     fn query(&self) -> Option<Self::Func> {
         const { assert!(mem::size_of::<Option<Self::Func>>() == mem::size_of::<*mut c_void>()) };
@@ -125,6 +131,8 @@ pub unsafe trait StaticCall {
     /// Makes `func` the target and patches every call site.
     ///
     /// Calls that run at the same time reach the old or the new target.
+    ///
+    /// Context: process context; may sleep.
     ///
     /// # Safety
     ///
@@ -145,6 +153,8 @@ pub unsafe trait StaticCall {
     ///
     /// Until then all calls go through the trampoline, which is patched in place without a lock.
     /// Afterwards this is [`StaticCall::update()`].
+    ///
+    /// Context: start of day, while one CPU runs, or as [`StaticCall::update()`].
     ///
     /// # Safety
     ///
@@ -230,6 +240,8 @@ fn is_initialized() -> bool {
 }
 
 /// Creates the key of a static call, for `define_static_call!`.
+///
+/// Context: any; it is evaluated at build time.
 #[doc(hidden)]
 pub const fn new_key(func: *mut c_void) -> bindings::static_call_key {
     bindings::static_call_key {
