@@ -155,8 +155,8 @@ fn exchange_or_die(
 /// The contents of the region are lost. Returns its first machine frame. On failure the region
 /// keeps its frames.
 ///
-/// Context: any but NMIs. The first region of a size above 2 MiB needs an allocation, which does not
-/// sleep.
+/// Context: any but NMIs. The first region of a size above 2 MiB needs an allocation, which does
+/// not sleep.
 pub(crate) fn create(
     mut region: Region<'_>,
     address_bits: u32,
