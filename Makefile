@@ -22,6 +22,8 @@ help: ## This list
 	@echo '  XEN_PVMMU_XEN_SOURCE  a copy of Xen'\''s source, for soak-boots (default: the package of the mirror)'
 	@echo '  XEN_PVMMU_CACHE    downloads and build root (default ~/.cache/xen-pvmmu)'
 	@echo '  XEN_PVMMU_BUILD    results (default ./build)'
+	@echo
+	@echo 'This is version $(file <VERSION).'
 
 setup: ## Fetch and build what the other targets need; they run it themselves
 	@scripts/setup

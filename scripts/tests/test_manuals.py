@@ -122,6 +122,16 @@ class Others(unittest.TestCase):
         phony = re.search(r"^\.PHONY: (.*)$", text("Makefile"), re.MULTILINE)[1].split()
         self.assertEqual(phony, re.findall(r"^  make ([a-z-]+)", shown, re.MULTILINE))
 
+    def test_version(self):
+        version = text("VERSION").strip()
+        self.assertRegex(version, r"^\d+\.\d+\.\d+$")
+        released = re.findall(r"^## (.*)$", text("Documentation/changelog.md"), re.MULTILINE)
+        newest = [title for title in released if title != "Unreleased"][0]
+        self.assertEqual(newest.partition(",")[0], version)
+        for command in (["make", "-C", REPO, "help"], [REPO / "scripts/integrate", "--version"]):
+            shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            self.assertIn(version, shown)
+
     def test_layout(self):
         paths = listed("README.md", "Layout")
         self.assertEqual([path for path in paths if not (REPO / path).exists()], [])
