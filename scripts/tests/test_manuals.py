@@ -118,7 +118,7 @@ class Others(unittest.TestCase):
     def test_targets(self):
         command = ["make", "--no-print-directory", "-C", REPO, "help"]
         shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        self.assertIn(shown.split("\n\n")[0], text("README.md"))
+        self.assertIn(shown.split("\n\n")[0], section("Documentation/building.md", "Targets"))
         phony = re.search(r"^\.PHONY: (.*)$", text("Makefile"), re.MULTILINE)[1].split()
         self.assertEqual(phony, re.findall(r"^  make ([a-z-]+)", shown, re.MULTILINE))
 
@@ -133,7 +133,7 @@ class Others(unittest.TestCase):
             self.assertIn(version, shown)
 
     def test_layout(self):
-        paths = listed("README.md", "Layout")
+        paths = listed("Documentation/building.md", "Layout")
         self.assertEqual([path for path in paths if not (REPO / path).exists()], [])
         self.assertGreater(len(paths), 20)
 
