@@ -151,7 +151,7 @@ class Others(unittest.TestCase):
 
     def test_faults(self):
         points = re.findall(r'FAULT_POINT\("(\w+)"\)', text("rust/c/fault.c"))
-        self.assertEqual(sorted(listed("Documentation/testing.md", "Failures on request")), sorted(points))
+        self.assertEqual(sorted(listed("Documentation/testing.md", "Fault injection")), sorted(points))
 
     def test_disks(self):
         rows = re.findall(
