@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # For people. The kernel's build reads Kbuild instead.
 
 .DEFAULT_GOAL := help

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Addresses and frame numbers: virtual, pseudo-physical and machine, as types of their own.
 //!

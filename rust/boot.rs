@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Start of day: replaces the page tables and the p2m list that Xen built by the kernel's own.
 //!

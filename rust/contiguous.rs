@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Makes regions of memory contiguous in machine memory, for DMA, and gives them back.
 //!

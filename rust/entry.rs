@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Page-table entries: with machine frames, as the CPU and Xen see them, and with pseudo-physical
 //! frames, as the rest of Linux sees them.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Updates the p2m list when frames of other domains are mapped and unmapped by grants.
 //!

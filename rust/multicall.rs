@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The per-CPU queue of hypercalls: one trap into Xen serves many operations.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The platform interface: the only way to the hardware, to the rest of the kernel, and to Xen.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Maps frames of other domains into a process, for the toolstack (`xen_remap_pfn()`).
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Suspend and resume: the domain is saved, moves to another host, and goes on in other frames.
 //!

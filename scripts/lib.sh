@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # Where things are, and the way into the build root. Sourced by the scripts
 # beside it, which use what they need.
 # shellcheck shell=bash disable=SC2034

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Kernel headers whose declarations the Rust PV MMU backend uses. Included
  * last by the kernel's bindings_helper.h when CONFIG_XEN_PV_MMU_RUST=y.

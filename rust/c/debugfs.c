@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The files in debugfs below xen/pvmmu, which show the state of the backend.
  * This file opens, iterates and locks. The crate provides the contents.

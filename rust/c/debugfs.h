@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The interface between debugfs.c and the crate. */
 #ifndef XEN_PV_MMU_DEBUGFS_H
 #define XEN_PV_MMU_DEBUGFS_H

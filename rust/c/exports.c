@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Symbols of the Rust PV MMU backend for loadable modules: those that the C
  * backend exports, and those that inline functions of <asm/pgtable.h> use. The

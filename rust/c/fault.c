@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Fault injection by the kernel's framework, with a directory below xen_pv_mmu
  * in debugfs for each kind of operation.

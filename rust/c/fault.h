@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Fault injection: the interface between C and Rust. */
 #ifndef XEN_PV_MMU_FAULT_H
 #define XEN_PV_MMU_FAULT_H

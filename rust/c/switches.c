@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The boot parameter xen_pv_mmu_off=NAME[,NAME...] switches single
  * optimisations off, to find out which of them causes a problem.

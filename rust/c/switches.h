@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Static keys of switches.c that the crate itself tests. */
 #ifndef XEN_PV_MMU_SWITCHES_H
 #define XEN_PV_MMU_SWITCHES_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The functions by which Rust fires the trace events of
  * include/trace/events/xen.h while they are on.

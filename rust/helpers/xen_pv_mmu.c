@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Inline functions and macros of the kernel that the Rust PV MMU backend
  * needs. Included by the kernel's helpers.c when CONFIG_XEN_PV_MMU_RUST=y.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Cases in which generic code does not need the frame of an entry, so a Xen PV
  * guest does not convert it. Included by <asm/pgtable.h>.

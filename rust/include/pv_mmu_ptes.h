@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Changes of page-table entries that generic code makes by atomic instructions.
  * There is no paravirt operation for them, and in a Xen PV guest each would

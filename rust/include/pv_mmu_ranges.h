@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Helpers for runs of page-table entries, which a Xen PV guest changes together
  * instead of one by one. Included by <asm/pgtable.h>; <linux/pgtable.h>

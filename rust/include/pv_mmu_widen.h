@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * For a test: there are two ways in which an empty table of PTEs is freed. On
  * request, races between the two become more likely. Included by mm/memory.c.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The argument space of a queue: arrays of the ABI's structures, and arguments of C code.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The boot parameter `xen_mc_debug`: shows the whole batch in which Xen has refused a call.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Tests of the queue. Those of its memory need no Xen. The others flush the queue, and need it.
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Conversions of page-table entries. Paravirt call sites expect that they
  * change no register but %rax.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The contents of the files in debugfs; `c/debugfs.c` opens, iterates and locks.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The multicall interface of the Xen port's C code (`arch/x86/xen/xen-ops.h`).
 

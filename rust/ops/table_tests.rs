@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Tests of the list of roots, of tables and entries that Xen refuses, of the note for crash tools,
 //! and of a crash during a batch.

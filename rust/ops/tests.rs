@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Tests of the entry points: the table of operations, the patched call sites, and lazy MMU mode.
 

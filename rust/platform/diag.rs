@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Diagnostics: reports, trace events, statistics, faults on request, KUnit.
 

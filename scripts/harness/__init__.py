@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Build, boot and judge the kernel.
 
 build     kernels, crates, manuals    boot      machines and their consoles

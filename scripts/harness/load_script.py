@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Load scripts without a suffix as modules, for their tests and for code that they share."""
 
 import importlib.machinery

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Paths of files and folders. scripts/enter sets them in variables, which this reads."""
 
 import os

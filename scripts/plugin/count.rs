@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! A QEMU plugin that counts executed instructions, and calls, of each function
 //! of a guest and its hypervisor, and what hypercalls are given.

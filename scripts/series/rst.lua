@@ -1,4 +1,4 @@
--- SPDX-License-Identifier: GPL-2.0
+-- SPDX-License-Identifier: GPL-2.0-only
 -- Makes a page of the manuals one of the kernel's: links lead to pages that are
 -- there as well, or become text, and the list of sections is left to Sphinx.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """A user's mistake, or something that the machine lacks, ends with one error that names the fix."""
 
 import contextlib

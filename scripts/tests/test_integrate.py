@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Tests of scripts/integrate, on small trees made for each test."""
 
 import contextlib
@@ -19,7 +19,7 @@ from tests import REPO, SCRIPTS
 integrate = load_script("integrate")
 
 MAKEFILE = """\
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 VERSION = 7
 PATCHLEVEL = 3
 SUBLEVEL = 4

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The manuals are compared with the repository: messages, events, files, targets, names."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The guest's test program, on the host: its runner's handling of outcomes, and its judge of messages."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """A machine is run to its end, its crash or its time-out; a plan to its count."""
 
 import contextlib

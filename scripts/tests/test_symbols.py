@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Tests of scripts/symbols, on tables as llvm-nm and modpost print them."""
 
 import contextlib

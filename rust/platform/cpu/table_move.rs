@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Moves of whole tables by `mremap()`, which let entries of level 2 wait in the queue.
 

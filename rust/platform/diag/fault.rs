@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Fault injection (`CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION`).
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The trace events of the Xen PV MMU, `include/trace/events/xen.h`.
 //!

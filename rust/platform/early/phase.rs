@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The two phases of the kernel's life, as values without size: a function that relies on one of
 //! them takes it.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! What Xen hands over at start of day, what the guest publishes to it, and early services of the
 //! kernel.

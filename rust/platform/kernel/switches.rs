@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Optimisations of this crate that a boot parameter switches off: see `c/switches.c`.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Whether Xen knows a table decides how its entries are set. Types keep the two cases apart.
 //!

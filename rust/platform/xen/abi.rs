@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Numbers, commands and structures of hypercalls, as in Xen's public interface (`public/xen.h`).
 //!

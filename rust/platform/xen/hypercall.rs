@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Hypercalls, issued through the kernel's `xen_hypercall` static call.
 //!

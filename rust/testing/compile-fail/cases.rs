@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Each directory of `cases` is about one rule. Its `ok.rs` keeps to the rule and compiles. The
 //! other files break it and do not compile; the `.stderr` beside each has the reason.

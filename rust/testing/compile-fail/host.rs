@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 // The backend on the host, at the root of a crate as in the host tests. Cases include this file
 // that need more than the types.

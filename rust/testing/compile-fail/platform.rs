@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The types of the backend's `platform`, with stand-ins for what they name. No kernel and no
 //! tables are behind them.

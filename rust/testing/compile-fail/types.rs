@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 // The backend's own types, at the root of a crate as in the kernel, and a value of each. Cases
 // include this file, because the types are visible within one crate only.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The backend's modules above `platform`, on the host: the same files, on a model of Xen.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Probes of `mmuext_op` except for pins: flushes, roots, pages, and unknown operations.
 

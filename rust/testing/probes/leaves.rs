@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Probes of entries of level 1: which frames and flags Xen accepts, and how it adjusts them.
 

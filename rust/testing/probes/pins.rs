@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Probes of pinning: which frames become tables, at which level, how often, and how they are
 //! unpinned.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Probes of stores to tables by the CPU, which Xen emulates for dom0 at level 1.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Probes of entries above level 1: what they may link to, and how that changes a frame's type.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! For any memory map of the machine, all that Xen put into a domain ends up in RAM, byte for byte;
 //! or the boot stops and reports why.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! CPUs that make the p2m list grow at the same time, in every order that makes a difference.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Traces: operations of processes, one after the other on several CPUs, compared with a simple
 //! reference.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Changes of entries in lazy MMU mode have the same result as if none of them had waited. Those
 //! that must be in effect on return are.

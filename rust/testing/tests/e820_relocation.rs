@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! What moves because of the E820 map: the p2m list, and ranges that are not RAM.
 

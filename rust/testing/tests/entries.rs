@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! How entries are set and cleared: by a store or by Xen, in which order, and which bits are kept.
 

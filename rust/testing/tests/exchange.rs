@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Exchanges of memory with Xen for contiguous frames, and frames that go back to Xen for good.
 

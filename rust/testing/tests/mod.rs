@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The backend as a whole on the model: start of day, processes, the p2m list, refusals.
 

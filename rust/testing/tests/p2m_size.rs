@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The size of the p2m list: it covers memory that may be added, if the vmalloc area is large
 //! enough.

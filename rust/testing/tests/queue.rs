@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The queue as C code uses it, which fills in calls itself, and work that waits for a flush.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The operations after a refused one in a batch: they are carried out in order, and reported if
 //! they are refused as well.

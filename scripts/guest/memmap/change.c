@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Changes the memory map in the boot loader's information (Multiboot 0.6.96, section 3.3). */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The entry of a Xen with a modified memory map: changes the information of the
  * boot loader and jumps to Xen's own entry. Both are entered as specified by

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Page faults: new memory, files, copy on write. */
 #define _GNU_SOURCE
 #include <signal.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * mmbench list
  * mmbench run [-n SAMPLES] [OPERATION...]

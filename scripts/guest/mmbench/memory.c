@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Memory, files and threads for the operations. */
 #define _GNU_SOURCE
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The measured memory operations, and their common helpers. */
 #ifndef MMBENCH_H
 #define MMBENCH_H

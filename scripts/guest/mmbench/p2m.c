@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The p2m list, in loops in the kernel (bench/p2m_bench.c). */
 #define _GNU_SOURCE
 #include <fcntl.h>

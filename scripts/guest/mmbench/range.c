@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Operations on ranges of memory. */
 #define _GNU_SOURCE
 #include <stdint.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Two processes take turns: each step is a switch of address spaces. */
 #define _GNU_SOURCE
 #include <linux/futex.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* A small load on Xen, for tests that count or trace it. */
 #include <sys/mman.h>
 #include <unistd.h>

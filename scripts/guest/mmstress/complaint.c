@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Finds complaints in the kernel's messages, by the rules for its console. */
 #include <regex.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The machine: CPUs, memory, and the text files that describe it. */
 #define _GNU_SOURCE
 #include <fcntl.h>

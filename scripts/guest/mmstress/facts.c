@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Facts about the machine, for a person and for a script to read. */
 #include <stdio.h>
 #include <stdlib.h>

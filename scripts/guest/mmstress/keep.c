@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A load for a guest that is paused, saved, moved and resumed: processes that
  * fork and map all the time, and memory that must keep its contents meanwhile.

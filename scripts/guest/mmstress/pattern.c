@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * One word per cache line says which page of which generation it belongs to,
  * mixed with the seed so that data of another run cannot match. A wrong word can

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Accesses that are expected to fault. They are made by the CPU, not by a
  * system call, because the entry in the page table is what is being tested.

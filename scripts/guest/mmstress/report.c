@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* How a test, or any process or thread that it started, reports its result. */
 #include <errno.h>
 #include <signal.h>

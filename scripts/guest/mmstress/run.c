@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Runs tests, each in a process group of its own, with a time limit: first on
  * all CPUs at once if requested, then the remaining ones.

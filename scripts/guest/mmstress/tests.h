@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Every test, in the order of the table in test.c. */
 #ifndef TESTS_H
 #define TESTS_H

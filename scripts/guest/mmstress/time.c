@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Prints the time of a few operations, for a person to read. */
 #define _GNU_SOURCE
 #include <signal.h>

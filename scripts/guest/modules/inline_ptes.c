@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Uses each inline function of <asm/pgtable.h> that may call the backend in Rust,
  * on entries of a page that is no table: the functions must link and work.

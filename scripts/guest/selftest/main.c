@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The parts of mmstress that the scripts' own tests use on the host: its runner,
  * with tests whose outcome is known, and its judge of kernel messages.

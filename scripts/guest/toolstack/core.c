@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Reads a dump of a guest by "xl dump-core", as a debugger does: the p2m list
  * maps pages of the dump to pages of the guest.

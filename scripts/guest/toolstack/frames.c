@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Reads a guest as the toolstack does to save it: finds its p2m list, maps its
  * frames through /dev/xen/privcmd, and recognizes the pages that "mmstress keep"

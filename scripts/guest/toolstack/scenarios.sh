@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # The scenarios. Sourced; see run.
 # Paths and names here have no blanks; run and xen.sh set what is not set here.
 # shellcheck shell=busybox disable=SC2086,SC2154

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Count what operations cost.
 
 counter   the plugin that counts      measure   a boot whose clock counts instructions

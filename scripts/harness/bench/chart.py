@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The figures of a measurement as a picture: each side relative to the C backend as shipped."""
 
 import io
@@ -47,4 +47,4 @@ def svg(table: Table) -> str:
     # The licence is on the first line, as in every file.
     picture = output.getvalue()
     lines = (line.rstrip() for line in picture[picture.index("<svg") :].splitlines())
-    return "<!-- SPDX-License-Identifier: GPL-2.0 -->\n" + "\n".join(lines) + "\n"
+    return "<!-- SPDX-License-Identifier: GPL-2.0-only -->\n" + "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Boot one kernel on a machine whose clock counts instructions, and read what mmbench prints.
 
 The machine has one CPU and no other threads, and each instruction takes one nanosecond:

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Where the instructions of one operation go, by function, in the kernel and in Xen apart."""
 
 import argparse

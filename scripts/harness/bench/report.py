@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The figures of a measurement: as a table for a person, as JSON for a script."""
 
 import json
@@ -108,7 +108,7 @@ class Table:
     def json(self) -> str:
         """One line for each operation of each side, so that differences can be read."""
         head = {
-            "licence": "SPDX-License-Identifier: GPL-2.0",
+            "licence": "SPDX-License-Identifier: GPL-2.0-only",
             "linux": self.linux,
             "xen": self.xen,
             "mean": round(self.mean()[0], 4),

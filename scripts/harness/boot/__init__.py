@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Run a machine and judge its console.
 
 machines  the table of boots          boot      run one machine

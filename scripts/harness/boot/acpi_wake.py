@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Wake a machine from ACPI S3, by QEMU's monitor."""
 
 import re

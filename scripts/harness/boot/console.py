@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """A guest's console, cleaned.
 
 Xen and dom0 share one serial line. dom0 writes 16 bytes at a time, so a line of

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """What no tool writes into a plain file: GRUB's first sectors, and a volume group.
 
 Called by scripts/guest/mkdisk. Both are written as their own tools would on a block device.

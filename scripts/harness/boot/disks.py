@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """dom0 on a disk: Debian with packages of the kernel, started by the firmware, as a table of boots.
 
 Nothing is passed to QEMU but the disk. Rounds with reboots between them; the guest judges itself by a plan,

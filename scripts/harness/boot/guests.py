@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """What a machine with guests boots: the toolstack, and a kernel for the guests, in dom0's initramfs."""
 
 import subprocess

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The initramfs of a machine: user space, the modules of its kernel, a toolstack if it has guests."""
 
 import gzip

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """KUnit's results, read by the kernel's own parser."""
 
 import importlib

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The boots that `make test` makes, as a table."""
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """A Xen that sees a memory map different from the machine's."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The memory of a machine: on how many nodes, and what is in it when it starts."""
 
 from pathlib import Path

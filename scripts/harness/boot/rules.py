@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """What must not appear on a console, or in the log of a kernel that prints nothing there.
 
 Each rule carries lines it must catch and lines it must let pass; the self-test

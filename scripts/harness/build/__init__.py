@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Build kernels, host crates and manuals.
 
 kernel    variants and their builds   cargo     run cargo

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """rust-project.json: the crate and what it uses, for rust-analyzer in an editor outside of the build root."""
 
 import json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Run cargo on the host crates: progress, a log, a time limit, and advice."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Debian packages of the kernel, made by its own build, and what may not be in them."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Debian's configuration of the kernel as a base: which settings may differ, and which modules stay."""
 
 import subprocess

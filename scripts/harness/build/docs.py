@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The manuals as HTML, and rustdoc of the crate and of the host crates."""
 
 import os

@@ -1,4 +1,4 @@
--- SPDX-License-Identifier: GPL-2.0
+-- SPDX-License-Identifier: GPL-2.0-only
 -- For the rendered manuals: the heading is the title, links lead to rendered
 -- pages, and comments are left out.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel's callers of functions that may wait in lazy MMU mode are those that were reviewed.
 
 scripts/lazy-mmu-callers.toml lists them; the tables of the page are made from it.

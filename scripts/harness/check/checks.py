@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Linters and formatters over every file of the repository."""
 
 import re
@@ -119,7 +119,7 @@ def spdx(files: list[Path]) -> str:
         if "SPDX-License-Identifier: " not in first and not _BARE.search(str(path)):
             bare.append(str(path))
     if bare:
-        raise Stop("no SPDX line at the top of: " + " ".join(bare), "start each with SPDX-License-Identifier: GPL-2.0")
+        raise Stop("no SPDX line at the top of: " + " ".join(bare), "start each with SPDX-License-Identifier: GPL-2.0-only")
     return f"{len(files)} files"
 
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Messages of commits: a subject in the imperative, and a body that says why.
 
 Whether a body says why is for a reader to judge. Of the subject, only the form of its

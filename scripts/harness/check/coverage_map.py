@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The coverage map: the tests that it names exist, and no invariant is left out."""
 
 import re

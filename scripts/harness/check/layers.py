@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Imports of the crate go down its layer map, and none goes round in a circle.
 
 The map is the one in the documentation of rust/xen_pv_mmu.rs: a line for each layer,
@@ -168,7 +168,7 @@ def picture(files: dict[str, str], text: str) -> str:
     height = len(what) * _ROW
     return "\n".join(
         (
-            "<!-- SPDX-License-Identifier: GPL-2.0 -->",
+            "<!-- SPDX-License-Identifier: GPL-2.0-only -->",
             "<!-- Drawn by make fmt from the layer map and the imports of the crate. -->",
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}">',
             f"<style>{style}</style>",

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The fuzz targets of rust/testing/fuzz, each for a short time."""
 
 import re

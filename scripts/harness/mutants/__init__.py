@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Insert bugs, which the host tests must notice.
 
 mutants     the list of them, and their outcomes

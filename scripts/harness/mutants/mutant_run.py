@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Run the tests for a mutant: those that reach it, the quick ones first."""
 
 import os

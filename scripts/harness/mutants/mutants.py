@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Measure the strength of the host tests: insert bugs, one at a time; a test must fail."""
 
 import filecmp

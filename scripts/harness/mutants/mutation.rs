@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The choice of a mutant in this program, and a record of the functions with mutants that ran.
 //!

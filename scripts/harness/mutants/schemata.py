@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Many mutants in one program; a variable of its environment chooses one.
 
 A function with mutants becomes a `match` with an arm for each of them and one for the

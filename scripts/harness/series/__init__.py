@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Turn the repository into a series of patches for the kernel.
 
 series       the contents of each patch

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The repository as a series of patches for the kernel: what each of them changes."""
 
 import functools
@@ -188,4 +188,4 @@ def _page(page: str, pages: Iterable[str]) -> str:
     if done.returncode:
         raise Stop(f"{page} cannot be converted: {done.stderr.strip()}", "fix the page or its filter rst.lua")
     text = re.sub(r"[ \t]+$", "", done.stdout, flags=re.MULTILINE)
-    return f".. SPDX-License-Identifier: GPL-2.0\n\n{text}"
+    return f".. SPDX-License-Identifier: GPL-2.0-only\n\n{text}"

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Build the series in a tree of its own, whole or patch by patch, and boot it."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Remove what belongs to an option from a file: Rust items and Kconfig entries."""
 
 import re

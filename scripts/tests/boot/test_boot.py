@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """A whole console log is judged: markers, counts, KUnit."""
 
 import gzip

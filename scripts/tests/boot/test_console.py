@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """A console log is split into lines of Xen and lines of Linux."""
 
 import unittest

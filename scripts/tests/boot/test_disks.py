@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """dom0 on a disk: its image, its machine, its verdict."""
 
 import contextlib

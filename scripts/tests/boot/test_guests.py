@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The initramfs of a machine with guests, and the plans that have such machines."""
 
 import dataclasses

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Every rule catches its bad lines and lets its good ones pass."""
 
 import unittest

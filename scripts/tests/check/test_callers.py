@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The list of callers is compared with the tree, on small trees made for each test."""
 
 import tempfile

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """A check that is chosen alone needs no step before it."""
 
 import os
@@ -30,8 +30,8 @@ class NoTreeYet(unittest.TestCase):
 
     def test_the_kernel_style(self):
         path = self.folder / "a.c"
-        path.write_text("// SPDX-License-Identifier: GPL-2.0\nint a;\n")
+        path.write_text("// SPDX-License-Identifier: GPL-2.0-only\nint a;\n")
         self.assertEqual(checks.checkpatch([path]), "1 files")
-        path.write_text("// SPDX-License-Identifier: GPL-2.0\nint a ;\n")
+        path.write_text("// SPDX-License-Identifier: GPL-2.0-only\nint a ;\n")
         with self.assertRaisesRegex(cli.Stop, "checkpatch reports 1 lines:\n.*SPACING"):
             checks.checkpatch([path])

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The output of cargo and of the test programs is read right, and judged."""
 
 import contextlib

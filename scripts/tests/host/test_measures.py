@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Reports of the fuzzer, of coverage and of mutants are read right, and judged."""
 
 import contextlib

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The host's platform has the files of the kernel's, or states why it lacks them."""
 
 import re

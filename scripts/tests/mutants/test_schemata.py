@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Mutants are inserted at the right places, get the right errors, and run the right tests."""
 
 import contextlib

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Batches of hypercalls, nested and in lazy MMU mode, some of them refused.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The part of `xen_memory_setup()` in setup.c that concerns the backend: what Xen put where the
 //! machine has no RAM moves, or the boot stops.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The counterpart of the kernel's `ops`: the operations that generic code calls, in both phases.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Page-table entries: their bits, which of them Xen lets a guest set, and which it sets itself.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! A model of how Xen 4.20 (a release build) treats the page tables of 64-bit PV guests.
 //!

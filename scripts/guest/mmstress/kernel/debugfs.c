@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Compares the Rust backend's files in debugfs with known facts. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Compares the direct map, as the kernel dumps it, with the use of each frame:
  * pinned tables are read-only there, other memory is not, and all is cached.

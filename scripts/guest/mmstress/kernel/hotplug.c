@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* CPUs go offline and come back while processes and threads run. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* An image to boot: the kernel builds page tables for it that Xen never sees. */
 #define _GNU_SOURCE
 #include <errno.h>

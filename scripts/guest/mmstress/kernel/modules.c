@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Loads, uses and unloads modules: the samples, and out-of-tree ones. */
 #include <errno.h>
 #include <fcntl.h>

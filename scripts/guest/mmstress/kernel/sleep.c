@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The machine sleeps (ACPI S3), twice in a row; memory must not change. */
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The trace events of the Xen port show what a process does. */
 #include <fcntl.h>
 #include <stdio.h>

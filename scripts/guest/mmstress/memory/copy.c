@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * System calls that copy to and from pages that are not present yet: the fault
  * happens in the kernel, needs tables of each level, and the copy continues at

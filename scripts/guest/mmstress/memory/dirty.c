@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * One thread writes through a shared file mapping while another one removes the
  * right to write, or the mapping itself. All writes must be in the file, and no

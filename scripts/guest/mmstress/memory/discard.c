@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Pages that are populated before they are touched, or discarded afterwards. */
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A driver that maps its pages one by one as they are touched (udmabuf), with
  * interrupts at any point.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Huge mappings: correct where the CPU has them, absent where it does not. */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* hugetlbfs: offered where the CPU has huge pages, refused everywhere else. */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The kernel merges equal pages, and a write must split them again. */
 #include <sys/mman.h>
 #include <stdio.h>

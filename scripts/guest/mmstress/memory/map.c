@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Mapping, touching and unmapping at near and distant addresses. */
 #define _GNU_SOURCE
 #include <errno.h>

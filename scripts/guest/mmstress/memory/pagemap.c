@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Compares the kernel's files about page tables with known facts. */
 #include <fcntl.h>
 #include <stdio.h>

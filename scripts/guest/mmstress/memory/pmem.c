@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory that is removed and added again: that of a pmem device, when its driver
  * is unbound and bound. Its struct pages and tables are reused in between.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Access rights, granted and revoked. */
 #include <signal.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * madvise() marks pages, or frees empty tables. Both happen in lazy MMU mode, where
  * a changed entry may be read again.

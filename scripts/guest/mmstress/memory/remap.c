@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* mremap(): page by page, by whole tables, larger and smaller. */
 #define _GNU_SOURCE
 #include <signal.h>

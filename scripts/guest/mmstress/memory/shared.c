@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Memory that several processes, or a process and a file, see at once. */
 #define _GNU_SOURCE
 #include <signal.h>

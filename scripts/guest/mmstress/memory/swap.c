@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * One thread writes to pages while another one swaps them out all the time. Once
  * a page is in the swap space, only its dirty bit shows whether the copy there

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Write protection by userfaultfd: it reports every first write. */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Programs that exec themselves. The new program checks that its memory is
  * fresh, writes a pattern, and ends with a status that the parent expects.

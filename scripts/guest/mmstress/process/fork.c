@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Short-lived address spaces, and the pages that they share. */
 #include <signal.h>
 #include <sys/mman.h>

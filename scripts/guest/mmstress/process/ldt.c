@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* LDT segments: the pages of the table are read-only under Xen. */
 #define _GNU_SOURCE
 #include <asm/ldt.h>

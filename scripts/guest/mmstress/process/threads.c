@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * One address space on all CPUs: some threads map and unmap, some change
  * rights, some discard pages, and all of them check what they can read.

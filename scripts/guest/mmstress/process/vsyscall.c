@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The vsyscall page has the rights that its line in /proc/self/maps shows. */
 #include <signal.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Memory given back to Xen, and requested again. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Hypercalls that fail on request: what the process sees, what the kernel
  * reports, and that nothing else changes.

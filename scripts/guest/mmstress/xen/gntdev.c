@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Pages granted by this domain to itself, mapped through /dev/xen/gntdev: Xen
  * writes the entries of such a mapping.

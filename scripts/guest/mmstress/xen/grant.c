@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Grants of the domain's memory, mapped by the domain itself. */
 #define _GNU_SOURCE
 #include <errno.h>

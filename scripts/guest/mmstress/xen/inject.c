@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Makes operations of the kernel fail, and reads its reports. */
 #define _GNU_SOURCE
 #include <sched.h>

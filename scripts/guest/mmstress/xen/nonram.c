@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* ACPI NVS that was where Xen put the kernel, and was moved. */
 #include <fcntl.h>
 #include <stdio.h>

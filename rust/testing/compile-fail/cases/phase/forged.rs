@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 // Modules that forbid unsafe code receive their phase as an argument and cannot create it.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 // The proof of one phase is no proof of the other, and an `Option` proves neither.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 // While a lock is held, code cannot sleep, grow the p2m list or wait for other CPUs.
 

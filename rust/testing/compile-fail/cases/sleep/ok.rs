@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 // A caller that may sleep can do so before and after a batch, a lock or a non-preemptible section.
 

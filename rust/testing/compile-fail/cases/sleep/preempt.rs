@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 // While preemption is off, code cannot sleep, and the guard cannot outlive its caller.
 

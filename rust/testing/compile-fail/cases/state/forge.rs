@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 // The pin state of an entry comes from `pin_state()` and cannot be made up.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 // An entry of an unpinned table can be stored to; without a check, a hypercall changes the entry.
 

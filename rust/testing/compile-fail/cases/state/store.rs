@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 // An entry cannot be stored to if its table is pinned, or before its pin state is known.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 // A page that has become a table, or was handed over as one, cannot be written as ordinary memory.
 

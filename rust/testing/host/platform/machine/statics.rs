@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Statics of the backend: each simulated machine has a copy of its own, with the initial value.
 

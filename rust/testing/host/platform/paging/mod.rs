@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Page tables in memory: entries, tables, the pages that hold them, and what Xen knows of them.
 

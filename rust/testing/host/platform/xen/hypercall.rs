@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Hypercalls, carried out by the model. Arrays of arguments are in the memory of the host.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The hypercalls `update_va_mapping` and `update_va_mapping_otherdomain`.
 

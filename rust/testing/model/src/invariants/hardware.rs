@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! I20 and I25: bits that hardware sets in tables, and translations that it caches.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! I30 to I34, I43 and I44: memory operations, descriptors, and that nothing harms the host.
 

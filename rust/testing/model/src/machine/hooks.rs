@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! What happens between two atomic units of work: injected errors, other vCPUs, and hardware.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The ledger of dirty bits: the guest must read each one that hardware sets before it is
 //! overwritten.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The rule for entries that are not present: they must be safe against L1TF (L1 terminal fault).
 
