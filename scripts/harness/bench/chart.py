@@ -47,4 +47,6 @@ def svg(table: Table) -> str:
     # The licence is on the first line, as in every file.
     picture = output.getvalue()
     lines = (line.rstrip() for line in picture[picture.index("<svg") :].splitlines())
+    # REUSE-IgnoreStart
     return "<!-- SPDX-License-Identifier: GPL-2.0-only -->\n" + "\n".join(lines) + "\n"
+    # REUSE-IgnoreEnd

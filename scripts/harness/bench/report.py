@@ -108,7 +108,6 @@ class Table:
     def json(self) -> str:
         """One line for each operation of each side, so that differences can be read."""
         head = {
-            "licence": "SPDX-License-Identifier: GPL-2.0-only",
             "linux": self.linux,
             "xen": self.xen,
             "mean": round(self.mean()[0], 4),

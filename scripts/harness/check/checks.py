@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Linters and formatters over every file of the repository."""
 
+import os
 import re
 import subprocess
 import tempfile
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +47,7 @@ _IGNORED_IN_PROGRAMS = (
 )
 # "useable" is a member of struct user_desc; "statics" is a term of Rust; "nd" is a bus of Linux.
 _WORDS = ("crate", "useable", "statics", "nd")
-# Files without a licence line: licences, files written by cargo, rustc and proptest, inputs of fuzzers.
-_BARE = re.compile(r"^(COPYING|LICENSE|LICENSES/)|(^|/)Cargo\.lock$|\.stderr$|^rust/testing/fuzz/corpus/|/proptest-regressions/")
+TAG = "SPDX-License-Identifier:"
 # Modules under rust/ that may have unsafe code; all others forbid it.
 _MAY_BE_UNSAFE = tuple(
     Path("rust", name)
@@ -111,15 +112,32 @@ def _python(files: list[Path]) -> list[Path]:
     return [path for path in files if path.suffix == ".py" or _is_script(path, "python3")]
 
 
-def spdx(files: list[Path]) -> str:
+def reuse(files: list[Path]) -> str:
+    """The tool finds the files itself, by git."""
+    settings = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+    command = ["reuse", "--root", str(paths.repo()), "lint", "--lines"]
+    done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
+    if done.returncode:
+        found = (done.stdout + done.stderr).strip()
+        raise Stop(f"reuse reports:\n{found}", "state the licence in the first line of each, or in REUSE.toml")
+    return f"{len(files)} files"
+
+
+def licence_line(files: list[Path]) -> str:
+    """reuse accepts a tag anywhere in a file; here it is on the first line, as in the kernel."""
+    stated = tomllib.loads(_text(Path("REUSE.toml")))["annotations"]
+    patterns = ["COPYING", "LICENSES/*"]
+    for annotation in stated:
+        if annotation["precedence"] == "override":
+            patterns += annotation["path"]
     bare = []
     for path in files:
         lines = _text(path).split("\n", 2)
         first = lines[1] if lines[0].startswith("#!") and len(lines) > 1 else lines[0]
-        if "SPDX-License-Identifier: " not in first and not _BARE.search(str(path)):
+        if f"{TAG} " not in first and not any(path.full_match(pattern) for pattern in patterns):
             bare.append(str(path))
     if bare:
-        raise Stop("no SPDX line at the top of: " + " ".join(bare), "start each with SPDX-License-Identifier: GPL-2.0-only")
+        raise Stop("no SPDX line at the top of: " + " ".join(bare), f"start each with {TAG} GPL-2.0-only")
     return f"{len(files)} files"
 
 
@@ -188,7 +206,8 @@ def unsafe_blocks(files: list[Path]) -> str:
 
 
 CHECKS = (
-    Check("spdx", "a licence line opens every file", spdx),
+    Check("reuse", "every file has a licence and a copyright", reuse),
+    Check("licence-line", "the licence is on the first line of every file", licence_line),
     Check("rustfmt", "Rust is formatted as the kernel's is", rustfmt),
     Check("clippy", "clippy over the crates of the host tests", lambda files: host.clippy()),
     Check("checkpatch", "kernel style of Rust, C and Kconfig", checkpatch),
