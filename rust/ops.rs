@@ -8,9 +8,10 @@
 //! | `set_pmd` | `xen_set_pmd_hyper` | `xen_set_pmd` | any but NMIs |
 //! | `set_pud` | `xen_set_pud_hyper` | `xen_set_pud` | any but NMIs |
 //! | `set_p4d` | `xen_set_p4d_hyper` | `xen_set_p4d` | any but NMIs |
+//! | `ptep_modify_prot_*` | the same for both | | lock of the table held |
 //! | `make_pte` | `xen_make_pte_init` | `xen_make_pte` | any, only `%rax` changes |
 //! | `pte_val` … `make_p4d` | the same for both | | any, only `%rax` changes |
-//! | `alloc_pte` … `release_pud` | `xen_alloc_pte_init` … | `xen_alloc_pte` … | any but NMIs |
+//! | `alloc_pte` to `release_pud` | `xen_alloc_pte_init` | `xen_alloc_pte` | any but NMIs |
 //! | `write_cr3` | `xen_write_cr3_init` | `xen_write_cr3` | preemption off |
 //! | `read_cr2`, `write_cr2` | the same for both | | noinstr |
 //! | `flush_tlb_user`, `flush_tlb_kernel`, `flush_tlb_one_user` | the same for both | | any |
