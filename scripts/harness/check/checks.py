@@ -15,7 +15,7 @@ from ..build import kernel
 from ..cli import Progress, Stop
 from ..host import host
 from ..series import series
-from . import callers, commits, coverage_map, layers, links
+from . import callers, commits, contexts, coverage_map, layers, links
 
 # Messages of checkpatch that do not apply, and why. In code for the kernel:
 _IGNORED_IN_KERNEL = (
@@ -217,6 +217,7 @@ CHECKS = (
     Check("links", "links of the manuals lead somewhere", links.check),
     Check("covered", "the coverage map names tests that exist", coverage_map.check),
     Check("layers", "imports of the crate go down its layer map", layers.check),
+    Check("contexts", "public functions state their context", contexts.check),
     Check("callers", "callers of what may wait in lazy MMU mode are known", callers.check),
     Check("mapping", "every file and edit has its patch in the series", series.mapping),
     Check("unsafe", "unsafe blocks per file, none in modules of logic", unsafe_blocks),
