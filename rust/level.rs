@@ -66,7 +66,7 @@ impl Index {
     }
 }
 
-/// Number of pages that hold `bytes` bytes.
+/// Returns how many pages `bytes` bytes take.
 pub(crate) const fn pages_for(bytes: usize) -> usize {
     bytes.div_ceil(PAGE_SIZE)
 }
@@ -110,7 +110,7 @@ impl Level {
         1 << self.shift()
     }
 
-    /// Returns the level that the entries of this one point to.
+    /// Returns the level that the entries of this one point to; `None` for level 1.
     pub(crate) const fn below(self) -> Option<Level> {
         match self {
             Level::L1 => None,

@@ -477,8 +477,8 @@ pub(crate) fn write_protect(range: PteRange, caller: CallContext<'_>) {
     }
 }
 
-/// Clears the accessed bits of a range, or the dirty bits, or both (`clear_young_dirty_ptes()`).
-/// May wait.
+/// Clears the accessed bits of a range, or the dirty bits, or both (`clear_young_dirty_ptes()`), as
+/// `noted` says. May wait.
 ///
 /// If the dirty bit is to be cleared, a write in the meantime counts as made before. Otherwise an
 /// entry that may become dirty is cleared and set again, so that its dirty bit is kept.

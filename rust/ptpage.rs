@@ -164,7 +164,7 @@ pub(crate) fn release_early(pfn: Pfn, level: Level, caller: CallContext<'_>) {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct NoMemory;
 
-/// Gives the new root table of `mm` a user root.
+/// Gives the new root table of `mm` a user root, or returns [`NoMemory`].
 ///
 /// Under Xen both the kernel and its processes run unprivileged, so user mode has a tree without
 /// the kernel's mappings. The vsyscall page, which is in the kernel's part, is in that tree as

@@ -97,6 +97,8 @@ pub(crate) struct Visited<T> {
 /// Returns the entry that maps `vaddr` in the tree below `root`, and its level: 1 or, for a large
 /// page, one above.
 ///
+/// Returns `None` if nothing is mapped there.
+///
 /// Context: nobody frees the tables meanwhile.
 #[inline(always)]
 pub(crate) fn find<T: Tables>(

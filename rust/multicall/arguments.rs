@@ -54,7 +54,7 @@ impl Arguments {
         self.taken as usize + bytes.div_ceil(WORD) <= self.words.len()
     }
 
-    /// Takes the words for `bytes` bytes.
+    /// Takes the words for `bytes` bytes, and returns them.
     ///
     /// # Panics
     ///

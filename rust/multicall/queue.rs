@@ -475,7 +475,8 @@ impl Queue {
         call
     }
 
-    /// Adds `arg` to the array of the last call if that is `op` and has not been issued.
+    /// Adds `arg` to the array of the last call if that is `op` and has not been issued; returns
+    /// whether it was added, or why not.
     #[inline(always)]
     pub(super) fn extend<T: Element>(&mut self, op: usize, arg: T) -> ExtendResult {
         match self.extend_raw(op, size_of::<T>()) {

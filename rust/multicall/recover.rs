@@ -155,7 +155,8 @@ pub(super) fn resume_array<T: Resumable>(
     }
 }
 
-/// Returns the machine address of the entry that an `update_va_mapping` of `page` changes.
+/// Returns the machine address of the entry that an `update_va_mapping` of `page` changes, if there
+/// is such an entry.
 pub(super) fn entry_maddr_of(page: usize) -> Option<Maddr> {
     entry_ptr::lookup_address(Vaddr::new(page)).map(|(ptr, _)| p2m::machine_address(ptr.vaddr()))
 }

@@ -74,7 +74,9 @@ unsafe extern "C" fn xen_pv_mmu_reset_stats() {
     stats::reset();
 }
 
-/// Finds the range of the p2m list that begins with frame `start`, unless that is beyond the list.
+/// Finds the range of the p2m list that begins with frame `start`.
+///
+/// Returns `false`, and leaves `range` as it is, if that frame is beyond the list.
 ///
 /// Context: process context.
 ///

@@ -4,8 +4,9 @@
 //!
 //! They are `unsafe` because C calls them and passes pointers. Callers have to keep the contracts
 //! that the functions of the C backend have: pointers are valid during the call, and the context is
-//! the one that the function states. Frame numbers are pfns, unless the name of an argument says
-//! `mfn`; sizes are in bytes.
+//! the one that the function states. Arguments `pfn` are pseudo-physical frames and `mfn` are
+//! machine frames, where a function does not say otherwise. Sizes are in bytes, and `nr` counts
+//! entries.
 
 use crate::addr::{
     Maddr,
@@ -148,7 +149,8 @@ exports! {
         p2m::build::move_to_vmalloc(unsafe { Early::new() }, &mut may_sleep!());
     }
 
-    /// Makes frames identity frames; returns how many of them are in the p2m list.
+    /// Makes the frames from `pfn_s` up to `pfn_e`, exclusive, identity frames; returns how many of
+    /// them are in the p2m list.
     ///
     /// Context: start of day, while the whole list is writable.
     #[link_section = ".init.text"]
@@ -235,7 +237,7 @@ exports! {
         p2m::word_slow(Pfn::new(pfn)).raw()
     }
 
-    /// Makes the p2m word of a frame writable; returns 0 or a negative errno.
+    /// Makes the p2m word of a frame writable; returns 0 or `-ENOMEM`.
     ///
     /// Drivers that map grants in contexts that may not sleep call it before.
     ///
@@ -247,7 +249,7 @@ exports! {
         }
     }
 
-    /// Stores a p2m word without growing the list.
+    /// Stores the p2m word `mfn` of `pfn` without growing the list.
     ///
     /// Returns whether the list holds the word afterwards.
     ///
@@ -256,7 +258,7 @@ exports! {
         p2m::try_set(Pfn::new(pfn), P2mWord::from_raw(mfn))
     }
 
-    /// Stores a p2m word; the list grows if necessary.
+    /// Stores the p2m word `mfn` of `pfn`; the list grows if necessary.
     ///
     /// Returns whether the list holds the word afterwards.
     ///
@@ -347,7 +349,11 @@ exports! {
         direct_map::make_readwrite(Vaddr::new(vaddr as usize), caller!());
     }
 
-    /// Makes a region contiguous in machine memory; returns 0 or a negative errno.
+    /// Makes the `1 << order` pages at `pstart` contiguous in machine memory, below
+    /// `1 << address_bits` bytes.
+    ///
+    /// Returns 0, and the machine address in `dma_handle`; or `-ENOMEM`, and the region keeps its
+    /// frames.
     ///
     /// Context: any but NMIs; does not sleep.
     fn xen_create_contiguous_region(
@@ -369,7 +375,7 @@ exports! {
         }
     }
 
-    /// Exchanges the contiguous machine memory of a region for any other frames.
+    /// Exchanges the contiguous machine memory of `1 << order` pages for any other frames.
     ///
     /// Context: any but NMIs; does not sleep.
     fn xen_destroy_contiguous_region(pstart: bindings::phys_addr_t, order: u32) {
@@ -378,7 +384,7 @@ exports! {
         contiguous::destroy(region, caller!());
     }
 
-    /// Maps frames of another domain into a process.
+    /// Maps `nr` machine frames of domain `domid` into a process.
     ///
     /// Without `err_ptr`, the frames are consecutive and begin with `*pfn`. With it, `pfn` and
     /// `err_ptr` are arrays of `nr` elements, which may be the same memory. Returns how many frames

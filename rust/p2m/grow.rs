@@ -122,6 +122,8 @@ impl Drop for Update<'_> {
 
 /// Stores `word` for `pfn`; the list grows if necessary (`set_phys_to_machine()`).
 ///
+/// If it cannot grow, the error is [`CannotGrow`], and the old word stays.
+///
 /// Context: may sleep if the list has to grow.
 #[inline(always)]
 pub(crate) fn set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> Result<(), CannotGrow> {
@@ -137,7 +139,7 @@ fn grow_and_set(pfn: Pfn, word: P2mWord, sleep: &mut MaySleep) -> Result<(), Can
     try_set(pfn, word).then_some(()).ok_or(CannotGrow)
 }
 
-/// Makes the word of `pfn` writable (`xen_alloc_p2m_entry()`).
+/// Makes the word of `pfn` writable (`xen_alloc_p2m_entry()`), or returns [`CannotGrow`].
 ///
 /// Context: may sleep.
 pub(crate) fn grow(pfn: Pfn, sleep: &mut MaySleep) -> Result<(), CannotGrow> {

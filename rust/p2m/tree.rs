@@ -53,7 +53,8 @@ pub(super) fn mfn_of_page(page: Table) -> Mfn {
     machine_address(page.vaddr()).mfn()
 }
 
-/// Allocates a page for a middle page that describes only missing frames.
+/// Allocates a page for a middle page that describes only missing frames; returns `None` if there
+/// is no memory.
 ///
 /// Context: may sleep.
 pub(crate) fn new_middle(sleep: &mut MaySleep) -> Option<OwnedPage> {

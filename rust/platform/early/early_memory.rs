@@ -47,7 +47,7 @@ pub(crate) struct FreeArea {
 
 impl FreeArea {
     /// Finds `bytes` of RAM that is free and not in conflict with the E820 map, and reserves it
-    /// (setup.c).
+    /// (setup.c); returns `None` if there is none.
     #[inline(always)]
     pub(crate) fn find(_: Early, bytes: usize) -> Option<Self> {
         // SAFETY: Nobody else runs, as `Early` shows.

@@ -220,7 +220,7 @@ impl SharedP2m {
     }
 }
 
-/// Tells the kernel up to where Xen's initial mapping reaches.
+/// Tells the kernel how many frames Xen's initial mapping covers, from frame 0 on.
 ///
 /// Context: start of day.
 pub(crate) fn set_max_pfn_mapped(_: Early, frames: usize) {

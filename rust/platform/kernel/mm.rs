@@ -292,6 +292,8 @@ impl Vma {
 /// Calls `visit` with each entry of level 1 for the `bytes` bytes from `start` on in `vma`; adds
 /// missing tables.
 ///
+/// Returns an error if there is no memory for these.
+///
 /// Context: may sleep; `visit` may not.
 pub(crate) fn for_each_level1_entry<F: FnMut(EntryPtr)>(
     vma: Vma,

@@ -133,6 +133,8 @@ impl EntryPtr {
 
 /// Finds the entry that maps `vaddr` in the kernel's address space, and its level.
 ///
+/// Returns `None` if a table above it is missing.
+///
 /// Context: what is mapped there is in use.
 pub(crate) fn lookup_address(vaddr: Vaddr) -> Option<(EntryPtr, Level)> {
     let mut level: u32 = 0;
@@ -155,7 +157,7 @@ pub(crate) fn lookup_address(vaddr: Vaddr) -> Option<(EntryPtr, Level)> {
     Some((ptr, level))
 }
 
-/// Finds the entry of level 2 above `vaddr` in the kernel's address space.
+/// Finds the entry of level 2 above `vaddr` in the kernel's address space, if there is one.
 ///
 /// Context: as [`lookup_address`].
 pub(crate) fn lookup_level2(vaddr: Vaddr) -> Option<EntryPtr> {

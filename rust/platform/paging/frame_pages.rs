@@ -51,7 +51,7 @@ impl FramePage {
 pub(crate) struct TableList(Table);
 
 impl TableList {
-    /// Allocates a list with `member` in each word.
+    /// Allocates a list with `member` in each word; returns `None` if there is no memory.
     ///
     /// Context: may sleep.
     pub(crate) fn new(member: FramePage, sleep: &mut MaySleep) -> Option<Self> {

@@ -178,14 +178,14 @@ impl TablePage {
 pub(crate) struct OwnedPage(Vaddr);
 
 impl OwnedPage {
-    /// Allocates a page; its contents are undefined.
+    /// Allocates a page, whose contents are undefined; returns `None` if there is no memory.
     ///
     /// Context: may sleep, once the slab allocator is up. Before that a failure panics.
     pub(crate) fn new(sleep: &mut MaySleep) -> Option<Self> {
         Self::with_flags(0, sleep)
     }
 
-    /// Allocates a page that is filled with zeroes.
+    /// Allocates a page that is filled with zeroes; returns `None` if there is no memory.
     ///
     /// Context: as [`Self::new`].
     pub(crate) fn zeroed(sleep: &mut MaySleep) -> Option<Self> {
@@ -309,7 +309,8 @@ pub(crate) struct WordArray {
 unsafe impl Send for WordArray {}
 
 impl WordArray {
-    /// Allocates an array of at least `count` words, filled with zeroes.
+    /// Allocates an array of at least `count` words, filled with zeroes; returns `None` if there is
+    /// no memory, or no page allocator yet.
     ///
     /// Context: any; does not sleep.
     pub(crate) fn new(count: usize) -> Option<Self> {
@@ -350,7 +351,7 @@ pub(crate) struct OwnedRegion(WordArray);
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 impl OwnedRegion {
-    /// Allocates `1 << order` pages.
+    /// Allocates `1 << order` pages; returns `None` if there is no memory.
     pub(crate) fn new(order: u32) -> Option<Self> {
         WordArray::new(ENTRIES << order).map(Self)
     }
@@ -380,7 +381,7 @@ pub(crate) struct ScratchMemory(kernel::alloc::VVec<u8>);
 
 #[cfg(CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST)]
 impl ScratchMemory {
-    /// Allocates and maps `pages` pages.
+    /// Allocates and maps `pages` pages; returns `None` if there is no memory.
     ///
     /// Context: may sleep.
     pub(crate) fn new(pages: usize) -> Option<Self> {

@@ -20,7 +20,7 @@ pub(crate) struct Region<'a> {
 }
 
 impl Region<'_> {
-    /// Takes over a region from C.
+    /// Takes over a region of `1 << order` pages from C.
     ///
     /// # Safety
     ///

@@ -76,8 +76,10 @@ impl Root {
         Ok(())
     }
 
-    /// Takes the user root back. This has to happen before the page of this root is freed, because
-    /// the allocator expects the word to be 0.
+    /// Takes the user root back, if there is one.
+    ///
+    /// This has to happen before the page of this root is freed, because the allocator expects the
+    /// word to be 0.
     ///
     /// Context: nobody uses the tree any more.
     pub(crate) fn take_user_root(self) -> Option<OwnedPage> {

@@ -74,7 +74,8 @@ pub(crate) fn maps_for_device(op: &MapGrant) -> bool {
     op.flags & bindings::GNTMAP_device_map != 0
 }
 
-/// Returns the machine frame that a successful operation has mapped.
+/// Returns the machine frame that a successful operation has mapped; `None` if the entry that the
+/// operation names is not in RAM of the domain.
 ///
 /// Context: any; the grant stays mapped meanwhile.
 pub(crate) fn mapped_frame(op: &MapGrant) -> Option<Mfn> {

@@ -3,7 +3,8 @@
 //! Hypercalls, issued through the kernel's `xen_hypercall` static call.
 //!
 //! Xen's `public/xen.h` and `xen/arch/x86/mm.c` define the semantics and errors of each. A
-//! hypercall does not sleep, and it overtakes what is queued on this CPU.
+//! hypercall does not sleep, and it overtakes what is queued on this CPU. Errors are the negative
+//! errnos that Xen returns ([`XenError`]).
 //!
 //! Context: any, for all functions here.
 
@@ -295,7 +296,7 @@ pub(crate) fn exchange(
     }
 }
 
-/// Maps or unmaps grants: `GNTTABOP_*` with `count` operations.
+/// Maps or unmaps grants: `GNTTABOP_*` with `count` operations; returns 0 or a negative errno.
 ///
 /// # Safety
 ///
