@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Each public function of the crate says in which context it may be called.
 
-The statement is a paragraph `Context: ...` of the function's documentation. One in the
-documentation of a type or a trait covers its methods, and one at the top of a file the
-functions in it, as far as these have none of their own. Public besides those with `pub` are
-functions that C calls by name, methods that a trait declares, and functions in the body of a
-macro that makes them public. A public function that is unsafe has a `# Safety` section.
+The statement is a paragraph `Context: ...`, the last of the function's documentation but for
+sections and the targets of links. One in the documentation of a type or a trait covers its
+methods, and one at the top of a file the functions in it, as far as these have none of their
+own. Public besides those with `pub` are functions that C calls by name, methods that a trait
+declares, and functions in the body of a macro that makes them public. A public function that
+is unsafe has a `# Safety` section.
 
 rustdoc's JSON would tell, but only a nightly compiler writes it. So this reads tokens.
 """
@@ -28,13 +29,12 @@ _TOKEN = re.compile(
     | (?P<outer>///(?!/)[^\n]*)
     | (?P<skipped>//[^\n]*|/\*.*?\*/|\s+)
     | (?P<string>b?r(?P<hashes>\#*)".*?"(?P=hashes)|[bc]?"(?:\\.|[^"\\])*"|b?'(?:\\[^\n]+?|[^\\'\n])')
-    | (?P<lifetime>'\w+)
     | (?P<word>(?:r\#)?\w+)
     | (?P<sign>.)
     """,
     re.X | re.S,
 )
-_STATEMENT = re.compile(r"(?:^|\n\n)Context: [^\n]+(?:\n[^\n]+)*?\.(?=\n\n|$)")
+_STATEMENT = re.compile(r"(?:^|\n\n)Context: [^\n]+(?:\n[^\n]+)*?\.(?=\n\n(?:# |\[)|$)")
 _FOR_C = ("no_mangle", "export", "export_name")
 
 
@@ -89,9 +89,7 @@ def _type(words: list[str]) -> str:
     for word in words[words.index("impl") + 1 :]:
         if word == "where" and depth == 0:
             break
-        if word == "for" and depth == 0:
-            names.clear()
-        elif depth == 0 and word.isidentifier():
+        if depth == 0 and word.isidentifier():
             names.append(word)
         depth += {"<": 1, ">": -1}.get(word, 0)
     return names[-1] if names else ""

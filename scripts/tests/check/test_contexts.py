@@ -75,8 +75,12 @@ class Contexts(unittest.TestCase):
         for text in ("/// Flushes.\n/// Context: any.\n", "/// Flushes.\n///\n/// Context: any\n", "/// Flushes.\n\n// Context: any.\n"):
             self.assertEqual(lacking(f"{text}pub fn flush() {{}}\n"), {"flush": ("a context",)}, text)
 
+    def test_only_sections_and_targets_of_links_may_follow_it(self) -> None:
+        for more, there in (("See below.", False), ("# Panics\n///\n/// Never.", True), ("[`Queue`]: crate::Queue", True)):
+            self.assertEqual(not lacking(FLUSH.replace("any.", f"any.\n///\n/// {more}")), there, more)
+
     def test_attributes_and_comments_may_follow_the_documentation(self) -> None:
-        text = FLUSH.replace("pub", '#[cfg(all(A, B))]\n// Hot; see {\n#[inline(always)]\n/* pub fn old() { */\npub')
+        text = FLUSH.replace("pub", '#[cases(["a"; 2], fn old())]\n// Hot; see {\n#[inline(always)]\n/* pub fn old() { */\npub')
         self.assertFalse(lacking(text))
         self.assertEqual(names(text), ["flush"])
 
@@ -115,6 +119,7 @@ class Contexts(unittest.TestCase):
         for mark in ("#[export]", "#[no_mangle]", '#[export_name = "f"]'):
             text = f"/// Flushes.\n///\n/// # Safety\n///\n/// None.\n{mark}\nunsafe extern \"C\" fn flush() {{}}\n"
             self.assertEqual(lacking(text), {"flush": ("a context",)})
+            self.assertEqual(names(f"{text}fn private() {{}}\n"), ["flush"])
 
     def test_so_are_functions_in_the_body_of_a_macro(self) -> None:
         self.assertEqual(names(HOOKS), ["set_pte", "clear_pte"])
@@ -125,9 +130,9 @@ class Contexts(unittest.TestCase):
         self.assertEqual(names(text), [])
 
     def test_braces_in_strings_and_lifetimes_do_not_matter(self) -> None:
-        text = "const A: &'static str = r#\"\"{\"#;\nconst B: [char; 2] = ['\\'', '}'];\n" + FLUSH
+        text = "impl<'a, T> Queue<'a, T>\nwhere\n    T: Copy,\n{\nconst A: &'static str = r#\"\"}\"#;\nconst B: [char; 2] = ['\\'', '}'];\n" + FLUSH
         self.assertFalse(lacking(text))
-        self.assertEqual(names(text), ["flush"])
+        self.assertEqual(names(text), ["Queue::flush"])
 
     def test_an_unsafe_function_says_when_it_is_safe(self) -> None:
         text = FLUSH.replace("pub fn", "pub unsafe fn")
