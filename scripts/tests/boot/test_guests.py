@@ -80,7 +80,8 @@ ask()
 	[ "$*" != "run 0 wx dmesg" ] || [ ! -e $state/complains ] || fail "it complains"
 }
 play_makes() { start_guest 64 64; }
-play_drops() { drop_guest; }
+play_drops() { ask work; drop_guest; }
+play_spoils_and_drops() { touch $state/complains; drop_guest; }
 play_spoils() { touch $state/complains; }
 play_fails() { fail "for another reason"; }
 play_makes_after() { rm -f $state/complains; start_guest 64 64; }
@@ -103,7 +104,12 @@ play_makes_after() { rm -f $state/complains; start_guest 64 64; }
     def test_a_guest_is_judged_before_it_is_dropped(self):
         said, asked = self.play("makes", "drops")
         self.assertEqual(said, ["PVMMU: PASS makes", "PVMMU: PASS drops", "PVMMU: DONE pass=2 fail=0 skip=0"])
-        self.assertEqual(asked[asked.index("xl destroy") - 1], "run 0 wx dmesg")
+        self.assertEqual(asked[-3:], ["work", "run 0 wx dmesg", "xl destroy"])
+
+    def test_a_complaint_fails_the_scenario_that_drops_the_guest(self):
+        said, _ = self.play("makes", "spoils_and_drops")
+        self.assertEqual(said[1], "PVMMU: FAIL spoils_and_drops it complains")
+        self.assertEqual(said[-1], "PVMMU: DONE pass=1 fail=1 skip=0")
 
     def test_a_complaint_fails_the_scenario_that_it_is_found_after(self):
         said, _ = self.play("makes", "spoils", "makes_after")
