@@ -68,6 +68,12 @@ static bool is_read_only(pte_t pte, unsigned int nr)
 	       pte_pfn(pte) == pte_pfn(entry(nr));
 }
 
+static bool is_clean(pte_t pte, unsigned int nr)
+{
+	return pte_present(pte) && !pte_dirty(pte) && !pte_young(pte) &&
+	       pte_pfn(pte) == pte_pfn(entry(nr));
+}
+
 /* With encrypted memory it reads cc_mask, which no module can, with either backend. */
 #ifndef CONFIG_ARCH_HAS_CC_PLATFORM
 static bool try_pte_modify(void)
@@ -106,6 +112,18 @@ static bool try_wrprotect_ptes(void)
 	return holds(is_read_only, 3);
 }
 
+/* Without CYDP_CLEAR_DIRTY no module links, with either backend. */
+static bool try_clear_young_dirty_ptes(void)
+{
+	struct vm_area_struct vma = { .vm_mm = current->mm };
+
+	for (unsigned int i = 0; i < 3; i++)
+		set_pte(table + i, pte_mkdirty(entry(i)));
+	clear_young_dirty_ptes(&vma, ADDR, table, 3,
+			       CYDP_CLEAR_YOUNG | CYDP_CLEAR_DIRTY);
+	return holds(is_clean, 3);
+}
+
 static bool try_set_ptes(void)
 {
 	for (unsigned int i = 0; i < NR; i++)
@@ -125,6 +143,7 @@ static const struct {
 	{ "get_and_clear_full_ptes", try_get_and_clear_full_ptes },
 	{ "clear_full_ptes", try_clear_full_ptes },
 	{ "wrprotect_ptes", try_wrprotect_ptes },
+	{ "clear_young_dirty_ptes", try_clear_young_dirty_ptes },
 	{ "set_ptes", try_set_ptes },
 };
 
