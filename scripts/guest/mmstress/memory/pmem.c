@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory that is removed and added again: that of a pmem device, when its driver
- * is unbound and bound. Its struct pages and tables are reused in between.
+ * is unbound and bound. Its struct pages and tables are reused in between, and, as
+ * tables of processes, already while they are freed.
  */
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@
 #define ROUNDS		3
 #define SIZE		((ssize_t)(16 * MIB))	/* the used part of the device */
 #define USED		(64 * MIB)	/* of other memory, on each CPU */
+#define TABLES		32UL		/* that a process has at a time */
 #define WAIT		10	/* seconds until the device is there */
 
 static int open_device(void)
@@ -61,6 +64,38 @@ static void drive(const char *verb)
 		fail_errno("%s", verb);
 }
 
+/* A process whose tables come and go, on one CPU, until it is killed. */
+static pid_t make_tables(unsigned int cpu)
+{
+	pid_t pid = spawn();
+
+	if (pid)
+		return pid;
+	pin(cpu);
+	for (;;) {
+		char *mem = map(TABLES * PMD, PROT_READ | PROT_WRITE);
+
+		small_pages(mem, TABLES * PMD);
+		for (size_t i = 0; i < TABLES; i++)
+			mem[i * PMD] = 1;
+		unmap(mem, TABLES * PMD);
+	}
+}
+
+/* A page that is still mapped cannot become a table: "dmesg" finds the refusal. */
+static void unbind(void)
+{
+	pid_t pids[nr_cpus];
+
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+		pids[cpu] = make_tables(cpu);
+	drive(DRIVER "unbind");
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		kill(pids[cpu], SIGKILL);
+		reap_killed(pids[cpu]);
+	}
+}
+
 /* The CPU that freed memory allocates it first. */
 static void use_memory(uint32_t gen)
 {
@@ -89,7 +124,7 @@ void test_pmem(void)
 	for (uint32_t gen = 1; more() || gen <= ROUNDS; gen++) {
 		write_device(mem, gen);
 		check_device(mem, gen, "device");
-		drive(DRIVER "unbind");
+		unbind();
 		if (!access(DEVICE, F_OK))
 			fail("%s is there without its driver", DEVICE);
 		use_memory(gen);
