@@ -131,9 +131,9 @@ class Machine:
         return (_CRASH_ONLY, *(_OFF_XEN if self.kind.startswith("dom0") else _ON_XEN))
 
 
-# Races when tables are freed, provoked more often than by chance, in kernels with the checkers.
-RECLAIM = "pvmmu.run=smoke pvmmu.seconds=40 pvmmu.tests=table-reclaim:madv-free:dmesg"
-# One exec in 2800 has the overlap.
+# Races when tables are freed, and stacks that move over themselves, provoked more often than by
+# chance, in kernels with the checkers.
+RECLAIM = "pvmmu.run=smoke pvmmu.seconds=60 pvmmu.tests=table-reclaim:madv-free:exec-overlap:dmesg"
 OVERLAP = "pvmmu.run=smoke pvmmu.seconds=300 pvmmu.tests=exec-overlap:dmesg"
 FAULTS = "pvmmu.run=smoke pvmmu.tests=fault-protect:fault-write:fault-pin:fault-fork:fault-growth"
 # A short selection of the scenarios for a guest.

@@ -16,6 +16,7 @@
 
 #define SELF	"/proc/self/exe"
 #define BAD	99
+#define NEAR	"/sys/kernel/debug/xen_pv_mmu/near_stacks"
 
 static char bss[4 * PAGE];
 
@@ -178,8 +179,8 @@ void test_exec_threads(void)
 
 /*
  * Nearly 6 MiB of arguments. The stack is created below the last address and
- * then moved down by a random number of pages, of 22 bits: once in about 2800
- * times the old and the new area overlap.
+ * then moved down by a random number of pages. With 22 bits, the old and the new
+ * area overlap once in about 2800 times; with NEAR, each time.
  */
 void test_exec_overlap(void)
 {
@@ -188,6 +189,7 @@ void test_exec_overlap(void)
 	char *argv[] = { "mmstress", "exec-child", "0", "7", NULL };
 	char *envp[COUNT + 1] = { NULL };
 	char *text = malloc(LENGTH);
+	bool is_near;
 
 	/* Arguments may take a quarter of the limit, at most 6 MiB. */
 	if (!text || setrlimit(RLIMIT_STACK, &limit))
@@ -196,6 +198,7 @@ void test_exec_overlap(void)
 	text[LENGTH - 1] = 0;
 	for (int i = 0; i < COUNT; i++)
 		envp[i] = text;
+	is_near = write_text(NEAR, "1");
 	while (more()) {
 		pid_t pid = vfork();
 
@@ -207,4 +210,6 @@ void test_exec_overlap(void)
 		}
 		reap_status(pid, 7);
 	}
+	if (is_near && !write_text(NEAR, "0"))
+		fail_errno("%s", NEAR);
 }
