@@ -10,6 +10,7 @@
 #include <linux/fault-inject.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/mm.h>
 #include <linux/sched.h>
 
 #include <xen/xen.h>
@@ -80,6 +81,25 @@ unsigned int xen_pv_mmu_fault_disarm(enum xen_pv_mmu_fault kind)
 	atomic_set(&point->attr.times, 1);
 	point->error = EINVAL;
 	return left;
+}
+
+/*
+ * With debug_pagealloc, the allocator maps the page that it returns. If that failed,
+ * the caller would write to nothing. So no operation of the current task fails until
+ * xen_pv_mmu_fault_resume() gets what this returns.
+ */
+bool xen_pv_mmu_fault_pause(void)
+{
+	bool fails = current->make_it_fail;
+
+	if (debug_pagealloc_enabled())
+		current->make_it_fail = 0;
+	return fails;
+}
+
+void xen_pv_mmu_fault_resume(bool fails)
+{
+	current->make_it_fail = fails;
 }
 
 static int error_get(void *data, u64 *error)

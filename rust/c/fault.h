@@ -21,5 +21,7 @@ int xen_pv_mmu_fault(enum xen_pv_mmu_fault kind);
 void xen_pv_mmu_fault_arm(enum xen_pv_mmu_fault kind, unsigned int index,
 			  unsigned int times, unsigned int error);
 unsigned int xen_pv_mmu_fault_disarm(enum xen_pv_mmu_fault kind);
+bool xen_pv_mmu_fault_pause(void);
+void xen_pv_mmu_fault_resume(bool fails);
 
 #endif /* XEN_PV_MMU_FAULT_H */

@@ -99,6 +99,26 @@ pub(crate) fn inject(_kind: Fault) -> Result<(), XenError> {
     Ok(())
 }
 
+/// Runs `allocate`, in which the allocator may change mappings; these changes do not fail.
+///
+/// Context: a task; as `allocate`.
+#[cfg(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION)]
+pub(crate) fn paused<R>(allocate: impl FnOnce() -> R) -> R {
+    // SAFETY: Only changes a flag of the current task.
+    let fails = unsafe { bindings::xen_pv_mmu_fault_pause() };
+    let result = allocate();
+    // SAFETY: As above.
+    unsafe { bindings::xen_pv_mmu_fault_resume(fails) };
+    result
+}
+
+/// In this kernel nothing fails on request.
+#[cfg(not(CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION))]
+#[inline(always)]
+pub(crate) fn paused<R>(allocate: impl FnOnce() -> R) -> R {
+    allocate()
+}
+
 #[cfg(all(
     CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION,
     CONFIG_XEN_PV_MMU_RUST_KUNIT_TEST

@@ -197,7 +197,9 @@ impl OwnedPage {
         // SAFETY: Only reads the state of the allocator.
         let page = if unsafe { bindings::slab_is_available() } {
             // SAFETY: The allocation may sleep, which the invariant of `MaySleep` allows.
-            unsafe { bindings::get_free_pages_noprof(bindings::GFP_KERNEL | flags, 0) }
+            fault::paused(|| unsafe {
+                bindings::get_free_pages_noprof(bindings::GFP_KERNEL | flags, 0)
+            })
         } else {
             alloc_early()
         };

@@ -179,9 +179,6 @@ MOVES = (
 )  # fmt: skip
 # For a Xen where some probes have other results, and one may stop dom0.
 NO_PROBES = "kunit.filter_glob=xen_pv_mmu_[!p]*"
-# A page that is allocated has to be mapped first. Were that refused instead of what the tests of the
-# p2m list mean, the kernel would write to nothing: without the suites that begin with a p, as above.
-PAGEALLOC = f"debug_pagealloc=on {NO_PROBES}"
 # Xen takes this CPU for one with L1TF: only then does it restrict the addresses in absent entries.
 VULNERABLE = "max,vendor=GenuineIntel,family=6,model=85,stepping=4"
 # The kernel itself cannot move.
@@ -231,7 +228,7 @@ MACHINES = (
     Machine("debug-grants",   "debug", "dom0",  2, 2048, "1024M,max:1024M",  GRANT_FAULTS,                               900),
     Machine("debug-reclaim",  "debug", "dom0",  4, 2048, "1024M",            RECLAIM,                                    900),
     Machine("debug-pmem",     "debug", "dom0",  2, 2048, "1024M",            PMEM,                                       900),
-    Machine("debug-stress",   "debug", "dom0",  4, 2048, "1024M",            f"pvmmu.run=stress pvmmu.seconds=60 {PAGEALLOC}", 900),
+    Machine("debug-stress",   "debug", "dom0",  4, 2048, "1024M",            "pvmmu.run=stress pvmmu.seconds=60 debug_pagealloc=on", 900),
 )
 # fmt: on
 
