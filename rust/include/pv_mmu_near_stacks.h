@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * For a test: execve() makes a stack below the last address, and moves it down by
  * a random number of pages. On request, that number is so small that the old and

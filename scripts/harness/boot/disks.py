@@ -46,10 +46,10 @@ class Disk:
 
 # By bus: QEMU's options, and what lsblk calls it.
 BUSES = {
-    "nvme": (("-device", "nvme,drive=disk,serial=dom0"), "nvme"),
-    "ahci": (("-device", "ide-hd,drive=disk"), "sata"),
-    "virtio": (("-device", "virtio-blk-pci,drive=disk"), "virtio"),
-    "usb": (("-device", "qemu-xhci", "-device", "usb-storage,drive=disk"), "usb"),
+    "nvme": (("-device", "nvme,drive=disk,serial=dom0,bootindex=0"), "nvme"),
+    "ahci": (("-device", "ide-hd,drive=disk,bootindex=0"), "sata"),
+    "virtio": (("-device", "virtio-blk-pci,drive=disk,bootindex=0"), "virtio"),
+    "usb": (("-device", "qemu-xhci", "-device", "usb-storage,drive=disk,bootindex=0"), "usb"),
 }
 
 # fmt: off

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Each public function of the crate says in which context it may be called.
 
 The statement is a paragraph `Context: ...`, the last of the function's documentation but for

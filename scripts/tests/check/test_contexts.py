@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Statements of contexts are looked for in small files, made for each test."""
 
 import unittest
