@@ -15,6 +15,17 @@ gone()
 	! exists
 }
 
+# type_of_guest: lines of its configuration. QEMU's emulation of SVM cannot emulate RDTSC.
+type_of_guest()
+{
+	case $kind in
+	pv) ;;
+	e820) echo 'e820_host = 1' ;;
+	pvh) printf 'type = "pvh"\ntsc_mode = "native"\n' ;;
+	*) fail "there is no type of guest $kind" ;;
+	esac
+}
+
 # start_guest MIB MAX-MIB [VCPUS]: starts the guest. A pause looks like a stall to its RCU, and
 # its log must have room for the messages of many suspends.
 start_guest()
@@ -28,6 +39,7 @@ start_guest()
 		vcpus = ${3:-2}
 		extra = "console=hvc0 pvmmu.run=serve rcupdate.rcu_cpu_stall_suppress=1 log_buf_len=512K"
 	END
+	type_of_guest >>$state/guest.cfg
 	# Each guest of this name has a log of its own.
 	[ ! -e $consoles/guest-$guest.log ] ||
 		mv $consoles/guest-$guest.log "$consoles/before-$(uptime_cs).log"

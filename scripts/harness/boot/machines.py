@@ -112,7 +112,8 @@ class Machine:
     def markers(self) -> tuple[str, ...]:
         guest = ()
         if self.guests:
-            guest = (rf"PVMMU: PASS create .*PV MMU of the guest is {'C' if self.guests == 'c' else 'Rust'}\b",)
+            mmu = "none" if "pvmmu.guest=pvh" in self.cmdline.split() else "C" if self.guests == "c" else "Rust"
+            guest = (rf"PVMMU: PASS create .*PV MMU of the guest is {mmu}\b",)
         return (*KINDS[self.kind], *guest, *self.must_print, DONE, OFF)
 
     @property
@@ -243,6 +244,8 @@ SLEEP = "pvmmu.tests=sleep:fork:fork-big:mmap:threads:cpu-hotplug:balloon:wx:dme
 SLEPT = (r"PM: suspend exit",)
 # For a guest's kernel that lacks most options.
 DOMU = "pvmmu.run=toolstack pvmmu.rounds=1 pvmmu.tests=create:cpus:memory:block:frames:save:shutdown:totals:dmesg"
+E820 = "pvmmu.run=toolstack pvmmu.guest=e820 pvmmu.rounds=1"
+PVH = "pvmmu.run=toolstack pvmmu.guest=pvh pvmmu.rounds=1 pvmmu.tests=create:console:cpus:memory:pause:block:grants:save:forks:cancel:move:shutdown:totals:dmesg"
 STORM = "pvmmu.run=toolstack pvmmu.tests=create:storm:totals:dmesg"
 STORMERS = ("/usr/bin/stress-ng",)
 TRACE = f"{ASKED} pvmmu.run=toolstack pvmmu.tests=create:tracers:shutdown:totals:dmesg"
@@ -274,6 +277,8 @@ SOAK = (
     Machine("guests",         "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack",                     3600, guests="rust"),
     Machine("guests-of-c",    "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      3600, guests="c"),
     Machine("guests-on-c",    "c",     "dom0-c",2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=1",      3600, guests="rust"),
+    Machine("guests-e820",    "rust",  "dom0",  2, 2048, "1024M",            E820,                                      3600, guests="rust"),
+    Machine("guests-pvh",     "rust",  "dom0",  2, 2048, "1024M",            PVH,                                       3600, guests="rust"),
     Machine("guests-only",    "rust",  "dom0",  2, 2048, "1024M",            DOMU,                                      1800, guests="domu"),
     Machine("soak-save",      "rust",  "dom0",  2, 2048, "1024M",            "pvmmu.run=toolstack pvmmu.rounds=20",     3600, guests="rust"),
     Machine("soak-crowd",     "debian","dom0",  2, 2048, "1024M",            f"pvmmu.run=toolstack pvmmu.tests=create:crowd:totals:dmesg nokaslr {ASKED}", 1800, guests="debian"),

@@ -113,7 +113,12 @@ btf()
 # trace PROGRAM: of bpftrace, under a load. Prints what it counted.
 trace()
 {
-	bpftrace -c '/bin/sh -c "for n in 1 2 3 4 5 6 7 8; do /bin/true; done"' -e "$1" | tee "$work/traced"
+	cat >"$work/load" <<-'END'
+		#!/bin/sh
+		for _ in 1 2 3 4 5 6 7 8; do /bin/true; done
+	END
+	chmod 755 "$work/load"
+	bpftrace -c "$work/load" -e "$1" | tee "$work/traced"
 }
 
 bpf()
