@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from .. import paths
@@ -13,6 +14,8 @@ from ..cli import Progress, Stop
 from ..host.host import COMPILE_FAIL
 from . import cargo, kernel
 
+_CONFIG = Path("Documentation")
+_PAGES = (".md", ".rst")
 _CRATE = "arch/x86/xen/pvmmu/rust/xen_pv_mmu.o"
 # These options set where objects go; rustdoc finds the standard library itself.
 _OUTPUT = ("--emit", "--out-dir", "-o")
@@ -32,7 +35,7 @@ def make() -> str:
     top = paths.build() / "doc"
     shutil.rmtree(top, ignore_errors=True)
     progress = Progress("manuals")
-    pages = manuals(top)
+    pages = manuals(top, paths.files())
     progress.done(f"{pages} pages")
     progress = Progress("rustdoc of the crate")
     crate(top / "rustdoc")
@@ -41,22 +44,27 @@ def make() -> str:
     return f"{pages} pages, the crate and the host crates in {paths.shown(top)}"
 
 
-def manuals(top: Path) -> int:
-    """Turns each page into HTML, beside the pictures it shows."""
-    pages = [path for path in paths.files() if path.suffix == ".md"]
-    pictures = [path for path in paths.files() if path.parts[0] == "Documentation" and path.suffix in (".svg", ".png")]
-    for page in [*pages, *pictures]:
-        (top / page).parent.mkdir(parents=True, exist_ok=True)
-    for picture in pictures:
-        shutil.copyfile(paths.repo() / picture, top / picture)
-    for page in pages:
-        command = ["pandoc", "--from=gfm", "--to=html5", "--standalone", "--fail-if-warnings"]
-        command += [f"--lua-filter={paths.repo() / 'scripts/harness/build/html.lua'}"]
-        command += [f"--output={(top / page).with_suffix('.html')}", str(paths.repo() / page)]
+def manuals(top: Path, files: list[Path]) -> int:
+    """Lets Sphinx render the pages among the files. Its warnings are errors, such as links that lead nowhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "source")
+        # Sphinx follows every link below its source, and results may be there.
+        for path in files:
+            (source / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(paths.repo() / path, source / path)
+        command = ["sphinx-build", "-q", "-W", "--keep-going", "-c", str(paths.repo() / _CONFIG)]
+        command += ["-d", f"{folder}/doctrees", str(source), str(top)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Stop(f"{page} cannot be rendered: {done.stderr.strip()}", "fix the page")
-    return len(pages)
+            found = (done.stdout + done.stderr).replace(f"{source}/", "").splitlines()
+            raise Stop("\n".join(["the manuals cannot be rendered:", *filter(None, found)]), "fix each")
+    return sum(path.suffix in _PAGES for path in files)
+
+
+def check(files: list[Path]) -> str:
+    """The manuals render, and their links lead to pages, sections and files."""
+    with tempfile.TemporaryDirectory() as folder:
+        return f"{manuals(Path(folder), files)} pages"
 
 
 def crate(folder: Path) -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import paths
-from ..build import kernel
+from ..build import docs, kernel
 from ..cli import Progress, Stop
 from ..host import host
 from ..series import series
-from . import callers, commits, contexts, coverage_map, layers, links
+from . import callers, commits, contexts, coverage_map, layers
 
 # Messages of checkpatch that do not apply, and why. In code for the kernel:
 _IGNORED_IN_KERNEL = (
@@ -214,7 +214,7 @@ CHECKS = (
     Check("shellcheck", "shell scripts", shellcheck),
     Check("pyflakes", "Python", pyflakes),
     Check("codespell", "spelling", codespell),
-    Check("links", "links of the manuals lead somewhere", links.check),
+    Check("manuals", "the manuals render, and their links lead somewhere", docs.check),
     Check("covered", "the coverage map names tests that exist", coverage_map.check),
     Check("layers", "imports of the crate go down its layer map", layers.check),
     Check("contexts", "public functions state their context", contexts.check),
