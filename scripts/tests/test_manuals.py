@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+import tomllib
 import unittest
 
 from harness.boot import disks, machines, rules
@@ -35,6 +36,10 @@ def crate(pattern: re.Pattern = CRATE) -> str:
 
 def section(page: str, title: str) -> str:
     """A section of a page, with those below it."""
+    if page.endswith(".rst"):
+        found = re.search(rf"^{re.escape(title)}\n([=-])\1+\n", text(page), re.MULTILINE)
+        other = "=" if found[1] == "=" else "=-"
+        return re.split(rf"^.+\n[{other}]{{3,}}\n", text(page)[found.end() :], flags=re.MULTILINE)[0]
     found = re.search(rf"^(#+) {re.escape(title)}\n", text(page), re.MULTILINE)
     rest = text(page)[found.end() :]
     return re.split(rf"^#{{1,{len(found[1])}}} ", rest, flags=re.MULTILINE)[0]
@@ -42,7 +47,11 @@ def section(page: str, title: str) -> str:
 
 def listed(page: str, title: str, end: str = "\0") -> list[str]:
     """The text in code marks in the first column of a section's tables, up to `end`."""
-    rows = re.findall(r"^\| (`.*?) \|", section(page, title).split(f"\n{end}")[0], re.MULTILINE)
+    part = section(page, title).split(f"\n{end}")[0]
+    if page.endswith(".rst"):
+        rows = re.findall(r"^   \* - (``.*?)^     - ", part, re.MULTILINE | re.DOTALL)
+        return [name for row in rows for name in re.findall(r"``([^`]+)``", row)]
+    rows = re.findall(r"^\| (`.*?) \|", part, re.MULTILINE)
     return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
 
 
@@ -70,7 +79,8 @@ class Rules(unittest.TestCase):
 
 
 class Guide(unittest.TestCase):
-    PAGE = "Documentation/user-guide.md"
+    PAGE = "Documentation/xen-pv-mmu/admin-guide.rst"
+    ABI = "Documentation/ABI/testing/debugfs-xen-pvmmu"
 
     def test_every_message_is_explained(self):
         found = messages()
@@ -82,7 +92,7 @@ class Guide(unittest.TestCase):
         known = [words(one) for one in messages()]
         odd = listed(self.PAGE, "Something is odd, and the kernel goes on")
         # After them are those of C code outside of the backend.
-        stops = listed(self.PAGE, "It stops", end="`setup.c`")
+        stops = listed(self.PAGE, "It stops", end="``setup.c``")
         self.assertGreater(min(len(odd), len(stops)), 9)
         self.assertEqual([one for one in odd + stops if not any(pattern.search(one) for pattern in known)], [])
 
@@ -97,21 +107,36 @@ class Guide(unittest.TestCase):
 
     def test_files_in_debugfs(self):
         made = re.findall(r'debugfs_create_file(?:_unsafe)?\("(\w+)"', text("rust/c/debugfs.c"))
-        self.assertEqual([name for name in made if name not in listed(self.PAGE, "Files in debugfs")], [])
+        described = re.findall(r"^What:\t\t/sys/kernel/debug/xen/pvmmu/(\w+)$", text(self.ABI), re.MULTILINE)
+        self.assertEqual(described, made)
+        self.assertEqual([name for name in made if f"``{name}``" not in text("Documentation/xen-pv-mmu/debugfs.rst")], [])
+
+    def test_counters(self):
+        code = text("rust/platform/diag/stats.rs")
+        kinds = re.findall(r'^    \w+ = "(\w+) \w+",$|\(Lengths::\w+, "(\w+)"\)', code, re.MULTILINE)
+        described = re.findall(r"^\t\t(\w+)(?: N)? {4,}\w", text(self.ABI).split("/p2m\n")[0], re.MULTILINE)
+        self.assertEqual(described, list(dict.fromkeys(counter or lengths for counter, lengths in kinds)))
 
     def test_boot_parameters(self):
         known = re.findall(r'early_param\("(\w+)"|\bname: c"(\w+)"', crate())
         names = [name.partition("=")[0] for name in listed(self.PAGE, "Boot parameters")]
         self.assertEqual(sorted(names), sorted(c or rust for c, rust in known))
         page = section(self.PAGE, "Boot parameters")
+        # What scripts/integrate adds to the kernel's list; the C backend has an entry for one of them.
+        added = [edit["lines"] for edit in tomllib.loads(text("scripts/anchors.toml"))["edit"] if edit["name"].startswith("parameter-")]
+        entries = {name: lines for lines in added for name in re.findall(r"^\t(\w+)=?\t", lines, re.MULTILINE)}
+        self.assertEqual(sorted({*entries, "xen_mc_debug"}), sorted(names))
         for switch in re.findall(r'^\t\{ "(\w+)", &', text("rust/c/switches.c"), re.MULTILINE):
-            self.assertIn(f"`{switch}` (", page)
+            self.assertIn(f"``{switch}`` (", page)
+            self.assertRegex(entries["xen_pv_mmu_off"], rf"\t{switch} -- ")
 
     def test_options(self):
         entries = text("Kconfig") + text("samples/Kconfig") + text("scripts/anchors.toml")
         options = re.findall(r"^config ((?:XEN_PV|SAMPLE)_\w+)\n\t", entries, re.MULTILINE)
         self.assertGreater(len(options), 7)
-        self.assertEqual([name for name in options if name not in listed(self.PAGE, "Configuration")], [])
+        explained = listed(self.PAGE, "Configuration") + listed("Documentation/user-guide.md", "Configuration")
+        explained += re.findall(r"``CONFIG_(\w+)=y``", text("Documentation/xen-pv-mmu/debugfs.rst"))
+        self.assertEqual(sorted(set(options) - set(explained)), [])
 
 
 class Others(unittest.TestCase):

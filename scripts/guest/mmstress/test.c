@@ -72,7 +72,7 @@ const struct test tests[] = {
 	{ "debugfs-stats", test_debugfs_stats, TEST_SINGLE, "counters on and off" },
 	{ "debugfs-tables", test_debugfs_tables, 0, "all of them pinned" },
 	{ "trace-events", test_trace_events, TEST_SINGLE, "what a process does is traced" },
-	{ "trace-guide", test_trace_guide, TEST_SINGLE, "as the user guide says" },
+	{ "trace-guide", test_trace_guide, TEST_SINGLE, "as the admin guide says" },
 	{ "trace-functions", test_trace_functions, TEST_ALONE, "of the whole kernel, on one CPU" },
 	{ "nonram", test_nonram, 0, "moved ranges keep their contents" },
 	{ "static-call", test_static_call, TEST_SINGLE, "a sample module" },

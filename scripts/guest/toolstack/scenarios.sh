@@ -331,7 +331,7 @@ play_viewer()
 	note "$mappings mappings"
 }
 
-# trace-cmd, perf stat and perf record trace ls, with the commands of the user guide.
+# trace-cmd, perf stat and perf record trace ls, with the commands of the admin guide.
 play_tracers()
 {
 	need_guest

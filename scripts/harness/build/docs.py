@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The manuals as HTML, and rustdoc of the crate and of the host crates."""
+"""The manuals as HTML, here and in the kernel, and rustdoc of the crate and of the host crates."""
 
 import os
 import re
@@ -16,6 +16,10 @@ from . import cargo, kernel
 
 _CONFIG = Path("Documentation")
 _PAGES = (".md", ".rst")
+# Where the kernel's tree has the pages that are in its form.
+_IN_KERNEL = Path("Documentation/arch/x86/xen-pv-mmu")
+_ABI = Path("Documentation/ABI/testing/debugfs-xen-pvmmu")
+_COMPLAINT = re.compile("warning|error", re.IGNORECASE)
 _CRATE = "arch/x86/xen/pvmmu/rust/xen_pv_mmu.o"
 # These options set where objects go; rustdoc finds the standard library itself.
 _OUTPUT = ("--emit", "--out-dir", "-o")
@@ -37,6 +41,8 @@ def make() -> str:
     progress = Progress("manuals")
     pages = manuals(top, paths.files())
     progress.done(f"{pages} pages")
+    progress = Progress("manuals in the kernel")
+    progress.done(in_kernel(top / "kernel"))
     progress = Progress("rustdoc of the crate")
     crate(top / "rustdoc")
     progress.done("no warning")
@@ -65,6 +71,46 @@ def check(files: list[Path]) -> str:
     """The manuals render, and their links lead to pages, sections and files."""
     with tempfile.TemporaryDirectory() as folder:
         return f"{manuals(Path(folder), files)} pages"
+
+
+def _mirror(tree: Path, copy: Path, names: tuple[str, ...]) -> None:
+    """Links to everything in a tree but the folder with these names, which is copied.
+
+    The kernel's Sphinx looks for the rest of the tree where the pages really are.
+    """
+    if not names:
+        shutil.copytree(tree, copy)
+        return
+    copy.mkdir()
+    for path in tree.iterdir():
+        if path.name != names[0]:
+            (copy / path.name).symlink_to(path)
+    _mirror(tree / names[0], copy / names[0], names[1:])
+
+
+def in_kernel(top: Path) -> str:
+    """Lets the kernel's own tools render the pages and the description of the ABI that go there."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder, "linux")
+        _mirror(paths.tree(), tree, _IN_KERNEL.parts)
+        # Of the ABI there is only this backend's part, and a page that shows it.
+        abi = tree / _ABI
+        (tree / "Documentation/ABI").unlink()
+        abi.parent.mkdir(parents=True)
+        shutil.copyfile(paths.tree() / _ABI, abi)
+        (tree / _IN_KERNEL / "abi.rst").write_text("===\nABI\n===\n\n.. kernel-abi:: testing\n")
+        folder_option = f"SPHINXDIRS={_IN_KERNEL.relative_to('Documentation')}"
+        render = ["make", "-C", tree, f"O={top}", "htmldocs", folder_option, "SPHINXOPTS=-q"]
+        validate = [tree / "tools/docs/get_abi.py", "--dir", tree / "Documentation/ABI", "validate"]
+        done = [subprocess.run(command, capture_output=True, text=True, check=False) for command in (render, validate)]
+    log = paths.logs() / "htmldocs.log"
+    log.write_text("".join(each.stdout + each.stderr for each in done))
+    # dot is for sources of pictures, which none of the pages has.
+    found = [line for line in log.read_text().splitlines() if _COMPLAINT.search(line) and "dot(1)" not in line]
+    if found or any(each.returncode for each in done):
+        text = "\n".join(["the kernel reports errors in its pages:", *found])
+        raise Stop(text.replace(f"{tree}/", ""), f"fix each; the whole output is in {paths.shown(log)}")
+    return "no warning"
 
 
 def crate(folder: Path) -> None:

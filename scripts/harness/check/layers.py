@@ -17,7 +17,7 @@ from .. import paths
 from ..cli import Stop
 
 ROOT = Path("rust/xen_pv_mmu.rs")
-PICTURE = Path("Documentation/design/layers.svg")
+PICTURE = Path("Documentation/xen-pv-mmu/layers.svg")
 
 _MAP = re.compile(r"^//! ```text\n(.*?)^//! ```", re.M | re.S)
 _LINE = re.compile(r"//! {3}(?P<modules>\S+(?: {1,2}\S+)*) {3,}(?P<what>\S.*)")

@@ -2,8 +2,6 @@
 """The repository as a series of patches for the kernel: what each of them changes."""
 
 import functools
-import re
-import subprocess
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -60,7 +58,7 @@ class Declared:
         self.declared = declared
         self.patches = declared["patch"]
         self.folder = declared["folder"]
-        self.links = {table["target"]: table["path"] for table in anchors["link"]}
+        self.links = {table["target"]: table["path"] for table in anchors["link"] if table["target"] != "."}
         edit = integrate().Edit
         self.edits = {table["name"]: edit(table) for table in own["edit"]}
         self.own = set(self.edits)
@@ -103,7 +101,8 @@ class Declared:
 
     def place(self, path: str) -> str:
         """The path in the tree of a file of the repository."""
-        return self.links.get(path, f"{self.folder}/{path}")
+        target = next((target for target in self.links if path == target or path.startswith(f"{target}/")), "")
+        return self.links[target] + path.removeprefix(target) if target else f"{self.folder}/{path}"
 
 
 def _stop(problems: list[str]) -> None:
@@ -166,9 +165,6 @@ def load(files: list[Path]) -> Series:
             if whole is not None:
                 after[place] = strip_tests.strip(place, text, option)
                 whole[place] = text
-        for place, page in table.get("documents", {}).items():
-            after[place] = _page(page, table["documents"].values())
-        after |= {place: text.lstrip() for place, text in table.get("texts", {}).items()}
         patch.changes.update({path: text for path, text in after.items() if text != state.get(path)})
         state = after
         if patch.changes:
@@ -177,15 +173,3 @@ def load(files: list[Path]) -> Series:
             raise Stop(f"the patch {patch.name} changes nothing", f"give it files or edits in {FOLDER}/patches.toml")
     upstream = {plan.place(path): Path(path) for path, owner in owners.items() if owner}
     return Series(plan.declared["cover"], patches, before, plan.edits, upstream, plan.outside())
-
-
-def _page(page: str, pages: Iterable[str]) -> str:
-    """A page of this repository, in the format of the kernel's documentation."""
-    names = " ".join(Path(name).stem for name in pages)
-    command = ["pandoc", "--from=gfm", "--to=rst", "--columns=100", f"--metadata=pages:{names}"]
-    command += [f"--lua-filter={paths.repo() / FOLDER / 'rst.lua'}", str(paths.repo() / page)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Stop(f"{page} cannot be converted: {done.stderr.strip()}", "fix the page or its filter rst.lua")
-    text = re.sub(r"[ \t]+$", "", done.stdout, flags=re.MULTILINE)
-    return f".. SPDX-License-Identifier: GPL-2.0-only\n\n{text}"

@@ -96,7 +96,7 @@ void test_trace_events(void)
 	}
 }
 
-/* The commands of the user guide. */
+/* The commands of the admin guide. */
 void test_trace_guide(void)
 {
 	if (!is_rust_backend() || access(DIR "events/xen/enable", W_OK))
