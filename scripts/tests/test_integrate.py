@@ -401,6 +401,28 @@ class IntegrateTest(unittest.TestCase):
         self.assertEqual(self.run_integrate("revert", "--copy"), 0)
         self.assertEqual({place: (mode, content) for place, (mode, content, _) in self.snapshot().items()}, before)
 
+    GROUPED = ANCHORS.replace('name = "ours"\n', 'name = "ours"\ngroup = "more"\n')
+
+    def test_a_group_is_left_out_and_taken_out(self):
+        self.anchors.write_text(self.GROUPED)
+        self.run_integrate("apply")
+        whole = self.read("drivers/Makefile")
+        self.assertIn("ours/", whole)
+        self.assertEqual(self.run_integrate("check", "--without=more"), 1)
+        self.assertIn("ours is applied", self.output)
+        self.assertEqual(self.run_integrate("apply", "--without=more"), 0)
+        self.assertNotIn("ours/", self.read("drivers/Makefile"))
+        self.assertIn("ifndef", self.read("drivers/Makefile"))
+        self.assertEqual(self.run_integrate("check", "--without=more"), 0)
+        self.assertEqual(self.run_integrate("apply"), 0)
+        self.assertEqual(self.read("drivers/Makefile"), whole)
+        self.assertEqual(self.run_integrate("revert", "--without=more"), 0)
+        self.assertEqual(self.read("drivers/Makefile"), BUILD)
+
+    def test_a_group_that_is_not_there(self):
+        self.anchors.write_text(self.GROUPED)
+        self.assert_refused("apply", "no edit belongs to 'less', only to: more", options=["--without=less"])
+
     def test_a_copy_that_was_changed_is_not_lost(self):
         self.fill_repository()
         self.run_integrate("apply", "--copy")
