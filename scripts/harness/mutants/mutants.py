@@ -42,14 +42,30 @@ def listed(text: str) -> set[str]:
 
 
 def _list(*options: str) -> str:
-    """The mutants that cargo-mutants lists for FILES, relative to rust/, or for all files."""
+    """The mutants that cargo-mutants lists for FILES and in the lines that DIFF changes, relative to rust/, or all."""
     files = [argument for name in os.environ.get("FILES", "").split() for argument in ("--file", f"{_CRATE}/{name}")]
     config = ["--config", str(paths.repo() / CONFIG), "--package", schemata.PACKAGE]
-    command = ["cargo", "mutants", "--list", "--colors=never", *config, *files, *options]
+    command = ["cargo", "mutants", "--list", "--colors=never", *config, *files, *_changed(), *options]
     done = subprocess.run(command, cwd=paths.repo() / "rust", capture_output=True, text=True, check=False)
     if done.returncode:
         raise Stop(f"cargo-mutants cannot list mutants: {done.stderr.strip()}", f"see {CONFIG}")
     return done.stdout
+
+
+def _changed() -> list[str]:
+    """Options for what has changed since the commit DIFF."""
+    commit = os.environ.get("DIFF", "")
+    if not commit:
+        return []
+    # In the diff, paths must be as in cargo-mutants' list.
+    prefixes = [f"--src-prefix=a/{_CRATE}/", f"--dst-prefix=b/{_CRATE}/"]
+    command = ["git", "-c", "safe.directory=*", "diff", "--relative", *prefixes, commit, "--", "."]
+    done = subprocess.run(command, cwd=paths.repo() / "rust", capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Stop(f"git cannot compare with DIFF={commit}: {done.stderr.strip()}", "name a commit")
+    path = paths.build() / "mutants.diff"
+    path.write_text(done.stdout)
+    return ["--in-diff", str(path)]
 
 
 class _Apart:
@@ -112,9 +128,11 @@ def _outcomes(program: Program, workshop: Workshop, runner: Runner, jobs: int) -
 
 
 def run() -> str:
-    """The mutants of FILES, or all."""
+    """The mutants of FILES and DIFF, or all."""
     cargo.tool("cargo-mutants")
-    mutants = schemata.read(_list("--json"), _list().splitlines())
+    mutants = schemata.read(_list("--json") or "[]", _list().splitlines())
+    if not mutants and os.environ.get("DIFF"):
+        return "no changed line has a mutant"
     if not mutants:
         raise Stop("there is no mutant to test", f"name files relative to rust/, as in FILES='pte.rs p2m/grow.rs'; see {CONFIG}")
     jobs = settings.jobs()
