@@ -68,17 +68,23 @@ fuzz: ## Fuzz targets, 30 seconds each
 coverage: ## Lines that the host tests reach
 	@scripts/setup cargo-llvm-cov && scripts/enter scripts/host coverage
 
-mutants: ## Mutation testing of the host tests (half an hour; FILES='pte.rs pin.rs')
+mutants: ## Mutation testing of the host tests (half an hour; FILES='pte.rs pin.rs', DIFF=COMMIT)
 	@scripts/setup cargo-mutants && scripts/enter scripts/host mutants
 
-patches: ## Write and check a series for git am on the untouched kernel (KVER=7.2 for 7.2)
+patches: ## Write and check the series for git am on the untouched kernel (KVER=7.2 for 7.2)
 	@$(ENTER) scripts/patches
 
-patches-build: ## Build a kernel after each patch of that series (most of an hour)
+patches-build: ## Build a kernel after each patch that changes what is built (most of an hour)
 	@$(ENTER) scripts/patches build
 
-patches-boot: ## Build that series in a tree of its own and boot it (BOOT; VARIANT=c: its fixes of C)
+patches-off: ## Build with the option off, with and without the series: every object must be the same
+	@$(ENTER) scripts/patches off
+
+patches-boot: ## Build the series in a tree of its own and boot it (BOOT; VARIANT=c: the fixes of C)
 	@$(ENTER) scripts/patches boot '$(or $(VARIANT),rust)' '$(or $(BOOT),dom0-2cpu)'
+
+fixes: ## Boot each fix of C: its reproducer fails without it and passes with it (an hour; ONLY)
+	@$(ENTER) scripts/patches fixes '$(value ONLY)'
 
 doc: ## Manuals as HTML, and rustdoc of the crate and of the host crates
 	@$(ENTER) scripts/doc
@@ -101,4 +107,4 @@ clean: ## Remove the results
 distclean: ## Remove the downloads and the build root as well
 	@scripts/clean --cache
 
-.PHONY: help setup build boot test deb bench profile host soak soak-host soak-boots soak-builds fuzz coverage mutants patches patches-build patches-boot doc rust-analyzer check fmt enter clean distclean
+.PHONY: help setup build boot test deb bench profile host soak soak-host soak-boots soak-builds fuzz coverage mutants patches patches-build patches-off patches-boot fixes doc rust-analyzer check fmt enter clean distclean

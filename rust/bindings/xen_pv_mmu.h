@@ -38,8 +38,12 @@
 #include <xen/xen-ops.h>
 #include <xen/xen.h>
 
+#ifdef CONFIG_XEN_PV_MMU_RUST_FAULT_INJECTION
 #include "../c/fault.h"
+#endif
+#ifdef CONFIG_XEN_PV_MMU_RUST_DEBUGFS
 #include "../c/debugfs.h"
+#endif
 #include "../c/switches.h"
 
 /* The symbols of mmu_pv.c that C declares only in that file. */

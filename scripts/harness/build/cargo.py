@@ -42,6 +42,11 @@ def seed() -> int:
     return settings.number("SEED", random.SystemRandom().getrandbits(32), 0)
 
 
+def target() -> Path:
+    """Where cargo puts what it builds."""
+    return Path(os.environ["CARGO_TARGET_DIR"])
+
+
 def tool(name: str) -> None:
     """Checks that a command of cargo exists."""
     if not shutil.which(name):

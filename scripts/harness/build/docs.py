@@ -152,4 +152,4 @@ def host(folder: Path) -> None:
     """Documents the crates that run on the host, except the one that must not compile."""
     command = ["doc", "--workspace", "--exclude", COMPILE_FAIL, "--no-deps", "--document-private-items", "--locked"]
     cargo.build("host-doc", command, RUSTDOCFLAGS="--deny=warnings")
-    shutil.copytree(Path(os.environ["CARGO_TARGET_DIR"]) / "doc", folder)
+    shutil.copytree(cargo.target() / "doc", folder)

@@ -56,6 +56,9 @@ VARIANTS = {
         Variant("bench-rust", ("dom0", "rust", "bench"), 700, seed="rust"),
         Variant("bench-c", ("dom0", "c", "bench"), 70, seed="bench-rust"),
         Variant("bench-c-lazy", ("dom0", "c", "bench", "lazy-fix"), 70, seed="bench-c"),
+        Variant("off", ("dom0", "c", "off"), 1250),
+        Variant("fix", ("dom0", "c", "fix"), 1300),
+        Variant("fix-locks", ("dom0", "c", "fix", "fix-locks"), 1300),
     )
 }
 
@@ -150,7 +153,8 @@ def prepare_tree(tree: Path | None = None, *options: str) -> None:
 
 
 def _integrate(tree: Path, *options: str) -> str:
-    """Applies the edits; returns the script's output if it cannot."""
+    """Applies the edits, without the groups that WITHOUT names; returns the script's output if it cannot."""
+    options += tuple(f"--without={group}" for group in os.environ.get("WITHOUT", "").split())
     command = [paths.repo() / "scripts/integrate", *options, "apply", tree]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return (done.stdout + done.stderr).strip() if done.returncode else ""

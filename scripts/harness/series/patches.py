@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Write the series as files for `git am`, and check them."""
+"""Write each series as files for `git am`, and check them."""
 
+import email
 import os
 import re
 import shutil
@@ -13,17 +14,23 @@ from pathlib import Path
 
 from .. import paths
 from ..cli import Progress, Stop
-from . import series
+from . import base, series
 
-# Messages of checkpatch that do not apply to a patch, and why.
+# Messages of checkpatch that do not apply to the series with the backend, and why. To the fixes all apply.
 _IGNORED = {
-    "MISSING_SIGN_OFF": "the sender signs the series: git am --signoff",
-    "FILE_PATH_CHANGES": "all new files lie in folders that have an entry in MAINTAINERS",
-    "AVOID_BUG": "the fixes keep the BUG_ON() that C has",
+    "FILE_PATH_CHANGES": "the patch that adds the option adds the entry in MAINTAINERS as well",
     "CAMELCASE": "helpers for Rust carry the kernel's own names, such as PagePinned",
     "EXPORT_SYMBOL": "what is exported is defined in Rust",
-    "TYPO_SPELLING": "make check runs codespell over the same text",
 }
+
+# What it cannot know here.
+_UNKNOWN = {"UNKNOWN_COMMIT_ID": "the kernel's history is not here; the commits were looked up when they were named"}
+
+# Until 7.2 this trailer named a program and its version, since then it must not.
+_OLD_FORM = "BAD_SIGN_OFF: Assisted-by expects 'AGENT_NAME:MODEL_VERSION"
+
+# As many lines as a person reviews in one sitting.
+_LONG = 700
 
 
 class Repository:
@@ -31,8 +38,8 @@ class Repository:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        name, address = (_configured(key) for key in ("name", "email"))
-        date = _ours("log", "-1", "--format=%cI")
+        name, address = (series.configured(key) for key in ("name", "email"))
+        date = series.git("log", "-1", "--format=%cI")
         self._environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(path),
@@ -72,16 +79,6 @@ class Repository:
         return {path: (self.path / path).read_text() for path in self("ls-files").splitlines()}
 
 
-def _ours(*arguments: str) -> str:
-    command = ["git", "-c", "safe.directory=*", *arguments]
-    return subprocess.run(command, cwd=paths.repo(), capture_output=True, text=True, check=False).stdout.strip()
-
-
-def _configured(key: str) -> str:
-    """The author's name or address, from git's configuration or the last commit."""
-    return _ours("config", f"user.{key}") or _ours("log", "-1", f"--format=%a{key[0]}")
-
-
 @contextmanager
 def _repository(files: dict[str, str]) -> Iterator[Repository]:
     """A repository with the untouched kernel in it."""
@@ -95,55 +92,90 @@ def _repository(files: dict[str, str]) -> Iterator[Repository]:
 def wrapped(text: str) -> str:
     """The text with its paragraphs wrapped for a commit message; indented ones stay as they are."""
     paragraphs = re.split(r"\n{2,}", text.strip("\n"))
-    return "\n\n".join(part if part.startswith(" ") else textwrap.fill(part, 72) for part in paragraphs)
+    return "\n\n".join(part if part.startswith(" ") else textwrap.fill(part, 72, break_on_hyphens=False) for part in paragraphs)
 
 
-def write(made: series.Series, folder: Path) -> list[Path]:
-    """Writes the cover letter and the patches; returns their paths in order."""
+def _text(patch: series.Patch) -> str:
+    trailers = "\n".join(patch.trailers)
+    return f"{patch.subject}\n\n{wrapped(patch.message)}\n\n{trailers}\n"
+
+
+def write(made: series.Export, folder: Path) -> dict[str, list[Path]]:
+    """Writes a folder for each series; returns the paths in it in order, the cover letter first."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    written = {}
     with _repository(made.pristine) as repository:
-        for patch in made.patches:
-            repository.commit(patch.changes, f"{patch.subject}\n\n{wrapped(patch.message)}\n")
-        letter = repository.path / ".git/letter"
-        letter.write_text(f"{made.cover['subject']}\n\n{wrapped(made.cover['text'])}\n")
-        repository(
-            "format-patch",
-            "--quiet",
-            "--cover-letter",
-            "--cover-from-description=subject",
-            f"--description-file={letter}",
-            "--full-index",
-            "--no-renames",
-            "--no-signature",
-            "--zero-commit",
-            f"--output-directory={folder}",
-            "kernel",
-        )
+        for letter in made.letters:
+            repository("reset", "--quiet", "--hard", "kernel")
+            below = {path: text for patch in made.needed(letter) for path, text in patch.changes.items()}
+            if below:
+                repository.commit(below, "what the series needs\n")
+            repository("tag", "--force", "base")
+            for patch in letter.patches:
+                repository.commit(patch.changes, _text(patch))
+            written[letter.name] = _formatted_patches(repository, letter, folder / letter.name)
+    return written
+
+
+def _formatted_patches(repository: Repository, letter: series.Letter, folder: Path) -> list[Path]:
+    folder.mkdir(parents=True)
+    cover = repository.path / ".git/letter"
+    cover.write_text(f"{letter.subject}\n\n{wrapped(_with_base(letter))}\n")
+    repository(
+        "format-patch",
+        "--quiet",
+        "--cover-letter",
+        "--cover-from-description=subject",
+        f"--description-file={cover}",
+        f"--subject-prefix={letter.prefix}",
+        *(f"--to={address}" for address in letter.to),
+        "--full-index",
+        "--no-renames",
+        "--no-signature",
+        "--zero-commit",
+        f"--output-directory={folder}",
+        "base",
+    )
     return sorted(folder.glob("*.patch"))
 
 
-def repeatable(made: series.Series, patches: list[Path]) -> None:
+def _with_base(letter: series.Letter) -> str:
+    needed = f", on top of the series {', '.join(letter.needs)}" if letter.needs else ""
+    return f"{letter.text}\n\nBased on v{base.version()}{needed}."
+
+
+def repeatable(made: series.Export, written: dict[str, list[Path]]) -> None:
     """The same input results in the same patches."""
     with tempfile.TemporaryDirectory() as folder:
         again = write(made, Path(folder) / "again")
-        if [path.read_bytes() for path in again] != [path.read_bytes() for path in patches]:
-            raise Stop("the series comes out differently the second time", "find what in it depends on time or path")
+        for name, patches in written.items():
+            if [path.read_bytes() for path in again[name]] != [path.read_bytes() for path in patches]:
+                raise Stop(f"the series {name} comes out differently the second time", "find what depends on time or path")
 
 
-def applies(made: series.Series, patches: list[Path]) -> None:
-    """The series applies in order, and each step has the declared result."""
+def in_order(written: dict[str, list[Path]]) -> list[Path]:
+    """All patches without the cover letters, in the order in which they apply together."""
+    return [path for patches in written.values() for path in patches[1:]]
+
+
+def applies(made: series.Export, written: dict[str, list[Path]]) -> None:
+    """The series apply in order, each step has the declared result, and each series needs only what it says."""
     with _repository(made.pristine) as repository:
         expected = dict(made.pristine)
-        for patch, path in zip(made.patches, patches, strict=True):
+        for patch, path in zip(made.patches, in_order(written), strict=True):
             repository("am", "--quiet", str(path))
             expected |= patch.changes
             if repository.contents() != expected:
                 raise Stop(f"{path.name} does not result in the declared files", "read it")
-            _formatted(repository.path, patch, [path for path in patch.changes if path not in made.pristine])
             sourced(repository.path, patch)
         _same_as_integrated(made, expected)
-        for patch, path in zip(made.patches, patches, strict=True):
+        for number, letter in enumerate(made.letters):
+            if len(letter.needs) == number:
+                continue  # just seen
+            repository("reset", "--quiet", "--hard", "kernel")
+            for other in (*letter.needs, letter.name):
+                repository("am", "--quiet", *map(str, written[other][1:]))
+        for patch, path in zip(made.patches, in_order(written), strict=True):
             if not patch.alone:
                 continue
             repository("reset", "--quiet", "--hard", "kernel")
@@ -156,16 +188,12 @@ def applies(made: series.Series, patches: list[Path]) -> None:
                 raise Stop(f"{path.name} does not stand alone", "read it")
 
 
-def _formatted(tree: Path, patch: series.Patch, added: list[str]) -> None:
-    """A file without its tests is in rustfmt's format, and every module that it names exists."""
-    config = str(series.pristine() / ".rustfmt.toml")
-    roots = [path for path in added if path.endswith(".rs")]
-    if not roots:
-        return
-    command = ["rustfmt", "--edition", "2021", "--config-path", config, "--check", "--files-with-diff"]
-    done = subprocess.run([*command, *roots], cwd=tree, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Stop(f"{patch.name} is not formatted:\n{done.stdout}{done.stderr}", "see scripts/harness/series/strip_tests.py")
+def reviewable(written: dict[str, list[Path]]) -> None:
+    """No patch is longer than a person reviews."""
+    lines = {path: sum(line.startswith("+") for line in path.read_text().splitlines()) for path in in_order(written)}
+    long = [f"{path.parent.name}/{path.name} adds {count} lines" for path, count in lines.items() if count > _LONG]
+    if long:
+        raise Stop("\n".join(long), f"split the patch by subject in {series.FOLDER}/patches.toml")
 
 
 def sourced(tree: Path, patch: series.Patch) -> None:
@@ -176,20 +204,21 @@ def sourced(tree: Path, patch: series.Patch) -> None:
                 raise Stop(f"{patch.name} reads {name}, which is not there yet", "change the order of the patches")
 
 
-def _same_as_integrated(made: series.Series, result: dict[str, str]) -> None:
-    """Except for its own edits and those that stay here, the series equals the output of scripts/integrate."""
+def _same_as_integrated(made: series.Export, result: dict[str, str]) -> None:
+    """Except for their own edits and those that stay here, the series equal the output of scripts/integrate."""
+    plan = series.declared()
     own = [name for patch in made.patches for name in patch.own]
     superseded = {name for patch in made.patches for name in patch.supersedes}
     here = dict(result)
-    for name in own:
+    for name in reversed(own):
         edit = made.edits[name]
         here[edit.file] = edit.revert(here[edit.file])
     for name in (name for name in made.edits if name in superseded or name in made.outside):
         edit = made.edits[name]
         here[edit.file] = edit.apply(here[edit.file])
-    added = {path for patch in made.patches for path in patch.changes} - set(made.pristine) - set(made.files)
-    wrong = [path for path in sorted(set(here) - added) if (paths.tree() / path).read_text() != here[path]]
-    wrong += [path for path in sorted(added) if (paths.tree() / path).exists()]
+    wrong = [path for path in made.pristine if plan.rewritten(path, (paths.tree() / path).read_text()) != here[path]]
+    whole = {place: plan.rewritten(place, (paths.repo() / path).read_text()) for place, path in made.files.items()}
+    wrong += [place for place, text in whole.items() if text != here[place]]
     if wrong:
         raise Stop(
             "the series and scripts/integrate differ in:\n" + "\n".join(wrong),
@@ -197,30 +226,46 @@ def _same_as_integrated(made: series.Series, result: dict[str, str]) -> None:
         )
 
 
-def checkpatch(patches: list[Path]) -> None:
+def checkpatch(made: series.Export, written: dict[str, list[Path]]) -> None:
+    """As the patches are when they are sent, signed off; the fixes get no exemption."""
     tree = series.pristine()
     command = ["perl", str(tree / "scripts/checkpatch.pl"), f"--root={tree}", "--no-tree", "--strict", "--terse"]
-    command += ["--show-types", "--no-summary", "--quiet", "--ignore", ",".join(_IGNORED), "--"]
+    command += ["--show-types", "--no-summary", "--quiet"]
+    found = ""
     # It leaves a cache where it runs, so it runs elsewhere.
     with tempfile.TemporaryDirectory() as elsewhere:
-        done = subprocess.run(
-            [*command, *map(str, patches)], cwd=elsewhere, stdout=subprocess.PIPE, text=True, check=False
-        )
-    if done.returncode:
-        raise Stop(f"checkpatch reports errors in the series:\n{done.stdout.strip()}", "fix each; its kind is in capitals")
+        for letter in made.letters:
+            ignored = ["--ignore", ",".join(_UNKNOWN | _IGNORED if letter.exempt else _UNKNOWN)]
+            signed = [_signed(path, Path(elsewhere) / f"{letter.name}-{path.name}") for path in written[letter.name][1:]]
+            done = subprocess.run(
+                [*command, *ignored, "--", *map(str, signed)], cwd=elsewhere, stdout=subprocess.PIPE, text=True, check=False
+            )
+            found += "".join(line for line in done.stdout.splitlines(True) if _OLD_FORM not in line)
+    if found:
+        raise Stop(f"checkpatch reports errors in the series:\n{found.strip()}", "fix each; its kind is in capitals")
+
+
+def _signed(path: Path, copy: Path) -> Path:
+    """What `git am --signoff` makes of a patch."""
+    text = path.read_text()
+    person = " ".join(email.message_from_string(text)["From"].split())
+    copy.write_text(text.replace("\n---\n", f"\nSigned-off-by: {person}\n---\n", 1))
+    return copy
 
 
 def make() -> str:
-    """Writes the series for this kernel and checks it."""
+    """Writes all series for this kernel and checks them."""
     progress = Progress("series")
     made = series.load(paths.files())
-    version = series.pristine().name.removeprefix("linux-")
-    folder = paths.build() / f"patches-{version}"
-    letter, *patches = write(made, folder)
-    repeatable(made, [letter, *patches])
+    base.check(made)
+    folder = paths.build() / f"patches-{series.pristine().name.removeprefix('linux-')}"
+    written = write(made, folder)
+    repeatable(made, written)
     progress.update("applying")
-    applies(made, patches)
+    applies(made, written)
+    reviewable(written)
     progress.update("checkpatch")
-    checkpatch(patches)
-    progress.done(f"{len(patches)} patches")
-    return f"{len(patches)} patches and {letter.name} in {paths.shown(folder)}"
+    checkpatch(made, written)
+    text = f"{len(made.patches)} patches in {len(written)} series"
+    progress.done(text)
+    return f"{text} in {paths.shown(folder)}"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The repository as a series of patches for the kernel: what each of them changes."""
+"""The repository as series of patches for the kernel: what each of them changes."""
 
 import functools
+import subprocess
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from types import ModuleType
 from .. import paths
 from ..cli import Stop
 from ..load_script import load_script
-from . import strip_tests
+from . import without
 
 FOLDER = Path("scripts/series")
 
@@ -28,19 +29,44 @@ class Patch:
     """One patch, with the whole new text of each path that it changes."""
 
     name: str
+    series: str
     subject: str
     message: str
+    trailers: tuple[str, ...]
     alone: bool
     own: tuple[str, ...]
-    """Edits that only the series makes."""
+    """Edits that only the series make."""
     supersedes: tuple[str, ...]
     changes: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def is_fix(self) -> bool:
+        """Whether it belongs to a series of fixes of the C code."""
+        return self.series.startswith("fix")
+
 
 @dataclass(frozen=True)
-class Series:
-    cover: dict[str, str]
+class Letter:
+    """One series: its cover letter, and what it is built on."""
+
+    name: str
+    subject: str
+    text: str
+    to: tuple[str, ...]
+    prefix: str
+    """What stands in the brackets in front of each subject."""
+    needs: tuple[str, ...]
+    """The series that have to be applied before, in order."""
+    exempt: bool
+    """checkpatch has exemptions, which patches.py lists."""
     patches: list[Patch]
+
+
+@dataclass(frozen=True)
+class Export:
+    """All series, in the order in which they apply together."""
+
+    letters: list[Letter]
     pristine: dict[str, str]
     """The original text of the kernel's files that are edited."""
     edits: dict[str, object]
@@ -49,6 +75,16 @@ class Series:
     """Paths in the tree that are files of this repository."""
     outside: list[str]
     """The edits that stay here."""
+    apart: tuple[str, ...]
+    """Files that Debian has patched in other places."""
+
+    @property
+    def patches(self) -> list[Patch]:
+        return [patch for letter in self.letters for patch in letter.patches]
+
+    def needed(self, letter: Letter) -> list[Patch]:
+        """The patches below a series."""
+        return [patch for other in self.letters if other.name in letter.needs for patch in other.patches]
 
 
 class Declared:
@@ -56,13 +92,20 @@ class Declared:
 
     def __init__(self, declared: dict, anchors: dict, own: dict) -> None:
         self.declared = declared
+        self.series = declared["series"]
         self.patches = declared["patch"]
-        self.folder = declared["folder"]
-        self.links = {table["target"]: table["path"] for table in anchors["link"] if table["target"] != "."}
+        self.places = declared["places"] | {table["target"]: table["path"] for table in anchors["link"] if table["target"] != "."}
         edit = integrate().Edit
-        self.edits = {table["name"]: edit(table) for table in own["edit"]}
-        self.own = set(self.edits)
+
+        class OwnEdit(edit):
+            """The series start from an untouched kernel, where no older form of an edit can be."""
+
+            def leftover(self, _text: str) -> None:
+                return None
+
+        self.edits = {table["name"]: OwnEdit(_signed(table)) for table in own["edit"]}
         self.edits |= {table["name"]: edit(table) for table in anchors["edit"]}
+        self.rewrites = declared.get("rewrite", [])
 
     def check_edits(self) -> None:
         """Every edit must belong to exactly one patch, or stay here."""
@@ -72,6 +115,22 @@ class Declared:
         problems = [f"no patch has the edit {name}" for name in self.edits if name not in used]
         problems += [f"{name} is no edit" for name in used if name not in self.edits]
         problems += [f"more than one patch has the edit {name}" for name in set(used) if used.count(name) > 1]
+        _stop(problems)
+
+    def check_series(self) -> None:
+        """Patches are in the order of their series, which build on earlier ones only."""
+        names = [table["name"] for table in self.series]
+        problems = [
+            f"the series {table['name']} needs {need}, which does not come before"
+            for number, table in enumerate(self.series)
+            for need in table.get("needs", [])
+            if need not in names[:number]
+        ]
+        order = [patch["series"] for patch in self.patches]
+        problems += [f"{name} is no series" for name in sorted(set(order) - set(names))]
+        problems += [f"the series {name} has no patch" for name in names if name not in order]
+        if not problems and order != sorted(order, key=names.index):
+            problems.append("the patches are not in the order of their series")
         _stop(problems)
 
     def outside(self) -> list[str]:
@@ -84,7 +143,7 @@ class Declared:
         Where patterns of several patches match, the last one decides.
         """
         tables = [*self.declared["outside"], *self.patches]
-        unused = {pattern for table in tables if not table.get("optional") for pattern in table.get("files", [])}
+        unused = {pattern for table in tables for pattern in table.get("files", [])}
         owners = {}
         problems = []
         for path in map(str, files):
@@ -101,8 +160,37 @@ class Declared:
 
     def place(self, path: str) -> str:
         """The path in the tree of a file of the repository."""
-        target = next((target for target in self.links if path == target or path.startswith(f"{target}/")), "")
-        return self.links[target] + path.removeprefix(target) if target else f"{self.folder}/{path}"
+        prefix = max((start for start in self.places if path.startswith(start)), key=len, default="")
+        if not prefix:
+            _stop([f"the file {path} has no place in the tree"])
+        return self.places[prefix] + path.removeprefix(prefix)
+
+    def rewritten(self, place: str, text: str) -> str:
+        """The text with what names other files as they lie in the tree."""
+        for table in (table for table in self.rewrites if fnmatchcase(place, table["place"])):
+            count = text.count(table["from"])
+            if not count and not table.get("any"):
+                _stop([f"{place} does not contain {table['from']!r}"])
+            text = text.replace(table["from"], table["to"])
+        return text
+
+
+def configured(key: str) -> str:
+    """The sender's name or email, from git's configuration or the last commit."""
+    return git("config", f"user.{key}") or git("log", "-1", f"--format=%a{key[0]}")
+
+
+def git(*arguments: str) -> str:
+    """The output of a command on this repository."""
+    command = ["git", "-c", "safe.directory=*", *arguments]
+    return subprocess.run(command, cwd=paths.repo(), capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _signed(table: dict) -> dict:
+    """An edit with the sender's name and address where it asks for them."""
+    if "{sender}" not in table["lines"]:
+        return table
+    return table | {"lines": table["lines"].replace("{sender}", f"{configured('name')} <{configured('email')}>")}
 
 
 def _stop(problems: list[str]) -> None:
@@ -116,12 +204,17 @@ def declared() -> Declared:
 
 
 def mapping(files: list[Path]) -> str:
-    """Every file and every edit is in a patch of the series, or is declared to stay here."""
+    """Every file and every edit is in a patch of a series, or is declared to stay here."""
     plan = declared()
     plan.check_edits()
+    plan.check_series()
     owners = plan.owners(files)
     upstream = sum(map(bool, owners.values()))
-    return f"{upstream} of {len(owners)} files and {len(plan.edits)} edits in {len(plan.patches)} patches"
+    for path in (path for path, owner in owners.items() if owner):
+        plan.place(path)
+    return (
+        f"{upstream} of {len(owners)} files and {len(plan.edits)} edits in {len(plan.patches)} patches, {len(plan.series)} series"
+    )
 
 
 def pristine() -> Path:
@@ -131,45 +224,82 @@ def pristine() -> Path:
     return tree
 
 
-def load(files: list[Path]) -> Series:
+def load(files: list[Path]) -> Export:
     """Works out each patch from the files of the repository."""
     plan = declared()
     plan.check_edits()
+    plan.check_series()
     owners = plan.owners(files)
     tree = pristine()
     before = {edit.file: (tree / edit.file).read_text() for edit in plan.edits.values()}
     state = dict(before)
+    held = [name for patch in plan.patches for name in patch.get("brings", [])]
+    there: dict[str, str] = {}
+    """Paths in the tree, and the text of the file of this repository that is there."""
     patches = []
-    option, bring = (plan.declared["hunks"][key] for key in ("option", "patch"))
-    whole: dict[str, str] | None = {}
     for table in plan.patches:
-        patch = Patch(
-            name=table["name"],
-            subject=table["subject"],
-            message=table["message"].strip(),
-            alone=table.get("alone", False),
-            own=tuple(table.get("own", ())),
-            supersedes=tuple(table.get("supersedes", ())),
-        )
+        patch = _patch(plan.declared, table)
         after = dict(state)
         for name in (*patch.own, *table.get("edits", ())):
             edit = plan.edits[name]
-            after[edit.file] = edit.apply(after[edit.file])
-        if patch.name == bring and whole:
-            after |= whole
-            whole = None
+            after[edit.file] = plan.rewritten(edit.file, edit.apply(after[edit.file]))
         for path in (path for path, owner in owners.items() if owner == patch.name):
-            text = (paths.repo() / path).read_text()
             place = plan.place(path)
-            after[place] = text
-            if whole is not None:
-                after[place] = strip_tests.strip(place, text, option)
-                whole[place] = text
+            there[place] = plan.rewritten(place, (paths.repo() / path).read_text())
+            after[place] = without.options(place, there[place], held)
+        for name in table.get("brings", ()):
+            held.remove(name)
+            marked = {place: text for place, text in there.items() if name in text}
+            after |= {place: without.options(place, text, held) for place, text in marked.items()}
         patch.changes.update({path: text for path, text in after.items() if text != state.get(path)})
         state = after
-        if patch.changes:
-            patches.append(patch)
-        elif not table.get("optional"):
+        if not patch.changes:
             raise Stop(f"the patch {patch.name} changes nothing", f"give it files or edits in {FOLDER}/patches.toml")
+        patches.append(patch)
     upstream = {plan.place(path): Path(path) for path, owner in owners.items() if owner}
-    return Series(plan.declared["cover"], patches, before, plan.edits, upstream, plan.outside())
+    letters = [_letter(table, patches) for table in plan.series]
+    export = Export(letters, before, plan.edits, upstream, plan.outside(), tuple(plan.declared["debian"]))
+    _check_independence(export)
+    return export
+
+
+def _patch(declared: dict, table: dict) -> Patch:
+    trailers = [f"Fixes: {commit}" for commit in table.get("fixes", ())]
+    if "stable" in table:
+        trailers.append(f"Cc: stable@vger.kernel.org # {table['stable']}")
+    trailers += [f"Cc: {person}" for person in table.get("cc", ())]
+    return Patch(
+        name=table["name"],
+        series=table["series"],
+        subject=table["subject"],
+        message=table["message"].strip(),
+        trailers=(*trailers, *declared["trailers"]),
+        alone=table.get("alone", False),
+        own=tuple(table.get("own", ())),
+        supersedes=tuple(table.get("supersedes", ())),
+    )
+
+
+def _letter(table: dict, patches: list[Patch]) -> Letter:
+    return Letter(
+        name=table["name"],
+        subject=table["subject"],
+        text=table["text"].strip(),
+        to=tuple(table["to"]),
+        prefix=table.get("prefix", "PATCH"),
+        needs=tuple(table.get("needs", ())),
+        exempt=table.get("exempt", False),
+        patches=[patch for patch in patches if patch.series == table["name"]],
+    )
+
+
+def _check_independence(export: Export) -> None:
+    """A series changes no file that a series has changed which it does not need."""
+    problems = []
+    for number, letter in enumerate(export.letters):
+        changed = {path for patch in letter.patches for path in patch.changes}
+        for other in export.letters[:number]:
+            common = changed & {path for patch in other.patches for path in patch.changes}
+            if common and other.name not in letter.needs:
+                problems.append(f"the series {letter.name} needs {other.name}: both change {', '.join(sorted(common))}")
+    _stop(problems)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The series is split as declared, and nothing is forgotten."""
 
+import os
 import tempfile
 import unittest
 from pathlib import Path
@@ -8,18 +9,20 @@ from unittest import mock
 
 from harness import paths
 from harness.cli import Stop
-from harness.series import patches, series
+from harness.series import base, patches, series
 from tests import REPO
 
 DECLARED = {
-    "folder": "arch/ours",
+    "places": {"rust/": "arch/ours/", "rust/probes/": "arch/ours/probes/"},
+    "rewrite": [{"place": "arch/ours/a.rs", "from": "rust/b", "to": "b"}],
+    "series": [{"name": "fixes"}, {"name": "all", "needs": ["fixes"]}],
     "patch": [
-        {"name": "code", "files": ["rust/*"], "edits": ["makefile"]},
-        {"name": "tests", "files": ["rust/tests.rs"], "own": ["index"]},
+        {"name": "code", "series": "fixes", "files": ["rust/*"], "edits": ["makefile"]},
+        {"name": "tests", "series": "all", "files": ["rust/tests.rs"], "own": ["index"]},
     ],
     "outside": [{"files": ["scripts/*"], "why": "They stay."}],
 }
-ANCHORS = {"link": [{"target": "rust/call.rs", "path": "rust/kernel/call.rs"}], "edit": []}
+ANCHORS = {"link": [{"target": "rust/call.rs", "path": "rust/kernel/call.rs"}, {"target": ".", "path": "arch/ours"}], "edit": []}
 
 
 def edit(name: str) -> dict:
@@ -64,14 +67,44 @@ class Mapping(unittest.TestCase):
         self.assertEqual(self.stop(self.plan(own=()).check_edits), "index is no edit")
 
     def test_places(self):
-        self.assertEqual(self.plan().place("rust/call.rs"), "rust/kernel/call.rs")
-        self.assertEqual(self.plan().place("rust/a.rs"), "arch/ours/rust/a.rs")
+        for path, place in {
+            "rust/call.rs": "rust/kernel/call.rs",
+            "rust/a.rs": "arch/ours/a.rs",
+            "rust/probes/a.rs": "arch/ours/probes/a.rs",
+        }.items():
+            self.assertEqual(self.plan().place(path), place)
+        self.assertEqual(self.stop(self.plan().place, "other"), "the file other has no place in the tree")
+
+    def test_paths_within_files_are_those_of_the_tree(self):
+        self.assertEqual(self.plan().rewritten("arch/ours/a.rs", "see rust/b.\n"), "see b.\n")
+        self.assertEqual(self.plan().rewritten("arch/ours/c.rs", "see rust/b.\n"), "see rust/b.\n")
+        self.assertEqual(self.stop(self.plan().rewritten, "arch/ours/a.rs", "b"), "arch/ours/a.rs does not contain 'rust/b'")
+
+    def test_series_build_on_earlier_ones(self):
+        plan = self.plan()
+        plan.check_series()
+        plan.series = list(reversed(plan.series))
+        self.assertEqual(self.stop(plan.check_series), "the series all needs fixes, which does not come before")
+        plan.series = [{"name": "all"}, {"name": "fixes"}]
+        self.assertEqual(self.stop(plan.check_series), "the patches are not in the order of their series")
+        plan.series = [{"name": "fixes"}, {"name": "other"}]
+        self.assertEqual(self.stop(plan.check_series), "all is no series\nthe series other has no patch")
+
+    def test_the_sender_is_entered(self):
+        table = edit("maintainers") | {"lines": "M:\t{sender}\n"}
+        with mock.patch.object(series, "configured", side_effect=lambda key: {"name": "A", "email": "a@b"}[key]):
+            plan = series.Declared(DECLARED, ANCHORS, {"edit": [table]})
+        self.assertEqual(plan.edits["maintainers"].apply("a\n"), "a\nM:\tA <a@b>\n")
 
     def test_every_declaration_of_this_repository_has_a_message(self):
         plan = series.declared()
         for patch in plan.patches:
             self.assertLessEqual(len(patch["subject"]), 75, patch["name"])
             self.assertTrue(patch["message"].strip(), patch["name"])
+            if patch["series"].startswith("fix") and not patch["subject"].startswith("mm/"):
+                self.assertTrue(patch["fixes"] and patch["stable"] and patch["cc"], patch["name"])
+        for table in plan.series:
+            self.assertIn("a person has to read all of it", " ".join(table["text"].split()), table["name"])
         for table in plan.declared["outside"]:
             self.assertTrue(table["why"])
 
@@ -86,7 +119,7 @@ class Text(unittest.TestCase):
 
 class Order(unittest.TestCase):
     def test_a_kconfig_reads_only_earlier_files(self):
-        patch = series.Patch("code", "", "", False, (), (), {"a/Kconfig": 'config A\nsource "a/b/Kconfig"\n'})
+        patch = series.Patch("code", "all", "", "", (), False, (), (), {"a/Kconfig": 'config A\nsource "a/b/Kconfig"\n'})
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(series, "pristine", return_value=Path("/none")):
             tree = Path(folder)
             with self.assertRaisesRegex(Stop, "^code reads a/b/Kconfig"):
@@ -94,3 +127,50 @@ class Order(unittest.TestCase):
             (tree / "a/b").mkdir(parents=True)
             (tree / "a/b/Kconfig").touch()
             patches.sourced(tree, patch)
+
+
+def export(letters: dict[str, tuple[tuple[str, ...], set[str]]]) -> series.Export:
+    """Series with what they need, and the files that they change."""
+    made = [
+        series.Letter(name, "", "", (), "", needs, False, [series.Patch(name, name, "", "", (), False, (), (), dict.fromkeys(files, ""))])
+        for name, (needs, files) in letters.items()
+    ]
+    return series.Export(made, {}, {}, {}, [], ("doc",))
+
+
+class Independence(unittest.TestCase):
+    def test_series_that_change_the_same_file_need_each_other(self):
+        series._check_independence(export({"a": ((), {"x"}), "b": (("a",), {"x"}), "c": ((), {"y"})}))
+        with self.assertRaisesRegex(Stop, "^the series c needs a: both change x"):
+            series._check_independence(export({"a": ((), {"x"}), "c": ((), {"x", "y"})}))
+
+
+class Base(unittest.TestCase):
+    """What Debian has patched is known by its time."""
+
+    def test_files_of_debian(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(series, "pristine", return_value=Path(folder)):
+            for name, time in (("a", 1), ("b", 1), ("d", 1), ("c", 2), ("doc", 2)):
+                Path(folder, name).write_text("")
+                os.utime(Path(folder, name), (time, time))
+            self.assertEqual(base.patched_by_debian(Path(folder)), {"c", "doc"})
+            base.check(export({"s": ((), {"a", "doc"})}))
+            with self.assertRaisesRegex(Stop, "^Debian has patched what the series change: c$"):
+                base.check(export({"s": ((), {"a", "c"})}))
+            Path(folder, "Makefile").write_text("VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\n")
+            self.assertEqual(base.version(), "7.3.4")
+
+    def test_series_do_not_touch_what_is_said_to_be_apart(self):
+        for path, why in series.declared().declared["debian"].items():
+            self.assertTrue(why, path)
+
+
+class Length(unittest.TestCase):
+    def test_long_patches_are_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            long = Path(folder, "long.patch")
+            long.write_text("+a\n" * 701)
+            with self.assertRaisesRegex(Stop, "long.patch adds 701 lines"):
+                patches.reviewable({"s": [Path(folder, "letter"), long]})
+            long.write_text("+a\n" * 700 + " b\n")
+            patches.reviewable({"s": [Path(folder, "letter"), long]})
