@@ -25,6 +25,7 @@ class Without(unittest.TestCase):
         self.assertEqual(without.options("a.h", text, ["TESTS"]), '#include "a.h"\n#ifdef CONFIG_A\nint c;\n#endif\n')
 
     def test_files_without_the_option_stay(self):
+        self.assertEqual(without.options("Documentation/a.rst", "CONFIG_TESTS\n", ["TESTS"]), "CONFIG_TESTS\n")
         for place in ("a.rs", "Kconfig", "a.c"):
             self.assertEqual(without.options(place, "CONFIG_TESTS_TOO\n", ["TESTS"]), "CONFIG_TESTS_TOO\n")
 
