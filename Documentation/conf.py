@@ -4,6 +4,7 @@
 import re
 
 from docutils import nodes
+from docutils.parsers.rst.directives.images import Figure
 from myst_parser.mdit_to_docutils.base import default_slugify
 
 project = "Xen PV MMU backend in Rust"
@@ -40,6 +41,8 @@ def _anchors(app, doctree):
 
 
 def setup(app):
+    # The kernel's name of it.
+    app.add_directive("kernel-figure", Figure)
     app.connect("source-read", _contents)
     app.connect("doctree-read", _anchors)
     return {"parallel_read_safe": True}

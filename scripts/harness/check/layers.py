@@ -5,9 +5,11 @@ The map is the one in the documentation of rust/xen_pv_mmu.rs: a line for each l
 the highest first, with the names of its modules and a description. Modules below a
 named one belong to it, unless the map names them as well. Tests may use everything.
 
-The picture in the manual is drawn from the same map and imports.
+The picture in the manual is drawn from the same map and imports; what is beyond the edge to C
+is added to it.
 """
 
+import html
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -134,7 +136,33 @@ def verdict(files: dict[str, str], text: str) -> str:
     return f"{len(ranks)} modules in {len(set(ranks.values()))} layers"
 
 
-_ROW, _BOX, _LEFT, _WIDTH = 52, 30, 150, 900
+_ROW, _BOX, _LEFT, _RIGHT, _OUTER, _WIDTH = 52, 30, 150, 900, 962, 1200
+# What is beyond the edge to C, at the layer of a module: which way calls go, what it is, and details.
+_BEYOND = {
+    "ops": ("in", "Linux calls, from C:", ("pv_ops.mmu", "symbols of mmu_pv.c,", "p2m.c and multicalls.c", "<asm/pgtable.h>")),
+    "platform": ("out", "The platform calls and uses:", ("hypercalls of Xen", "functions and data of Linux", "(bindings, helpers)", "memory of page tables")),
+}
+
+
+def _edge(ranks: dict[str, int], height: int) -> list[str]:
+    """The edge to C as a line, and the boxes beyond it with their arrows."""
+    line = (_RIGHT + _OUTER) / 2
+    turned = f'transform="translate({line + 18} {height / 2}) rotate(90)"'
+    shapes = [f'<path class="edge" d="M{line} 2 V{height - 2}"/>', f'<text class="sign" {turned}>edge to C</text>']
+    for module, (way, title, details) in _BEYOND.items():
+        if module not in ranks:
+            continue
+        middle = ranks[module] * _ROW + _ROW / 2
+        size = 36 + 17 * len(details)
+        top = min(max(2, middle - size / 2), height - size - 2)
+        start, end, tip = (_OUTER, _RIGHT, 8) if way == "in" else (_RIGHT - 2, _OUTER, -8)
+        shapes.append(f'<rect class="beyond" x="{_OUTER}" y="{top}" width="{_WIDTH - _OUTER - 2}" height="{size}"/>')
+        shapes.append(f'<text class="title" x="{_OUTER + 12}" y="{top + 20}">{title}</text>')
+        for number, words in enumerate(details):
+            shapes.append(f'<text x="{_OUTER + 12}" y="{top + 40 + 17 * number}">{html.escape(words)}</text>')
+        shapes.append(f'<path class="call" d="M{start} {middle} H{end + tip}"/>')
+        shapes.append(f'<path class="tip" d="M{end} {middle} l{tip} -5 v10 z"/>')
+    return shapes
 
 
 def picture(files: dict[str, str], text: str) -> str:
@@ -153,25 +181,29 @@ def picture(files: dict[str, str], text: str) -> str:
             )
     for rank, words in enumerate(what):
         left = _LEFT
-        shapes.append(f'<rect class="layer" x="{_LEFT}" y="{rank * _ROW + 2}" width="{_WIDTH - _LEFT - 2}" height="{_ROW - 4}"/>')
+        shapes.append(f'<rect class="layer" x="{_LEFT}" y="{rank * _ROW + 2}" width="{_RIGHT - _LEFT - 2}" height="{_ROW - 4}"/>')
         for module in (name for name, of in ranks.items() if of == rank):
             width = 14 + 7.3 * len(module)
             top = middle[rank] - _BOX / 2
             shapes.append(f'<rect class="module" x="{left + 8}" y="{top}" width="{width:.1f}" height="{_BOX}"/>')
             shapes.append(f'<text class="name" x="{left + 8 + width / 2:.1f}" y="{middle[rank] + 4}">{module}</text>')
             left += width + 8
-        shapes.append(f'<text class="what" x="{_WIDTH - 12}" y="{middle[rank] + 4}">{words}</text>')
-    style = (
-        ".use{fill:none;stroke:#2a6f97;stroke-opacity:.6}.layer{fill:#f4f6f8;stroke:#c5ced6}.module{fill:#fff;stroke:#2a6f97}"
-        "text{font:13px sans-serif;fill:#222}.name{font-family:monospace;font-size:12px;text-anchor:middle}.what{text-anchor:end;fill:#555}"
-    )
+        shapes.append(f'<text class="what" x="{_RIGHT - 12}" y="{middle[rank] + 4}">{words}</text>')
     height = len(what) * _ROW
+    shapes += _edge(ranks, height)
+    style = (
+        ".page{fill:#fff}.use{fill:none;stroke:#2a6f97;stroke-opacity:.6}.layer{fill:#f4f6f8;stroke:#c5ced6}.module{fill:#fff;stroke:#2a6f97}"
+        "text{font:13px sans-serif;fill:#222}.name{font-family:monospace;font-size:12px;text-anchor:middle}.what{text-anchor:end;fill:#555}"
+        ".edge{stroke:#b5651d;stroke-dasharray:6 4}.beyond{fill:#fdf3e7;stroke:#b5651d}.title{font-weight:bold}.sign{text-anchor:middle;fill:#b5651d}"
+        ".call{fill:none;stroke:#b5651d;stroke-width:2}.tip{fill:#b5651d}"
+    )
     return "\n".join(
         (
             "<!-- SPDX-License-Identifier: GPL-2.0-only -->",
             "<!-- Drawn by make fmt from the layer map and the imports of the crate. -->",
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}">',
             f"<style>{style}</style>",
+            f'<rect class="page" width="{_WIDTH}" height="{height}"/>',
             *shapes,
             "</svg>\n",
         )

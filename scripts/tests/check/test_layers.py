@@ -90,6 +90,13 @@ class Layers(unittest.TestCase):
         self.assertEqual(len(arcs), 6)
         self.assertTrue(all(float(user) < float(used) for user, used in arcs))
 
+    def test_the_picture_has_the_edge_to_c(self) -> None:
+        text = MAP.replace("addr  ", "platform  addr")
+        drawn = layers.picture({**CRATE, "platform.rs": ""}, text)
+        self.assertEqual(re.findall(r'class="call" d="M(\d+) ([\d.]+) H(\d+)"', drawn), [("962", "26.0", "908"), ("898", "182.0", "954")])
+        self.assertIn("&lt;asm/pgtable.h&gt;", drawn)
+        self.assertNotIn("hypercalls", layers.picture(CRATE, MAP))
+
     def test_the_picture_follows_the_imports(self) -> None:
         fewer = layers.picture({**CRATE, "pte.rs": ""}, MAP)
         self.assertNotEqual(fewer, layers.picture(CRATE, MAP))
