@@ -19,7 +19,7 @@ nitpicky = True
 highlight_language = "none"
 
 html_theme = "alabaster"
-html_theme_options = {"description": "Linux on Xen, in PV domains", "page_width": "70em", "sidebar_width": "16em"}
+html_theme_options = {"description": "Linux on Xen, in PV domains", "page_width": "75em", "sidebar_width": "16em", "body_max_width": "none"}
 html_sidebars = {"**": ["about.html", "searchbox.html", "navigation.html"]}
 html_show_copyright = False
 html_copy_source = False
