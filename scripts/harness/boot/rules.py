@@ -253,12 +253,13 @@ XEN = (
     ),
     Rule(
         "Xen: complaint about a guest",
-        r"\bd\[?\w+\]?v\d+\b(?!.*\b(RDMSR|WRMSR|upcall vector)\b)",
+        r"\bd\[?\w+\]?v\d+\b(?!.*\b(RDMSR|WRMSR|upcall vector)\b| (save|restore): \w+$)",
         bad=("(XEN) d0v0 Unhandled page fault fault/trap [#14, ec=0003]", "(XEN) d1v0 Dom1 crashed"),
         good=(
             "(XEN) d0 has maximum 416 PIRQs",
             "(XEN) emul-priv-op.c:1023:d0v0 RDMSR 0xc0000080 unimplemented",
             "(XEN) d0v0: upcall vector f3",
+            "(XEN) HVM d1v0 save: CPU",
         ),
     ),
     Rule(
