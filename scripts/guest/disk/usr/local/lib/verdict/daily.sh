@@ -110,15 +110,19 @@ btf()
 		grep -x 'struct mm_struct {' "$work/types" && bpftool btf list | grep -E 'name \[(vmlinux|nvme)\]'
 }
 
-# trace PROGRAM: of bpftrace, under a load. Prints what it counted.
+# trace PROGRAM: of bpftrace, for three seconds, while processes come and go. Prints what it counted.
 trace()
 {
-	cat >"$work/load" <<-'END'
-		#!/bin/sh
-		for _ in 1 2 3 4 5 6 7 8; do /bin/true; done
-	END
-	chmod 755 "$work/load"
-	bpftrace -c "$work/load" -e "$1" | tee "$work/traced"
+	while :; do
+		/bin/true
+		sleep 0.1
+	done &
+	busy=$!
+	bpftrace -e "$1 interval:s:3 { exit(); }" >"$work/traced"
+	done=$?
+	kill $busy
+	cat "$work/traced"
+	return $done
 }
 
 bpf()
